@@ -1,0 +1,38 @@
+# Two commands: `make run` and `make test`. Both set up .venv if needed.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: run test lint pretrain lock
+
+run: .venv/ready
+	snakemake --cores all --quiet rules
+	@cat results/findings.txt
+	@echo
+	@echo "Figures: results/figures/ (*.png, *.svg; *.html with tooltips)"
+
+test: .venv/ready
+	pytest
+
+lint: .venv/ready
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+# Train the built-in models anew (it takes a while) in place of those kept under models/.
+pretrain: .venv/ready
+	snakemake --cores all --configfile config/pretrain.yaml keep_models
+
+# Resolve requirements.in into the versions that everybody gets.
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --requirement requirements.in
+	(echo "# Made by \`make lock\` from requirements.in; every version that is installed."; \
+	 .venv-lock/bin/pip freeze | sed 's/+cpu$$//') > requirements.lock
+	rm -r .venv-lock
+
+.venv/ready: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	touch $@

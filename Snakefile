@@ -1,0 +1,38 @@
+"""In-context learning against gradient descent, on the same demonstrations.
+
+Every figure of the configuration is a target; what no figure needs is not computed.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# A study given with --configfile stands for itself; it is not mixed into the default one.
+if "figures" not in config:
+
+    configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/models.smk"
+include: "rules/tasks.smk"
+include: "rules/learners.smk"
+include: "rules/metrics.smk"
+include: "rules/summaries.smk"
+include: "rules/figures.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        expand(
+            "results/figures/{figure}.{format}",
+            figure=config["figures"],
+            format=["svg", "png", "html"],
+        ),
+        "results/findings.txt",

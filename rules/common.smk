@@ -1,0 +1,277 @@
+"""Validation of the configuration, and the helpers that rules use as input and params.
+
+Nothing else reads the configuration. What a job is told is one entry of a catalogue as one
+JSON string, so that Snakemake sees every change of it and no other.
+"""
+
+import ast
+import json
+import os
+import shlex
+import shutil
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, os.path.join(workflow.basedir, "rules"))
+import catalogue
+
+try:
+    catalogue.check(config)
+except catalogue.ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+# Jobs on this machine share its cards one at a time; without a card they run side by side.
+GPUS = int(shutil.which("nvidia-smi") is not None)
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+VARIANT = rf"{NAME}(@[A-Za-z0-9._+-]+)?"
+
+
+wildcard_constraints:
+    model=VARIANT,
+    task=NAME,
+    design=NAME,
+    learner=VARIANT,
+    a=VARIANT,
+    b=VARIANT,
+    figure=NAME,
+    draws=r"\d+-\d+",
+
+
+def imports(script):
+    """The modules of src/iclgd that a script imports, directly or not, as files."""
+    found, queue = [], [script]
+    while queue:
+        with open(queue.pop()) as file:
+            tree = ast.parse(file.read())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("iclgd"):
+                parts = [node.module.split(".")[1]] if "." in node.module else []
+                for name in parts or [alias.name for alias in node.names]:
+                    path = f"src/iclgd/{name}.py"
+                    if path not in found:
+                        found.append(path)
+                        queue.append(path)
+    return sorted(found)
+
+
+def as_json(value):
+    """One spelling of a catalogue entry, whatever the order of its keys."""
+    return json.dumps(value, sort_keys=True)
+
+
+# --- entries, as params -------------------------------------------------------------------
+
+
+def model_entry(wildcards):
+    return as_json(catalogue.model_entry(config, wildcards.model))
+
+
+def pretrain_entry(wildcards):
+    # The order of keys is kept: it is not the order in which anything is computed.
+    return as_json(config["models"][wildcards.model]["pretrain"])
+
+
+def task_entry(wildcards):
+    # Labels are numbered in the order in which they stand in the configuration.
+    entry = config["tasks"][wildcards.task]
+    return json.dumps({k: v for k, v in entry.items() if k not in catalogue.DISPLAY})
+
+
+def shots(wildcards):
+    return config["demonstrations"][wildcards.design]["shots"]
+
+
+def orders(wildcards):
+    return config["demonstrations"][wildcards.design].get("orders", 1)
+
+
+def keep(wildcards):
+    return config["demonstrations"][wildcards.design].get("keep", 1024)
+
+
+def learner_entry(wildcards):
+    return as_json(catalogue.learner_entry(config, wildcards.learner))
+
+
+def trained_orders(wildcards):
+    """``--orders N`` for a learner that trains on the first orders only."""
+    count = config["learners"][wildcards.learner.split("@")[0]].get("orders")
+    return f"--orders {count}" if count else ""
+
+
+def second_learner(wildcards, input):
+    """``--b`` with its logits, or ``--shift`` for a reference, which has none of its own."""
+    if input.b:
+        return f"--b {shlex.join(input.b)}"
+    return f"--shift {config['learners'][wildcards.b]['shift']}"
+
+
+# --- files, as input ----------------------------------------------------------------------
+
+
+def weights(wildcards):
+    """Files of a local model, or the provenance of one that is pretrained here."""
+    entry = catalogue.model_entry(config, wildcards.model)
+    if "pretrain" in entry:
+        return [f"results/pretraining/{wildcards.model.split('@')[0]}/provenance.json"]
+    if "path" in entry:
+        folder = entry["path"]
+        return sorted(f"{folder}/{name}" for name in os.listdir(folder))
+    return []
+
+
+def model_source(wildcards):
+    """``--source`` of fetch_model: a local folder, or nothing for the hub."""
+    entry = catalogue.model_entry(config, wildcards.model)
+    if "pretrain" in entry:
+        folder = f"results/pretraining/{wildcards.model.split('@')[0]}"
+        return f"--source {folder}/{entry['revision']}" if "revision" in entry else f"--source {folder}"
+    return f"--source {entry['path']}" if "path" in entry else ""
+
+
+def task_files(wildcards):
+    files = config["tasks"][wildcards.task].get("files", [])
+    return list(files.values()) if isinstance(files, dict) else files
+
+
+def of_method(method):
+    """A regular expression for the learners of a method (one that never matches for none)."""
+    entries = config["learners"].items()
+    names = [n for base, e in entries if e.get("method") == method for n in catalogue.expand(base, e)]
+    return "|".join(name.replace(".", r"\.") for name in names) or "(?!)"
+
+
+def of_kind(*kinds):
+    """A regular expression for the figures of some kinds (one that never matches for none)."""
+    names = [name for name, entry in config["figures"].items() if entry["kind"] in kinds]
+    return "|".join(name.replace(".", r"\.") for name in names) or "(?!)"
+
+
+def logits(model, task, design, learner):
+    """All blocks of draws of one learner's logits."""
+    draws = catalogue.blocks(config["demonstrations"][design])
+    return [f"results/logits/{model}/{task}/{design}/{learner}/{block}.parquet" for block in draws]
+
+
+def logits_a(wildcards):
+    return logits(wildcards.model, wildcards.task, wildcards.design, wildcards.a)
+
+
+def logits_b(wildcards):
+    """The second learner's logits; none for a reference, which is the first one, shifted."""
+    if "reference" in config["learners"][wildcards.b.split("@")[0]]:
+        return []
+    return logits(wildcards.model, wildcards.task, wildcards.design, wildcards.b)
+
+
+def figure_models(wildcards):
+    return catalogue.expand_all(config["figures"][wildcards.figure]["models"], config["models"])
+
+
+def figure_runs(wildcards):
+    """(model, task, design, learner) of every logits table that a figure shows."""
+    entry = config["figures"][wildcards.figure]
+    pairs = entry.get("runs") or [
+        (design, learner) for design in entry["demonstrations"] for learner in entry["learners"]
+    ]
+    return [
+        (model, task, design, learner)
+        for model in figure_models(wildcards)
+        for task in entry["tasks"]
+        for design, name in pairs
+        for learner in catalogue.expand_all([name], config["learners"])
+    ]
+
+
+def figure_logits(wildcards):
+    return [path for run in figure_runs(wildcards) for path in logits(*run)]
+
+
+def figure_pairs(wildcards, ending=""):
+    """Agreement tables of a figure; a reference that a design has no second order for is left out."""
+    entry = config["figures"][wildcards.figure]
+    paths = []
+    for model in figure_models(wildcards):
+        for task in entry["tasks"]:
+            for design in entry["demonstrations"]:
+                for first, second in entry["pairs"]:
+                    for a in catalogue.expand_all([first], config["learners"]):
+                        for b in catalogue.expand_all([second], config["learners"]):
+                            if catalogue.comparable(config, design, b):
+                                paths.append(f"results/agreement/{model}/{task}/{design}/{a}--{b}{ending}.parquet")
+    return paths
+
+
+def figure_curves(wildcards):
+    return figure_pairs(wildcards, ".curves")
+
+
+def figure_manifests(wildcards):
+    return [f"results/models/{model}.json" for model in figure_models(wildcards)]
+
+
+def figure_sparsity(wildcards):
+    return [f"results/sparsity/{model}.parquet" for model in figure_models(wildcards)]
+
+
+def figure_circuits(wildcards):
+    return [f"results/sparsity/{model}.circuits.parquet" for model in figure_models(wildcards)]
+
+
+def figure_drift(wildcards):
+    """Drift of every checkpoint from the first checkpoint of its model."""
+    first = {}
+    for model in figure_models(wildcards):
+        first.setdefault(model.split("@")[0], model)
+    return [
+        f"results/drift/{model}--{first[model.split('@')[0]]}.parquet"
+        for model in figure_models(wildcards)
+    ]
+
+
+def figure_demonstrations(wildcards):
+    entry = config["figures"][wildcards.figure]
+    return [
+        f"results/demonstrations/{task}/{design}/{block}.parquet"
+        for task in entry["tasks"]
+        for design in entry["demonstrations"]
+        for block in catalogue.blocks(config["demonstrations"][design])
+    ]
+
+
+def figure_tasks(wildcards):
+    return [f"results/tasks/{task}.parquet" for task in config["figures"][wildcards.figure]["tasks"]]
+
+
+def first_learner(wildcards):
+    return config["figures"][wildcards.figure]["learners"][0]
+
+
+def summaries(wildcards):
+    """The summary that each figure shows."""
+    return [
+        f"results/summary/{name}{'.accuracy' if entry['kind'] == 'scale' else ''}.parquet"
+        for name, entry in config["figures"].items()
+    ]
+
+
+def all_manifests(wildcards):
+    names = dict.fromkeys(n for entry in config["figures"].values() for n in entry["models"])
+    models = catalogue.expand_all(list(names), config["models"])
+    return [f"results/models/{model}.json" for model in dict.fromkeys(models)]
+
+
+def figure_title(wildcards):
+    return config["figures"][wildcards.figure].get("title", wildcards.figure)
+
+
+def human_names(wildcards):
+    """Names for readers: entries that have a ``label``."""
+    catalogues = (config["models"], config["tasks"], config["learners"])
+    found = {k: e["label"] for entries in catalogues for k, e in entries.items() if "label" in e}
+    return as_json(found)
+
+
+def figure_kinds(wildcards):
+    return as_json({name: entry["kind"] for name, entry in config["figures"].items()})

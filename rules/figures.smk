@@ -1,0 +1,303 @@
+"""Figures, each as SVG, PNG and a self-contained page; and the findings in words."""
+
+
+rule plot_agreement:
+    input:
+        summary="results/summary/{figure}.parquet",
+        script="src/plot_agreement.py",
+        lib=imports("src/plot_agreement.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/agreement.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_agreement/{figure}.log",
+    benchmark:
+        "logs/plot_agreement/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("agreement"),
+    params:
+        title=figure_title,
+        labels=human_names,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --summary {input.summary:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_shots:
+    input:
+        summary="results/summary/{figure}.parquet",
+        script="src/plot_shots.py",
+        lib=imports("src/plot_shots.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/shots.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_shots/{figure}.log",
+    benchmark:
+        "logs/plot_shots/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("shots"),
+    params:
+        title=figure_title,
+        labels=human_names,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --summary {input.summary:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_depth:
+    input:
+        summary="results/summary/{figure}.parquet",
+        script="src/plot_depth.py",
+        lib=imports("src/plot_depth.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/depth.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_depth/{figure}.log",
+    benchmark:
+        "logs/plot_depth/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("depth"),
+    params:
+        title=figure_title,
+        labels=human_names,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --summary {input.summary:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_order:
+    input:
+        summary="results/summary/{figure}.parquet",
+        script="src/plot_order.py",
+        lib=imports("src/plot_order.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/order.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_order/{figure}.log",
+    benchmark:
+        "logs/plot_order/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("order"),
+    params:
+        title=figure_title,
+        labels=human_names,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --summary {input.summary:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_variance:
+    input:
+        summary="results/summary/{figure}.parquet",
+        script="src/plot_variance.py",
+        lib=imports("src/plot_variance.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/variance.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_variance/{figure}.log",
+    benchmark:
+        "logs/plot_variance/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("variance"),
+    params:
+        title=figure_title,
+        labels=human_names,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --summary {input.summary:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_sparsity:
+    input:
+        summary="results/summary/{figure}.parquet",
+        script="src/plot_sparsity.py",
+        lib=imports("src/plot_sparsity.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/sparsity.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_sparsity/{figure}.log",
+    benchmark:
+        "logs/plot_sparsity/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("sparsity"),
+    params:
+        title=figure_title,
+        labels=human_names,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --summary {input.summary:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_checkpoints:
+    input:
+        summary="results/summary/{figure}.parquet",
+        script="src/plot_checkpoints.py",
+        lib=imports("src/plot_checkpoints.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/checkpoints.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_checkpoints/{figure}.log",
+    benchmark:
+        "logs/plot_checkpoints/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("checkpoints"),
+    params:
+        title=figure_title,
+        labels=human_names,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --summary {input.summary:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_size:
+    input:
+        summary="results/summary/{figure}.parquet",
+        manifests=figure_manifests,
+        script="src/plot_size.py",
+        lib=imports("src/plot_size.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/size.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_size/{figure}.log",
+    benchmark:
+        "logs/plot_size/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("size"),
+    params:
+        title=figure_title,
+        labels=human_names,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --summary {input.summary:q} --manifests {input.manifests:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_scale:
+    input:
+        summary="results/summary/{figure}.accuracy.parquet",
+        script="src/plot_scale.py",
+        lib=imports("src/plot_scale.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/scale.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_scale/{figure}.log",
+    benchmark:
+        "logs/plot_scale/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("scale"),
+    params:
+        title=figure_title,
+        labels=human_names,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --summary {input.summary:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule report_findings:
+    input:
+        summaries=summaries,
+        manifests=all_manifests,
+        script="src/report_findings.py",
+        lib=imports("src/report_findings.py"),
+    output:
+        "results/findings.txt",
+    log:
+        "logs/report_findings/findings.log",
+    benchmark:
+        "logs/report_findings/findings.tsv"
+    params:
+        kinds=figure_kinds,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --summaries {input.summaries:q} --manifests {input.manifests:q}"
+        " --kinds {params.kinds:q} --output {output:q} > {log:q} 2>&1"

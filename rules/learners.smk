@@ -1,0 +1,66 @@
+"""The two learners on the same demonstrations: one job per model, task, design and block of draws."""
+
+
+rule run_icl:
+    input:
+        model="results/models/{model}.json",
+        folder="results/models/{model}",
+        task="results/tasks/{task}.parquet",
+        demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
+        script="src/run_icl.py",
+        lib=imports("src/run_icl.py"),
+    output:
+        "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet",
+    log:
+        "logs/run_icl/{model}/{task}/{design}/{learner}/{draws}.log",
+    benchmark:
+        "logs/run_icl/{model}/{task}/{design}/{learner}/{draws}.tsv"
+    wildcard_constraints:
+        learner=of_method("icl"),
+    params:
+        keep=keep,
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=GPUS,
+    shell:
+        "python {input.script:q} --model {input.model:q} --task {input.task:q}"
+        " --demonstrations {input.demonstrations:q} --name {wildcards.learner:q}"
+        " --keep {params.keep} --threads {threads} --output {output:q} > {log:q} 2>&1"
+
+
+rule run_gd:
+    input:
+        model="results/models/{model}.json",
+        folder="results/models/{model}",
+        task="results/tasks/{task}.parquet",
+        demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
+        script="src/run_gd.py",
+        lib=imports("src/run_gd.py"),
+    output:
+        "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet",
+    log:
+        "logs/run_gd/{model}/{task}/{design}/{learner}/{draws}.log",
+    benchmark:
+        "logs/run_gd/{model}/{task}/{design}/{learner}/{draws}.tsv"
+    wildcard_constraints:
+        learner=of_method("gd"),
+    params:
+        learner=learner_entry,
+        orders=trained_orders,
+        keep=keep,
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=GPUS,
+    shell:
+        "python {input.script:q} --model {input.model:q} --task {input.task:q}"
+        " --demonstrations {input.demonstrations:q} --learner {params.learner:q} {params.orders}"
+        " --name {wildcards.learner:q} --keep {params.keep} --threads {threads}"
+        " --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,52 @@
+"""Models: pretrained here, linked from a folder, or fetched from the hub at one commit."""
+
+
+rule pretrain_model:
+    input:
+        script="src/pretrain_model.py",
+        lib=imports("src/pretrain_model.py"),
+    output:
+        "results/pretraining/{model}/provenance.json",
+    log:
+        "logs/pretrain_model/{model}.log",
+    benchmark:
+        "logs/pretrain_model/{model}.tsv"
+    wildcard_constraints:
+        model=NAME,
+    params:
+        folder=subpath(output[0], parent=True),
+        entry=pretrain_entry,
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=GPUS,
+    shell:
+        "python {input.script:q} --entry {params.entry:q} --output {params.folder:q}"
+        " --threads {threads} > {log:q} 2>&1"
+
+
+rule fetch_model:
+    input:
+        weights,
+        script="src/fetch_model.py",
+        lib=imports("src/fetch_model.py"),
+    output:
+        manifest="results/models/{model}.json",
+        folder=directory("results/models/{model}"),
+    log:
+        "logs/fetch_model/{model}.log",
+    benchmark:
+        "logs/fetch_model/{model}.tsv"
+    params:
+        entry=model_entry,
+        source=model_source,
+    conda:
+        "../envs/torch.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --name {wildcards.model:q}"
+        " --entry {params.entry:q} {params.source} --folder {output.folder:q}"
+        " --manifest {output.manifest:q} > {log:q} 2>&1"

@@ -1,0 +1,168 @@
+"""Summaries: what the figures show, as estimates with 95 % bands; one rule per statistic."""
+
+
+rule summarise_agreement:
+    input:
+        agreement=figure_pairs,
+        script="src/summarise_agreement.py",
+        lib=imports("src/summarise_agreement.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_agreement/{figure}.log",
+    benchmark:
+        "logs/summarise_agreement/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("agreement", "shots", "size"),
+    conda:
+        "../envs/plot.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.script:q} --agreement {input.agreement:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_curves:
+    input:
+        agreement=figure_pairs,
+        curves=figure_curves,
+        script="src/summarise_curves.py",
+        lib=imports("src/summarise_curves.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_curves/{figure}.log",
+    benchmark:
+        "logs/summarise_curves/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("depth"),
+    conda:
+        "../envs/plot.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.script:q} --agreement {input.agreement:q} --curves {input.curves:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_accuracy:
+    input:
+        logits=figure_logits,
+        script="src/summarise_accuracy.py",
+        lib=imports("src/summarise_accuracy.py"),
+    output:
+        "results/summary/{figure}.accuracy.parquet",
+    log:
+        "logs/summarise_accuracy/{figure}.log",
+    benchmark:
+        "logs/summarise_accuracy/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("scale", "checkpoints"),
+    conda:
+        "../envs/plot.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.script:q} --logits {input.logits:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_order:
+    input:
+        logits=figure_logits,
+        script="src/summarise_order.py",
+        lib=imports("src/summarise_order.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_order/{figure}.log",
+    benchmark:
+        "logs/summarise_order/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("order"),
+    params:
+        reference=first_learner,
+    conda:
+        "../envs/plot.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.script:q} --logits {input.logits:q} --reference {params.reference:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_variance:
+    input:
+        logits=figure_logits,
+        demonstrations=figure_demonstrations,
+        task=figure_tasks,
+        script="src/summarise_variance.py",
+        lib=imports("src/summarise_variance.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_variance/{figure}.log",
+    benchmark:
+        "logs/summarise_variance/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("variance"),
+    conda:
+        "../envs/plot.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.script:q} --logits {input.logits:q}"
+        " --demonstrations {input.demonstrations:q} --task {input.task:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_sparsity:
+    input:
+        sparsity=figure_sparsity,
+        circuits=figure_circuits,
+        script="src/summarise_sparsity.py",
+        lib=imports("src/summarise_sparsity.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_sparsity/{figure}.log",
+    benchmark:
+        "logs/summarise_sparsity/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("sparsity"),
+    conda:
+        "../envs/plot.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.script:q} --sparsity {input.sparsity:q} --circuits {input.circuits:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_checkpoints:
+    input:
+        accuracy="results/summary/{figure}.accuracy.parquet",
+        drift=figure_drift,
+        script="src/summarise_checkpoints.py",
+        lib=imports("src/summarise_checkpoints.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_checkpoints/{figure}.log",
+    benchmark:
+        "logs/summarise_checkpoints/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("checkpoints"),
+    conda:
+        "../envs/plot.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.script:q} --accuracy {input.accuracy:q} --drift {input.drift:q}"
+        " --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,45 @@
+"""Tasks and demonstrations: what is asked, and what is shown in which orders."""
+
+
+rule prepare_task:
+    input:
+        task_files,
+        script="src/prepare_task.py",
+        lib=imports("src/prepare_task.py"),
+    output:
+        "results/tasks/{task}.parquet",
+    log:
+        "logs/prepare_task/{task}.log",
+    benchmark:
+        "logs/prepare_task/{task}.tsv"
+    params:
+        entry=task_entry,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --task {wildcards.task:q}"
+        " --entry {params.entry:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule sample_demonstrations:
+    input:
+        task="results/tasks/{task}.parquet",
+        script="src/sample_demonstrations.py",
+        lib=imports("src/sample_demonstrations.py"),
+    output:
+        "results/demonstrations/{task}/{design}/{draws}.parquet",
+    log:
+        "logs/sample_demonstrations/{task}/{design}/{draws}.log",
+    benchmark:
+        "logs/sample_demonstrations/{task}/{design}/{draws}.tsv"
+    params:
+        shots=shots,
+        orders=orders,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --task {input.task:q} --design {wildcards.design:q}"
+        " --shots {params.shots} --orders {params.orders} --draws {wildcards.draws}"
+        " --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,41 @@
+"""Fetch a model: a folder of its files, pinned, and a manifest of what it is.
+
+Local folders are linked, models of the hub downloaded at one commit; weights that exist
+only as .bin become safetensors. No later step uses the network.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from iclgd import cli
+
+parser = cli.parser(__doc__)
+parser.add_argument("--name", required=True, help="name of the model")
+parser.add_argument("--entry", type=cli.json_object, required=True, help="its catalogue entry, as JSON")
+parser.add_argument("--source", type=cli.existing, help="local folder (without it: the hub)")
+parser.add_argument("--folder", type=Path, required=True, help="folder to fill")
+parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
+args = parser.parse_args()
+
+from iclgd import fetching  # after parsing: --help is quick
+
+partial = args.folder.with_name(f".{args.folder.name}.partial")
+shutil.rmtree(partial, ignore_errors=True)
+partial.mkdir(parents=True)
+commit = None
+if args.source:
+    fetching.link(args.source, partial)
+else:
+    entry = args.entry
+    commit = fetching.download(
+        entry["hub"], entry.get("revision"), entry.get("remote_code", False), partial
+    )
+fetching.convert(partial)
+manifest = fetching.manifest(args.name, args.entry, partial, commit)
+shutil.rmtree(args.folder, ignore_errors=True)
+os.replace(partial, args.folder)
+temporary = args.manifest.with_name(f".{args.manifest.name}.partial")
+temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+os.replace(temporary, args.manifest)

@@ -1,0 +1,158 @@
+"""How much two next-token distributions agree, row by row.
+
+Every function takes two ``Top`` of M rows and returns float64 arrays of length M; what is
+undefined is NaN, never 0. Sources: S is Shen et al. 2024 (arXiv 2310.08540), section 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+K = 10  # S compares the ten most likely tokens
+DEPTH = 100  # of the curves over K
+PERSISTENCE = 0.9  # of rank-biased overlap
+
+
+@dataclass(frozen=True)
+class Top:
+    """Most likely tokens of M distributions: ``ids`` [M, kept] from the most likely one,
+    natural ``logprobs`` [M, kept], and ``tail`` [M], the probability of all other tokens."""
+
+    ids: np.ndarray
+    logprobs: np.ndarray
+    tail: np.ndarray
+
+
+def ranks(ids: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Place (from 0) of every token of ``ids`` [M, n] in its row of ``other`` [M, m].
+
+    Tokens that are not there get ``m``.
+    """
+    rows, width = other.shape
+    span = int(max(ids.max(), other.max())) + 1
+    offset = np.arange(rows)[:, None] * span
+    keys = (other + offset).ravel()
+    order = np.argsort(keys, kind="stable")
+    wanted = (ids + offset).ravel()
+    found = np.searchsorted(keys, wanted, sorter=order).clip(max=keys.size - 1)
+    place = order[found]
+    return np.where(keys[place] == wanted, place % width, width).reshape(ids.shape)
+
+
+def shared(a: Top, b: Top, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tokens of a's top ``k`` that are in b's top ``k`` too: mask, p and q, each [M, k].
+
+    p and q are 0 where the mask is false.
+    """
+    place = ranks(a.ids[:, :k], b.ids[:, :k])
+    mask = place < b.ids[:, :k].shape[1]
+    p = np.where(mask, np.exp(a.logprobs[:, :k].astype(float)), 0.0)
+    q = np.take_along_axis(np.exp(b.logprobs.astype(float)), np.where(mask, place, 0), 1)
+    return mask, p, np.where(mask, q, 0.0)
+
+
+def token_overlap(a: Top, b: Top, k: int = K) -> np.ndarray:
+    """TO = |T_K(p) and T_K(q)| / K, in [0, 1] (S, equation of token overlap)."""
+    return shared(a, b, k)[0].sum(1) / min(k, a.ids.shape[1])
+
+
+def ocs(a: Top, b: Top, k: int = K) -> np.ndarray:
+    """Cosine of the two distributions cut to their own top ``k``, in [0, 1]; 1 if identical."""
+    _, p, q = shared(a, b, k)
+    norms = [np.linalg.norm(np.exp(x.logprobs[:, :k].astype(float)), axis=1) for x in (a, b)]
+    return (p * q).sum(1) / (norms[0] * norms[1])
+
+
+def ocs_paper(a: Top, b: Top, k: int = K) -> np.ndarray:
+    """Overlap cosine similarity as S prints it; O is the set of shared top-K tokens.
+
+    sum_O(p q) / sqrt(sum_O(p^2) sum_O(q^2) max(K - |O|, 1)). S divides by K - |O|, which is
+    singular for |O| = K; it is not bounded by 1 in other readings. NaN where O is empty.
+    """
+    mask, p, q = shared(a, b, k)
+    rest = np.maximum(min(k, a.ids.shape[1]) - mask.sum(1), 1)
+    with np.errstate(invalid="ignore"):
+        return (p * q).sum(1) / np.sqrt((p**2).sum(1) * (q**2).sum(1) * rest)
+
+
+def curves(a: Top, b: Top, depth: int = DEPTH) -> tuple[np.ndarray, np.ndarray]:
+    """TO and OCS for every K = 1 ... depth, each [M, depth] (less where fewer are kept)."""
+    depth = min(depth, a.ids.shape[1], b.ids.shape[1])
+    place = ranks(a.ids[:, :depth], b.ids[:, :depth])
+    p, q = (np.exp(x.logprobs[:, :depth].astype(float)) for x in (a, b))
+    product = p * np.take_along_axis(q, np.minimum(place, depth - 1), 1)
+    # A shared token counts from the first K at which both lists have reached it.
+    reached = np.maximum(place, np.arange(depth))
+    cells = np.arange(len(reached))[:, None] * (depth + 1) + reached
+    size = len(reached) * (depth + 1)
+
+    def cumulated(weights: np.ndarray | None) -> np.ndarray:
+        counts = np.bincount(cells.ravel(), weights, size).reshape(-1, depth + 1)
+        return counts[:, :depth].cumsum(1)
+
+    norms = np.sqrt((p**2).cumsum(1) * (q**2).cumsum(1))
+    return cumulated(None) / np.arange(1, depth + 1), cumulated(product.ravel()) / norms
+
+
+def rank_biased_overlap(overlap: np.ndarray) -> np.ndarray:
+    """Rank-biased overlap from the TO curve [M, depth], persistence 0.9, in [0, 1].
+
+    Webber, Moffat and Zobel 2010, equation 4, cut at the curve's depth and scaled so that
+    identical rankings get 1.
+    """
+    weight = PERSISTENCE ** np.arange(overlap.shape[1])
+    return overlap @ weight / weight.sum()
+
+
+@dataclass(frozen=True)
+class Divergences:
+    """Divergences between distributions, in nats except ``tv``, each [M]."""
+
+    js: np.ndarray
+    tv: np.ndarray
+    kl_ab: np.ndarray
+    kl_ba: np.ndarray
+
+
+def _bins(p: np.ndarray, q: np.ndarray) -> Divergences:
+    """Divergences of discrete distributions [M, bins] that sum to 1 each."""
+
+    def kl(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = np.where(x > 0, x * (np.log(x) - np.log(y)), 0.0)
+        return np.maximum(terms.sum(1), 0.0)
+
+    middle = (p + q) / 2
+    js = (kl(p, middle) + kl(q, middle)) / 2
+    forward, backward = kl(p, q), kl(q, p)
+    finite = [np.where(np.isfinite(x), x, np.nan) for x in (forward, backward)]
+    return Divergences(js, np.abs(p - q).sum(1) / 2, *finite)
+
+
+def divergences(a: Top, b: Top) -> Divergences:
+    """Jensen-Shannon, total variation and both KL over all kept tokens.
+
+    Tokens that both rows keep are bins of their own and everything else is one more bin:
+    exact where the whole vocabulary is kept, else a lower bound (data processing).
+    """
+    kept = max(a.ids.shape[1], b.ids.shape[1])
+    mask, p, q = shared(a, b, kept)
+    back = ranks(b.ids, a.ids) == a.ids.shape[1]
+    rest_p = a.tail + np.where(mask, 0, np.exp(a.logprobs.astype(float))).sum(1)
+    rest_q = b.tail + np.where(back, np.exp(b.logprobs.astype(float)), 0).sum(1)
+    bins = [np.concatenate([x, r[:, None]], 1) for x, r in ((p, rest_p), (q, rest_q))]
+    return _bins(*(x / x.sum(1, keepdims=True) for x in bins))
+
+
+def label_agreement(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """JS, TV and cosine of the distributions over the label words alone.
+
+    ``a``, ``b``: natural log-probabilities [M, labels]; they are normalised first.
+    """
+    p, q = (np.exp(x.astype(float) - x.max(1, keepdims=True)) for x in (a, b))
+    p, q = (x / x.sum(1, keepdims=True) for x in (p, q))
+    found = _bins(p, q)
+    cosine = (p * q).sum(1) / (np.linalg.norm(p, axis=1) * np.linalg.norm(q, axis=1))
+    return found.js, found.tv, cosine

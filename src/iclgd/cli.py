@@ -1,0 +1,77 @@
+"""What every step's command line shares: a parser, one-line errors, progress."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+# Threads are the job's, not the machine's: sums come out the same on 2 cores and on 64.
+# Torch steps set their own number. Read by Polars and by BLAS when they are imported.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+class InputError(Exception):
+    """Bad input. Its message is one line that names the culprit; the step exits with 1."""
+
+
+def _report(kind, error, trace):
+    if issubclass(kind, InputError):
+        print(f"error: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser that shows ``description`` (a module's docstring) and defaults in --help.
+
+    From here on an uncaught InputError ends the process with one line instead of a trace.
+    """
+    sys.excepthook = _report
+    return argparse.ArgumentParser(
+        description=description,
+        formatter_class=type(
+            "Formatter",
+            (argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter),
+            {},
+        ),
+    )
+
+
+def json_object(text: str) -> dict:
+    """Argparse type: a JSON object, such as one entry of a catalogue."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("a JSON object is needed, {...}")
+    return value
+
+
+def existing(text: str) -> Path:
+    """Argparse type: the path of something that is there."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text} does not exist")
+    return path
+
+
+def progress(items: Iterable, total: int, what: str) -> Iterator:
+    """Iterate with a bar on a terminal, or with at most ten lines in a log."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, total=total, desc=what)
+        return
+    shown = 0
+    for done, item in enumerate(items, start=1):
+        yield item
+        if total and done * 10 // total > shown:
+            shown = done * 10 // total
+            print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)

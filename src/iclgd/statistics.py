@@ -1,0 +1,103 @@
+"""Estimates over draws: means with 95 % bands, macro-F1, and an honest choice of rates.
+
+The draw of demonstrations is the unit: values are first averaged over queries (and orders)
+within a draw, and the band is Student's t over the draws' means.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from scipy.stats import t as student
+
+LEVEL = 0.95
+
+
+def half_width(deviation: float, draws: int) -> float | None:
+    """Half the width of the 95 % t-interval of a mean; None for fewer than two draws.
+
+    ``deviation``: standard deviation over draws (ddof = 1).
+    """
+    if draws < 2:
+        return None
+    return float(student.ppf((1 + LEVEL) / 2, draws - 1) * deviation / np.sqrt(draws))
+
+
+def bands(frame: pl.DataFrame, by: list[str], value: str = "value") -> pl.DataFrame:
+    """Mean over the rows of each group with its band: ``estimate, low, high, draws``.
+
+    One row of ``frame`` is one draw. Nulls are left out; bands are null below two draws.
+    """
+    grouped = frame.group_by(by, maintain_order=True).agg(
+        pl.col(value).mean().alias("estimate"),
+        pl.col(value).std(ddof=1).alias("deviation"),
+        pl.col(value).count().alias("draws"),
+    )
+    half = [half_width(s, n) if s is not None else None for s, n in grouped.select("deviation", "draws").rows()]
+    return grouped.with_columns(pl.Series("half", half, pl.Float64)).select(
+        *by,
+        "estimate",
+        (pl.col("estimate") - pl.col("half")).alias("low"),
+        (pl.col("estimate") + pl.col("half")).alias("high"),
+        "draws",
+    )
+
+
+def macro_f1(label: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean F1 over the classes that occur in ``label`` or ``predicted``, in [0, 1]."""
+    scores = []
+    for one in np.union1d(label, predicted):
+        hits = ((label == one) & (predicted == one)).sum()
+        scores.append(2 * hits / ((label == one).sum() + (predicted == one).sum()))
+    return float(np.mean(scores))
+
+
+def draw_means(rows: pl.DataFrame, by: list[str], values: list[str]) -> pl.DataFrame:
+    """Mean over queries and orders within each draw: columns ``metric`` and ``value``.
+
+    ``by`` contains ``draw``. Nulls (diverged or undefined) are left out.
+    """
+    means = rows.group_by(by, maintain_order=True).agg(pl.col(values).mean())
+    return means.unpivot(values, index=by, variable_name="metric", value_name="value")
+
+
+def f1_per_draw(rows: pl.DataFrame, by: list[str], predicted: str, metric: str) -> pl.DataFrame:
+    """Macro-F1 of every draw in the same form as ``draw_means``."""
+    known = rows.filter(pl.col(predicted).is_not_null())
+    found = [
+        (*key, metric, macro_f1(group["label"].to_numpy(), group[predicted].to_numpy()))
+        for key, group in known.group_by(by, maintain_order=True)
+    ]
+    schema = {**{name: rows.schema[name] for name in by}, "metric": pl.String, "value": pl.Float64}
+    return pl.DataFrame(found, schema=schema, orient="row")
+
+
+def family(name: str) -> str:
+    """A learner without its rate: ``gd@0.001`` is of the family ``gd``."""
+    return name.split("@")[0]
+
+
+def chosen(rows: pl.DataFrame, by: list[str], learner: str, value: str) -> pl.DataFrame:
+    """The rate and epoch with the best mean of ``value`` on validation queries.
+
+    ``rows`` are query rows with ``split`` and ``epoch``; the choice is made per group of
+    ``by`` and family of ``learner``, over all draws at once. Epoch 0, which is no learning,
+    is left out unless nothing else is there; of equals, the earliest epoch and the first
+    name win. A rate at which any row of that epoch diverged is not chosen. Returns the
+    columns ``by``, ``learner`` and ``epoch``. Reports use the test queries, which have no
+    part in it.
+    """
+    means = (
+        rows.filter(pl.col("split") == "validation")
+        .group_by(*by, learner, "epoch")
+        .agg(pl.col(value).mean(), (pl.col("status") == "ok").all().alias("sound"))
+        .filter("sound")
+        .with_columns(
+            pl.col(learner).str.split("@").list.first().alias("family"),
+            (pl.col("epoch") == 0).alias("untouched"),
+        )
+    )
+    best = means.sort("untouched", pl.col(value).neg(), "epoch", learner).group_by(
+        *by, "family", maintain_order=True
+    )
+    return best.first().select(*by, learner, "epoch")

@@ -1,0 +1,178 @@
+"""The tables that steps hand to each other: columns, order of rows, atomic writes.
+
+The same table gives the same bytes: columns and rows have one order, and no time stamp or
+host name is stored. A table appears under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from iclgd.cli import InputError
+
+TASK = pl.Schema(
+    {
+        "task": pl.String,
+        "example": pl.Int32,
+        "split": pl.String,
+        "instruction": pl.String,
+        "text": pl.String,
+        "answer": pl.String,
+        "ending": pl.String,
+        "label": pl.Int32,
+    }
+)
+DEMONSTRATIONS = pl.Schema(
+    {
+        "task": pl.String,
+        "design": pl.String,
+        "draw": pl.Int32,
+        "order": pl.Int32,
+        "position": pl.Int32,
+        "example": pl.Int32,
+    }
+)
+RUN = {"model": pl.String, "task": pl.String, "design": pl.String, "shots": pl.Int32}
+KEYS = {"draw": pl.Int32, "order": pl.Int32, "epoch": pl.Int32, "example": pl.Int32}
+LOGITS = pl.Schema(
+    {
+        **RUN,
+        "learner": pl.String,
+        **KEYS,
+        "split": pl.String,
+        "label": pl.Int32,
+        "answer_id": pl.Int32,
+        "status": pl.String,
+        "loss": pl.Float32,
+        "label_logprobs": pl.List(pl.Float32),
+        "top_ids": pl.List(pl.Int32),
+        "top_logprobs": pl.List(pl.Float32),
+        "tail_mass": pl.Float32,
+    }
+)
+METRICS = (
+    "accuracy_a",
+    "accuracy_b",
+    "label_accuracy_a",
+    "label_accuracy_b",
+    "token_overlap",
+    "ocs",
+    "ocs_paper",
+    "js",
+    "tv",
+    "kl_ab",
+    "kl_ba",
+    "rbo",
+    "label_js",
+    "label_tv",
+    "label_ocs",
+)
+AGREEMENT = pl.Schema(
+    {
+        **RUN,
+        "a": pl.String,
+        "b": pl.String,
+        **KEYS,
+        "split": pl.String,
+        "label": pl.Int32,
+        "label_a": pl.Int32,
+        "label_b": pl.Int32,
+        "status": pl.String,
+        **dict.fromkeys(METRICS, pl.Float64),
+    }
+)
+CURVES = pl.Schema(
+    {
+        **RUN,
+        "a": pl.String,
+        "b": pl.String,
+        "draw": pl.Int32,
+        "order": pl.Int32,
+        "epoch": pl.Int32,
+        "k": pl.Int32,
+        "token_overlap": pl.Float64,
+        "ocs": pl.Float64,
+    }
+)
+SPARSITY = pl.Schema(
+    {
+        "model": pl.String,
+        "layer": pl.Int32,
+        "head": pl.Int32,
+        "matrix": pl.String,
+        "threshold": pl.Float64,
+        "share": pl.Float64,
+        "share_rms": pl.Float64,
+    }
+)
+CIRCUITS = pl.Schema(
+    {
+        "model": pl.String,
+        "layer": pl.Int32,
+        "head": pl.Int32,
+        "circuit": pl.String,
+        "stable_rank": pl.Float64,
+        "hoyer": pl.Float64,
+        "gini": pl.Float64,
+        "singular_values": pl.List(pl.Float64),
+    }
+)
+DRIFT = pl.Schema(
+    {
+        "model": pl.String,
+        "reference": pl.String,
+        "tensor": pl.String,
+        "weights": pl.Int64,
+        "mean_abs_change": pl.Float64,
+    }
+)
+
+_NOT_KEYS = {"split", "label", "status"}
+
+
+def write(frame: pl.DataFrame, path: str | Path, schema: pl.Schema | None = None) -> None:
+    """Write ``frame`` as Parquet under a temporary name, then rename it to ``path``.
+
+    With a schema, columns are cast to it and rows sorted by its leading key columns; a
+    missing or an unknown column raises polars.exceptions.SchemaError. Without one the
+    caller has put columns and rows in order.
+    """
+    path = Path(path)
+    if schema is not None:
+        frame = _match(frame, schema)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    frame.write_parquet(temporary, compression="zstd")
+    os.replace(temporary, path)
+
+
+def _match(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    extra, missing = set(frame.columns) - set(schema), set(schema) - set(frame.columns)
+    if extra or missing:
+        raise pl.exceptions.SchemaError(f"columns missing {missing}, not expected {extra}")
+    keys = [
+        name
+        for name, kind in schema.items()
+        if name not in _NOT_KEYS and kind in (pl.String, pl.Int32)
+    ]
+    return frame.select(schema.keys()).cast(dict(schema)).sort(keys)
+
+
+def read(path: str | Path, schema: pl.Schema) -> pl.DataFrame:
+    """Read a table and check its columns. Raises InputError naming path and column."""
+    frame = pl.read_parquet(path)
+    missing = [name for name in schema if name not in frame.columns]
+    if missing:
+        raise InputError(f"{path}: no column {missing[0]!r}; it has {', '.join(frame.columns)}")
+    return frame.select(schema.keys())
+
+
+def only(frame: pl.DataFrame, column: str) -> str:
+    """The one value of a column that is constant in this table, such as ``task``."""
+    values = frame[column].unique().to_list()
+    if len(values) != 1:
+        raise InputError(f"column {column!r} should hold one value, it holds {values}")
+    return values[0]

@@ -1,0 +1,29 @@
+"""Measure how far weights moved: mean |w - w_reference| of every tensor, in float32.
+
+Reads the safetensors of two models (checkpoints of one pretraining run), a tensor at a time.
+"""
+
+import json
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
+parser.add_argument("--reference", type=cli.existing, required=True, help="manifest of the first")
+parser.add_argument("--output", type=Path, required=True, help="drift table to write")
+args = parser.parse_args()
+
+import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+
+from iclgd import weights  # noqa: E402
+
+manifests = args.model, args.reference
+model, reference = (json.loads(path.read_text())["model"] for path in manifests)
+folders = [weights.Folder(path.with_suffix("")) for path in manifests]
+total = len(folders[0].names())
+rows = [
+    (model, reference, *row)
+    for row in cli.progress(weights.drift(*folders), total, f"tensors of {model}")
+]
+tables.write(pl.DataFrame(rows, schema=tables.DRIFT, orient="row"), args.output, tables.DRIFT)

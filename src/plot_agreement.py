@@ -1,0 +1,87 @@
+"""Plot agreement of ICL with gradient descent over epochs, as in Figure 5 of Shen et al.
+
+Rows: accuracy, token overlap and overlap cosine similarity with ICL. Columns: what GD trains.
+One line per learning rate; horizontal lines: ICL, ICL under another order and with other
+demonstrations, and the untouched model. One grid per model, task and design of the summary.
+"""
+
+from iclgd import cli, theme
+
+parser = theme.parser(__doc__)
+parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
+args = parser.parse_args()
+
+import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+
+from iclgd import charts  # noqa: E402
+
+COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
+ROWS = ["accuracy_b", "token_overlap", "ocs"]
+summary = charts.read(args.summary, COLUMNS.split())
+summary = summary.filter(pl.col("a").map_elements(theme.role, pl.String) == "icl")
+learners = [one for one in summary["b"].unique().sort() if not theme.is_reference(one)]
+families = theme.families(learners) or ["gd"]
+colours = charts.rates(learners)
+last = summary["epoch"].max() or 1
+styles = theme.styles(["icl", "icl-reordered", "icl-redrawn", "zs", *summary["b"].unique()])
+x = charts.epochs(last)
+size = (210 if len(families) <= 3 else 165, 150)
+wide = len(families) * (size[0] + 12)
+shown = set()
+
+
+def references(part, metric):
+    """Horizontal lines of one row: ICL and its references, and GD's epoch 0."""
+    found = part.filter(pl.col("metric") == metric, pl.col("epoch") == 0)
+    rows = found.filter(pl.col("b").is_in([b for b in styles if theme.is_reference(b)]))
+    untouched = found.filter(pl.col("b").is_in(learners)).drop_nulls("estimate").head(1)
+    rows = [rows, untouched.with_columns(b=pl.lit("zs"))]
+    if metric == "accuracy_b":
+        own = part.filter(pl.col("metric") == "accuracy_a").drop_nulls("estimate").head(1)
+        rows.append(own.with_columns(b=pl.col("a").str.split("@").list.first()))
+    lines = pl.concat(rows).drop_nulls("estimate")
+    shown.update(lines["b"].to_list())
+    names = {one: theme.label(one, args.labels) for one in styles}
+    return charts.look(lines, "b", styles, names)
+
+
+blocks = []
+for run, part in charts.runs(summary):
+    panels = []
+    for row, metric in enumerate(ROWS):
+        flat = references(part, metric)
+        chance = args.chance.get(run["task"]) if metric == "accuracy_b" else None
+        for column, family in enumerate(families):
+            at = pl.col("b").str.split("@").list.first() == family
+            mine = part.filter(at, pl.col("metric") == metric)
+            mine = charts.rate_look(mine, "b", colours, args.labels)
+            lines, ends = charts.sound(mine, "b", "metric")
+            y = charts.share(theme.METRICS[metric]).inner(column == 0)
+            bottom = x.inner(row == len(ROWS) - 1)
+            drawn = charts.curves(lines, bottom, y, "epoch")
+            if drawn:
+                drawn = [
+                    *charts.chance(chance, bottom, y),
+                    *charts.flats(flat, bottom, y),
+                    *drawn,
+                    *charts.marks(ends, bottom, y, "epoch", "cross", size=70),
+                    *charts.marks(mine.filter("chosen"), bottom, y, "epoch", "circle"),
+                ]
+            head = theme.short(family, args.labels) if row == 0 else ""
+            panels.append(charts.panel(drawn, bottom, y, size, head))
+    blocks.append(charts.block(panels, len(families), charts.run_title(run, args.labels)))
+
+items = charts.role_key([one for one in styles if one in shown], styles, args.labels)
+if args.chance:
+    items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
+items += [
+    *charts.rate_key(colours),
+    {"label": "chosen on validation queries", "color": theme.QUIET, "shape": "circle"},
+]
+if summary["diverged"].max() or 0 > 0:
+    items.append({"label": "diverges after", "color": theme.QUIET, "shape": "cross"})
+subtitle = "Token overlap and overlap cosine similarity (OCS) are with ICL. "
+subtitle += "Bands: 95 % over draws of demonstrations."
+title = args.title or "Does gradient descent come to agree with in-context learning?"
+chart = charts.figure(blocks, items, title, subtitle, wide)
+charts.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)

@@ -1,0 +1,74 @@
+"""Pretrain a small language model on documents of a made-up language.
+
+Writes FOLDER as the Hugging Face classes read it (config.json, model.safetensors,
+tokenizer.json, tokenizer_config.json), with provenance.json (recipe, hash of the weights, what
+the held-out probes say), curve.parquet (one row a probe), and one folder step{N} with the same
+model files for each N of the entry's `checkpoints`.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from iclgd import cli
+
+parser = cli.parser(__doc__)
+parser.add_argument(
+    "--entry",
+    type=cli.json_object,
+    required=True,
+    help="the model's `pretrain` entry, as JSON: shape (keywords of the Hugging Face config), "
+    "seed, mixture, objective, steps ... (pretraining.Recipe)",
+)
+parser.add_argument("--output", type=Path, required=True, help="folder to write")
+parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+parser.add_argument(
+    "--timed",
+    action="store_true",
+    help="add seconds to provenance.json, which then is not the same in every run",
+)
+args = parser.parse_args()
+
+import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+import torch  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+from transformers.utils import logging  # noqa: E402
+
+from iclgd import pretraining  # noqa: E402
+
+torch.set_num_threads(args.threads)
+torch.use_deterministic_algorithms(True)
+logging.disable_progress_bar()
+recipe = pretraining.read_entry(args.entry)
+model = pretraining.build_model(recipe)
+partial = args.output.with_name(f".{args.output.name}.partial")
+shutil.rmtree(partial, ignore_errors=True)
+partial.mkdir(parents=True)
+
+
+def save(step: int) -> None:
+    pretraining.save_model(model, partial / f"step{step}")
+
+
+started, curve, terminal = time.monotonic(), [], sys.stderr.isatty()
+with tqdm(total=recipe.steps + recipe.decay, unit="step", disable=not terminal) as bar:
+    for row in pretraining.pretrain(model, recipe, save):
+        if terminal:
+            bar.update(row["step"] - bar.n)
+        elif len(curve) % 5 == 0:
+            print(pretraining.describe(row), file=sys.stderr, flush=True)
+        curve.append(row)
+seconds = round(time.monotonic() - started)
+
+pretraining.save_model(model, partial)
+pl.DataFrame(curve).write_parquet(partial / "curve.parquet")
+provenance = pretraining.provenance(args.entry, model, curve, partial / "model.safetensors")
+print(provenance["in_context_learning"], file=sys.stderr)
+if args.timed:
+    provenance["seconds"] = seconds
+(partial / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n")
+shutil.rmtree(args.output, ignore_errors=True)
+os.replace(partial, args.output)

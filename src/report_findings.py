@@ -1,0 +1,36 @@
+"""Say in a short table what the figures' summaries found, and which models learned in context."""
+
+import json
+from pathlib import Path
+
+from iclgd import cli
+
+parser = cli.parser(__doc__)
+parser.add_argument("--summaries", type=cli.existing, nargs="+", required=True, help="summary tables")
+parser.add_argument("--kinds", type=cli.json_object, required=True, help="JSON: figure to its kind")
+parser.add_argument("--manifests", type=cli.existing, nargs="+", required=True, help="of the models")
+parser.add_argument("--output", type=Path, required=True, help="text to write")
+args = parser.parse_args()
+
+import os  # after parsing: --help is quick
+
+import polars as pl
+
+from iclgd import findings
+
+lines = ["Models", ""]
+for path in args.manifests:
+    manifest = json.loads(path.read_text())
+    learned = manifest["in_context_learning"] or "not probed"
+    lines.append(f"  {manifest['model']:<24} {manifest['weights']:>13,} weights  {learned}")
+rows = []
+for path in args.summaries:
+    figure = path.name.split(".")[0]
+    rows += findings.rows(args.kinds[figure], figure, pl.read_parquet(path))
+lines += ["", "Findings (test queries; means over draws with 95 % intervals; GD at the rate and epoch"]
+lines += ["chosen on validation queries; accuracy over the whole vocabulary)", ""]
+lines += findings.layout(rows)
+
+temporary = args.output.with_name(f".{args.output.name}.partial")
+temporary.write_text("\n".join(lines) + "\n")
+os.replace(temporary, args.output)

@@ -1,0 +1,70 @@
+"""Gradient descent on the demonstrations, then the queries alone.
+
+Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
+row for each draw, order, recorded epoch and query. Epoch 0 is the untouched model (ZS).
+Runs that diverge get rows with the status `diverged`.
+"""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
+parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
+parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
+parser.add_argument(
+    "--learner",
+    type=cli.json_object,
+    required=True,
+    help='JSON such as {"rate": 0.01, "epochs": 200, "train": {"layers": [0.5], "matrices": ["v"]}}',
+)
+parser.add_argument("--orders", type=int, help="train on the first so many orders of a draw only")
+parser.add_argument("--name", default="gd", help="learner's name in the output")
+parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
+parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+parser.add_argument("--output", type=Path, required=True, help="logits table to write")
+args = parser.parse_args()
+
+import polars as pl  # after parsing: --help is quick
+import torch
+
+from iclgd import descent, models, prompts, scoring
+
+torch.set_num_threads(args.threads)
+task = tables.read(args.task, tables.TASK)
+demonstrations = tables.read(args.demonstrations, tables.DEMONSTRATIONS)
+names = scoring.check_inputs(task, demonstrations)
+learner = descent.learner(args.learner)
+loaded = models.load(args.model, args.device)
+label_ids = prompts.label_ids(loaded.tokenizer, task)
+queries = prompts.queries(task)
+runs = prompts.in_order(demonstrations, args.orders)
+
+sequences = prompts.encode(loaded.tokenizer, (queries["instruction"] + queries["text"]).to_list())
+batches = descent.demonstration_batches(loaded.tokenizer, task, runs, learner.loss, loaded.device)
+lengths = [len(s) for s in sequences] + [b.tokens.shape[-1] for b in batches]
+prompts.check_length(lengths, loaded.context, **names)
+tokens = scoring.pad(sequences, loaded.device)
+last = torch.tensor([[len(s) - 1] for s in sequences], device=loaded.device)
+model, trained = descent.choose(loaded.model, learner.train, seed=names["task"])
+
+rows = []
+size = descent.runs_at_once(model, trained, batches[0])
+blocks = [range(start, min(start + size, len(runs))) for start in range(0, len(runs), size)]
+steps = (
+    (block, *recorded)
+    for block in blocks
+    for recorded in descent.descend(model, trained, [batches[i] for i in block], learner)
+)
+total = len(blocks) * len(learner.recorded())
+for block, epoch, weights, losses in cli.progress(steps, total, "recorded epochs"):
+    answers = descent.ask(model, weights, tokens, last, label_ids, args.keep)
+    for i, loss, found in zip(block, losses.tolist(), answers, strict=True):
+        keys = {"draw": runs[i].draw, "order": runs[i].order, "epoch": epoch}
+        rows.append(scoring.table(found, keys, queries, label_ids, loss))
+
+constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
+table = pl.concat(rows).with_columns(pl.lit(value).alias(key) for key, value in constant.items())
+tables.write(table, args.output, tables.LOGITS)

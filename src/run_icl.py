@@ -1,0 +1,53 @@
+"""In-context learning: next-token distributions of every query behind its demonstrations.
+
+Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
+row for each draw, order and query. The prompt is the instruction, every demonstration in
+its stored order, and the query; a prompt that does not fit the context is an error.
+"""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
+parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
+parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
+parser.add_argument("--name", default="icl", help="learner's name in the output")
+parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
+parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+parser.add_argument("--output", type=Path, required=True, help="logits table to write")
+args = parser.parse_args()
+
+import polars as pl  # after parsing: --help is quick
+import torch
+
+from iclgd import models, prompts, scoring
+
+torch.set_num_threads(args.threads)
+task = tables.read(args.task, tables.TASK)
+demonstrations = tables.read(args.demonstrations, tables.DEMONSTRATIONS)
+names = scoring.check_inputs(task, demonstrations)
+loaded = models.load(args.model, args.device)
+label_ids = prompts.label_ids(loaded.tokenizer, task)
+queries = prompts.queries(task)
+
+rows = []
+runs = prompts.in_order(demonstrations)
+for run in cli.progress(runs, len(runs), "orders"):
+    sequences = prompts.encode(loaded.tokenizer, prompts.icl_prompts(task, run))
+    prompts.check_length([len(s) for s in sequences], loaded.context, **names)
+    found = scoring.score(loaded, sequences, label_ids, args.keep)
+    if not found.finite.all():
+        example = queries["example"][int(found.finite.argmin())]
+        raise cli.InputError(
+            f"model {loaded.name} gives NaN or infinite logits on task {names['task']}, "
+            f"design {names['design']}, draw {run.draw}, query {example}"
+        )
+    keys = {"draw": run.draw, "order": run.order, "epoch": 0}
+    rows.append(scoring.table(found, keys, queries, label_ids))
+
+constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
+table = pl.concat(rows).with_columns(pl.lit(value).alias(key) for key, value in constant.items())
+tables.write(table, args.output, tables.LOGITS)

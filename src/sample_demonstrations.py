@@ -1,0 +1,29 @@
+"""Draw demonstrations: the one table of draws and orders that every learner uses.
+
+A draw depends on the task and the number of the draw alone, so designs with more shots
+extend those with fewer. Classes are balanced as far as the number of shots allows.
+"""
+
+import re
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument("--task", type=cli.existing, required=True, help="task table")
+parser.add_argument("--design", required=True, help="name of the design in the output")
+parser.add_argument("--shots", type=int, required=True, help="demonstrations per draw")
+parser.add_argument("--orders", default="1", help="orders per draw: a number, or 'all' (shots!)")
+parser.add_argument("--draws", required=True, help="first and last draw, such as 0-4")
+parser.add_argument("--output", type=Path, required=True, help="demonstrations table to write")
+args = parser.parse_args()
+
+from iclgd import sampling  # after parsing: --help is quick
+
+if not re.fullmatch(r"\d+-\d+", args.draws):
+    parser.error(f"--draws {args.draws}: two numbers are needed, such as 0-4")
+first, last = map(int, args.draws.split("-"))
+orders = "all" if args.orders == "all" else int(args.orders)
+task = tables.read(args.task, tables.TASK)
+table = sampling.demonstrations(task, args.design, args.shots, orders, range(first, last + 1))
+tables.write(table, args.output, tables.DEMONSTRATIONS)

@@ -1,0 +1,50 @@
+"""Summarise logits tables: accuracy per learner and epoch, with 95 % bands over draws.
+
+Estimates are over test queries. `chosen` marks, for every family of learners, the rate and
+epoch with the best accuracy on the validation queries, which are disjoint from those.
+"""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
+parser.add_argument("--output", type=Path, required=True, help="summary to write")
+args = parser.parse_args()
+
+import polars as pl  # after parsing: --help is quick
+
+from iclgd import statistics
+
+RUN = [*tables.RUN, "learner"]
+ok = pl.col("status") == "ok"
+rows = pl.concat(
+    tables.read(path, tables.LOGITS)
+    .with_columns(
+        pl.when(ok).then(pl.col("label_logprobs").list.arg_max()).alias("predicted").cast(pl.Int32),
+        pl.when(ok)
+        .then((pl.col("top_ids").list.first() == pl.col("answer_id")).cast(pl.Float64))
+        .alias("accuracy"),
+    )
+    .with_columns((pl.col("predicted") == pl.col("label")).cast(pl.Float64).alias("label_accuracy"))
+    .drop("label_logprobs", "top_ids", "top_logprobs")
+    for path in args.logits
+)
+test = rows.filter(pl.col("split") == "test")
+by = [*RUN, "epoch", "draw"]
+values = pl.concat(
+    [
+        statistics.draw_means(test, by, ["accuracy", "label_accuracy"]),
+        statistics.f1_per_draw(test, by, "predicted", "macro_f1"),
+    ]
+)
+diverged = test.group_by(*RUN, "epoch").agg((~ok).mean().alias("diverged"))
+choice = statistics.chosen(rows, tables.RUN.keys(), "learner", "accuracy")
+summary = (
+    statistics.bands(values, [*RUN, "epoch", "metric"])
+    .join(diverged, on=[*RUN, "epoch"])
+    .join(choice.with_columns(pl.lit(True).alias("chosen")), on=[*RUN, "epoch"], how="left")
+    .with_columns(pl.col("chosen").fill_null(False))
+)
+tables.write(summary.sort(*RUN, "epoch", "metric"), args.output)

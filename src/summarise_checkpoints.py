@@ -1,0 +1,47 @@
+"""Summarise pretraining checkpoints: accuracy and the drift of the weights, by step.
+
+Reads the summary of summarise_accuracy and drift tables; models are named MODEL@REVISION,
+with the step as a number in the revision (step1000). Accuracies are of each learner's chosen
+rate and epoch (ICL has but one); the drift is the mean over all weights. Models without a
+revision are left out.
+"""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument("--accuracy", type=cli.existing, nargs="+", required=True, help="summaries")
+parser.add_argument("--drift", type=cli.existing, nargs="+", required=True, help="drift tables")
+parser.add_argument("--output", type=Path, required=True, help="summary to write")
+args = parser.parse_args()
+
+import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+
+name = pl.col("model").str.splitn("@", 2).struct
+step = pl.coalesce(
+    pl.col("revision").str.extract(r"step[-_]?(\d+)"), pl.col("revision").str.extract(r"(\d+)")
+)
+accuracy = pl.concat(pl.read_parquet(path) for path in args.accuracy).filter("chosen")
+drift = (
+    pl.concat(tables.read(path, tables.DRIFT) for path in args.drift)
+    .group_by("model")
+    .agg(
+        (pl.col("mean_abs_change") * pl.col("weights")).sum().alias("estimate")
+        / pl.col("weights").sum()
+    )
+    .with_columns(pl.lit("mean_abs_change").alias("metric"))
+)
+table = (
+    pl.concat([accuracy, drift], how="diagonal")
+    .rename({"metric": "measure"})
+    .filter(pl.col("model").str.contains("@"))
+    .with_columns(name.field("field_0").alias("model"), name.field("field_1").alias("revision"))
+    .with_columns(step.cast(pl.Int64).alias("step"))
+)
+unnumbered = table.filter(pl.col("step").is_null())["revision"]
+if len(unnumbered):
+    raise cli.InputError(f"revision {unnumbered[0]!r} has no number in it, so no step")
+keys = ["model", "step", "revision", "task", "design", "shots", "learner", "measure"]
+columns = ["model", "revision", "step", *keys[3:], "estimate", "low", "high"]
+tables.write(table.sort(keys).select(columns), args.output)

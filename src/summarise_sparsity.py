@@ -1,0 +1,62 @@
+"""Summarise sparsity: means over layers of the means over heads, with 95 % bands over layers.
+
+`share` and `share_rms` are of |w| below a threshold, before and after division by the RMS;
+`required` is the share of zeros in von Oswald's construction at the width of the model
+(d_x = d_y = query heads x head width). `stable_rank`, `hoyer` and `gini` are of the circuits
+W_Q^T W_K (`qk`) and W_O W_V (`ov`) and do not depend on a basis.
+"""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument("--sparsity", type=cli.existing, nargs="+", required=True, help="share tables")
+parser.add_argument("--circuits", type=cli.existing, nargs="+", required=True, help="circuit tables")
+parser.add_argument("--output", type=Path, required=True, help="summary to write")
+args = parser.parse_args()
+
+import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+
+from iclgd import sparsity, statistics  # noqa: E402
+
+BY = ["model", "matrix", "threshold", "measure"]
+shares = pl.concat(tables.read(path, tables.SPARSITY) for path in args.sparsity)
+circuits = pl.concat(tables.read(path, tables.CIRCUITS) for path in args.circuits)
+widths = {
+    model: (rows["head"].max() + 1) * rows["singular_values"].list.len().max()
+    for (model,), rows in circuits.group_by("model")
+}
+missing = set(shares["model"]) - set(widths)
+if missing:
+    raise cli.InputError(f"--circuits: nothing of model {sorted(missing)[0]}")
+
+long = [
+    table.rename(renamed).unpivot(
+        values, index=["model", "layer", "matrix", "threshold"], variable_name="measure"
+    )
+    for table, renamed, values in (
+        (shares, {}, ["share", "share_rms"]),
+        (
+            circuits.with_columns(pl.lit(None, pl.Float64).alias("threshold")),
+            {"circuit": "matrix"},
+            list(sparsity.INVARIANTS),
+        ),
+    )
+]
+layers = pl.concat(long).group_by(*BY, "layer", maintain_order=True).agg(pl.col("value").mean())
+required = pl.DataFrame(
+    [
+        (model, matrix, sparsity.required_share(matrix, width, width))
+        for model, width in widths.items()
+        for matrix in "qkv"
+    ],
+    schema={"model": pl.String, "matrix": pl.String, "required": pl.Float64},
+    orient="row",
+)
+summary = (
+    statistics.bands(layers, BY)
+    .rename({"draws": "layers"})
+    .join(required, on=["model", "matrix"], how="left")
+)
+tables.write(summary.sort(BY), args.output)

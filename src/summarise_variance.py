@@ -1,0 +1,44 @@
+"""Summarise what of an order matters: the variance over all N! orders, split by source.
+
+The variance of the answer's log-odds against the other label words is split into the label
+of the last demonstration, which demonstration is last, the position of every demonstration,
+and the rest. Shares are of the sum of squares over test queries; bands are 95 % over draws.
+A draw with diverged rows, or with no more than rounding noise, is left out.
+"""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
+parser.add_argument(
+    "--demonstrations", type=cli.existing, nargs="+", required=True, help="tables with all N! orders"
+)
+parser.add_argument("--task", type=cli.existing, required=True, help="task table")
+parser.add_argument("--output", type=Path, required=True, help="summary to write")
+args = parser.parse_args()
+
+import polars as pl  # after parsing: --help is quick
+
+from iclgd import statistics, variance
+
+BY = [*tables.RUN, "learner", "epoch"]
+task = tables.read(args.task, tables.TASK)
+demonstrations = pl.concat(tables.read(path, tables.DEMONSTRATIONS) for path in args.demonstrations)
+names = {"task": tables.only(task, "task"), "design": tables.only(demonstrations, "design")}
+values = []
+for path in args.logits:
+    rows = tables.read(path, tables.LOGITS).drop("top_ids", "top_logprobs")
+    for column, name in names.items():
+        if tables.only(rows, column) != name:
+            raise cli.InputError(f"{path} is not of {column} {name}")
+    test = rows.filter(pl.col("split") == "test")
+    for key, group in test.group_by(*BY, "draw", maintain_order=True):
+        found = variance.shares_of(group, demonstrations, task)
+        values += [(*key, source, share) for source, share in found.items()]
+
+kinds = {**tables.RUN, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
+table = pl.DataFrame(values, schema={**kinds, "source": pl.String, "value": pl.Float64}, orient="row")
+summary = statistics.bands(table, [*BY, "source"])
+tables.write(summary.sort(*BY, "source"), args.output)

@@ -1,0 +1,284 @@
+"""The whole workflow on a tiny study: it runs, it is reproducible, only what changed reruns."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from iclgd import tables
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "rules", "src", "profiles", "envs", "models")
+STUDY = yaml.safe_load((Path(__file__).parent / "study.yaml").read_text())
+
+
+def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+    """Run Snakemake in a copy of the project; ``check`` asserts success with its output."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": path}
+    )
+    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+def copy_project(folder: Path, study: dict) -> Path:
+    """The parts of the project that a run needs, with another configuration."""
+    folder.mkdir()
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / part)
+    write_study(folder, study)
+    return folder
+
+
+def write_study(folder: Path, study: dict) -> None:
+    (folder / "config.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+
+
+def planned(folder: Path) -> list[str]:
+    """Jobs that would run, as ``rule model/task/...`` of their outputs, sorted, without rule all."""
+    text = snakemake(folder, "--dry-run").stdout
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n(?:    input: .*\n)?    output: ([^,\n]+)", text, re.M)
+    return sorted(f"{rule} {output.removeprefix('results/')}" for rule, output in jobs if rule != "all")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Hash of every artifact below results/ by its path."""
+    paths = sorted(p for p in (folder / "results").rglob("*") if p.is_file())
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project in which the tiny study has run with two cores."""
+    folder = copy_project(tmp_path_factory.mktemp("run") / "project", STUDY)
+    snakemake(folder)
+    return folder
+
+
+@pytest.fixture
+def finished(project, tmp_path):
+    """The finished project, to be changed by one test."""
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    return folder
+
+
+def test_every_figure_is_there_in_three_formats(project):
+    for figure in STUDY["figures"]:
+        svg, png, page = (project / f"results/figures/{figure}.{x}" for x in ("svg", "png", "html"))
+        assert svg.read_text().startswith("<svg")
+        assert png.read_bytes().startswith(b"\x89PNG")
+        assert "<script" in page.read_text()
+    assert "Findings" in (project / "results/findings.txt").read_text()
+
+
+def test_tables_hold_their_keys_and_promised_columns(project):
+    results = project / "results"
+    demonstrations = pl.read_parquet(results / "demonstrations/topic2/n4/0-1.parquet")
+    assert demonstrations.schema == tables.DEMONSTRATIONS
+    assert demonstrations.group_by("draw", "order").len()["len"].unique().to_list() == [4]
+    gd = pl.read_parquet(results / "logits/llama-small/topic2/n4/gd@0.01/0-1.parquet")
+    assert gd.schema == tables.LOGITS
+    assert gd["epoch"].unique().sort().to_list() == [0, 1, 3]
+    assert gd["learner"].unique().to_list() == ["gd@0.01"]
+    agreement = pl.read_parquet(results / "agreement/llama-small/topic2/n4/icl--gd@0.01.parquet")
+    assert agreement.schema == tables.AGREEMENT
+    # Row by row, what the metric was computed from is in the logits of the same key.
+    icl = pl.read_parquet(results / "logits/llama-small/topic2/n4/icl/0-1.parquet")
+    one, key = agreement.row(7, named=True), ("draw", "order", "example")
+    same = [pl.col(name) == one[name] for name in key]
+    a = icl.filter(*same).row(0, named=True)
+    b = gd.filter(*same, pl.col("epoch") == one["epoch"]).row(0, named=True)
+    assert one["token_overlap"] == len(set(a["top_ids"][:10]) & set(b["top_ids"][:10])) / 10
+
+
+def test_queries_are_never_demonstrations(project):
+    task = pl.read_parquet(project / "results/tasks/topic2.parquet")
+    shown = pl.read_parquet(project / "results/demonstrations/topic2/n4/0-1.parquet")
+    split = dict(task.select("example", "split").rows())
+    assert {split[example] for example in shown["example"]} == {"train"}
+
+
+def test_one_core_and_two_cores_give_the_same_bytes(project, tmp_path):
+    again = copy_project(tmp_path / "again", STUDY)
+    snakemake(again, "--cores", "1")
+    assert digests(again) == digests(project)
+
+
+# --- what reruns --------------------------------------------------------------------------
+
+
+def test_nothing_changed_nothing_reruns(finished):
+    assert planned(finished) == []
+
+
+def test_touching_every_source_reruns_nothing(finished):
+    for part in ("src", "rules", "models", "config.yaml", "Snakefile"):
+        place = finished / part
+        for path in [place, *place.rglob("*")] if place.is_dir() else [place]:
+            path.touch()
+    assert planned(finished) == []
+
+
+GD = "logits/llama-small/topic2/n4/gd"
+PAIR = "agreement/llama-small/topic2/n4/icl--gd"
+
+
+def test_one_learning_rate_added(finished):
+    study = yaml.safe_load((finished / "config.yaml").read_text())
+    study["learners"]["gd"]["rates"].append(0.1)
+    write_study(finished, study)
+    assert planned(finished) == sorted(
+        [
+            f"run_gd {GD}@0.1/0-1.parquet",
+            f"compare_logits {PAIR}@0.1.parquet",
+            "summarise_agreement summary/agreement.parquet",
+            "summarise_curves summary/depth.parquet",
+            "plot_agreement figures/agreement.svg",
+            "plot_depth figures/depth.svg",
+            "report_findings findings.txt",
+        ]
+    )
+
+
+def test_one_block_of_draws_added(finished):
+    study = yaml.safe_load((finished / "config.yaml").read_text())
+    study["demonstrations"]["n4"]["draws"] = 4
+    write_study(finished, study)
+    assert planned(finished) == sorted(
+        [
+            "sample_demonstrations demonstrations/topic2/n4/2-3.parquet",
+            "run_icl logits/llama-small/topic2/n4/icl/2-3.parquet",
+            f"run_gd {GD}@0.01/2-3.parquet",
+            f"compare_logits {PAIR}@0.01.parquet",
+            "compare_logits agreement/llama-small/topic2/n4/icl--icl-reordered.parquet",
+            "summarise_agreement summary/agreement.parquet",
+            "summarise_curves summary/depth.parquet",
+            "summarise_order summary/order.parquet",
+            "plot_agreement figures/agreement.svg",
+            "plot_depth figures/depth.svg",
+            "plot_order figures/order.svg",
+            "report_findings findings.txt",
+        ]
+    )
+
+
+def test_one_task_added(finished):
+    study = yaml.safe_load((finished / "config.yaml").read_text())
+    study["tasks"]["more"] = {**study["tasks"]["topic2"]}
+    study["figures"]["agreement"]["tasks"].append("more")
+    write_study(finished, study)
+    assert planned(finished) == sorted(
+        [
+            "prepare_task tasks/more.parquet",
+            "sample_demonstrations demonstrations/more/n4/0-1.parquet",
+            "run_icl logits/llama-small/more/n4/icl/0-1.parquet",
+            "run_gd logits/llama-small/more/n4/gd@0.01/0-1.parquet",
+            "compare_logits agreement/llama-small/more/n4/icl--gd@0.01.parquet",
+            "compare_logits agreement/llama-small/more/n4/icl--icl-reordered.parquet",
+            "summarise_agreement summary/agreement.parquet",
+            "plot_agreement figures/agreement.svg",
+            "report_findings findings.txt",
+        ]
+    )
+
+
+def test_a_checkpoint_added(finished):
+    study = yaml.safe_load((finished / "config.yaml").read_text())
+    study["models"]["live"]["revisions"].append("step2")
+    write_study(finished, study)
+    assert planned(finished) == sorted(
+        [
+            "fetch_model models/live@step2.json",
+            "run_icl logits/live@step2/topic2/n2/icl/0-0.parquet",
+            "measure_drift drift/live@step2--live@step0.parquet",
+            "summarise_accuracy summary/checkpoints.accuracy.parquet",
+            "summarise_checkpoints summary/checkpoints.parquet",
+            "plot_checkpoints figures/checkpoints.svg",
+            "report_findings findings.txt",
+        ]
+    )
+
+
+def edit(path: Path) -> None:
+    """Change a script's bytes but not what it does."""
+    path.write_text(path.read_text() + "\n# edited\n")
+
+
+def rules_of(jobs: list[str]) -> set[str]:
+    return {job.split()[0] for job in jobs}
+
+
+def test_a_plot_script_edited(finished):
+    edit(finished / "src/plot_order.py")
+    assert planned(finished) == ["plot_order figures/order.svg"]
+
+
+def test_descent_edited_reruns_gd_and_what_follows(finished):
+    edit(finished / "src/iclgd/descent.py")
+    jobs = planned(finished)
+    assert [job for job in jobs if job.startswith("run_")] == sorted(
+        f"run_gd {path.relative_to(finished / 'results')}"
+        for path in (finished / "results/logits").rglob("*.parquet")
+        if "icl" not in path.parts
+    )
+    assert not rules_of(jobs) & {"prepare_task", "sample_demonstrations", "fetch_model", "run_icl"}
+    assert "compare_logits agreement/llama-small/topic2/n4/icl--icl-reordered.parquet" not in jobs
+
+
+def test_a_metric_edited_reruns_no_torch_job(finished):
+    edit(finished / "src/iclgd/agreement.py")
+    assert rules_of(planned(finished)) == {
+        "compare_logits",
+        "summarise_agreement",
+        "summarise_curves",
+        "plot_agreement",
+        "plot_depth",
+        "report_findings",
+    }
+
+
+# --- bad input ----------------------------------------------------------------------------
+
+
+def test_a_bad_row_stops_its_branch_and_no_other(tmp_path):
+    study = yaml.safe_load(yaml.safe_dump(STUDY))
+    study["tasks"]["broken"] = {
+        "files": "rows.jsonl",
+        "prompt": "{text} : {label}\n",
+        "labels": {"0": "Zam", "1": "Pol"},
+    }
+    study["figures"] = {"agreement": study["figures"]["agreement"]}
+    study["figures"]["agreement"]["tasks"] = ["broken", "topic2"]
+    folder = copy_project(tmp_path / "project", study)
+    (folder / "rows.jsonl").write_text('{"text": "a", "label": 0}\n{"text": "b", "label": 7}\n' * 9)
+    done = snakemake(folder, "results/tasks/broken.parquet", "results/tasks/topic2.parquet", check=False)
+    assert done.returncode != 0
+    log = (folder / "logs/prepare_task/broken.log").read_text().splitlines()
+    assert log == ["error: rows.jsonl, line 2: label '7' of task broken is not in its list: 0, 1"]
+    assert not list((folder / "results/tasks").glob("*broken*"))
+    assert (folder / "results/tasks/topic2.parquet").is_file()
+
+
+def test_a_bad_configuration_starts_no_job(tmp_path):
+    study = yaml.safe_load(yaml.safe_dump(STUDY))
+    study["figures"]["agreement"]["tasks"] = ["topic22"]
+    folder = copy_project(tmp_path / "project", study)
+    done = snakemake(folder, check=False)
+    assert done.returncode != 0
+    message = "config: figures.agreement.tasks: 'topic22' is not in the catalogue (did you mean 'topic2'?)"
+    assert message in done.stdout + done.stderr
+    assert not (folder / "results").exists()
