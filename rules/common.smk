@@ -130,6 +130,19 @@ def model_source(wildcards):
     return f"--source {entry['path']}" if "path" in entry else ""
 
 
+def kept_models():
+    """Models that are pretrained to be kept: those without revisions to study."""
+    return [n for n, e in config["models"].items() if "pretrain" in e and "revisions" not in e]
+
+
+def pretrained_models(wildcards):
+    return [f"results/pretraining/{model}/provenance.json" for model in kept_models()]
+
+
+def pretraining_benchmarks(wildcards):
+    return [f"logs/pretrain_model/{model}.tsv" for model in kept_models()]
+
+
 def task_files(wildcards):
     files = config["tasks"][wildcards.task].get("files", [])
     return list(files.values()) if isinstance(files, dict) else files

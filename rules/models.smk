@@ -50,3 +50,18 @@ rule fetch_model:
         "python {input.script:q} --name {wildcards.model:q}"
         " --entry {params.entry:q} {params.source} --folder {output.folder:q}"
         " --manifest {output.manifest:q} > {log:q} 2>&1"
+
+
+rule keep_models:
+    input:
+        pretrained=pretrained_models,
+        script="src/keep_models.py",
+        lib=imports("src/keep_models.py"),
+    params:
+        benchmarks=pretraining_benchmarks,
+    conda:
+        "../envs/plot.yaml"
+    localrule: True
+    shell:
+        "python {input.script:q} --pretrained {input.pretrained:q}"
+        " --benchmarks {params.benchmarks:q} --into models"

@@ -18,11 +18,11 @@ parser.add_argument("--circuits", type=Path, required=True, help="table of circu
 parser.add_argument("--threads", type=int, default=1, help="CPU threads")
 args = parser.parse_args()
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
-import torch  # noqa: E402
-from transformers import AutoConfig  # noqa: E402
+import polars as pl
+import torch
+from transformers import AutoConfig
 
-from iclgd import sparsity, weights  # noqa: E402
+from iclgd import sparsity, weights
 
 torch.set_num_threads(args.threads)
 manifest = json.loads(args.model.read_text())

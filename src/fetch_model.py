@@ -25,17 +25,20 @@ partial = args.folder.with_name(f".{args.folder.name}.partial")
 shutil.rmtree(partial, ignore_errors=True)
 partial.mkdir(parents=True)
 commit = None
-if args.source:
-    fetching.link(args.source, partial)
-else:
-    entry = args.entry
-    commit = fetching.download(
-        entry["hub"], entry.get("revision"), entry.get("remote_code", False), partial
-    )
-fetching.convert(partial)
-manifest = fetching.manifest(args.name, args.entry, partial, commit)
-shutil.rmtree(args.folder, ignore_errors=True)
-os.replace(partial, args.folder)
+try:
+    if args.source:
+        fetching.link(args.source, partial)
+    else:
+        entry = args.entry
+        commit = fetching.download(
+            entry["hub"], entry.get("revision"), entry.get("remote_code", False), partial
+        )
+    fetching.convert(partial)
+    manifest = fetching.manifest(args.name, args.entry, partial, commit)
+    shutil.rmtree(args.folder, ignore_errors=True)
+    os.replace(partial, args.folder)
+finally:
+    shutil.rmtree(partial, ignore_errors=True)
 temporary = args.manifest.with_name(f".{args.manifest.name}.partial")
 temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 os.replace(temporary, args.manifest)

@@ -14,9 +14,9 @@ parser.add_argument("--reference", type=cli.existing, required=True, help="manif
 parser.add_argument("--output", type=Path, required=True, help="drift table to write")
 args = parser.parse_args()
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+import polars as pl
 
-from iclgd import weights  # noqa: E402
+from iclgd import weights
 
 manifests = args.model, args.reference
 model, reference = (json.loads(path.read_text())["model"] for path in manifests)

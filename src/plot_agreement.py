@@ -21,7 +21,7 @@ summary = charts.read(args.summary, COLUMNS.split())
 summary = summary.filter(pl.col("a").map_elements(theme.role, pl.String) == "icl")
 learners = [one for one in summary["b"].unique().sort() if not theme.is_reference(one)]
 families = theme.families(learners) or ["gd"]
-colours = charts.rates(learners)
+colours = theme.rates(learners)
 last = summary["epoch"].max() or 1
 styles = theme.styles(["icl", "icl-reordered", "icl-redrawn", "zs", *summary["b"].unique()])
 x = charts.epochs(last)
@@ -46,16 +46,15 @@ def references(part, metric):
 
 
 blocks = []
-for run, part in charts.runs(summary):
+for run, part in theme.runs(summary):
     panels = []
     for row, metric in enumerate(ROWS):
         flat = references(part, metric)
         chance = args.chance.get(run["task"]) if metric == "accuracy_b" else None
         for column, family in enumerate(families):
-            at = pl.col("b").str.split("@").list.first() == family
-            mine = part.filter(at, pl.col("metric") == metric)
+            mine = part.filter(theme.of("b", [family]), pl.col("metric") == metric)
             mine = charts.rate_look(mine, "b", colours, args.labels)
-            lines, ends = charts.sound(mine, "b", "metric")
+            lines, ends = theme.sound(mine, "b", "metric")
             y = charts.share(theme.METRICS[metric]).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             drawn = charts.curves(lines, bottom, y, "epoch")
@@ -64,22 +63,20 @@ for run, part in charts.runs(summary):
                     *charts.chance(chance, bottom, y),
                     *charts.flats(flat, bottom, y),
                     *drawn,
-                    *charts.marks(ends, bottom, y, "epoch", "cross", size=70),
+                    *charts.marks(ends, bottom, y, "epoch", "cross", size=110),
                     *charts.marks(mine.filter("chosen"), bottom, y, "epoch", "circle"),
                 ]
             head = theme.short(family, args.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(charts.block(panels, len(families), charts.run_title(run, args.labels)))
+    blocks.append(charts.block(panels, len(families), theme.run_title(run, args.labels)))
 
-items = charts.role_key([one for one in styles if one in shown], styles, args.labels)
+items = theme.role_key([one for one in styles if one in shown], styles, args.labels)
 if args.chance:
     items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
-items += [
-    *charts.rate_key(colours),
-    {"label": "chosen on validation queries", "color": theme.QUIET, "shape": "circle"},
-]
-if summary["diverged"].max() or 0 > 0:
+items.append({"label": "chosen on validation queries", "color": theme.QUIET, "shape": "circle"})
+if (summary["diverged"].max() or 0) > 0:
     items.append({"label": "diverges after", "color": theme.QUIET, "shape": "cross"})
+items += theme.rate_key(colours)
 subtitle = "Token overlap and overlap cosine similarity (OCS) are with ICL. "
 subtitle += "Bands: 95 % over draws of demonstrations."
 title = args.title or "Does gradient descent come to agree with in-context learning?"

@@ -4,6 +4,7 @@ The rows are generated (the made-up language of the built-in models), read from 
 files, or downloaded from the hub with `datasets`; this step alone may use the network.
 """
 
+import sys
 from pathlib import Path
 
 from iclgd import cli, tables
@@ -33,5 +34,11 @@ else:
     sources = tasks.hub_rows(**entry["hub"])
 
 table = {split: tasks.render(rows, entry, args.task) for split, rows in sources.items()}
+if "longest" in entry:
+    everything = sum(map(len, table.values()))
+    table = tasks.short_enough(table, entry["longest"])
+    left_out = everything - sum(map(len, table.values()))
+    print(f"{left_out} of {everything} rows are longer than {entry['longest']} characters: left out",
+          file=sys.stderr)
 splits = tasks.split_queries(table, queries, args.task)
 tables.write(tasks.task_table(splits, entry, args.task), args.output, tables.TASK)

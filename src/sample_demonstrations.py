@@ -23,6 +23,10 @@ from iclgd import sampling  # after parsing: --help is quick
 if not re.fullmatch(r"\d+-\d+", args.draws):
     parser.error(f"--draws {args.draws}: two numbers are needed, such as 0-4")
 first, last = map(int, args.draws.split("-"))
+if first > last or args.shots < 1:
+    parser.error("at least one draw and one shot are needed")
+if not re.fullmatch(r"all|[1-9]\d*", args.orders):
+    parser.error(f"--orders {args.orders}: a number or 'all' is needed")
 orders = "all" if args.orders == "all" else int(args.orders)
 task = tables.read(args.task, tables.TASK)
 table = sampling.demonstrations(task, args.design, args.shots, orders, range(first, last + 1))

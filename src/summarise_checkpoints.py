@@ -16,7 +16,7 @@ parser.add_argument("--drift", type=cli.existing, nargs="+", required=True, help
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+import polars as pl
 
 name = pl.col("model").str.splitn("@", 2).struct
 step = pl.coalesce(
@@ -25,7 +25,7 @@ step = pl.coalesce(
 accuracy = pl.concat(pl.read_parquet(path) for path in args.accuracy).filter("chosen")
 drift = (
     pl.concat(tables.read(path, tables.DRIFT) for path in args.drift)
-    .group_by("model")
+    .group_by("model", maintain_order=True)
     .agg(
         (pl.col("mean_abs_change") * pl.col("weights")).sum().alias("estimate")
         / pl.col("weights").sum()

@@ -35,6 +35,8 @@ is_reference = {
     path: pl.read_parquet(path, columns=["learner"])["learner"][0] == args.reference
     for path in args.logits
 }
+if not any(is_reference.values()):
+    raise cli.InputError(f"--logits: no table is of the reference {args.reference!r}")
 references, values, diverged = {}, [], []
 for path in sorted(args.logits, key=lambda path: not is_reference[path]):
     rows = test_rows(path)
@@ -42,20 +44,22 @@ for path in sorted(args.logits, key=lambda path: not is_reference[path]):
     for key, group in rows.group_by(*BY, "draw", maintain_order=True):
         *run, learner, epoch, draw = key
         found = order.read(group)
-        if is_reference[path]:
-            if references.setdefault((*run, draw), found) is not found:
-                raise cli.InputError(
-                    f"reference {args.reference}: draw {draw} is there more than once (several "
-                    "epochs, or the same file twice)"
-                )
-        reference = references.get((*run, draw))
+        if is_reference[path] and (*run, draw) in references:
+            raise cli.InputError(
+                f"reference {args.reference}: draw {draw} is there more than once (several "
+                "epochs, or the same file twice)"
+            )
         measured = dict.fromkeys(("sen", "label_sen"))
         if found:
             measured = {"sen": order.sen(found), "label_sen": order.label_sen(found)}
-        if not is_reference[path]:
-            measured |= dict.fromkeys(("pattern_cosine", "mantel_r", "mantel_p"))
-            if found and reference:
-                measured |= order.against(found, reference, seed=draw)
+        if is_reference[path]:
+            references[*run, draw] = found
+        else:
+            reference = references.get((*run, draw))
+            both = found and reference
+            measured |= (
+                order.against(found, reference, draw) if both else dict.fromkeys(order.AGAINST)
+            )
         values += [(*key, name, value) for name, value in measured.items()]
 
 kinds = {**tables.RUN, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
@@ -66,7 +70,7 @@ is_p = pl.col("measure") == "mantel_p"
 bands = statistics.bands(values, [*BY, "measure"])
 combined = (
     values.filter(is_p, pl.col("value").is_not_null())
-    .group_by(*BY, "measure")
+    .group_by(*BY, "measure", maintain_order=True)
     .agg(pl.col("value").map_batches(order.fisher, pl.Float64, returns_scalar=True).alias("fisher"))
 )
 summary = (

@@ -12,13 +12,15 @@ from iclgd import cli, tables
 
 parser = cli.parser(__doc__)
 parser.add_argument("--sparsity", type=cli.existing, nargs="+", required=True, help="share tables")
-parser.add_argument("--circuits", type=cli.existing, nargs="+", required=True, help="circuit tables")
+parser.add_argument(
+    "--circuits", type=cli.existing, nargs="+", required=True, help="circuit tables"
+)
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+import polars as pl
 
-from iclgd import sparsity, statistics  # noqa: E402
+from iclgd import requirement, statistics
 
 BY = ["model", "matrix", "threshold", "measure"]
 shares = pl.concat(tables.read(path, tables.SPARSITY) for path in args.sparsity)
@@ -40,14 +42,14 @@ long = [
         (
             circuits.with_columns(pl.lit(None, pl.Float64).alias("threshold")),
             {"circuit": "matrix"},
-            list(sparsity.INVARIANTS),
+            ["stable_rank", "hoyer", "gini"],
         ),
     )
 ]
 layers = pl.concat(long).group_by(*BY, "layer", maintain_order=True).agg(pl.col("value").mean())
 required = pl.DataFrame(
     [
-        (model, matrix, sparsity.required_share(matrix, width, width))
+        (model, matrix, requirement.required_share(matrix, width, width))
         for model, width in widths.items()
         for matrix in "qkv"
     ],

@@ -13,9 +13,13 @@ from iclgd import cli, tables
 parser = cli.parser(__doc__)
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
 parser.add_argument(
-    "--demonstrations", type=cli.existing, nargs="+", required=True, help="tables with all N! orders"
+    "--demonstrations",
+    type=cli.existing,
+    nargs="+",
+    required=True,
+    help="tables with all N! orders",
 )
-parser.add_argument("--task", type=cli.existing, required=True, help="task table")
+parser.add_argument("--task", type=cli.existing, nargs="+", required=True, help="task tables")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
@@ -24,21 +28,19 @@ import polars as pl  # after parsing: --help is quick
 from iclgd import statistics, variance
 
 BY = [*tables.RUN, "learner", "epoch"]
-task = tables.read(args.task, tables.TASK)
+task = pl.concat(tables.read(path, tables.TASK) for path in args.task)
 demonstrations = pl.concat(tables.read(path, tables.DEMONSTRATIONS) for path in args.demonstrations)
-names = {"task": tables.only(task, "task"), "design": tables.only(demonstrations, "design")}
 values = []
 for path in args.logits:
     rows = tables.read(path, tables.LOGITS).drop("top_ids", "top_logprobs")
-    for column, name in names.items():
-        if tables.only(rows, column) != name:
-            raise cli.InputError(f"{path} is not of {column} {name}")
     test = rows.filter(pl.col("split") == "test")
     for key, group in test.group_by(*BY, "draw", maintain_order=True):
         found = variance.shares_of(group, demonstrations, task)
         values += [(*key, source, share) for source, share in found.items()]
 
 kinds = {**tables.RUN, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
-table = pl.DataFrame(values, schema={**kinds, "source": pl.String, "value": pl.Float64}, orient="row")
+table = pl.DataFrame(
+    values, schema={**kinds, "source": pl.String, "value": pl.Float64}, orient="row"
+)
 summary = statistics.bands(table, [*BY, "source"])
 tables.write(summary.sort(*BY, "source"), args.output)

@@ -94,10 +94,10 @@ def test_pretraining_is_deterministic_and_lowers_the_loss():
 
 def test_probe_of_an_untrained_model_is_at_chance():
     recipe = pretraining.read_entry(ENTRY)
-    row = pretraining.probe_accuracies(pretraining.build_model(recipe), 1024)
-    assert abs(row["accuracy_2way_8shot"] - 1 / 2) < 0.06
-    assert abs(row["accuracy_4way_8shot"] - 1 / 4) < 0.06
-    assert abs(row["accuracy_pair_8shot"] - 1 / 2) < 0.06
+    row = pretraining.probe_accuracies(pretraining.build_model(recipe), 512)
+    assert abs(row["accuracy_2way_8shot"] - 1 / 2) < 0.08
+    assert abs(row["accuracy_4way_8shot"] - 1 / 4) < 0.08
+    assert abs(row["accuracy_pair_8shot"] - 1 / 2) < 0.08
     assert pretraining.acquired(row).count("not acquired") == 3
 
 

@@ -122,9 +122,9 @@ def test_rows_that_are_not_finite_are_diverged_and_null(task, bad):
     assert tables._match(whole, tables.LOGITS)["example"].is_sorted()
 
 
-def demonstrations(task: pl.DataFrame, **changes) -> pl.DataFrame:
+def demonstrations(of: pl.DataFrame, **changes) -> pl.DataFrame:
     row = {"task": "topic2", "design": "n1", "draw": 0, "order": 0, "position": 0}
-    row["example"] = task.filter(pl.col("split") == "train")["example"][0]
+    row["example"] = of.filter(pl.col("split") == "train")["example"][0]
     return pl.DataFrame([{**row, **changes}], schema=tables.DEMONSTRATIONS)
 
 

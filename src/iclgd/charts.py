@@ -8,6 +8,8 @@ truncates. The same summary gives the same bytes.
 from __future__ import annotations
 
 import html
+import json
+import math
 import os
 import re
 import textwrap
@@ -38,20 +40,28 @@ class Axis:
     grid: bool = True
 
     def _axis(self) -> alt.Axis:
-        given = {"title": self.title if self.show else None, "grid": self.grid}
+        given = {"grid": self.grid}
         if self.ticks is not None:
             given["values"] = self.ticks
         if self.expression:
             given["labelExpr"] = self.expression
         if not self.show:
-            given |= {"labels": False, "ticks": False}
+            # A blank label has a height, which keeps the titles of a row of panels in line.
+            given |= {"labelExpr": "' '", "ticks": False, "minExtent": 0}
         return alt.Axis(**given)
 
     def x(self, field: str) -> alt.X:
-        return alt.X(f"{field}:Q", scale=alt.Scale(**self.scale), axis=self._axis())
+        axis = self._axis() if self.show else alt.Axis(labels=False, ticks=False, grid=self.grid)
+        if self.ticks is not None:
+            axis.values = self.ticks
+        return alt.X(f"{field}:Q", scale=alt.Scale(**self.scale), axis=axis, title=self._name())
 
     def y(self, field: str) -> alt.Y:
-        return alt.Y(f"{field}:Q", scale=alt.Scale(**self.scale), axis=self._axis())
+        scale = alt.Scale(**self.scale)
+        return alt.Y(f"{field}:Q", scale=scale, axis=self._axis(), title=self._name())
+
+    def _name(self) -> str | None:
+        return self.title if self.show else None
 
     def inner(self, show: bool) -> Axis:
         """The same axis, without labels and title unless ``show``."""
@@ -77,15 +87,35 @@ def epochs(last: float) -> Axis:
 
 def share(title: str, low: float = 0.0, high: float = 1.0) -> Axis:
     """A linear axis for shares and cosines; the same in all panels of a row."""
-    ticks = [0, 0.25, 0.5, 0.75, 1] if low >= 0 else [-1, -0.5, 0, 0.5, 1]
+    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1] if low >= 0 else [-1, -0.5, 0, 0.5, 1]
     return Axis(title, {"domain": [low, high], "nice": False}, ticks)
 
 
+def spread(title: str, estimates: pl.Series) -> Axis:
+    """An axis for Sen: logarithmic where it spans decades, with a floor that stands for 0."""
+    known = estimates.drop_nulls()
+    above = known.filter(known > 0)
+    top = above.max() or 1.0
+    if above.is_empty() or above.min() * 30 > top:
+        high = top * 1.3
+        return Axis(title, {"domain": [0, high], "nice": False})
+    low = max(math.floor(math.log10(above.min())) - 1, -10)
+    high = math.ceil(math.log10(top * 1.2))
+    step = max(1, math.ceil((high - low) / 6))
+    ticks = [10.0**e for e in range(low, high + 1, step)]
+    first = "'0'" if (known <= 0).any() else "'≤ ' + format(datum.value, '~e')"
+    below = f"datum.value < {1.5 * 10.0**low!r} ? {first} : format(datum.value, '~e')"
+    return Axis(title, {"type": "log", "domain": [10.0**low, 10.0**high]}, ticks, below)
+
+
 def values(frame: pl.DataFrame) -> alt.Data:
-    """Rows as inline data, six significant digits."""
+    """Rows as inline data, six significant digits.
+
+    They stay one JSON text until ``save``: Altair copies all data deeply at every step.
+    """
     floats = [name for name, kind in frame.schema.items() if kind == pl.Float64]
     rounded = frame.with_columns(pl.col(name).round_sig_figs(6) for name in floats)
-    return alt.Data(values=rounded.to_dicts())
+    return alt.Data(values=rounded.write_json(), format=alt.DataFormat(type="json"))
 
 
 def look(frame: pl.DataFrame, column: str, styles: dict, names: dict) -> pl.DataFrame:
@@ -220,10 +250,10 @@ def panel(layers: list, x: Axis, y: Axis, size: tuple[float, float], title: str 
     return chart.properties(title=heading(title)) if title else chart
 
 
-def note(text: str, x: float, y: float, color: str = theme.FAINT, align: str = "center"):
+def note(text: str, x: float, y: float, color: str = theme.FAINT, align: str = "center", size=12):
     """Text at a pixel of the panel."""
     mark = alt.Chart(alt.Data(values=[{"text": text}])).mark_text(
-        color=color, fontSize=12, align=align, baseline="middle"
+        color=color, fontSize=size, align=align, baseline="middle"
     )
     return mark.encode(alt.Text("text:N"), x=alt.value(x), y=alt.value(y))
 
@@ -235,7 +265,7 @@ def heading(text: str) -> alt.TitleParams:
 
 def block(panels: list, columns: int, title: str = ""):
     """A grid of panels, row by row, under a title of its own."""
-    chart = alt.concat(*panels, columns=columns, spacing=12)
+    chart = alt.concat(*panels, columns=columns, spacing=18)
     if title:
         text = alt.TitleParams(title, fontSize=12.5, anchor="start", offset=10, color=theme.INK)
         chart = chart.properties(title=text)
@@ -307,7 +337,7 @@ def save(chart, outputs: list[Path], title: str) -> None:
 
     ``title`` names the document. Raises InputError for another suffix.
     """
-    spec = chart.to_dict()
+    spec = _unpacked(chart.to_dict(validate=False))
     spec["config"] = theme.config()
     vega = vl_convert.vegalite_to_vega(spec)
     for path in outputs:
@@ -328,6 +358,17 @@ def save(chart, outputs: list[Path], title: str) -> None:
         os.replace(temporary, path)
 
 
+def _unpacked(part):
+    """The specification with the JSON texts of ``values`` as rows."""
+    if isinstance(part, list):
+        return [_unpacked(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    if isinstance(part.get("values"), str) and "format" in part:
+        return {"values": json.loads(part["values"])}
+    return {name: _unpacked(one) for name, one in part.items()}
+
+
 def _page(vega: dict, title: str) -> str:
     """The interactive figure as one page; no link of its menu leads to the network."""
     text = vl_convert.vega_to_html(vega, bundle=True, renderer="svg")
@@ -337,26 +378,7 @@ def _page(vega: dict, title: str) -> str:
     return text.replace("<head>", f"<head>\n  <title>{html.escape(title)}</title>", 1)
 
 
-def sound(frame: pl.DataFrame, learner: str, measure: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows before the first epoch at which any run diverged, and the last of them per learner.
 
-    A mean over the runs that survived would flatter a rate, so its line ends where the first
-    one is lost. The second frame has one row per diverged learner and measure: its cross.
-    """
-    lost = (
-        frame.filter(pl.col("diverged") > 0).group_by(learner).agg(pl.col("epoch").min().alias("_"))
-    )
-    joined = frame.join(lost, on=learner, how="left", maintain_order="left")
-    kept = joined.filter(pl.col("_").is_null() | (pl.col("epoch") < pl.col("_")))
-    ends = kept.filter(pl.col("_").is_not_null() & pl.col("estimate").is_not_null())
-    ends = ends.sort("epoch").group_by(learner, measure, maintain_order=True).last()
-    return kept.drop("_"), ends.select(kept.drop("_").columns).sort(learner, measure)
-
-
-def rates(learners: Iterable[str]) -> dict[float, str]:
-    """A colour for every learning rate in these names, light to dark as they grow."""
-    found = sorted({theme.rate(one) for one in learners} - {None})
-    return dict(zip(found, theme.ramp(theme.RATES, len(found)), strict=True))
 
 
 def rate_look(frame: pl.DataFrame, column: str, colours: dict, labels: dict) -> pl.DataFrame:
@@ -369,32 +391,66 @@ def rate_look(frame: pl.DataFrame, column: str, colours: dict, labels: dict) -> 
     return look(frame, column, styles, {one: theme.label(one, labels) for one in names})
 
 
-def rate_key(colours: dict) -> list[dict]:
-    """The part of a key that names the learning rates."""
-    items = [
-        {"label": theme.number(rate), "color": colour, "dash": theme.SOLID}
-        for rate, colour in colours.items()
-    ]
-    return [{"label": "learning rate"}, *items] if items else []
 
 
-def role_key(names: Iterable[str], styles: dict, labels: dict) -> list[dict]:
-    """The part of a key that names learners."""
-    return [{"label": theme.label(one, labels), **styles[one]} for one in names]
 
 
-def runs(frame: pl.DataFrame) -> list[tuple[dict, pl.DataFrame]]:
-    """The parts of a summary: one per model, task and design, in their order by shots."""
-    by = ["model", "task", "shots", "design"]
+
+
+def steps(seen: pl.Series) -> Axis:
+    """Pretraining steps: linear, or symlog where they span more than two decades."""
+    known = seen.drop_nulls().sort()
+    low, high = (known[0], known[-1]) if len(known) else (0, 1)
+    above = known.filter(known > 0)
+    text = "datum.value >= 1000 ? format(datum.value / 1000, '~g') + 'k' : datum.value"
+    if len(above) and high / above[0] > 200:
+        ticks = [t for t in (0, *(10**e for e in range(9))) if low <= t <= high and not 0 < t < above[0]]
+        scale = {"type": "symlog", "constant": float(above[0]), "domain": [low, high], "nice": False}
+        return Axis("pretraining steps", scale, ticks, text, grid=False)
+    pad = (high - low) * 0.02 or 1
+    return Axis("pretraining steps", {"domain": [low - pad, high + pad]}, None, text, grid=False)
+
+
+def paint() -> alt.Color:
+    return alt.Color("color:N", scale=None, legend=None)
+
+
+def across(frame, x: Axis, y: Axis, at: str, shape: str, tips: dict) -> list:
+    """Symbols on lanes ``at`` of y, with horizontal 95 % bars."""
+    frame = frame.drop_nulls("estimate")
+    if frame.is_empty():
+        return []
+    bands = alt.Chart(values(frame.drop_nulls(["low", "high"]))).mark_rule(strokeWidth=1.3)
+    dots = alt.Chart(values(frame)).mark_point(shape=shape, filled=True, size=52, opacity=1)
     return [
-        (dict(zip(by, key, strict=True)), part)
-        for key, part in frame.sort(by, maintain_order=True).group_by(by, maintain_order=True)
+        bands.encode(x.x("low"), alt.X2("high:Q"), y.y(at), paint()),
+        dots.encode(x.x("estimate"), y.y(at), paint(), tooltip=tooltip(frame, tips)),
     ]
 
 
-def run_title(run: dict, labels: dict) -> str:
-    """``llama-7b · AG News · 4 demonstrations (design n4)``."""
-    shots = f"{run['shots']} demonstration" + ("" if run["shots"] == 1 else "s")
-    names = [theme.label(run["model"], labels), theme.label(run["task"], labels)]
-    design = labels.get(run["design"], f"design {run['design']}")
-    return " · ".join([*names, f"{shots} ({design})"])
+def symbols(frame, x: Axis, y: Axis, at: str, tips: dict) -> list:
+    """Points whose ``shape``, ``color`` and ``fill`` are columns."""
+    frame = frame.drop_nulls(["estimate", at])
+    if frame.is_empty():
+        return []
+    base = alt.Chart(values(frame)).mark_point(size=62, opacity=1, strokeWidth=1.6)
+    return [
+        base.encode(
+            x.x(at),
+            y.y("estimate"),
+            alt.Stroke("color:N", scale=None, legend=None),
+            alt.Fill("fill:N", scale=None, legend=None),
+            alt.Shape("shape:N", scale=None, legend=None),
+            tooltip=tooltip(frame, tips),
+        )
+    ]
+
+
+def slanted(texts: list[str], places: list[float], x: Axis, wide: float, title: str):
+    """A strip of slanted names above a panel, each over its place on ``x``."""
+    rows = pl.DataFrame({"text": texts, "at": places}, schema={"text": pl.String, "at": pl.Float64})
+    high = max(24.0, 0.75 * max((theme.width(text, 10) for text in texts), default=0) + 8)
+    hidden = alt.X("at:Q", scale=alt.Scale(**x.scale), axis=None)
+    mark = alt.Chart(values(rows)).mark_text(angle=310, align="left", baseline="middle")
+    strip = mark.encode(hidden, alt.Text("text:N"), y=alt.value(high - 2))
+    return strip.properties(width=wide, height=high, title=heading(title))

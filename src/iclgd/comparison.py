@@ -22,7 +22,8 @@ def shifted(table: pl.DataFrame, column: str) -> pl.DataFrame:
     count = table[column].max() + 1
     if count < 2:
         raise InputError(
-            f"the reference needs at least two {column}s, design {tables.only(table, 'design')} has one"
+            f"the reference needs at least two {column}s, "
+            f"design {tables.only(table, 'design')} has one"
         )
     return table.with_columns((pl.col(column) - 1) % count)
 

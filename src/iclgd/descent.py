@@ -25,6 +25,7 @@ from iclgd.cli import InputError
 EPOCHS = (0, 1, 2, 5, 10, *range(20, 1001, 20))
 STACKED_BYTES = 1 << 28
 OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+LOSSES = ("label", "all")
 # BLOOM's GELU is an autograd.Function that vmap cannot enter: its runs train one by one.
 NOT_STACKED = ("bloom",)
 
@@ -57,13 +58,31 @@ class Learner:
 
 def learner(entry: dict) -> Learner:
     """A Learner from a JSON object. Raises InputError that names an unknown key or value."""
-    known = list(Learner.__annotations__)
+
+    def one_of(what: str, value: str, known) -> None:
+        if value not in known:
+            raise InputError(f"learner: {what} {value!r} is none of {', '.join(known)}")
+
     for key in entry:
-        if key not in known:
-            raise InputError(f"learner: unknown key {key!r} (known: {', '.join(known)})")
-    if entry.get("optimiser", "sgd") not in OPTIMISERS:
-        raise InputError(f"learner: optimiser {entry['optimiser']!r} is none of {', '.join(OPTIMISERS)}")
-    return Learner(**entry)
+        if key not in Learner.__annotations__:
+            raise InputError(
+                f"learner: unknown key {key!r} (known: {', '.join(Learner.__annotations__)})"
+            )
+    if "rate" not in entry:
+        raise InputError("learner: there is no rate")
+    made = Learner(**entry)
+    one_of("optimiser", made.optimiser, OPTIMISERS)
+    one_of("loss", made.loss, LOSSES)
+    if made.momentum and made.optimiser != "sgd":
+        raise InputError(f"learner: momentum belongs to sgd, not to {made.optimiser}")
+    if made.train is not None:
+        part = made.train.get("lora", made.train)
+        needed = ("rank", "matrices") if "lora" in made.train else ("layers", "matrices")
+        if not set(needed) <= set(part) <= {*needed, "alpha"} or len(made.train) > 2:
+            raise InputError(f"learner: train {made.train} needs just the keys {', '.join(needed)}")
+        for matrix in part["matrices"]:
+            one_of("matrix", matrix, projections.MATRICES)
+    return made
 
 
 @dataclass
@@ -75,7 +94,7 @@ class Trained:
 
     @property
     def bytes(self) -> int:
-        return 4 * sum(tensor.numel() for tensor in self.start.values())
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.start.values())
 
 
 def plain_attention(
@@ -132,6 +151,12 @@ def _with_adapters(model, lora: dict, seed: str):
     from peft import LoraConfig, get_peft_model
 
     where = projections.layout(model.config)
+    fused = [matrix for matrix in "qkv" if where.fused != "no" and matrix in lora["matrices"]]
+    if len(fused) in (1, 2):
+        raise InputError(
+            "learner: q, k, v are one weight, and have one adapter, in architecture "
+            f"{model.config.model_type}: name all three or none for lora"
+        )
     modules = {
         name
         for matrix in lora["matrices"]
@@ -262,8 +287,8 @@ def descend(
     for epoch in range(learner.epochs + 1):
         if epoch in record:
             with torch.no_grad():
-                now = sum(mean_losses(together))
-                yield epoch, {name: w.detach() for name, w in weights.items()}, now
+                losses = sum(mean_losses(together))
+            yield epoch, {name: weight.detach() for name, weight in weights.items()}, losses
         if epoch == learner.epochs:
             return
         for start in range(0, shots, size):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 from iclgd import models
@@ -11,23 +14,36 @@ from iclgd.cli import InputError
 
 # What a tokenizer and a config are made of; never weights in other formats.
 SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
-NOT_LINKED = ("provenance.json", "model.safetensors.index.json")
+BIN = "pytorch_model*.bin"
 
 
 def download(hub: str, revision: str | None, remote_code: bool, folder: Path) -> str:
     """Download ``hub`` at ``revision`` into ``folder`` and return the commit.
 
     Safetensors are preferred; a model that has none comes with its ``.bin`` files, which
-    `convert` then replaces.
+    `convert` then replaces. Copies in subfolders or other formats stay where they are.
     """
     from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
 
-    info = HfApi().model_info(hub, revision=revision)
-    names = [file.rfilename for file in info.siblings]
-    weights = "*.safetensors" if any(n.endswith(".safetensors") for n in names) else "*.bin"
-    patterns = [*SMALL_FILES, weights, *(["*.py"] if remote_code else [])]
-    snapshot_download(hub, revision=info.sha, local_dir=folder, allow_patterns=patterns)
+    try:
+        info = HfApi().model_info(hub, revision=revision)
+        names = [file.rfilename for file in info.siblings]
+        chosen = _matching(names, "model*.safetensors") or _matching(names, BIN)
+        if not chosen:
+            raise InputError(f"{hub}: neither model*.safetensors nor {BIN} there")
+        chosen += _matching(names, *SMALL_FILES)
+        chosen += [name for name in names if remote_code and name.endswith(".py")]
+        snapshot_download(hub, revision=info.sha, local_dir=folder, allow_patterns=chosen)
+    except (HfHubHTTPError, OSError) as error:
+        raise InputError(f"{hub} at {revision or 'main'}: {' '.join(str(error).split())}") from error
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
     return info.sha
+
+
+def _matching(names: list[str], *patterns: str) -> list[str]:
+    """Names at the top of a repository that match one of ``patterns``."""
+    return [n for n in names if "/" not in n and any(fnmatch(n, p) for p in patterns)]
 
 
 def link(source: Path, folder: Path) -> None:
@@ -43,15 +59,18 @@ def convert(folder: Path) -> None:
     """Replace ``.bin`` weights by safetensors; torch's weights-only unpickler runs no code."""
     if any(folder.glob("*.safetensors")):
         return
-    files = sorted(folder.glob("*.bin"))
+    files = sorted(folder.glob(BIN))
     if not files:
-        raise InputError(f"{folder}: neither safetensors nor .bin weights")
+        raise InputError(f"{folder}: neither *.safetensors nor {BIN} there")
     import torch
     from safetensors.torch import save_file
 
     state = {}
     for path in files:
-        state |= torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state |= torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise InputError(f"{path.name}: refused, it is more or less than weights") from error
     # Tied tensors share memory, which safetensors does not store: keep the first of each.
     kept, seen = {}, set()
     for name, tensor in state.items():
@@ -66,6 +85,8 @@ def convert(folder: Path) -> None:
 
 def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
     """What the other steps and readers need to know of a model."""
+    if not (folder / "config.json").is_file():
+        raise InputError(f"model {model} has no config.json")
     config = json.loads((folder / "config.json").read_text())
     shapes = models.tensor_shapes(folder)
     provenance = folder / "provenance.json"

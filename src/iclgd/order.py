@@ -1,7 +1,8 @@
 """How the order of the demonstrations changes a learner's answers, in size and in pattern.
 
 Everything here is of one draw at one epoch: Q queries, each answered under O orders of the
-same demonstrations. Source: S is Shen et al. 2024 (arXiv 2310.08540), section 5.
+same demonstrations. Source: S is Shen et al. 2024 (arXiv 2310.08540), Theorem 1
+and the study of order sensitivity.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from iclgd.cli import InputError
 CELLS = 1 << 23  # of a dense block of probabilities (64 MiB in float64)
 FLOOR = 1e-6  # norm of a pattern below which it is rounding noise
 PERMUTATIONS = 999
+AGAINST = ("pattern_cosine", "mantel_r", "mantel_p")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def probabilities(ids: np.ndarray, logprobs: np.ndarray) -> Iterator[np.ndarray]
     vocabulary = int(ids.max()) + 1
     size = max(1, CELLS // (orders * min(vocabulary, orders * kept)))
     for start in range(0, queries, size):
-        block, values = ids[start : start + size], np.exp(logprobs[start : start + size], dtype=float)
+        part = slice(start, start + size)
+        block, values = ids[part], np.exp(logprobs[part], dtype=float)
         # A small vocabulary has a column for each token, a large one for those that any
         # order of the query kept.
         column, width = (block, vocabulary) if vocabulary <= orders * kept else compressed(block)
@@ -174,15 +177,18 @@ def against(found: Orders, reference: Orders, seed: int = 0) -> dict[str, float 
         pads = [((0, 0), (0, 0), (0, kept - z.shape[2])) for z in (x, y)]
         return np.concatenate([np.pad(z, p, "edge") for z, p in zip((x, y), pads, strict=True)], 1)
 
-    undefined = dict.fromkeys(("pattern_cosine", "mantel_r", "mantel_p"))
+    measured = dict.fromkeys(AGAINST)
     if len(both) < 2:
-        return undefined
+        return measured
     cosines, apart = [], [0.0, 0.0]
     for p in probabilities(joined(a.ids, b.ids), joined(a.logprobs, b.logprobs)):
         halves = p[:, : len(both)], p[:, len(both) :]
         cosines.append(pattern_cosine(*halves))
         apart = [total + distances(half) for total, half in zip(apart, halves, strict=True)]
-    known = [c[~np.isnan(c)] for c in cosines]
-    test = mantel(*(total / len(found.examples) for total in apart), seed)
-    measured = {"pattern_cosine": float(np.concatenate(known).mean()) if sum(map(len, known)) else None}
-    return undefined | measured | (dict(zip(("mantel_r", "mantel_p"), test, strict=True)) if test else {})
+    known = np.concatenate(cosines)
+    known = known[~np.isnan(known)]
+    if len(known):
+        measured["pattern_cosine"] = float(known.mean())
+    if test := mantel(*(total / len(found.examples) for total in apart), seed):
+        measured["mantel_r"], measured["mantel_p"] = test
+    return measured

@@ -24,7 +24,7 @@ from iclgd.cli import InputError
 
 OBJECTIVES = ("next-token", "label")
 PROBE_COUNT = 256  # prompts a probe while training; the finished model is asked FINAL_COUNT
-FINAL_COUNT = 1024
+FINAL_COUNT = 512
 PROBE_SEED = 2**31  # no recipe uses it: seeds of recipes are small
 
 

@@ -33,7 +33,10 @@ def bands(frame: pl.DataFrame, by: list[str], value: str = "value") -> pl.DataFr
         pl.col(value).std(ddof=1).alias("deviation"),
         pl.col(value).count().alias("draws"),
     )
-    half = [half_width(s, n) if s is not None else None for s, n in grouped.select("deviation", "draws").rows()]
+    half = [
+        half_width(s, n) if s is not None else None
+        for s, n in grouped.select("deviation", "draws").rows()
+    ]
     return grouped.with_columns(pl.Series("half", half, pl.Float64)).select(
         *by,
         "estimate",

@@ -158,7 +158,7 @@ def _match(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
         for name, kind in schema.items()
         if name not in _NOT_KEYS and kind in (pl.String, pl.Int32)
     ]
-    return frame.select(schema.keys()).cast(dict(schema)).sort(keys)
+    return frame.select(schema.keys()).cast(dict(schema)).sort(keys, maintain_order=True)
 
 
 def read(path: str | Path, schema: pl.Schema) -> pl.DataFrame:

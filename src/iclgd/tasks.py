@@ -29,6 +29,17 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict]]:
 
     Raises InputError that names file and line of a malformed row.
     """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist")
+    place = str(path)
+    try:
+        for place, row in _rows(path):
+            yield place, row
+    except (UnicodeDecodeError, csv.Error, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path}, after {place}: {' '.join(str(error).split())}") from error
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict]]:
     kind = path.suffix.lower()
     if kind in (".jsonl", ".json"):
         with path.open(encoding="utf-8") as file:
@@ -94,6 +105,11 @@ def render(rows: Iterator[tuple[str, dict]], entry: dict, task: str) -> list[dic
     return table
 
 
+def short_enough(table: dict[str, list[dict]], longest: int) -> dict[str, list[dict]]:
+    """The rows of every split whose text has at most ``longest`` characters."""
+    return {split: [r for r in rows if len(r["text"]) <= longest] for split, rows in table.items()}
+
+
 def split_queries(table: dict[str, list[dict]], queries: int, task: str) -> dict[str, list[dict]]:
     """Train, validation and test rows, without texts that stand in more than one split.
 
@@ -122,8 +138,7 @@ def task_table(splits: dict[str, list[dict]], entry: dict, task: str) -> pl.Data
     """The task table (``tables.TASK``) of rendered rows; examples are numbered through."""
     _, space, ending = prompts.parse_template(entry["prompt"])
     rows = [{**row, "split": split} for split, part in splits.items() for row in part]
-    words = entry["labels"].values() if "labels" in entry else {row["answer"] for row in rows}
-    missing = {space + w.strip() for w in words} - {row["answer"] for row in rows}
+    missing = {space + word for word in entry["labels"].values()} - {row["answer"] for row in rows}
     if missing:
         raise InputError(f"task {task}: no row has the label word {sorted(missing)[0].strip()!r}")
     return pl.DataFrame(rows).with_row_index("example").with_columns(

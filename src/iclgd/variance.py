@@ -42,8 +42,10 @@ def _explained(outcomes: np.ndarray, *factors: np.ndarray) -> float:
     A factor [O] has one free mean for each of its values.
     """
     columns = [factor[:, None] == np.unique(factor) for factor in factors]
-    base, size, _ = np.linalg.svd(np.concatenate(columns, axis=1).astype(float), full_matrices=False)
-    return float((((base[:, size > 1e-9 * size[0]]).T @ outcomes) ** 2).sum())
+    design = np.concatenate(columns, axis=1).astype(float)
+    basis, size, _ = np.linalg.svd(design, full_matrices=False)
+    basis = basis[:, size > 1e-9 * size[0]]  # the factors' columns depend on each other
+    return float(((basis.T @ outcomes) ** 2).sum())
 
 
 def shares(outcomes: np.ndarray, orders: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
@@ -71,23 +73,30 @@ def shares(outcomes: np.ndarray, orders: np.ndarray, labels: np.ndarray) -> dict
 
 
 def shares_of(
-    rows: pl.DataFrame, demonstrations: pl.DataFrame, task: pl.DataFrame
+    rows: pl.DataFrame, demonstrations: pl.DataFrame, tasks: pl.DataFrame
 ) -> dict[str, float | None]:
-    """``shares`` of the answer's log-odds for the logits of one learner, draw and epoch.
+    """``shares`` of the answer's log-odds for the logits of one run, learner, draw and epoch.
 
-    All are None if a row diverged. Raises InputError if the orders are not all N!.
+    ``demonstrations`` and ``tasks`` may hold those of other designs and tasks too. All
+    shares are None if a row diverged. Raises InputError if the orders are not all N!, or
+    the demonstrations are not there.
     """
-    draw = rows["draw"][0]
+    keys = ["task", "design", "draw", "order"]
+    labels = tasks.select("task", "example", pl.col("label").alias("shown"))
     shown = (
-        demonstrations.filter(pl.col("draw") == draw, pl.col("order").is_in(rows["order"].unique().implode()))
-        .join(task.select("example", pl.col("label").alias("shown")), on="example", how="left")
+        demonstrations.join(rows.select(keys).unique(), on=keys, how="semi")
+        .join(labels, on=["task", "example"])
         .sort("order", "position")
     )
-    count = shown["order"].n_unique()
-    if count < rows["order"].n_unique():
-        raise InputError(f"draw {draw} of the logits has orders that the demonstrations lack")
-    orders, labels = (shown[name].to_numpy().reshape(count, -1) for name in ("example", "shown"))
-    check(orders, f"learner {rows['learner'][0]}, draw {draw}")
+    task, design, learner, draw = rows.select("task", "design", "learner", "draw").row(0)
+    name = f"task {task}, design {design}, learner {learner}, draw {draw}"
+    count = rows["order"].n_unique()
+    if len(shown) != count * rows["shots"][0]:
+        raise InputError(f"{name}: the demonstrations, or their rows of the task, are missing")
+    orders, labels = (
+        shown[column].to_numpy().reshape(count, -1) for column in ("example", "shown")
+    )
+    check(orders, name)
     if not (rows["status"] == "ok").all():
         return dict.fromkeys(SOURCES)
     rows = rows.sort("order", "example")

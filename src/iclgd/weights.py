@@ -12,7 +12,7 @@ from torch import Tensor
 from iclgd.cli import InputError
 
 # Masks and rotary tables that older checkpoints store beside the weights.
-BUFFERS = ("attn.bias", "attention.bias", "masked_bias", "inv_freq")
+BUFFERS = (".attn.bias", ".attention.bias", ".masked_bias", ".inv_freq")
 
 
 class Folder:

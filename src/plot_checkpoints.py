@@ -1,0 +1,61 @@
+"""Plot ICL over a model's pretraining, above the movement of its weights.
+
+Above: ICL's accuracy per task at each checkpoint; below: mean absolute change of the weights
+since the first checkpoint. One column per model.
+"""
+
+from iclgd import cli, theme
+
+parser = theme.parser(__doc__)
+parser.add_argument("--metric", default="accuracy", help="measure in the upper panels")
+parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
+args = parser.parse_args()
+
+import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+
+from iclgd import charts  # noqa: E402
+
+COLUMNS = "model revision step task learner measure estimate low high"
+summary = charts.read(args.summary, COLUMNS.split())
+own = pl.col("learner").map_elements(theme.role, pl.String, skip_nulls=True) == "icl"
+accuracy = summary.filter(pl.col("measure") == args.metric, pl.col("task").is_not_null(), own)
+change = summary.filter(pl.col("measure") == "mean_abs_change").unique(
+    ["model", "step"], keep="first", maintain_order=True
+)
+models = summary["model"].unique().sort().to_list()
+tasks = accuracy["task"].unique().sort().to_list()
+styles = {
+    one: {"color": theme.TASKS[i % len(theme.TASKS)],
+          "dash": theme.MORE_DASHES[i // len(theme.TASKS) % len(theme.MORE_DASHES)]}
+    for i, one in enumerate(tasks)
+}
+names = {one: theme.label(one, args.labels) for one in tasks}
+weights = {"weights": {"color": theme.INK, "dash": theme.SOLID}}
+top = charts.share(theme.METRICS.get(args.metric, args.metric))
+highest = change.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
+moved = charts.Axis("mean |change of a weight|", {"domain": [0, (highest or 1) * 1.08], "nice": True})
+size = (460 if len(models) == 1 else 300, 190)
+tips = {"revision": "revision", **charts.TIPS}
+above, below = [], []
+for column, model in enumerate(models):
+    x = charts.steps(summary.filter(pl.col("model") == model)["step"])
+    upper = charts.look(accuracy.filter(pl.col("model") == model), "task", styles, names)
+    lower = change.filter(pl.col("model") == model).with_columns(weights=pl.lit("weights"))
+    lower = charts.look(lower, "weights", weights, {"weights": "all weights"})
+    y, inner = top.inner(column == 0), x.inner(False)
+    drawn = charts.curves(upper, inner, y, "step", 24, tips)
+    if drawn:
+        levels = sorted({args.chance[task] for task in tasks if task in args.chance})
+        drawn = [layer for one in levels for layer in charts.chance(one, inner, y)] + drawn
+    above.append(charts.panel(drawn, inner, y, size, theme.label(model, args.labels)))
+    y = moved.inner(column == 0)
+    below.append(charts.panel(charts.curves(lower, x, y, "step", 24, tips), x, y, (size[0], 125)))
+items = [{"label": names[one], **styles[one]} for one in tasks]
+if args.chance:
+    items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
+title = args.title or "Does ICL change while pretraining goes on?"
+subtitle = "Accuracy of ICL at each checkpoint, and how far the weights have moved since the first. "
+subtitle += "Bands: 95 % over draws of demonstrations."
+wide = max(len(models) * (size[0] + 12), 460)
+chart = charts.figure([charts.block([*above, *below], max(len(models), 1))] if models else [], items, title, subtitle, wide)
+charts.save(chart if models else charts.empty(title, "the summary is empty"), args.output, title)

@@ -1,0 +1,40 @@
+"""Plot agreement with ICL against K, the number of most likely tokens that are compared.
+
+Columns: token overlap and overlap cosine similarity; one line per learner compared with ICL.
+One row per model, task and design of the summary.
+"""
+
+from iclgd import theme
+
+args = theme.parser(__doc__).parse_args()
+
+import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+
+from iclgd import charts  # noqa: E402
+
+COLUMNS = "model task design shots a b epoch k metric estimate low high"
+ROWS = {"token_overlap": "token overlap (share)", "ocs": "OCS (cosine)"}
+summary = charts.read(args.summary, COLUMNS.split())
+names = theme.families(summary["b"].unique())
+styles = theme.styles(names)
+last = summary["k"].max() or 1
+ticks = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if k <= last]
+scale = {"type": "log", "domain": [1, max(last, 2)], "nice": False}
+x = charts.Axis("K (most likely tokens)", scale, ticks, grid=False)
+blocks = []
+for run, part in theme.runs(summary):
+    panels = []
+    for column, (metric, title) in enumerate(ROWS.items()):
+        rows = part.filter(pl.col("metric") == metric).sort("b", "epoch", "k")
+        keys = [theme.family(one) for one in rows["b"].to_list()]
+        pair = pl.format("{}, epoch {}", "b", "epoch")
+        rows = charts.look(rows.with_columns(pl.Series("family", keys, pl.String)), "family", styles,
+                           {one: one for one in styles}).with_columns(series=pair)
+        drawn = charts.curves(rows, x, charts.share(title), "k")
+        panels.append(charts.panel(drawn, x, charts.share(title), (300, 190)))
+    blocks.append(charts.block(panels, 2, theme.run_title(run, args.labels)))
+items = theme.role_key(names, styles, args.labels)
+title = args.title or "How deep into the vocabulary does the agreement with ICL go?"
+subtitle = "Each learner against ICL on the same queries. Bands: 95 % over draws of demonstrations."
+chart = charts.figure(blocks, items, title, subtitle, 680)
+charts.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)

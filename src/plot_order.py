@@ -1,0 +1,84 @@
+"""Plot sensitivity to the order of demonstrations over epochs, per learner and rate.
+
+Sen is the spread of the next-token distribution over orders: 0 means that order has no effect.
+Pattern cosine and Mantel's r ask whether a learner reacts to the *same* orders as ICL does;
+filled dots of r mark p < 0.05. One grid per model, task and design of the summary.
+"""
+
+from iclgd import theme
+
+parser = theme.parser(__doc__)
+parser.add_argument(
+    "--measures", nargs="+", default=["sen", "pattern_cosine", "mantel_r"], help="rows to draw"
+)
+args = parser.parse_args()
+
+import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+
+from iclgd import charts  # noqa: E402
+
+COLUMNS = "model task design shots learner epoch measure estimate low high draws diverged"
+summary = charts.read(args.summary, COLUMNS.split())
+learners = [one for one in summary["learner"].unique().sort() if not theme.is_reference(one)]
+families = theme.families(learners) or ["gd"]
+colours = theme.rates(learners)
+styles = theme.styles(summary["learner"].unique())
+names = {one: theme.label(one, args.labels) for one in styles}
+x = charts.epochs(summary["epoch"].max() or 1)
+size = (200 if len(families) <= 4 else 165, 150)
+wide = len(families) * (size[0] + 12)
+
+
+def axis(measure):
+    """The scale of a row: logarithmic with a floor for Sen, which spans many decades."""
+    found = summary.filter(pl.col("measure") == measure)
+    if measure.endswith("sen"):
+        return charts.spread(theme.METRICS.get(measure, measure), found["estimate"])
+    lowest = found.select(pl.min_horizontal(pl.col("estimate").min(), pl.col("low").min())).item()
+    return charts.share(theme.METRICS.get(measure, measure), -1 if (lowest or 0) < -0.1 else 0)
+
+
+blocks, axes = [], {measure: axis(measure) for measure in args.measures}
+for run, part in theme.runs(summary):
+    panels = []
+    significant = part.filter(pl.col("measure") == "mantel_p", pl.col("estimate") < 0.05)
+    for row, measure in enumerate(args.measures):
+        found = part.filter(pl.col("measure") == measure)
+        if axes[measure].scale.get("type") == "log":
+            # Before the first step there is no order to feel; later an exact 0 is on the floor.
+            found = found.filter((pl.col("epoch") > 0) | (pl.col("estimate") > 0))
+            floor = axes[measure].scale["domain"][0]
+            known = ("estimate", "low", "high")
+            found = found.with_columns(pl.col(name).clip(floor) for name in known)
+        icl = theme.of("learner", [one for one in styles if theme.is_reference(one)])
+        flat = charts.look(found.filter(icl), "learner", styles, names)
+        for column, family in enumerate(families):
+            mine = found.filter(theme.of("learner", [family]))
+            mine = charts.rate_look(mine, "learner", colours, args.labels)
+            lines, ends = theme.sound(mine, "learner", "measure")
+            y, bottom = axes[measure].inner(column == 0), x.inner(row == len(args.measures) - 1)
+            drawn = charts.curves(lines, bottom, y, "epoch")
+            sure = lines.join(significant, on=["learner", "epoch"], how="semi")
+            if measure == "mantel_r" and drawn:
+                drawn += charts.marks(sure, bottom, y, "epoch", "circle", size=30)
+            drawn += charts.marks(ends, bottom, y, "epoch", "cross", size=110)
+            if not drawn:  # ICL's level alone would hide that the learner's values are missing
+                drawn = [charts.note("no data", size[0] / 2, size[1] / 2)]
+            if len(flat):
+                drawn = [*charts.flats(flat, bottom, y), *drawn]
+            drawn = drawn if len(flat) + len(lines) else []
+            head = theme.label(family, args.labels) if row == 0 else ""
+            panels.append(charts.panel(drawn, bottom, y, size, head))
+    blocks.append(charts.block(panels, len(families), theme.run_title(run, args.labels)))
+
+items = theme.role_key([one for one in styles if theme.is_reference(one)], styles, args.labels)
+if "mantel_r" in args.measures:
+    items.append({"label": "Mantel p < 0.05", "color": theme.QUIET, "shape": "circle"})
+if (summary["diverged"].max() or 0) > 0:
+    items.append({"label": "diverges after", "color": theme.QUIET, "shape": "cross"})
+items += theme.rate_key(colours)
+subtitle = "Sen: standard deviation of the next-token probabilities over orders, summed over the "
+subtitle += "vocabulary. Bands: 95 % over draws of demonstrations."
+title = args.title or "Does the order of demonstrations matter as it does to ICL?"
+chart = charts.figure(blocks, items, title, subtitle, wide)
+charts.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)

@@ -1,0 +1,65 @@
+"""Plot accuracy and agreement against the number of demonstrations.
+
+Rows: accuracy, token overlap and overlap cosine similarity with ICL; columns: tasks. Lines:
+ICL, its references, gradient descent at the rate and epoch chosen on validation queries, and
+the untouched model. One grid per model of the summary.
+"""
+
+from iclgd import cli, theme
+
+parser = theme.parser(__doc__)
+parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
+args = parser.parse_args()
+
+import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+
+from iclgd import charts  # noqa: E402
+
+COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
+ROWS = ["accuracy_b", "token_overlap", "ocs"]
+summary = theme.one_design(charts.read(args.summary, COLUMNS.split()))
+summary = theme.compared(summary, ROWS)
+tasks = summary["task"].unique().sort().to_list()
+names = theme.families(summary["who"].unique())
+styles = theme.styles(names)
+shots = summary["shots"].unique().sort().to_list()
+place = {n: float(i) for i, n in enumerate(shots)}
+# Learners stand side by side at each number of shots, so that their bars can be told apart.
+step = min(0.09, 0.5 / max(len(names), 1))
+aside = {one: (i - (len(names) - 1) / 2) * step for i, one in enumerate(names)}
+summary = summary.with_columns(
+    (pl.col("shots").replace_strict(place, default=None, return_dtype=pl.Float64)
+     + pl.col("who").replace_strict(aside, default=None, return_dtype=pl.Float64)).alias("place")
+)
+expression = f"{[str(n) for n in shots]}[datum.value]"
+scale = {"domain": [-0.4, max(len(shots) - 0.6, 0.4)], "nice": False}
+x = charts.Axis("demonstrations", scale, list(range(len(shots))), expression, grid=False)
+size = (max(150, 60 * len(shots)) if len(tasks) > 1 else 280, 150)
+tips = {"series": "learner", "shots": "demonstrations", "b": "rate", "epoch": "epoch", **charts.TIPS}
+blocks = []
+for model, part in summary.sort("model").group_by("model", maintain_order=True):
+    panels = []
+    for row, metric in enumerate(ROWS):
+        for column, task in enumerate(tasks):
+            rows = part.filter(pl.col("task") == task, pl.col("metric") == metric)
+            rows = charts.look(rows, "who", styles, {n: theme.label(n, args.labels) for n in names})
+            y = charts.share(theme.METRICS[metric]).inner(column == 0)
+            bottom = x.inner(row == len(ROWS) - 1)
+            known = rows.with_columns(low=None, high=None).cast({"low": pl.Float64, "high": pl.Float64})
+            drawn = charts.curves(known, bottom, y, "place")
+            if drawn:
+                level = args.chance.get(task) if metric == "accuracy_b" else None
+                drawn = charts.chance(level, bottom, y) + charts.bars(rows, bottom, y, "place") + drawn
+                drawn += charts.marks(rows, bottom, y, "place", "circle", tips, size=38)
+            head = theme.label(task, args.labels) if row == 0 else ""
+            panels.append(charts.panel(drawn, bottom, y, size, head))
+    blocks.append(charts.block(panels, len(tasks), theme.label(model[0], args.labels)))
+items = theme.role_key(names, styles, args.labels)
+if args.chance:
+    items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
+title = args.title or "Do more demonstrations bring GD closer to ICL?"
+subtitle = "GD: rate and epoch with the best accuracy on validation queries. Token overlap and OCS "
+subtitle += "are with ICL. Bars: 95 % over draws of demonstrations."
+wide = max(len(tasks) * (size[0] + 12), 420)
+chart = charts.figure(blocks, items, title, subtitle, wide)
+charts.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)

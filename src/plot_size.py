@@ -1,0 +1,90 @@
+"""Plot accuracy and agreement against the size of the model.
+
+Rows: accuracy of ICL and of GD at the rate and epoch chosen on validation queries; token overlap
+and overlap cosine similarity with ICL of that GD and of ICL under another order. Columns: tasks
+(and numbers of demonstrations). Symbols tell the architecture; a model that did not acquire ICL,
+or was trained for it, is hollow and says so. Models of one size are moved apart.
+"""
+
+from iclgd import cli, theme
+
+parser = theme.parser(__doc__)
+parser.add_argument("--manifests", type=cli.existing, nargs="+", required=True, help="models' JSON")
+parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
+args = parser.parse_args()
+
+import math  # noqa: E402
+
+import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+
+from iclgd import charts  # noqa: E402
+
+COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
+ROWS = ["accuracy_b", "token_overlap", "ocs"]
+SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
+manifests = theme.manifests(args.manifests)
+summary = theme.compared(theme.one_design(charts.read(args.summary, COLUMNS.split())), ROWS)
+summary = summary.filter(~pl.col("who").is_in(["zs", "icl-redrawn"]))
+unknown = sorted(set(summary["model"]) - set(manifests))
+if unknown:
+    raise cli.InputError(f"no manifest of model {unknown[0]!r} among --manifests")
+models = sorted(set(summary["model"]), key=lambda one: (manifests[one]["weights"], one))
+kind_of = {one: manifests[one].get("architecture") or "unknown" for one in models}
+kinds = sorted(set(kind_of.values()))
+shape = {one: SHAPES[i % len(SHAPES)] for i, one in enumerate(kinds)}
+names = theme.families(summary["who"].unique())
+styles = theme.styles(names)
+called = {one: theme.label(one, args.labels) for one in names}
+facets = summary.select("task", "shots").unique().sort("task", "shots").rows()
+wide = 300 if len(facets) == 1 else 230
+exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
+low, high = (min(exact) - 0.3, max(exact) + 0.3) if models else (0, 1)
+low, high = (low, high) if high - low > 1.5 else (low - 0.5, high + 0.5)
+# A model's points need 14 pixels, or names and bars of models of one size lie on each other.
+place = dict(zip(models, theme.apart(exact, 14 * (high - low) / wide, low, high), strict=True))
+trouble = {one: theme.unlike(manifests[one].get("in_context_learning")) for one in models}
+ticks = list(range(math.ceil(low), math.floor(high) + 1))
+ticks = ticks[:: 1 + len(ticks) // 8]
+power = "pow(10, datum.value) >= 1e9 ? pow(10, datum.value) / 1e9 + ' B' : pow(10, datum.value) >= 1e6"
+power += " ? pow(10, datum.value) / 1e6 + ' M' : pow(10, datum.value) >= 1e3 ?"
+power += " pow(10, datum.value) / 1e3 + ' k' : pow(10, datum.value)"
+x = charts.Axis("weights (number, log scale)", {"domain": [low, high], "nice": False}, ticks, power)
+tips = {"model": "model", "weights": "weights", "b": "rate", "epoch": "epoch", **charts.TIPS}
+panels = []
+for task, shots in facets:
+    head = f"{theme.label(task, args.labels)}, {shots} demonstrations"
+    texts = [theme.label(one, args.labels) + (f" ({trouble[one]})" if trouble[one] else "") for one in models]
+    panels.append(charts.slanted(texts, [place[one] for one in models], x, wide, head))
+for row, metric in enumerate(ROWS):
+    for column, (task, shots) in enumerate(facets):
+        y, bottom = charts.share(theme.METRICS[metric]).inner(column == 0), x.inner(row == len(ROWS) - 1)
+        rows = summary.filter(pl.col("task") == task, pl.col("shots") == shots, pl.col("metric") == metric)
+        if metric == "accuracy_b":
+            rows = rows.filter(pl.col("who") != "icl-reordered")
+        rows = charts.look(rows, "who", styles, called).with_columns(
+            pl.col("model").replace_strict(place, default=None, return_dtype=pl.Float64).alias("place"),
+            pl.Series("weights", [manifests[one]["weights"] for one in rows["model"]], pl.Int64),
+        )
+        rows = rows.with_columns(
+            pl.Series("shape", [shape[kind_of[one]] for one in rows["model"]], pl.String),
+            pl.when(pl.col("model").is_in([one for one in models if trouble[one]]))
+            .then(pl.lit(theme.PAPER)).otherwise("color").alias("fill"),
+        )
+        drawn = charts.bars(rows, bottom, y, "place") + charts.symbols(rows, bottom, y, "place", tips)
+        level = args.chance.get(task) if metric == "accuracy_b" else None
+        drawn = charts.chance(level, bottom, y) + drawn if drawn else []
+        panels.append(charts.panel(drawn, bottom, y, (wide, 140)))
+items = theme.role_key(names, styles, args.labels)
+items += [{"label": "architecture"}] if kinds else []
+items += [{"label": one, "color": theme.QUIET, "shape": shape[one]} for one in kinds]
+if any(trouble.values()):
+    text = "hollow: no ICL, or trained for it"
+    items += [{"label": text, "color": theme.QUIET, "shape": "circle", "open": True}]
+if args.chance:
+    items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
+title = args.title or "Do larger models learn in context more like GD?"
+subtitle = "GD at the rate and epoch chosen on validation queries. Token overlap and OCS are with ICL. Bars: 95 % over "
+subtitle += "draws of demonstrations. Models of nearly one size are moved apart."
+block = [charts.block(panels, len(facets))] if facets else []
+chart = charts.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
+charts.save(chart if facets else charts.empty(title, "the summary is empty"), args.output, title)

@@ -1,0 +1,371 @@
+"""Many runs at a time equal one plain run at a time, and a twin in ten lines of torch."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from conftest import VOCABULARY, tiny_model
+from iclgd import descent, projections, prompts, scoring
+from iclgd.cli import InputError
+from iclgd.descent import Learner
+
+# transformers computes the attention of these in float32, whatever the model's dtype.
+FLOAT32_INSIDE = ("gptj", "gpt_neo", "bloom")
+V_MID = {"layers": [0.5, 2], "matrices": ["v"]}
+QKV = {"layers": [1], "matrices": ["q", "k", "v", "o", "mlp"]}
+
+
+def tolerance(architecture: str) -> float:
+    """Of log-probabilities in a float64 model."""
+    return 1e-5 if architecture in FLOAT32_INSIDE else 1e-9
+
+
+def demonstrations(count: int = 4, seed: int = 0) -> list[tuple[list[int], int]]:
+    """Encoded demonstrations of 4 ... 9 tokens, of which one or two are the answer's."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(3, 9, count)
+    rows = [[0, *rng.integers(5, 140, n).tolist()] for n in lengths]
+    return [(row, len(row) - 1 - i % 2) for i, row in enumerate(rows)]
+
+
+QUERIES = [row for row, _ in demonstrations(3, seed=9)]
+RUNS = [demonstrations(), demonstrations(seed=1), demonstrations()[::-1]]
+
+
+def logprobs(model, weights: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Every run's log-probabilities behind the queries [runs, queries, vocabulary]."""
+    last = torch.tensor([[len(row) - 1] for row in QUERIES])
+
+    def asked(w, tokens, positions):
+        return scoring.logits_at(model, tokens, positions, w)[:, 0].log_softmax(-1)
+
+    return descent.over_runs(asked, weights, scoring.pad(QUERIES), last, stacked=False)
+
+
+def followed(model, runs, learner: Learner) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+    """Descend on ``runs`` side by side: epoch to log-probabilities and losses."""
+    model, trained = descent.choose(model, learner.train)
+    batches = [descent.tensors(run, learner.loss) for run in runs]
+    return {
+        epoch: (logprobs(model, weights), losses)
+        for epoch, weights, losses in descent.descend(model, trained, batches, learner)
+    }
+
+
+def mask(model, name: str, train: dict | None) -> torch.Tensor | float:
+    """1 where ``train`` lets a parameter move, 0 elsewhere."""
+    if train is None:
+        return 1.0
+    if "lora" in train:
+        return float("lora_" in name)
+    found = torch.zeros_like(model.get_parameter(name))
+    for layer in train["layers"]:
+        number = projections.layer_number(model.config, layer)
+        for matrix in train["matrices"]:
+            if name in projections.parameter_names(model.config, number, matrix):
+                projections.view(model.config, matrix)(found).fill_(1)
+    return found
+
+
+def twin(model, demos, learner: Learner) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+    """The same descent as plainly as torch allows: no padding, no stacking, no hooks."""
+    model = copy.deepcopy(model).requires_grad_(True)
+    masks = {name: mask(model, name, learner.train) for name, _ in model.named_parameters()}
+    optimiser = {
+        "sgd": lambda p: torch.optim.SGD(p, lr=learner.rate, momentum=learner.momentum),
+        "adam": lambda p: torch.optim.Adam(p, lr=learner.rate),
+    }[learner.optimiser](model.parameters())
+
+    def loss(part) -> torch.Tensor:
+        losses = []
+        for tokens, start in part:
+            first = start if learner.loss == "label" else 1
+            scores = model(torch.tensor([tokens])).logits[0].log_softmax(-1)
+            losses += [-scores[i - 1, tokens[i]] for i in range(first, len(tokens))]
+        return torch.stack(losses).mean()
+
+    found = {}
+    for epoch in range(learner.epochs + 1):
+        if epoch in learner.recorded():
+            with torch.no_grad():
+                rows = [model(torch.tensor([q])).logits[0, -1].log_softmax(-1) for q in QUERIES]
+                found[epoch] = torch.stack(rows), loss(demos)
+        for start in range(0, len(demos), learner.batch or len(demos)):
+            optimiser.zero_grad()
+            loss(demos[start : start + (learner.batch or len(demos))]).backward()
+            for name, parameter in model.named_parameters():
+                parameter.grad *= masks[name]
+            optimiser.step()
+    return found
+
+
+def compare(found, twins, atol: float) -> None:
+    """Check every run of ``found`` against its twin, and that training changed something."""
+    for run, expected in enumerate(twins):
+        assert list(found) == list(expected)
+        for epoch, (rows, loss) in expected.items():
+            torch.testing.assert_close(found[epoch][0][run], rows, rtol=0, atol=atol)
+            torch.testing.assert_close(found[epoch][1][run], loss, rtol=0, atol=atol)
+        last = max(found)
+        assert (found[last][0][run] - found[0][0][run]).abs().max() > 1e3 * atol
+
+
+def check(model, learner: Learner, atol: float) -> None:
+    twins = [twin(model, run, learner) for run in RUNS]
+    compare(followed(model, RUNS[:1], learner), twins[:1], atol)
+    if model.config.model_type not in descent.NOT_STACKED:
+        compare(followed(model, RUNS, learner), twins, atol)
+
+
+LEARNERS = {
+    "full batch": Learner(rate=0.05, epochs=2),
+    "a block": Learner(rate=0.1, epochs=2, batch=2, momentum=0.5, train=QKV),
+    "v": Learner(rate=0.5, epochs=3, train=V_MID),
+    "batch 1": Learner(rate=0.02, epochs=3, batch=1, record=(1, 2)),
+    "batch 2, momentum": Learner(rate=0.02, epochs=3, batch=2, momentum=0.9),
+    "batch 4, all tokens": Learner(rate=0.1, epochs=3, batch=4, loss="all"),
+    "adam": Learner(rate=0.003, epochs=3, batch=3, optimiser="adam"),
+}
+
+
+@pytest.mark.parametrize("name", ["full batch", "a block"])
+def test_stacked_runs_equal_plain_twins_in_float64(architecture, name):
+    check(tiny_model(architecture), LEARNERS[name], tolerance(architecture))
+
+
+@pytest.mark.parametrize("name", list(LEARNERS)[2:])
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"], indirect=True)
+def test_every_optimiser_equals_its_plain_twin(architecture, name):
+    check(tiny_model(architecture), LEARNERS[name], 1e-9)
+
+
+def test_stacked_runs_equal_plain_twins_in_float32(architecture):
+    check(tiny_model(architecture, "float32"), LEARNERS["full batch"], 1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gpt_neox"], indirect=True)
+def test_adapters_equal_their_twin_and_begin_untouched(architecture):
+    model = tiny_model(architecture)
+    lora = {"rank": 2, "alpha": 4, "matrices": ["q", "k", "v", "o"]}
+    learner = Learner(rate=0.2, epochs=4, train={"lora": lora})
+    untouched = [model(torch.tensor([q])).logits[0, -1].log_softmax(-1) for q in QUERIES]
+    wrapped, trained = descent.choose(model, learner.train)
+    twins = [twin(wrapped, run, learner) for run in RUNS]
+    batches = [descent.tensors(run, "label") for run in RUNS]
+    found = {
+        epoch: (logprobs(wrapped, weights), losses)
+        for epoch, weights, losses in descent.descend(wrapped, trained, batches, learner)
+    }
+    assert all("lora_" in name for name in trained.start)
+    torch.testing.assert_close(found[0][0][1], torch.stack(untouched), rtol=0, atol=1e-12)
+    compare(found, twins, 1e-9)
+
+
+def test_adapters_do_not_depend_on_what_was_drawn_before():
+    train = {"lora": {"rank": 2, "matrices": ["v"]}}
+    _, one = descent.choose(tiny_model("llama", seed=3), train, seed="topic2")
+    torch.randn(7)
+    _, two = descent.choose(tiny_model("llama", seed=3), train, seed="topic2")
+    _, other = descent.choose(tiny_model("llama", seed=3), train, seed="topic4")
+    same = [torch.equal(one.start[name], two.start[name]) for name in one.start]
+    assert len(same) == 6 and all(same)
+    assert any(not torch.equal(one.start[name], other.start[name]) for name in one.start)
+
+
+def test_adapters_of_a_part_of_a_fused_weight_are_refused():
+    with pytest.raises(InputError, match="q, k, v .* one weight.*gpt2"):
+        descent.choose(tiny_model("gpt2"), {"lora": {"rank": 2, "matrices": ["v"]}})
+
+
+@pytest.mark.parametrize("learner", [LEARNERS["v"], Learner(rate=0.01, epochs=2, optimiser="adam", train=V_MID)])
+def test_nothing_outside_the_chosen_matrices_moves(architecture, learner):
+    model, trained = descent.choose(tiny_model(architecture), learner.train)
+    before = copy.deepcopy(model.state_dict())
+    batches = [descent.tensors(RUNS[0], "label")]
+    *_, (_, weights, _) = descent.descend(model, trained, batches, learner)
+    for name in weights:
+        moved = weights[name][0] != before[name]
+        allowed = mask(model, name, learner.train).bool()
+        assert not (moved & ~allowed).any()
+        assert (moved & allowed).sum() > 0.9 * allowed.sum(), name
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]), f"the model's own {name} was written"
+
+
+def test_whole_models_are_left_as_they_were(architecture):
+    model = tiny_model(architecture)
+    before = copy.deepcopy(model.state_dict())
+    first = followed(model, RUNS[:1], LEARNERS["full batch"])
+    again = followed(model, RUNS[:1], LEARNERS["full batch"])
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
+    assert all(torch.equal(first[epoch][0], again[epoch][0]) for epoch in first)
+
+
+@pytest.mark.parametrize("loss", ["label", "all"])
+def test_the_loss_is_the_mean_over_scored_tokens(loss):
+    model = tiny_model("llama")
+    scored = []
+    for tokens, start in RUNS[0]:
+        rows = model(torch.tensor([tokens])).logits[0].log_softmax(-1)
+        places = range(start if loss == "label" else 1, len(tokens))
+        scored += [-rows[i - 1, tokens[i]].item() for i in places]
+    assert len(scored) == (6 if loss == "label" else sum(len(t) - 1 for t, _ in RUNS[0]))
+    found = followed(model, RUNS[:1], Learner(rate=0.0, epochs=0, loss=loss))
+    assert found[0][1].item() == pytest.approx(np.mean(scored), abs=1e-12)
+
+
+@pytest.mark.parametrize("tokens_per_batch", [1, 30, 60])
+@pytest.mark.parametrize("runs", [RUNS, RUNS[:1]])
+def test_micro_batches_equal_one_batch(tokens_per_batch, runs, monkeypatch):
+    model = tiny_model("llama")
+    whole = followed(model, runs, LEARNERS["full batch"])
+    monkeypatch.setattr(scoring, "TOKENS_PER_BATCH", tokens_per_batch)
+    parts = followed(model, runs, LEARNERS["full batch"])
+    for epoch in whole:
+        torch.testing.assert_close(parts[epoch], whole[epoch], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["full batch", "v", "batch 1", "batch 2, momentum"])
+def test_full_batch_does_not_depend_on_the_order_and_sgd_does(name):
+    found = followed(tiny_model("llama"), [RUNS[0], RUNS[2]], LEARNERS[name])
+    one, other = found[max(found)][0]
+    change = (one - other).abs().max().item()
+    if LEARNERS[name].batch is None:
+        assert change < 1e-9
+    else:
+        assert change > 1e-5
+
+
+def test_a_run_that_diverges_leaves_the_others_alone():
+    model = tiny_model("llama")
+    poisoned = 141
+    model.get_input_embeddings().weight[poisoned] = torch.nan
+    bad = [([0, poisoned, 30, 31], 3), *RUNS[1][1:]]
+    learner = Learner(rate=0.5, epochs=4, train=V_MID)
+    model, trained = descent.choose(model, learner.train)
+    tokens = scoring.pad(QUERIES)
+    last = torch.tensor([[len(row) - 1] for row in QUERIES])
+
+    def asked(runs):
+        batches = [descent.tensors(run, "label") for run in runs]
+        for epoch, weights, losses in descent.descend(model, trained, batches, learner):
+            yield epoch, losses, descent.ask(model, weights, tokens, last, [133, 140], VOCABULARY)
+
+    for mixed, good in zip(asked([RUNS[0], bad, RUNS[2]]), asked([RUNS[0], RUNS[2]]), strict=True):
+        assert mixed[1].isfinite().tolist() == [True, False, True]
+        assert mixed[2][1].finite.all() == (mixed[0] == 0)
+        for run, same in ((0, 0), (2, 1)):
+            assert mixed[2][run].finite.all()
+            np.testing.assert_allclose(
+                mixed[2][run].label_logprobs, good[2][same].label_logprobs, atol=1e-6
+            )
+
+
+def test_a_huge_rate_gives_rows_that_say_diverged(task):
+    queries = prompts.queries(task).head(len(QUERIES))
+    tokens = scoring.pad(QUERIES)
+    last = torch.tensor([[len(row) - 1] for row in QUERIES])
+    model, trained = descent.choose(tiny_model("llama", "float32"), None)
+    batches = [descent.tensors(run, "label") for run in RUNS]
+    steps = descent.descend(model, trained, batches, Learner(rate=1e30, epochs=3))
+    for epoch, weights, losses in steps:
+        for loss, found in zip(
+            losses.tolist(), descent.ask(model, weights, tokens, last, [133, 140], 8), strict=True
+        ):
+            keys = {"draw": 0, "order": 0, "epoch": epoch}
+            table = scoring.table(found, keys, queries, [133, 140], loss)
+            assert table["status"].unique().to_list() == ["ok" if epoch == 0 else "diverged"]
+            assert table["top_ids"].is_null().all() == (epoch > 0)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gptj", "opt"], indirect=True)
+def test_small_updates_of_bfloat16_models_are_not_lost(architecture):
+    model, trained = descent.choose(tiny_model(architecture, "bfloat16"), None)
+    batches = [descent.tensors(run, "label") for run in RUNS]
+    learner = Learner(rate=1e-5, epochs=20, record=(1,))
+    updates = {
+        epoch: {n: w[0] - trained.start[n] for n, w in weights.items()}
+        for epoch, weights, _ in descent.descend(model, trained, batches, learner)
+    }
+    assert all(tensor.dtype == torch.float32 for tensor in trained.start.values())
+    name, update = max(updates[20].items(), key=lambda item: item[1].norm())
+    moved = updates[1][name] != 0
+    assert moved.any()
+    # Twenty steps add up to about twenty times the first ...
+    assert update.norm().item() == pytest.approx(20 * updates[1][name].norm().item(), rel=0.2)
+    # ... of which bfloat16 weights would keep next to nothing.
+    rounded = (trained.start[name] + updates[1][name]).bfloat16().float() - trained.start[name]
+    assert ((rounded != 0) & moved).sum() < 0.05 * moved.sum()
+
+
+def test_asked_queries_equal_the_scores_of_the_untouched_model(architecture):
+    model = tiny_model(architecture)
+    expected = [model(torch.tensor([q])).logits[0, -1].log_softmax(-1) for q in QUERIES]
+    model, trained = descent.choose(model, None)
+    weights = {name: tensor[None] for name, tensor in trained.start.items()}
+    last = torch.tensor([[len(row) - 1] for row in QUERIES])
+    (found,) = descent.ask(model, weights, scoring.pad(QUERIES), last, [133, 140], VOCABULARY)
+    for row, logprobs in enumerate(expected):
+        np.testing.assert_allclose(found.label_logprobs[row], logprobs[[133, 140]], atol=1e-6)
+        np.testing.assert_allclose(
+            found.top_logprobs[row], logprobs[found.top_ids[row].astype(int)], atol=1e-6
+        )
+
+
+def test_recorded_epochs():
+    assert Learner(0.1).recorded() == [0, 1, 2, 5, 10, *range(20, 201, 20)]
+    assert Learner(0.1, epochs=7).recorded() == [0, 1, 2, 5, 7]
+    assert Learner(0.1, epochs=7, record=(3, 9)).recorded() == [0, 3, 7]
+    assert Learner(0.1, epochs=0).recorded() == [0]
+    found = followed(tiny_model("llama"), RUNS[:1], Learner(0.1, epochs=3, record=(2,)))
+    assert list(found) == [0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"rate": 0.1, "epoch": 3}, "unknown key 'epoch' .*epochs"),
+        ({"epochs": 3}, "no rate"),
+        ({"rate": 0.1, "optimiser": "sdg"}, "optimiser 'sdg' .*sgd"),
+        ({"rate": 0.1, "loss": "labels"}, "loss 'labels' .*label, all"),
+        ({"rate": 0.1, "optimiser": "adam", "momentum": 0.9}, "momentum .*sgd"),
+        ({"rate": 0.1, "train": {"layer": [1], "matrices": ["v"]}}, "train .*layers, matrices"),
+        ({"rate": 0.1, "train": {"layers": [1], "matrices": ["w"]}}, "matrix 'w' .*q, k, v"),
+        ({"rate": 0.1, "train": {"lora": {"rank": 2}}}, "rank, matrices"),
+    ],
+)
+def test_learners_with_a_mistake_are_refused(entry, message):
+    with pytest.raises(InputError, match=message):
+        descent.learner(entry)
+
+
+def test_a_learner_from_the_catalogue():
+    entry = {"rate": 0.1, "record": [1, 2], "train": {"lora": {"rank": 2, "matrices": ["q"]}}}
+    assert descent.learner(entry).recorded() == [0, 1, 2, 200]
+
+
+def test_demonstrations_are_trained_on_in_the_order_of_their_run(task, tokenizer):
+    train = task.filter(task["split"] == "train")
+    shown = train["example"].to_list()[:3]
+    runs = [prompts.Demonstrations(0, 0, tuple(shown)), prompts.Demonstrations(0, 1, (shown[2],))]
+    long, short = descent.demonstration_batches(tokenizer, task, runs, "label", "cpu")
+    rows = [train.row(i, named=True) for i in range(3)]
+    whole = prompts.encode(tokenizer, [r["instruction"] + r["text"] + r["answer"] for r in rows])
+    assert long.tokens.tolist() == whole
+    assert short.tokens.tolist() == [whole[2]]
+    assert long.targets.tolist() == [tokens[-1:] for tokens in whole]
+    assert long.positions.tolist() == [[len(tokens) - 2] for tokens in whole]
+
+
+def test_few_runs_at_once_where_weights_or_demonstrations_are_large(monkeypatch):
+    model, trained = descent.choose(tiny_model("llama"), None)
+    batch = descent.tensors(RUNS[0], "label")
+    assert descent.runs_at_once(model, trained, batch) > 10
+    monkeypatch.setattr(descent, "STACKED_BYTES", 12 * trained.bytes)
+    assert descent.runs_at_once(model, trained, batch) == 3
+    monkeypatch.setattr(scoring, "TOKENS_PER_BATCH", 2 * batch.tokens.numel())
+    assert descent.runs_at_once(model, trained, batch) == 2
+    monkeypatch.setattr(descent, "STACKED_BYTES", 0)
+    assert descent.runs_at_once(model, trained, batch) == 1
+    assert descent.runs_at_once(tiny_model("bloom"), trained, batch) == 1
