@@ -26,7 +26,7 @@ last = summary["epoch"].max() or 1
 styles = theme.styles(["icl", "icl-reordered", "icl-redrawn", "zs", *summary["b"].unique()])
 x = charts.epochs(last)
 size = (210 if len(families) <= 3 else 165, 150)
-wide = len(families) * (size[0] + 12)
+wide = max(len(families) * (size[0] + 18), 460)
 shown = set()
 
 
@@ -73,7 +73,8 @@ for run, part in theme.runs(summary):
 items = theme.role_key([one for one in styles if one in shown], styles, args.labels)
 if args.chance:
     items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
-items.append({"label": "chosen on validation queries", "color": theme.QUIET, "shape": "circle"})
+if summary["chosen"].any():
+    items.append({"label": "chosen on validation queries", "color": theme.QUIET, "shape": "circle"})
 if (summary["diverged"].max() or 0) > 0:
     items.append({"label": "diverges after", "color": theme.QUIET, "shape": "cross"})
 items += theme.rate_key(colours)

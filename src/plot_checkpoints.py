@@ -25,15 +25,19 @@ change = summary.filter(pl.col("measure") == "mean_abs_change").unique(
 models = summary["model"].unique().sort().to_list()
 tasks = accuracy["task"].unique().sort().to_list()
 styles = {
-    one: {"color": theme.TASKS[i % len(theme.TASKS)],
-          "dash": theme.MORE_DASHES[i // len(theme.TASKS) % len(theme.MORE_DASHES)]}
+    one: {
+        "color": theme.TASKS[i % len(theme.TASKS)],
+        "dash": theme.MORE_DASHES[i // len(theme.TASKS) % len(theme.MORE_DASHES)],
+    }
     for i, one in enumerate(tasks)
 }
 names = {one: theme.label(one, args.labels) for one in tasks}
 weights = {"weights": {"color": theme.INK, "dash": theme.SOLID}}
 top = charts.share(theme.METRICS.get(args.metric, args.metric))
 highest = change.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
-moved = charts.Axis("mean |change of a weight|", {"domain": [0, (highest or 1) * 1.08], "nice": True})
+moved = charts.Axis(
+    "mean |change of a weight|", {"domain": [0, (highest or 1) * 1.08], "nice": True}
+)
 size = (460 if len(models) == 1 else 300, 190)
 tips = {"revision": "revision", **charts.TIPS}
 above, below = [], []
@@ -54,8 +58,16 @@ items = [{"label": names[one], **styles[one]} for one in tasks]
 if args.chance:
     items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
 title = args.title or "Does ICL change while pretraining goes on?"
-subtitle = "Accuracy of ICL at each checkpoint, and how far the weights have moved since the first. "
+subtitle = (
+    "Accuracy of ICL at each checkpoint, and how far the weights have moved since the first. "
+)
 subtitle += "Bands: 95 % over draws of demonstrations."
 wide = max(len(models) * (size[0] + 12), 460)
-chart = charts.figure([charts.block([*above, *below], max(len(models), 1))] if models else [], items, title, subtitle, wide)
+chart = charts.figure(
+    [charts.block([*above, *below], max(len(models), 1))] if models else [],
+    items,
+    title,
+    subtitle,
+    wide,
+)
 charts.save(chart if models else charts.empty(title, "the summary is empty"), args.output, title)

@@ -28,8 +28,12 @@ for run, part in theme.runs(summary):
         rows = part.filter(pl.col("metric") == metric).sort("b", "epoch", "k")
         keys = [theme.family(one) for one in rows["b"].to_list()]
         pair = pl.format("{}, epoch {}", "b", "epoch")
-        rows = charts.look(rows.with_columns(pl.Series("family", keys, pl.String)), "family", styles,
-                           {one: one for one in styles}).with_columns(series=pair)
+        rows = charts.look(
+            rows.with_columns(pl.Series("family", keys, pl.String)),
+            "family",
+            styles,
+            {one: one for one in styles},
+        ).with_columns(series=pair)
         drawn = charts.curves(rows, x, charts.share(title), "k")
         panels.append(charts.panel(drawn, x, charts.share(title), (300, 190)))
     blocks.append(charts.block(panels, 2, theme.run_title(run, args.labels)))

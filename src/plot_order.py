@@ -24,16 +24,18 @@ families = theme.families(learners) or ["gd"]
 colours = theme.rates(learners)
 styles = theme.styles(summary["learner"].unique())
 names = {one: theme.label(one, args.labels) for one in styles}
-x = charts.epochs(summary["epoch"].max() or 1)
+x = charts.epochs(summary["epoch"].max() or 1, "epochs of training")
 size = (200 if len(families) <= 4 else 165, 150)
-wide = len(families) * (size[0] + 12)
+wide = max(len(families) * (size[0] + 18), 460)
 
 
 def axis(measure):
     """The scale of a row: logarithmic with a floor for Sen, which spans many decades."""
     found = summary.filter(pl.col("measure") == measure)
     if measure.endswith("sen"):
-        return charts.spread(theme.METRICS.get(measure, measure), found["estimate"])
+        return charts.spread(
+            theme.METRICS.get(measure, measure), found.filter(pl.col("epoch") > 0)["estimate"]
+        )
     lowest = found.select(pl.min_horizontal(pl.col("estimate").min(), pl.col("low").min())).item()
     return charts.share(theme.METRICS.get(measure, measure), -1 if (lowest or 0) < -0.1 else 0)
 

@@ -17,7 +17,6 @@ import polars as pl  # noqa: E402
 from iclgd import charts  # noqa: E402
 
 
-
 def dots(frame, x, y, tips):
     """Horizontal bands with dots on their lanes, the number of shots written beside each."""
     if frame.is_empty():
@@ -29,20 +28,23 @@ def dots(frame, x, y, tips):
         bands.mark_rule(strokeWidth=5, opacity=0.22, clip=True).encode(
             x.x("low"), alt.X2("high:Q"), charts.paint()
         ),
-        base.mark_point(filled=True, size=70, opacity=1, stroke=theme.PAPER, strokeWidth=0.8).encode(
-            x.x("estimate"), charts.paint(), tooltip=charts.tooltip(frame, tips)
-        ),
+        base.mark_point(
+            filled=True, size=70, opacity=1, stroke=theme.PAPER, strokeWidth=0.8
+        ).encode(x.x("estimate"), charts.paint(), tooltip=charts.tooltip(frame, tips)),
         write.encode(x.x("estimate"), alt.Text("shots:Q")),
     ]
 
 
-
 def arrows(frame, x, y):
     """An arrow on each lane from the fewest shots to the most."""
-    ends = frame.sort("shots").group_by("lane", maintain_order=True).agg(
-        pl.col("color").first(),
-        pl.col("estimate").first().alias("from"),
-        pl.col("estimate").last().alias("to"),
+    ends = (
+        frame.sort("shots")
+        .group_by("lane", maintain_order=True)
+        .agg(
+            pl.col("color").first(),
+            pl.col("estimate").first().alias("from"),
+            pl.col("estimate").last().alias("to"),
+        )
     )
     span = x.scale["domain"][1] - x.scale["domain"][0]
     ends = ends.filter((pl.col("to") - pl.col("from")).abs() > 0.05 * span)
@@ -62,7 +64,6 @@ def arrows(frame, x, y):
     ]
 
 
-
 def uprights(frame, x, y, tips):
     """Vertical dotted lines through the lanes from ``lane`` to ``end``."""
     if frame.is_empty():
@@ -70,7 +71,11 @@ def uprights(frame, x, y, tips):
     mark = alt.Chart(charts.values(frame)).mark_rule(strokeWidth=2, strokeDash=theme.DOTTED)
     return [
         mark.encode(
-            x.x("estimate"), y.y("lane"), alt.Y2("end:Q"), charts.paint(), tooltip=charts.tooltip(frame, tips)
+            x.x("estimate"),
+            y.y("lane"),
+            alt.Y2("end:Q"),
+            charts.paint(),
+            tooltip=charts.tooltip(frame, tips),
         )
     ]
 
@@ -79,7 +84,9 @@ COLUMNS = "model task design shots learner epoch metric estimate low high draws 
 summary = theme.one_design(charts.read(args.summary, COLUMNS.split()))
 summary = summary.filter(pl.col("metric") == args.metric)
 names = theme.families(summary["learner"].unique())
-trained = [one for one in names if theme.role(one) not in ("icl-redrawn", "icl-reordered", "icl", "zs")]
+trained = [
+    one for one in names if theme.role(one) not in ("icl-redrawn", "icl-reordered", "icl", "zs")
+]
 styles = theme.styles([*names, "zs"])
 called = {one: theme.label(one, args.labels) for one in styles}
 who = pl.col("learner").str.split("@").list.first()
@@ -93,39 +100,69 @@ icl = summary.filter(who == "icl").unique(["model", "task", "shots"], maintain_o
 zero = summary.filter(gd, pl.col("epoch") == 0).unique(["model", "task"], maintain_order=True)
 zero = zero.with_columns(who=pl.lit("zs"))
 lanes = [*(["icl"] if len(icl) else []), *trained]
-lane = {(t, w): float(i * (len(lanes) + 1) + j) for i, t in enumerate(tasks) for j, w in enumerate(lanes)}
+lane = {
+    (t, w): float(i * (len(lanes) + 1) + j)
+    for i, t in enumerate(tasks)
+    for j, w in enumerate(lanes)
+}
 count = max(len(tasks) * (len(lanes) + 1) - 1, 1)
 middle = [i * (len(lanes) + 1) + (len(lanes) - 1) / 2 for i in range(len(tasks))]
 texts = [theme.label(task, args.labels) for task in tasks]
 expression = f"{texts}[indexof({middle}, datum.value)]"
 models = summary["model"].unique().sort().to_list()
-x = charts.Axis(theme.METRICS.get(args.metric, args.metric), {"domain": [0, 1], "nice": False},
-                [0, 0.2, 0.4, 0.6, 0.8, 1])
+x = charts.Axis(
+    theme.METRICS.get(args.metric, args.metric),
+    {"domain": [0, 1], "nice": False},
+    [0, 0.2, 0.4, 0.6, 0.8, 1],
+)
 size = (420 if len(models) == 1 else 300, max(80, 25 * count))
 tips = {"shots": "demonstrations", "learner": "rate", **charts.TIPS}
 panels = []
 for column, model in enumerate(models):
-    y = charts.Axis("task", {"domain": [-0.8, count - 0.2], "reverse": True, "nice": False}, middle, expression,
-                    column == 0, grid=False)
+    y = charts.Axis(
+        "task",
+        {"domain": [-0.8, count - 0.2], "reverse": True, "nice": False},
+        middle,
+        expression,
+        column == 0,
+        grid=False,
+    )
 
     def placed(rows, model=model):
         rows = rows.filter(pl.col("model") == model).drop_nulls("estimate")
         spots = [lane[task, one] for task, one in rows.select("task", "who").rows()]
-        return charts.look(rows.with_columns(pl.Series("lane", spots, pl.Float64)), "who", styles, called)
+        return charts.look(
+            rows.with_columns(pl.Series("lane", spots, pl.Float64)), "who", styles, called
+        )
 
     # The untouched model is a tick through all lanes of its task.
     ticks = zero.filter(pl.col("model") == model).drop_nulls("estimate")
     first = [lane[task, lanes[0]] - 0.45 for task in ticks["task"].to_list()]
-    ticks = charts.look(ticks, "who", styles, called).with_columns(pl.Series("lane", first, pl.Float64))
+    ticks = charts.look(ticks, "who", styles, called).with_columns(
+        pl.Series("lane", first, pl.Float64)
+    )
     ticks = ticks.with_columns(end=pl.col("lane") + len(lanes) - 0.1)
     drawn = dots(placed(pl.concat([icl, points])), x, y, tips)
     if drawn:
         drawn = uprights(ticks, x, y, tips) + arrows(placed(points), x, y) + drawn
+    wanted = summary.filter(gd, pl.col("model") == model).unique(
+        ["task", "shots", "who"], maintain_order=True
+    )
+    lost = wanted.join(
+        points.drop_nulls("estimate"), on=["model", "task", "shots", "who"], how="anti"
+    )
+    for task, one, shots in lost.select("task", "who", "shots").rows() if drawn else []:
+        at = size[1] * (lane[task, one] + 0.8) / (count + 0.6)
+        drawn.append(
+            charts.note(f"{shots}: diverged or no data", size[0] - 4, at, theme.FAINT, "right", 10)
+        )
     panels.append(charts.panel(drawn, x, y, size, theme.label(model, args.labels)))
 items = theme.role_key([one for one in styles if one in [*lanes, "zs"]], styles, args.labels)
 title = args.title or "Does GD on many demonstrations reach ICL on few?"
 subtitle = "Numbers beside the dots: demonstrations. Arrows lead from fewest to most. Bars: 95 % over draws of "
 subtitle += "demonstrations; GD at the rate and epoch chosen on validation queries."
 wide = max(len(models) * (size[0] + 12), 420)
-chart = charts.figure([charts.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide)
+chart = charts.figure(
+    [charts.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
+)
 charts.save(chart if models else charts.empty(title, f"no {args.metric}"), args.output, title)

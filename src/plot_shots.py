@@ -28,14 +28,22 @@ place = {n: float(i) for i, n in enumerate(shots)}
 step = min(0.09, 0.5 / max(len(names), 1))
 aside = {one: (i - (len(names) - 1) / 2) * step for i, one in enumerate(names)}
 summary = summary.with_columns(
-    (pl.col("shots").replace_strict(place, default=None, return_dtype=pl.Float64)
-     + pl.col("who").replace_strict(aside, default=None, return_dtype=pl.Float64)).alias("place")
+    (
+        pl.col("shots").replace_strict(place, default=None, return_dtype=pl.Float64)
+        + pl.col("who").replace_strict(aside, default=None, return_dtype=pl.Float64)
+    ).alias("place")
 )
 expression = f"{[str(n) for n in shots]}[datum.value]"
 scale = {"domain": [-0.4, max(len(shots) - 0.6, 0.4)], "nice": False}
 x = charts.Axis("demonstrations", scale, list(range(len(shots))), expression, grid=False)
 size = (max(150, 60 * len(shots)) if len(tasks) > 1 else 280, 150)
-tips = {"series": "learner", "shots": "demonstrations", "b": "rate", "epoch": "epoch", **charts.TIPS}
+tips = {
+    "series": "learner",
+    "shots": "demonstrations",
+    "b": "rate",
+    "epoch": "epoch",
+    **charts.TIPS,
+}
 blocks = []
 for model, part in summary.sort("model").group_by("model", maintain_order=True):
     panels = []
@@ -45,11 +53,15 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
             rows = charts.look(rows, "who", styles, {n: theme.label(n, args.labels) for n in names})
             y = charts.share(theme.METRICS[metric]).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
-            known = rows.with_columns(low=None, high=None).cast({"low": pl.Float64, "high": pl.Float64})
+            known = rows.with_columns(low=None, high=None).cast(
+                {"low": pl.Float64, "high": pl.Float64}
+            )
             drawn = charts.curves(known, bottom, y, "place")
             if drawn:
                 level = args.chance.get(task) if metric == "accuracy_b" else None
-                drawn = charts.chance(level, bottom, y) + charts.bars(rows, bottom, y, "place") + drawn
+                drawn = (
+                    charts.chance(level, bottom, y) + charts.bars(rows, bottom, y, "place") + drawn
+                )
                 drawn += charts.marks(rows, bottom, y, "place", "circle", tips, size=38)
             head = theme.label(task, args.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))

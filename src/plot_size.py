@@ -40,12 +40,17 @@ wide = 300 if len(facets) == 1 else 230
 exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
 low, high = (min(exact) - 0.3, max(exact) + 0.3) if models else (0, 1)
 low, high = (low, high) if high - low > 1.5 else (low - 0.5, high + 0.5)
-# A model's points need 14 pixels, or names and bars of models of one size lie on each other.
-place = dict(zip(models, theme.apart(exact, 14 * (high - low) / wide, low, high), strict=True))
+# A model's points need 18 pixels, or names and bars of models of one size lie on each other.
+place = dict(zip(models, theme.apart(exact, 18 * (high - low) / wide, low, high), strict=True))
+# Learners stand side by side, so that none hides another.
+sides = {"icl": -3.5, "icl-reordered": -3.5}
+aside = {one: sides.get(one, 3.5) * (high - low) / wide for one in names}
 trouble = {one: theme.unlike(manifests[one].get("in_context_learning")) for one in models}
 ticks = list(range(math.ceil(low), math.floor(high) + 1))
 ticks = ticks[:: 1 + len(ticks) // 8]
-power = "pow(10, datum.value) >= 1e9 ? pow(10, datum.value) / 1e9 + ' B' : pow(10, datum.value) >= 1e6"
+power = (
+    "pow(10, datum.value) >= 1e9 ? pow(10, datum.value) / 1e9 + ' B' : pow(10, datum.value) >= 1e6"
+)
 power += " ? pow(10, datum.value) / 1e6 + ' M' : pow(10, datum.value) >= 1e3 ?"
 power += " pow(10, datum.value) / 1e3 + ' k' : pow(10, datum.value)"
 x = charts.Axis("weights (number, log scale)", {"domain": [low, high], "nice": False}, ticks, power)
@@ -53,24 +58,40 @@ tips = {"model": "model", "weights": "weights", "b": "rate", "epoch": "epoch", *
 panels = []
 for task, shots in facets:
     head = f"{theme.label(task, args.labels)}, {shots} demonstrations"
-    texts = [theme.label(one, args.labels) + (f" ({trouble[one]})" if trouble[one] else "") for one in models]
+    texts = [
+        theme.label(one, args.labels) + (f" ({trouble[one]})" if trouble[one] else "")
+        for one in models
+    ]
     panels.append(charts.slanted(texts, [place[one] for one in models], x, wide, head))
 for row, metric in enumerate(ROWS):
     for column, (task, shots) in enumerate(facets):
-        y, bottom = charts.share(theme.METRICS[metric]).inner(column == 0), x.inner(row == len(ROWS) - 1)
-        rows = summary.filter(pl.col("task") == task, pl.col("shots") == shots, pl.col("metric") == metric)
+        y, bottom = (
+            charts.share(theme.METRICS[metric]).inner(column == 0),
+            x.inner(row == len(ROWS) - 1),
+        )
+        rows = summary.filter(
+            pl.col("task") == task, pl.col("shots") == shots, pl.col("metric") == metric
+        )
         if metric == "accuracy_b":
             rows = rows.filter(pl.col("who") != "icl-reordered")
         rows = charts.look(rows, "who", styles, called).with_columns(
-            pl.col("model").replace_strict(place, default=None, return_dtype=pl.Float64).alias("place"),
+            pl.Series(
+                "place",
+                [place[m] + aside[w] for m, w in rows.select("model", "who").rows()],
+                pl.Float64,
+            ),
             pl.Series("weights", [manifests[one]["weights"] for one in rows["model"]], pl.Int64),
         )
         rows = rows.with_columns(
             pl.Series("shape", [shape[kind_of[one]] for one in rows["model"]], pl.String),
             pl.when(pl.col("model").is_in([one for one in models if trouble[one]]))
-            .then(pl.lit(theme.PAPER)).otherwise("color").alias("fill"),
+            .then(pl.lit(theme.PAPER))
+            .otherwise("color")
+            .alias("fill"),
         )
-        drawn = charts.bars(rows, bottom, y, "place") + charts.symbols(rows, bottom, y, "place", tips)
+        drawn = charts.bars(rows, bottom, y, "place") + charts.symbols(
+            rows, bottom, y, "place", tips
+        )
         level = args.chance.get(task) if metric == "accuracy_b" else None
         drawn = charts.chance(level, bottom, y) + drawn if drawn else []
         panels.append(charts.panel(drawn, bottom, y, (wide, 140)))

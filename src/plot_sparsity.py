@@ -9,12 +9,18 @@ from iclgd import theme
 
 args = theme.parser(__doc__).parse_args()
 
+from dataclasses import replace  # noqa: E402
+
 import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
 
 from iclgd import charts  # noqa: E402
 
 COLUMNS = "model matrix threshold measure estimate low high layers required"
-MEASURES = {"stable_rank": "stable rank", "hoyer": "Hoyer index (0 to 1)", "gini": "Gini index (0 to 1)"}
+MEASURES = {
+    "stable_rank": "stable rank",
+    "hoyer": "Hoyer index (0 to 1)",
+    "gini": "Gini index (0 to 1)",
+}
 CIRCUITS = {"qk": "W_Q W_K (qk)", "ov": "W_O W_V (ov)"}
 summary = charts.read(args.summary, COLUMNS.split())
 models = summary["model"].unique().sort().to_list()
@@ -28,24 +34,39 @@ x = charts.Axis("threshold on |w|", scale, ticks, "format(datum.value, '~e')", g
 tips = {"series": "model", "measure": "measure", "layers": "layers", **charts.TIPS}
 del tips["draws"]
 above = []
+room = max([30, *(theme.width(theme.label(one, args.labels), 10) - 14 for one in models)])
 matrices = [one for one in ("q", "k", "v") if one in shares["matrix"]]
 matrices += sorted(set(shares["matrix"].drop_nulls()) - set(matrices))
 for column, matrix in enumerate(matrices or ["q"]):
-    y = charts.share("share of entries below it").inner(column == 0)
+    y = replace(
+        charts.share("share of entries below it"),
+        show=column == 0,
+        extent=room if column == 0 else 0,
+    )
     rows = shares.filter(pl.col("matrix") == matrix)
     dashes = {"share": theme.SOLID, "share_rms": theme.DASHED}
     kinds = pl.concat_str("model", "measure", separator="|")
-    styles = {f"{m}|{k}": {"color": colours[m], "dash": d} for m in models for k, d in dashes.items()}
-    names = {one: theme.label(one.split("|")[0], args.labels) + (
-        ", RMS-scaled" if one.endswith("rms") else "") for one in styles}
+    styles = {
+        f"{m}|{k}": {"color": colours[m], "dash": d} for m in models for k, d in dashes.items()
+    }
+    names = {
+        one: theme.label(one.split("|")[0], args.labels)
+        + (", RMS-scaled" if one.endswith("rms") else "")
+        for one in styles
+    }
     rows = charts.look(rows.with_columns(kind=kinds), "kind", styles, names)
     drawn = charts.curves(rows, x, y, "threshold", 16, tips)
     need = rows["required"].drop_nulls()
     if drawn and len(need):
         line = rows.filter(pl.col("required") == need[0]).head(1)
-        line = line.with_columns(estimate=pl.col("required"), low=None, high=None,
-                                 color=pl.lit(theme.INK), dash=pl.lit(theme.DASHED),
-                                 series=pl.lit("required")).cast({"low": pl.Float64, "high": pl.Float64})
+        line = line.with_columns(
+            estimate=pl.col("required"),
+            low=None,
+            high=None,
+            color=pl.lit(theme.INK),
+            dash=pl.lit(theme.DASHED),
+            series=pl.lit("required"),
+        ).cast({"low": pl.Float64, "high": pl.Float64})
         drawn += charts.flats(line.select(*charts.LOOK, "estimate", "low", "high"), x, y)
         text = f"needed: {100 * need[0]:.6g} %"
         # Below the line, for that of W_Q and W_K lies at the top of the panel.
@@ -60,26 +81,48 @@ if len(circuits):
     scale = {"domain": [-0.6, len(models) - 0.4], "reverse": True, "nice": False}
     below, shapes = [], {"qk": ("circle", -0.14), "ov": ("diamond", 0.14)}
     for column, (measure, text) in enumerate(MEASURES.items()):
-        y = charts.Axis("", scale, list(range(len(models))), f"{texts}[datum.value]", column == 0)
+        y = charts.Axis(
+            "",
+            scale,
+            list(range(len(models))),
+            f"{texts}[datum.value]",
+            column == 0,
+            extent=room + 18 if column == 0 else 0,
+        )
         rows = circuits.filter(pl.col("measure") == measure)
         top = rows.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
-        inner = charts.Axis(text, {"domain": [0, 1 if measure != "stable_rank" else (top or 1) * 1.1]})
+        inner = charts.Axis(
+            text, {"domain": [0, 1 if measure != "stable_rank" else (top or 1) * 1.1]}
+        )
         drawn = []
         for circuit, (shape, aside) in shapes.items():
             mine = rows.filter(pl.col("matrix") == circuit).with_columns(
                 place=pl.col("model").replace_strict(place, return_dtype=pl.Float64) + aside
             )
-            mine = charts.look(mine, "model", {m: {"color": colours[m], "dash": theme.SOLID} for m in models},
-                               {m: f"{theme.label(m, args.labels)}, {circuit}" for m in models})
+            mine = charts.look(
+                mine,
+                "model",
+                {m: {"color": colours[m], "dash": theme.SOLID} for m in models},
+                {m: f"{theme.label(m, args.labels)}, {circuit}" for m in models},
+            )
             drawn += charts.across(mine, inner, y, "place", shape, tips)
         below.append(charts.panel(drawn, inner, y, (210, max(70, 26 * len(models)))))
     blocks.append(charts.block(below, len(below), "Invariants of the circuits of each head"))
-items = [{"label": theme.label(m, args.labels), "color": c, "dash": theme.SOLID} for m, c in colours.items()]
-items += [{"label": ""}, {"label": "raw", "color": theme.QUIET, "dash": theme.SOLID},
-          {"label": "scaled to RMS 1", "color": theme.QUIET, "dash": theme.DASHED},
-          {"label": "needed", "color": theme.INK, "dash": theme.DASHED}]
+items = [
+    {"label": theme.label(m, args.labels), "color": c, "dash": theme.SOLID}
+    for m, c in colours.items()
+]
+items += [
+    {"label": ""},
+    {"label": "raw", "color": theme.QUIET, "dash": theme.SOLID},
+    {"label": "scaled to RMS 1", "color": theme.QUIET, "dash": theme.DASHED},
+    {"label": "needed", "color": theme.INK, "dash": theme.DASHED},
+]
 if len(circuits):
-    items += [{"label": CIRCUITS[k], "color": theme.QUIET, "shape": s} for k, s in (("qk", "circle"), ("ov", "diamond"))]
+    items += [
+        {"label": CIRCUITS[k], "color": theme.QUIET, "shape": s}
+        for k, s in (("qk", "circle"), ("ov", "diamond"))
+    ]
 title = args.title or "Are the weights as sparse as the construction of GD needs them?"
 subtitle = "Means over layers and heads. Needed: by the weights of von Oswald et al. at d = 4096. Bands: 95 % over layers."
 chart = charts.figure(blocks, items, title, subtitle, 690)

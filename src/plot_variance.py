@@ -41,26 +41,37 @@ sources = [one for one in KNOWN if one in summary["source"]]
 sources += sorted(set(summary["source"]) - set(KNOWN))
 families = theme.families(summary["learner"].unique())
 styles = theme.styles(families)
-x = charts.Axis("share of variance", {"domain": [0, 1], "nice": False}, [0, 0.25, 0.5, 0.75, 1],
-                "format(datum.value, '~g')")
+x = charts.Axis(
+    "share of variance",
+    {"domain": [0, 1], "nice": False},
+    [0, 0.25, 0.5, 0.75, 1],
+    "format(datum.value, '~g')",
+)
 blocks = []
 for run, part in theme.runs(summary):
     # Where a learner has several epochs, its last one stands for it.
     part = part.filter(pl.col("epoch") == pl.col("epoch").max().over("learner"))
-    learners = sorted(part["learner"].unique(), key=lambda one: (families.index(theme.family(one)), theme.rate(one) or 0))
+    learners = sorted(
+        part["learner"].unique(),
+        key=lambda one: (families.index(theme.family(one)), theme.rate(one) or 0),
+    )
     lane = {one: float(i) for i, one in enumerate(learners)}
     texts = [theme.label(one, args.labels) for one in learners]
     scale = {"domain": [-0.6, len(learners) - 0.4], "reverse": True, "nice": False}
     panels = []
     for column, source in enumerate(sources):
-        y = charts.Axis("", scale, list(range(len(learners))), f"{texts}[datum.value]", column == 0, grid=False)
+        y = charts.Axis(
+            "", scale, list(range(len(learners))), f"{texts}[datum.value]", column == 0, grid=False
+        )
         rows = part.filter(pl.col("source") == source).with_columns(
             pl.col("learner").replace_strict(lane, return_dtype=pl.Float64).alias("lane"),
             pl.col("learner").str.split("@").list.first().alias("family"),
         )
         names = {one: theme.label(one, args.labels) for one in families}
         rows = charts.look(rows, "family", styles, names).with_columns(
-            pl.Series("series", [theme.label(one, args.labels) for one in rows["learner"]], pl.String)
+            pl.Series(
+                "series", [theme.label(one, args.labels) for one in rows["learner"]], pl.String
+            )
         )
         drawn = lengths(rows, x, y)
         panels.append(charts.panel(drawn, x, y, (150, max(60, 24 * len(learners))), source))

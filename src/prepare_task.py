@@ -38,7 +38,7 @@ if "longest" in entry:
     everything = sum(map(len, table.values()))
     table = tasks.short_enough(table, entry["longest"])
     left_out = everything - sum(map(len, table.values()))
-    print(f"{left_out} of {everything} rows are longer than {entry['longest']} characters: left out",
-          file=sys.stderr)
+    reason = f"have more than {entry['longest']} characters"
+    print(f"{args.task}: {left_out} of {everything} rows {reason}: left out", file=sys.stderr)
 splits = tasks.split_queries(table, queries, args.task)
 tables.write(tasks.task_table(splits, entry, args.task), args.output, tables.TASK)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +14,7 @@ from iclgd import corpus, tables, tasks
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+SRC = Path(__file__).parent.parent / "src"
 VOCABULARY = len(corpus.VOCABULARY)
 SIZE = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 4}
 LLAMA = {**SIZE, "intermediate_size": 24, "num_key_value_heads": 2, "initializer_range": 0.15}
@@ -100,3 +103,13 @@ def task() -> pl.DataFrame:
 @pytest.fixture(params=ARCHITECTURES)
 def architecture(request) -> str:
     return request.param
+
+
+def run_step(name: str, *arguments: str) -> None:
+    """Run ``src/{name}.py`` in this process, as if called with ``arguments``."""
+    before = sys.argv, sys.excepthook
+    sys.argv = [f"{name}.py", *map(str, arguments)]
+    try:
+        runpy.run_path(str(SRC / f"{name}.py"), run_name="__main__")
+    finally:
+        sys.argv, sys.excepthook = before

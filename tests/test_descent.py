@@ -178,7 +178,9 @@ def test_adapters_of_a_part_of_a_fused_weight_are_refused():
         descent.choose(tiny_model("gpt2"), {"lora": {"rank": 2, "matrices": ["v"]}})
 
 
-@pytest.mark.parametrize("learner", [LEARNERS["v"], Learner(rate=0.01, epochs=2, optimiser="adam", train=V_MID)])
+@pytest.mark.parametrize(
+    "learner", [LEARNERS["v"], Learner(rate=0.01, epochs=2, optimiser="adam", train=V_MID)]
+)
 def test_nothing_outside_the_chosen_matrices_moves(architecture, learner):
     model, trained = descent.choose(tiny_model(architecture), learner.train)
     before = copy.deepcopy(model.state_dict())

@@ -44,8 +44,13 @@ def kept(rows, path, **ints):
     whole = {"shots", "epoch", "draws", "layers", "step", "k"}
     texts = "model task design a b metric learner measure source matrix revision".split()
     schema = {
-        name: pl.Int32 if name in whole else pl.String if name in texts else
-        pl.Boolean if name == "chosen" else pl.Float64
+        name: pl.Int32
+        if name in whole
+        else pl.String
+        if name in texts
+        else pl.Boolean
+        if name == "chosen"
+        else pl.Float64
         for name in rows[0]
     }
     pl.DataFrame(rows, schema=schema, orient="row").write_parquet(path)
@@ -58,8 +63,17 @@ def learned(rate, epoch, top):
     return 0.06 + top * math.exp(-x * x / 1.6) if epoch else 0.06
 
 
-def agreement(path, models=("llama-7b",), tasks=("agnews",), shots=(4,), rates=RATES, gds=GD,
-              draws=5, broken=True, design="n{}"):
+def agreement(
+    path,
+    models=("llama-7b",),
+    tasks=("agnews",),
+    shots=(4,),
+    rates=RATES,
+    gds=GD,
+    draws=5,
+    broken=True,
+    design="n{}",
+):
     rng, rows = random.Random(0), []
     for m, model in enumerate(models):
         for t, task in enumerate(tasks):
@@ -69,12 +83,16 @@ def agreement(path, models=("llama-7b",), tasks=("agnews",), shots=(4,), rates=R
 
                 def add(b, epoch, acc, to, ocs, lost=0.0, chosen=False, run=run, icl=icl):
                     for metric, value, wide in (
-                        ("accuracy_a", icl, 0.05), ("accuracy_b", acc, 0.06),
-                        ("token_overlap", to, 0.03), ("ocs", ocs, 0.04), ("js", 0.3, 0.1),
+                        ("accuracy_a", icl, 0.05),
+                        ("accuracy_b", acc, 0.06),
+                        ("token_overlap", to, 0.03),
+                        ("ocs", ocs, 0.04),
+                        ("js", 0.3, 0.1),
                     ):
                         row = {**run, "a": "icl", "b": b, "epoch": epoch, "metric": metric}
-                        rows.append({**band(row, value, wide, draws), "diverged": lost,
-                                     "chosen": chosen})
+                        rows.append(
+                            {**band(row, value, wide, draws), "diverged": lost, "chosen": chosen}
+                        )
 
                 if n > 1:
                     add("icl-reordered", 0, icl - 0.01, 0.66, 0.76)
@@ -88,39 +106,65 @@ def agreement(path, models=("llama-7b",), tasks=("agnews",), shots=(4,), rates=R
                             acc += rng.uniform(-0.01, 0.01)
                             x = (acc - 0.05) * 0.4
                             pick = rate == rates[-2 if len(rates) > 1 else 0] and epoch == 40
-                            add(f"{gd}@{rate:g}", epoch, *((None,) * 3 if lost else
-                                (acc, 0.03 + x, 0.05 + 1.5 * x)), float(lost), pick and not last)
+                            add(
+                                f"{gd}@{rate:g}",
+                                epoch,
+                                *((None,) * 3 if lost else (acc, 0.03 + x, 0.05 + 1.5 * x)),
+                                float(lost),
+                                pick and not last,
+                            )
     return kept(rows, path)
 
 
-def accuracy(path, tasks=("agnews", "cb", "sst2", "rte"), models=("llama-7b",), draws=5,
-             gds=("gd", "gd-v-deep"), broken=False):
+def accuracy(
+    path,
+    tasks=("agnews", "cb", "sst2", "rte"),
+    models=("llama-7b",),
+    draws=5,
+    gds=("gd", "gd-v-deep"),
+    broken=False,
+):
     rows = []
-    table = {"agnews": (.42, .69, .71), "cb": (.39, .72, .62), "sst2": (.49, .75, .9)}
+    table = {"agnews": (0.42, 0.69, 0.71), "cb": (0.39, 0.72, 0.62), "sst2": (0.49, 0.75, 0.9)}
     for m, model in enumerate(models):
         for task in tasks:
-            low, high, icl = table.get(task, (.36, .65, .60))
+            low, high, icl = table.get(task, (0.36, 0.65, 0.60))
             for n in (8, 512):
                 run = {"model": model, "task": task, "design": f"n{n}", "shots": n}
                 if n == 8:
                     row = {**run, "learner": "icl", "epoch": 0, "metric": "accuracy"}
-                    rows.append({**band(row, icl - .04 * m, .05, draws), "diverged": 0.0,
-                                 "chosen": True})
+                    rows.append(
+                        {**band(row, icl - 0.04 * m, 0.05, draws), "diverged": 0.0, "chosen": True}
+                    )
                 for g, gd in enumerate(gds):
                     for epoch in (0, 20, 200):
-                        value = (low if n == 8 else high) - .08 * g if epoch else .12
+                        value = (low if n == 8 else high) - 0.08 * g if epoch else 0.12
                         bad = broken and n == 512 and epoch
                         for metric in ("accuracy", "label_accuracy"):
-                            row = {**run, "learner": f"{gd}@0.001", "epoch": epoch,
-                                   "metric": metric}
-                            rows.append({**band(row, None if bad else value, .06, draws),
-                                         "diverged": float(bool(bad)),
-                                         "chosen": epoch == 20 and not bad})
+                            row = {
+                                **run,
+                                "learner": f"{gd}@0.001",
+                                "epoch": epoch,
+                                "metric": metric,
+                            }
+                            rows.append(
+                                {
+                                    **band(row, None if bad else value, 0.06, draws),
+                                    "diverged": float(bool(bad)),
+                                    "chosen": epoch == 20 and not bad,
+                                }
+                            )
     return kept(rows, path)
 
 
-def order(path, tasks=("agnews",), rates=(1e-4, 1e-3, 1e-2), draws=5, broken=True,
-          others=("sgd-1", "sgd-4", "adam")):
+def order(
+    path,
+    tasks=("agnews",),
+    rates=(1e-4, 1e-3, 1e-2),
+    draws=5,
+    broken=True,
+    others=("sgd-1", "sgd-4", "adam"),
+):
     rows = []
     for task in tasks:
         run = {"model": "llama-7b", "task": task, "design": "n8-orders", "shots": 8}
@@ -131,69 +175,93 @@ def order(path, tasks=("agnews",), rates=(1e-4, 1e-3, 1e-2), draws=5, broken=Tru
                 wide = value * 0.3 if value and measure.endswith("sen") else 0.1
                 rows.append({**band(row, value, wide, draws), "diverged": lost})
 
-        add("icl", 0, sen=.15, label_sen=.12, pattern_cosine=1.0, mantel_r=1.0, mantel_p=.001)
+        add("icl", 0, sen=0.15, label_sen=0.12, pattern_cosine=1.0, mantel_r=1.0, mantel_p=0.001)
         for name in ("gd", *others):
             for rate in rates:
                 for e in EPOCHS:
                     lost = broken and name == "adam" and rate == max(rates) and e > 40
-                    size = {"gd": 2e-6, "adam": .06}.get(name, .05) * (rate / max(rates)) ** .3
+                    size = {"gd": 2e-6, "adam": 0.06}.get(name, 0.05) * (rate / max(rates)) ** 0.3
                     sen = size * math.exp(-e / 150) if e else 0.0
-                    r = None if lost or not e or name == "gd" else .25 - e / 900
-                    add(f"{name}@{rate:g}", e, float(lost), sen=None if lost else sen,
-                        label_sen=None if lost else sen * .7, pattern_cosine=r,
-                        mantel_r=r and r * .8, mantel_p=r and .02 + e / 1000)
+                    r = None if lost or not e or name == "gd" else 0.25 - e / 900
+                    add(
+                        f"{name}@{rate:g}",
+                        e,
+                        float(lost),
+                        sen=None if lost else sen,
+                        label_sen=None if lost else sen * 0.7,
+                        pattern_cosine=r,
+                        mantel_r=r and r * 0.8,
+                        mantel_p=r and 0.02 + e / 1000,
+                    )
     return kept(rows, path)
 
 
-def variance(path, tasks=("agnews",), draws=5, learners=("icl", "gd@0.001", "sgd-1@0.01",
-             "adam@0.001"), broken=False):
+def variance(
+    path,
+    tasks=("agnews",),
+    draws=5,
+    learners=("icl", "gd@0.001", "sgd-1@0.01", "adam@0.001"),
+    broken=False,
+):
     rows = []
-    shares = {"last label": .35, "last demonstration": .25, "positions": .22, "rest": .18}
+    shares = {"last label": 0.35, "last demonstration": 0.25, "positions": 0.22, "rest": 0.18}
     for task in tasks:
         for i, learner in enumerate(learners):
             for source, value in shares.items():
-                row = {"model": "llama-7b", "task": task, "design": "n4-orders", "shots": 4,
-                       "learner": learner, "epoch": 0 if learner == "icl" else 200,
-                       "source": source}
+                row = {
+                    "model": "llama-7b",
+                    "task": task,
+                    "design": "n4-orders",
+                    "shots": 4,
+                    "learner": learner,
+                    "epoch": 0 if learner == "icl" else 200,
+                    "source": source,
+                }
                 gone = broken and i == 1
-                rows.append(band(row, None if gone else value * (1 - .15 * i), .05, draws))
+                rows.append(band(row, None if gone else value * (1 - 0.15 * i), 0.05, draws))
     return kept(rows, path)
 
 
 def sparsity(path, models=tuple(WEIGHTS)[:3], circuits=True, layers=32):
     rows = []
-    need = {"q": .999939, "k": .999939, "v": .74994}
+    need = {"q": 0.999939, "k": 0.999939, "v": 0.74994}
     for m, model in enumerate(models):
         for matrix, required in need.items():
             for delta in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
                 for measure, scale in (("share", 45 - 8 * m), ("share_rms", 20)):
-                    x = min(.95, delta * scale)
-                    row = {"model": model, "matrix": matrix, "threshold": delta,
-                           "measure": measure}
-                    rows.append({**band(row, x, x * .15, layers), "layers": layers,
-                                 "required": required})
+                    x = min(0.95, delta * scale)
+                    row = {"model": model, "matrix": matrix, "threshold": delta, "measure": measure}
+                    rows.append(
+                        {**band(row, x, x * 0.15, layers), "layers": layers, "required": required}
+                    )
         for matrix in ("qk", "ov") if circuits else ():
-            for measure, value in (("stable_rank", 9.0 + m), ("hoyer", .3), ("gini", .6)):
+            for measure, value in (("stable_rank", 9.0 + m), ("hoyer", 0.3), ("gini", 0.6)):
                 row = {"model": model, "matrix": matrix, "threshold": None, "measure": measure}
-                rows.append({**band(row, value * (1 if matrix == "qk" else 1.3), value * .1,
-                                    layers), "layers": layers, "required": None})
+                rows.append(
+                    {
+                        **band(row, value * (1 if matrix == "qk" else 1.3), value * 0.1, layers),
+                        "layers": layers,
+                        "required": None,
+                    }
+                )
     return kept([{k: v for k, v in row.items() if k != "draws"} for row in rows], path)
 
 
-def checkpoints(path, models=("pythia-1.4b",), tasks=("agnews", "sst2", "cb", "rte"), draws=5,
-                first=0):
+def checkpoints(
+    path, models=("pythia-1.4b",), tasks=("agnews", "sst2", "cb", "rte"), draws=5, first=0
+):
     rows = []
     steps = [s for s in (0, 1000, 8000, 32000, 64000, 100000, 143000) if s >= first]
     for model in models:
         for s in steps:
             key = {"model": model, "revision": f"step{s}", "step": s}
             for t, task in enumerate(tasks):
-                value = .1 + (.5 - .08 * t) / (1 + math.exp(-(s - 20000 - 9000 * t) / 9000))
+                value = 0.1 + (0.5 - 0.08 * t) / (1 + math.exp(-(s - 20000 - 9000 * t) / 9000))
                 for measure in ("accuracy", "label_accuracy"):
                     row = {**key, "task": task, "learner": "icl", "measure": measure}
-                    rows.append(band(row, value, .05, draws))
+                    rows.append(band(row, value, 0.05, draws))
             row = {**key, "task": None, "learner": None, "measure": "mean_abs_change"}
-            rows.append(band(row, .02 * math.sqrt(s / 1e5), 0, 1))
+            rows.append(band(row, 0.02 * math.sqrt(s / 1e5), 0, 1))
     return kept(rows, path)
 
 
@@ -202,27 +270,150 @@ def depth(path, tasks=("agnews",), draws=5):
     for task in tasks:
         for i, b in enumerate(("icl-reordered", "icl-redrawn", "gd@0.001", "gd-v-deep@0.005")):
             for k in range(1, 101):
-                run = {"model": "llama-7b", "task": task, "design": "n4", "shots": 4, "a": "icl",
-                       "b": b, "epoch": 0 if i < 2 else 40, "k": k}
-                top = (.75, .6, .2, .1)[i] + .1 * math.log10(k) * (1 if i < 2 else -.3)
-                rows += [band({**run, "metric": "token_overlap"}, top, .03, draws),
-                         band({**run, "metric": "ocs"}, min(top + .1, 1), .03, draws)]
+                run = {
+                    "model": "llama-7b",
+                    "task": task,
+                    "design": "n4",
+                    "shots": 4,
+                    "a": "icl",
+                    "b": b,
+                    "epoch": 0 if i < 2 else 40,
+                    "k": k,
+                }
+                top = (0.75, 0.6, 0.2, 0.1)[i] + 0.1 * math.log10(k) * (1 if i < 2 else -0.3)
+                rows += [
+                    band({**run, "metric": "token_overlap"}, top, 0.03, draws),
+                    band({**run, "metric": "ocs"}, min(top + 0.1, 1), 0.03, draws),
+                ]
     return kept(rows, path)
 
 
 def manifests(folder, weights=None):
-    learned = {"llama-small": "emergent: next-token prediction", "gpt2-xl": "not acquired",
-               "gpt-neo-2.7b": "trained with the ICL objective"}
+    learned = {
+        "llama-small": "emergent: next-token prediction",
+        "gpt2-xl": "not acquired",
+        "gpt-neo-2.7b": "trained with the ICL objective",
+    }
     shape = {"llama": "llama", "gpt-j": "gptj", "gpt2": "gpt2", "gpt-neo": "gpt_neo"}
     paths = []
     for model, size in (weights or WEIGHTS).items():
         paths.append(folder / f"{model}.json")
         arch = next((v for k, v in shape.items() if model.startswith(k)), "other")
-        text = {"model": model, "architecture": arch, "layers": 32, "weights": int(size),
-                "in_context_learning": learned.get(model), "source": {"path": model}}
+        text = {
+            "model": model,
+            "architecture": arch,
+            "layers": 32,
+            "weights": int(size),
+            "in_context_learning": learned.get(model),
+            "source": {"path": model},
+        }
         paths[-1].write_text(json.dumps(text))
     return paths
 
 
 def size_arguments(folder):
     return ["--manifests", *map(str, manifests(folder))]
+
+
+# figure: builder of a usual summary, further arguments, words on its axes
+FIGURES = {
+    "agreement": (agreement, ["--chance", '{"agnews": 0.25}'], ["epochs of GD", "token overlap"]),
+    "shots": (lambda path: agreement(path, shots=(1, 2, 4, 8)), [], ["demonstrations", "OCS"]),
+    "size": (
+        lambda path: agreement(path, models=tuple(WEIGHTS), gds=["gd"], rates=[1e-3]),
+        size_arguments,
+        ["weights (number", "accuracy (share of queries)"],
+    ),
+    "scale": (accuracy, [], ["accuracy (share of queries)"]),
+    "order": (order, [], ["epochs of training", "Sen", "Mantel r"]),
+    "variance": (variance, [], ["share of variance"]),
+    "sparsity": (sparsity, [], ["threshold on |w|", "share of entries", "stable rank"]),
+    "checkpoints": (checkpoints, [], ["pretraining steps", "change of a weight"]),
+    "depth": (depth, [], ["K (most likely tokens)", "OCS"]),
+}
+TWO = ("agnews", "cb")
+HARD = {
+    "agreement-rates": (
+        "agreement",
+        lambda path: agreement(
+            path, tasks=TWO, rates=[*RATES, 1e-2, 5e-2], gds=[*GD, "adam"], models=("m",)
+        ),
+        [],
+    ),
+    "agreement-one-draw": ("agreement", lambda path: agreement(path, gds=["gd"], draws=1), []),
+    "agreement-icl-only": ("agreement", lambda path: agreement(path, gds=[]), []),
+    "shots-one": ("shots", lambda path: agreement(path, shots=(1,), draws=1, rates=[1e-3]), []),
+    "size-few": ("size", lambda path: agreement(path, draws=1, rates=[1e-3]), size_arguments),
+    "scale-lost": ("scale", lambda path: accuracy(path, draws=1, broken=True), []),
+    "order-one-draw": ("order", lambda path: order(path, draws=1), []),
+    "variance-lost": ("variance", lambda path: variance(path, broken=True, draws=1), []),
+    "sparsity-plain": ("sparsity", lambda path: sparsity(path, circuits=False, layers=1), []),
+    "checkpoints-many": (
+        "checkpoints",
+        lambda path: checkpoints(path, models=("a", "b", "c"), draws=1, first=1000),
+        [],
+    ),
+    "depth-one-draw": ("depth", lambda path: depth(path, draws=1), []),
+}
+
+
+def draw(name, folder, build, more, outputs):
+    """Run the step, as the workflow does; its outputs by suffix."""
+    folder.mkdir(exist_ok=True)
+    summary = build(folder / "summary.parquet")
+    paths = [folder / f"figure.{suffix}" for suffix in outputs]
+    command = [
+        sys.executable,
+        str(SOURCE / f"plot_{name}.py"),
+        "--summary",
+        str(summary),
+        "--title",
+        "Headline & more",
+        *(more(folder) if callable(more) else more),
+        "--output",
+        *map(str, paths),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [path.read_bytes() for path in paths]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure(name, tmp_path):
+    build, more, words = FIGURES[name]
+    svg, png, page = draw(name, tmp_path / "one", build, more, ["svg", "png", "html"])
+    text, page = svg.decode(), page.decode()
+    assert png.startswith(b"\x89PNG")
+    assert "Headline &amp; more" in text
+    for word in words:
+        assert word in text, word
+    assert "no data" not in text or name == "order"  # GD feels no order: no pattern to compare
+    assert "<title>Headline &amp; more</title>" in page
+    assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
+    assert not list((tmp_path / "one").glob(".*"))
+    assert draw(name, tmp_path / "two", build, more, ["svg"]) == [svg]
+
+
+def test_same_bytes_in_every_format(tmp_path):
+    first = draw("variance", tmp_path / "a", variance, [], ["svg", "png", "html"])
+    assert first == draw("variance", tmp_path / "b", variance, [], ["svg", "png", "html"])
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_hard_summaries_are_drawn(case, tmp_path):
+    name, build, more = HARD[case]
+    (svg,) = draw(name, tmp_path / "x", build, more, ["svg"])
+    if case in ("agreement-icl-only", "scale-lost", "variance-lost"):
+        assert "no data" in svg.decode()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_to_draw_is_said(name, tmp_path):
+    build, more, _ = FIGURES[name]
+
+    def nothing(path):
+        build(path)
+        pl.read_parquet(path).clear().write_parquet(path)
+        return path
+
+    assert "no data" in draw(name, tmp_path / "x", nothing, more, ["svg"])[0].decode()

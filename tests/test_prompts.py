@@ -60,7 +60,9 @@ def worded(words: list[str]) -> pl.DataFrame:
     """A task with one row for every label word, its prompt ending in ``mood:``."""
     rows = [{"text": "mood:", "answer": f" {word}", "label": i} for i, word in enumerate(words)]
     shared = {"task": "moods", "split": "train", "instruction": "", "ending": "\n"}
-    return tables._match(pl.DataFrame([{**shared, "example": 0, **row} for row in rows]), tables.TASK)
+    return tables._match(
+        pl.DataFrame([{**shared, "example": 0, **row} for row in rows]), tables.TASK
+    )
 
 
 def test_label_ids_are_the_first_tokens_in_label_order(task, tokenizer):

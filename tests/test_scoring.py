@@ -90,7 +90,9 @@ def test_ties_go_to_the_smaller_token_id_and_the_rest_is_tail():
 
 @pytest.mark.parametrize("keep", [1, 10, VOCABULARY, 1024])
 def test_kept_and_tail_sum_to_one(keep):
-    logits = torch.randn(5, VOCABULARY, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    logits = torch.randn(
+        5, VOCABULARY, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     found = scoring.distributions(logits, LABELS, keep)
     assert found.top_ids.shape == (5, min(keep, VOCABULARY))
     mass = np.exp(found.top_logprobs.astype(float)).sum(1) + found.tail_mass

@@ -38,9 +38,12 @@ class Axis:
     expression: str | None = None
     show: bool = True
     grid: bool = True
+    extent: float = 0  # pixels kept free for labels, so that blocks stand in line
 
     def _axis(self) -> alt.Axis:
         given = {"grid": self.grid}
+        if self.extent:
+            given["minExtent"] = self.extent
         if self.ticks is not None:
             given["values"] = self.ticks
         if self.expression:
@@ -78,11 +81,11 @@ def read(path: Path, columns: Iterable[str]) -> pl.DataFrame:
     )
 
 
-def epochs(last: float) -> Axis:
+def epochs(last: float, title: str = "epochs of GD") -> Axis:
     """Epochs on a symlog axis, so that 0 has a place and 1, 2, 5 are apart."""
     last = max(float(last), 1.0)
     scale = {"type": "symlog", "constant": 1, "domain": [0, last], "nice": False}
-    return Axis("epochs of GD", scale, theme.epoch_ticks(last), grid=False)
+    return Axis(title, scale, theme.epoch_ticks(last), grid=False)
 
 
 def share(title: str, low: float = 0.0, high: float = 1.0) -> Axis:
@@ -99,12 +102,13 @@ def spread(title: str, estimates: pl.Series) -> Axis:
     if above.is_empty() or above.min() * 30 > top:
         high = top * 1.3
         return Axis(title, {"domain": [0, high], "nice": False})
-    low = max(math.floor(math.log10(above.min())) - 1, -10)
+    zeros = (known <= 0).any()
+    low = max(math.floor(math.log10(above.min())) - (1 if zeros else 0), -12)
     high = math.ceil(math.log10(top * 1.2))
     step = max(1, math.ceil((high - low) / 6))
     ticks = [10.0**e for e in range(low, high + 1, step)]
-    first = "'0'" if (known <= 0).any() else "'≤ ' + format(datum.value, '~e')"
-    below = f"datum.value < {1.5 * 10.0**low!r} ? {first} : format(datum.value, '~e')"
+    text = "replace(format(datum.value, '~e'), '+', '')"
+    below = f"datum.value < {1.5 * 10.0**low!r} ? '0' : {text}" if zeros else text
     return Axis(title, {"type": "log", "domain": [10.0**low, 10.0**high]}, ticks, below)
 
 
@@ -319,7 +323,7 @@ def figure(blocks: list, items: list[dict], title: str, subtitle: str, wide: flo
     """Blocks below each other, the key under them, headline and explanation above."""
     if items:
         blocks = [*blocks, key(items, wide)]
-    lines = textwrap.wrap(subtitle, max(40, int(wide / 5.4)))
+    lines = textwrap.wrap(subtitle, max(40, int((wide + 30) / 5.3)))
     text = alt.TitleParams(title or " ", subtitle=lines, anchor="start", offset=14)
     if not title:
         text = alt.TitleParams(lines or " ", fontSize=11, fontWeight="normal", color=theme.QUIET)
@@ -378,9 +382,6 @@ def _page(vega: dict, title: str) -> str:
     return text.replace("<head>", f"<head>\n  <title>{html.escape(title)}</title>", 1)
 
 
-
-
-
 def rate_look(frame: pl.DataFrame, column: str, colours: dict, labels: dict) -> pl.DataFrame:
     """``look`` by learning rate: a learner without one is drawn in ink."""
     names = frame[column].unique().to_list()
@@ -391,12 +392,6 @@ def rate_look(frame: pl.DataFrame, column: str, colours: dict, labels: dict) -> 
     return look(frame, column, styles, {one: theme.label(one, labels) for one in names})
 
 
-
-
-
-
-
-
 def steps(seen: pl.Series) -> Axis:
     """Pretraining steps: linear, or symlog where they span more than two decades."""
     known = seen.drop_nulls().sort()
@@ -404,8 +399,15 @@ def steps(seen: pl.Series) -> Axis:
     above = known.filter(known > 0)
     text = "datum.value >= 1000 ? format(datum.value / 1000, '~g') + 'k' : datum.value"
     if len(above) and high / above[0] > 200:
-        ticks = [t for t in (0, *(10**e for e in range(9))) if low <= t <= high and not 0 < t < above[0]]
-        scale = {"type": "symlog", "constant": float(above[0]), "domain": [low, high], "nice": False}
+        ticks = [
+            t for t in (0, *(10**e for e in range(9))) if low <= t <= high and not 0 < t < above[0]
+        ]
+        scale = {
+            "type": "symlog",
+            "constant": float(above[0]),
+            "domain": [low, high],
+            "nice": False,
+        }
         return Axis("pretraining steps", scale, ticks, text, grid=False)
     pad = (high - low) * 0.02 or 1
     return Axis("pretraining steps", {"domain": [low - pad, high + pad]}, None, text, grid=False)
@@ -452,5 +454,5 @@ def slanted(texts: list[str], places: list[float], x: Axis, wide: float, title: 
     high = max(24.0, 0.75 * max((theme.width(text, 10) for text in texts), default=0) + 8)
     hidden = alt.X("at:Q", scale=alt.Scale(**x.scale), axis=None)
     mark = alt.Chart(values(rows)).mark_text(angle=310, align="left", baseline="middle")
-    strip = mark.encode(hidden, alt.Text("text:N"), y=alt.value(high - 2))
+    strip = mark.encode(hidden, alt.Text("text:N"), y=alt.value(high + 8))
     return strip.properties(width=wide, height=high, title=heading(title))

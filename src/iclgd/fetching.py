@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
@@ -69,8 +68,8 @@ def convert(folder: Path) -> None:
     for path in files:
         try:
             state |= torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            raise InputError(f"{path.name}: refused, it is more or less than weights") from error
+        except Exception as error:  # a broken pickle raises whatever it stumbles over first
+            raise InputError(f"{path.name}: refused, not a plain file of weights") from error
     # Tied tensors share memory, which safetensors does not store: keep the first of each.
     kept, seen = {}, set()
     for name, tensor in state.items():

@@ -289,11 +289,9 @@ def config() -> dict:
     }
 
 
-
 def of(column: str, families: list[str]) -> pl.Expr:
     """Whether a learner's family is one of these."""
     return pl.col(column).str.split("@").list.first().is_in(families)
-
 
 
 def sound(frame: pl.DataFrame, learner: str, measure: str) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -312,28 +310,23 @@ def sound(frame: pl.DataFrame, learner: str, measure: str) -> tuple[pl.DataFrame
     return kept.drop("_"), ends.select(kept.drop("_").columns).sort(learner, measure)
 
 
-
 def rates(learners: Iterable[str]) -> dict[float, str]:
     """A colour for every learning rate in these names, light to dark as they grow."""
     found = sorted({rate(one) for one in learners} - {None})
     return dict(zip(found, ramp(RATES, len(found)), strict=True))
 
 
-
 def rate_key(colours: dict) -> list[dict]:
     """The part of a key that names the learning rates."""
     items = [
-        {"label": number(one), "color": colour, "dash": SOLID}
-        for one, colour in colours.items()
+        {"label": number(one), "color": colour, "dash": SOLID} for one, colour in colours.items()
     ]
     return [{"label": "learning rate"}, *items] if items else []
-
 
 
 def role_key(names: Iterable[str], styles: dict, labels: dict) -> list[dict]:
     """The part of a key that names learners."""
     return [{"label": label(one, labels), **styles[one]} for one in names]
-
 
 
 def runs(frame: pl.DataFrame) -> list[tuple[dict, pl.DataFrame]]:
@@ -345,7 +338,6 @@ def runs(frame: pl.DataFrame) -> list[tuple[dict, pl.DataFrame]]:
     ]
 
 
-
 def run_title(run: dict, labels: dict) -> str:
     """``llama-7b · AG News · 4 demonstrations (design n4)``."""
     shots = f"{run['shots']} demonstration" + ("" if run["shots"] == 1 else "s")
@@ -354,14 +346,12 @@ def run_title(run: dict, labels: dict) -> str:
     return " · ".join([*names, f"{shots} ({design})"])
 
 
-
 def one_design(summary: pl.DataFrame) -> pl.DataFrame:
     """Of several designs with as many shots, the one of most draws: one point per shots."""
     by = ["model", "task", "shots"]
     count = summary.group_by(*by, "design").agg(pl.col("draws").max().fill_null(0).alias("_"))
     first = count.sort(pl.col("_").neg(), "design").group_by(by, maintain_order=True).first()
     return summary.join(first.drop("_"), on=[*by, "design"], how="semi")
-
 
 
 def compared(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:

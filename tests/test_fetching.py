@@ -1,0 +1,221 @@
+"""A fetched model is pinned, complete, safe to load, and the same every time."""
+
+import json
+import types
+
+import pytest
+import torch
+from conftest import run_step, save_model, tiny_model
+from iclgd import fetching, models
+from iclgd.cli import InputError
+
+TOKENS = torch.tensor([[0, 7, 40, 90, 12]])
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A saved tiny model, with provenance."""
+    save_model(tiny_model("llama", "float32"), tmp_path, "kept")
+    path = tmp_path / "kept" / "provenance.json"
+    path.write_text(json.dumps({"in_context_learning": True, "seed": 3}))
+    return tmp_path / "kept"
+
+
+def fetch(tmp_path, source, name="tiny", entry=None):
+    entry = entry or {"path": "models/kept"}
+    folder, manifest = tmp_path / "results" / name, tmp_path / "results" / f"{name}.json"
+    run_step(
+        "fetch_model",
+        *("--name", name, "--entry", json.dumps(entry)),
+        *(("--source", source) if source else ()),
+        *("--folder", folder, "--manifest", manifest),
+    )
+    return folder, manifest
+
+
+def test_a_local_model_is_linked_described_and_loads(tmp_path, source):
+    folder, manifest = fetch(tmp_path, source)
+    links = {path.name: path for path in folder.iterdir()}
+    assert set(links) == {path.name for path in source.iterdir()}
+    assert all(path.is_symlink() and not path.readlink().is_absolute() for path in links.values())
+    entry = json.loads(manifest.read_text())
+    model = tiny_model("llama", "float32")
+    assert entry == {
+        "model": "tiny",
+        "source": {"path": "models/kept"},
+        "commit": None,
+        "sha256": models.sha256(source),
+        "architecture": "llama",
+        "layers": 3,
+        "weights": sum(parameter.numel() for parameter in model.parameters()),
+        "dtype": "float32",
+        "remote_code": False,
+        "in_context_learning": True,
+    }
+    loaded = models.load(manifest, "cpu")
+    assert torch.equal(loaded.model(TOKENS).logits, model(TOKENS).logits)
+    assert (loaded.name, loaded.context, loaded.device) == ("tiny", 128, "cpu")
+    assert not loaded.model.training
+
+
+def test_fetching_twice_gives_the_same_bytes(tmp_path, source):
+    folder, manifest = fetch(tmp_path, source)
+    first = manifest.read_bytes()
+    again, _ = fetch(tmp_path, source)
+    assert manifest.read_bytes() == first
+    assert models.sha256(again) == json.loads(first)["sha256"]
+    assert sorted(p.name for p in folder.parent.iterdir()) == ["tiny", "tiny.json"]
+
+
+def test_the_dtype_of_the_entry_is_the_models(tmp_path, source):
+    _, manifest = fetch(tmp_path, source, entry={"path": "x", "dtype": "bfloat16"})
+    assert models.load(manifest, "cpu").model.dtype == torch.bfloat16
+
+
+def test_a_manifest_without_its_folder_is_an_error(tmp_path, source):
+    _, manifest = fetch(tmp_path, source)
+    moved = manifest.rename(tmp_path / "alone.json")
+    with pytest.raises(InputError, match=r"alone.json is there but its weights .*alone are not"):
+        models.load(moved)
+
+
+def test_the_hash_depends_on_names_and_bytes(tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(b"1")
+    one = models.sha256(tmp_path)
+    (tmp_path / "a.safetensors").rename(tmp_path / "b.safetensors")
+    two = models.sha256(tmp_path)
+    (tmp_path / "b.safetensors").write_bytes(b"2")
+    assert len({one, two, models.sha256(tmp_path)}) == 3
+
+
+def as_bin(model, folder, shards: int = 1):
+    """Save ``model`` the old way: pickled state dicts."""
+    folder.mkdir()
+    model.config.save_pretrained(folder)
+    state = list(model.state_dict().items())
+    size = -(-len(state) // shards)
+    for i in range(shards):
+        part = dict(state[i * size : (i + 1) * size])
+        name = "pytorch_model.bin" if shards == 1 else f"pytorch_model-{i}-of-{shards}.bin"
+        torch.save(part, folder / name)
+    (folder / "pytorch_model.bin.index.json").write_text("{}")
+    torch.save({"not": "weights"}, folder / "training_args.bin")
+    return folder
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "opt"], indirect=True)
+def test_bin_weights_become_safetensors(tmp_path, architecture, shards):
+    """GPT-2 and OPT tie their embeddings: two names, one tensor."""
+    from transformers import AutoModelForCausalLM
+
+    model = tiny_model(architecture, "float32")
+    old = as_bin(model, tmp_path / "old", shards)
+    folder, manifest = fetch(tmp_path, old)
+    assert [path.name for path in folder.glob("*.safetensors")] == ["model.safetensors"]
+    assert not list(folder.glob("pytorch_model*"))
+    assert len(list(old.glob("pytorch_model*.bin"))) == shards  # the source keeps its own
+    found = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    assert torch.equal(found(TOKENS).logits, model(TOKENS).logits)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    first = (folder / "model.safetensors").read_bytes()
+    if shards == 1:  # tensors tied across shards are two tensors on disk
+        assert json.loads(manifest.read_text())["weights"] == weights
+    fetch(tmp_path, old)
+    assert (folder / "model.safetensors").read_bytes() == first
+
+
+class Malicious:
+    """Unpickling runs code: the classic."""
+
+    def __reduce__(self):
+        return (print, ("this must never be printed",))
+
+
+@pytest.mark.parametrize("content", [{"weight": Malicious()}, None])
+def test_malicious_and_broken_pickles_are_refused(tmp_path, capsys, content):
+    old = as_bin(tiny_model("gpt2"), tmp_path / "old")
+    if content is None:
+        (old / "pytorch_model.bin").write_bytes(b"broken")
+    else:
+        torch.save(content, old / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"pytorch_model.bin: refused") as error:
+        fetch(tmp_path, old)
+    assert "\n" not in str(error.value)
+    assert "never" not in capsys.readouterr().out
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [([], "no config.json there"), (["config.json"], r"neither \*.safetensors nor pytorch_model")],
+)
+def test_folders_that_are_no_models_are_refused(tmp_path, files, message):
+    (tmp_path / "empty").mkdir()
+    for name in files:
+        (tmp_path / "empty" / name).write_text("{}")
+    with pytest.raises(InputError, match=message):
+        fetch(tmp_path, tmp_path / "empty")
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+SMALL = ["config.json", "tokenizer.model", "merges.txt", "chat_template.jinja"]
+OTHER = ["README.md", "tf_model.h5", "onnx/model.safetensors", "onnx/config.json", "model.py"]
+SAFE = ["model-1-of-2.safetensors", "model-2-of-2.safetensors", "model.safetensors.index.json"]
+BIN = ["pytorch_model.bin", "training_args.bin"]
+
+
+@pytest.mark.parametrize(
+    ("there", "remote_code", "wanted"),
+    [
+        (SMALL + OTHER + SAFE + BIN + ["consolidated.safetensors"], False, SMALL + SAFE),
+        (SMALL + OTHER + BIN, False, [*SMALL, "pytorch_model.bin"]),
+        (SMALL + OTHER + SAFE, True, [*SMALL, *SAFE, "model.py"]),
+    ],
+)
+def test_downloads_are_pinned_and_no_more_than_needed(
+    tmp_path, monkeypatch, there, remote_code, wanted
+):
+    import huggingface_hub
+
+    asked = []
+
+    def model_info(self, hub, revision):
+        asked.append((hub, revision))
+        siblings = [types.SimpleNamespace(rfilename=name) for name in there]
+        return types.SimpleNamespace(sha="c0ffee", siblings=siblings)
+
+    def snapshot_download(hub, revision, local_dir, allow_patterns):
+        asked.append((hub, revision))
+        from huggingface_hub.utils import filter_repo_objects
+
+        (local_dir / ".cache").mkdir()
+        for name in filter_repo_objects(there, allow_patterns=allow_patterns):
+            (local_dir / name).write_text("{}")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert fetching.download("org/model", "step1000", remote_code, tmp_path) == "c0ffee"
+    assert asked == [("org/model", "step1000"), ("org/model", "c0ffee")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(wanted)
+
+
+def test_a_failing_download_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    def model_info(self, hub, revision):
+        raise OSError("no route\n\nto host")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+    with pytest.raises(InputError, match=r"^org/model at main: no route to host$"):
+        fetch(tmp_path, None, entry={"hub": "org/model"})
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_a_hub_model_without_weights_is_named(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    info = types.SimpleNamespace(sha="c0ffee", siblings=[])
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda self, hub, revision: info)
+    with pytest.raises(InputError, match="org/model: neither model"):
+        fetching.download("org/model", None, False, tmp_path)
