@@ -107,12 +107,17 @@ def reference_problems(config: dict, root: Path) -> list[str]:
         where = f"models.{name}"
         _exactly_one(problem, where, entry, ("path", "hub", "pretrain"))
         if "path" in entry and not (root / entry["path"] / "config.json").is_file():
-            problem(f"{where}.path", f"{entry['path']!r} is no model folder (config.json is not there)")
+            problem(
+                f"{where}.path", f"{entry['path']!r} is no model folder (config.json is not there)"
+            )
         if "pretrain" in entry:
             saved = [f"step{step}" for step in entry["pretrain"].get("checkpoints", [])]
             for revision in entry.get("revisions", []):
                 if revision not in saved:
-                    problem(f"{where}.revisions", f"{revision!r} is not saved {nearest(revision, saved)}")
+                    problem(
+                        f"{where}.revisions",
+                        f"{revision!r} is not saved {nearest(revision, saved)}",
+                    )
     for name, entry in config["tasks"].items():
         where = f"tasks.{name}"
         _exactly_one(problem, where, entry, ("generate", "files", "hub"))
@@ -127,7 +132,9 @@ def reference_problems(config: dict, root: Path) -> list[str]:
         orders, shots = entry.get("orders", 1), entry["shots"]
         if orders == "all":
             if shots > 5:
-                problem(f"demonstrations.{name}.orders", f"'all' means {shots}! orders; at most 5 shots")
+                problem(
+                    f"demonstrations.{name}.orders", f"'all' means {shots}! orders; at most 5 shots"
+                )
         elif shots < 12 and orders > math.factorial(shots):
             problem(
                 f"demonstrations.{name}.orders",
@@ -143,7 +150,9 @@ def reference_problems(config: dict, root: Path) -> list[str]:
 def _exactly_one(problem, where: str, entry: dict, keys: tuple[str, ...]) -> None:
     there = [key for key in keys if key in entry]
     if len(there) != 1:
-        problem(where, f"exactly one of {', '.join(keys)} is needed, found {', '.join(there) or 'none'}")
+        problem(
+            where, f"exactly one of {', '.join(keys)} is needed, found {', '.join(there) or 'none'}"
+        )
 
 
 def _files(entry: dict) -> list[str]:
@@ -154,7 +163,10 @@ def _files(entry: dict) -> list[str]:
 def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
     if "reference" in entry:
         if entry["reference"] not in learners:
-            problem(f"{where}.reference", f"{entry['reference']!r} is no learner {nearest(entry['reference'], learners)}")
+            problem(
+                f"{where}.reference",
+                f"{entry['reference']!r} is no learner {nearest(entry['reference'], learners)}",
+            )
         if "shift" not in entry:
             problem(where, "key 'shift' is missing beside 'reference'")
         extra = set(entry) - {"reference", "shift", *DISPLAY}
@@ -186,16 +198,30 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
             if name in catalogue or name in {n for e in catalogue for n in expand(e, catalogue[e])}:
                 found.append(name)
             else:
-                problem(f"{where}.{key}", f"{name!r} is not in the catalogue {nearest(name, catalogue)}")
+                problem(
+                    f"{where}.{key}", f"{name!r} is not in the catalogue {nearest(name, catalogue)}"
+                )
         return found
 
     models = known("models", entry["models"], config["models"])
     tasks = known("tasks", entry.get("tasks", []), config["tasks"])
     runs = entry.get("runs", [])
-    designs = known("demonstrations", entry.get("demonstrations", [run[0] for run in runs]), config["demonstrations"])
+    designs = known(
+        "demonstrations",
+        entry.get("demonstrations", [run[0] for run in runs]),
+        config["demonstrations"],
+    )
     pairs = entry.get("pairs", [])
-    named = [*entry.get("learners", []), *(run[1] for run in runs), *(n for pair in pairs for n in pair)]
-    learners = known("learners" if "learners" in entry else "pairs" if pairs else "runs", dict.fromkeys(named), config["learners"])
+    named = [
+        *entry.get("learners", []),
+        *(run[1] for run in runs),
+        *(n for pair in pairs for n in pair),
+    ]
+    learners = known(
+        "learners" if "learners" in entry else "pairs" if pairs else "runs",
+        dict.fromkeys(named),
+        config["learners"],
+    )
     if runs and len(runs) != len([r for r in runs if r[0] in designs and r[1] in learners]):
         return
     for task in tasks:
@@ -203,7 +229,10 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
         for design in designs:
             shots = config["demonstrations"][design]["shots"]
             if rows is not None and shots > rows:
-                problem(f"{where}.tasks", f"design {design!r} shows {shots} demonstrations, task {task!r} has at most {rows} training rows")
+                problem(
+                    f"{where}.tasks",
+                    f"design {design!r} shows {shots} demonstrations, task {task!r} has at most {rows} training rows",
+                )
     for name in learners:
         learner = config["learners"].get(name.split("@")[0], {})
         for layer in learner.get("train", {}).get("layers", []):
@@ -219,7 +248,9 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
 def most_rows(task: dict, root: Path) -> int | None:
     """An upper bound of the training rows, or None where it is known only after download."""
     if "generate" in task:
-        return task["generate"]["rows"] - min(task.get("queries", 500), task["generate"]["rows"] // 2)
+        return task["generate"]["rows"] - min(
+            task.get("queries", 500), task["generate"]["rows"] // 2
+        )
     if "files" in task:
         path = root / _files(task)[0]
         if path.suffix in (".jsonl", ".json", ".csv") and path.is_file():
@@ -251,13 +282,21 @@ def expand(name: str, entry: dict) -> list[str]:
 
 def expand_all(names: list[str], catalogue: dict) -> list[str]:
     """Every name of ``names`` with its lists expanded; ``name@value`` stands for itself."""
-    return [n for name in names for n in (expand(name, catalogue[name]) if name in catalogue else [name])]
+    return [
+        n
+        for name in names
+        for n in (expand(name, catalogue[name]) if name in catalogue else [name])
+    ]
 
 
 def model_entry(config: dict, name: str) -> dict:
     """The entry of ``model`` or ``model@revision``, as the job needs it."""
     base, _, revision = name.partition("@")
-    entry = {k: v for k, v in config["models"][base].items() if k not in (*DISPLAY, "revisions", "layers")}
+    entry = {
+        k: v
+        for k, v in config["models"][base].items()
+        if k not in (*DISPLAY, "revisions", "layers")
+    }
     if revision:
         entry["revision"] = revision
     return entry
@@ -277,7 +316,6 @@ def blocks(design: dict) -> list[str]:
     """Blocks of draws, one job each: ``["0-4", "5-9"]``. A later block leaves earlier ones alone."""
     size, draws = design.get("block", BLOCK), design["draws"]
     return [f"{i}-{min(i + size, draws) - 1}" for i in range(0, draws, size)]
-
 
 
 def comparable(config: dict, design: str, learner: str) -> bool:

@@ -45,7 +45,9 @@ def imports(script):
         with open(queue.pop()) as file:
             tree = ast.parse(file.read())
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("iclgd"):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                "iclgd"
+            ):
                 parts = [node.module.split(".")[1]] if "." in node.module else []
                 for name in parts or [alias.name for alias in node.names]:
                     path = f"src/iclgd/{name}.py"
@@ -126,13 +128,21 @@ def model_source(wildcards):
     entry = catalogue.model_entry(config, wildcards.model)
     if "pretrain" in entry:
         folder = f"results/pretraining/{wildcards.model.split('@')[0]}"
-        return f"--source {folder}/{entry['revision']}" if "revision" in entry else f"--source {folder}"
+        return (
+            f"--source {folder}/{entry['revision']}"
+            if "revision" in entry
+            else f"--source {folder}"
+        )
     return f"--source {entry['path']}" if "path" in entry else ""
 
 
 def kept_models():
     """Models that are pretrained to be kept: those without revisions to study."""
-    return [n for n, e in config["models"].items() if "pretrain" in e and "revisions" not in e]
+    return [
+        n
+        for n, e in config["models"].items()
+        if "pretrain" in e and "revisions" not in e
+    ]
 
 
 def pretrained_models(wildcards):
@@ -151,20 +161,30 @@ def task_files(wildcards):
 def of_method(method):
     """A regular expression for the learners of a method (one that never matches for none)."""
     entries = config["learners"].items()
-    names = [n for base, e in entries if e.get("method") == method for n in catalogue.expand(base, e)]
+    names = [
+        n
+        for base, e in entries
+        if e.get("method") == method
+        for n in catalogue.expand(base, e)
+    ]
     return "|".join(name.replace(".", r"\.") for name in names) or "(?!)"
 
 
 def of_kind(*kinds):
     """A regular expression for the figures of some kinds (one that never matches for none)."""
-    names = [name for name, entry in config["figures"].items() if entry["kind"] in kinds]
+    names = [
+        name for name, entry in config["figures"].items() if entry["kind"] in kinds
+    ]
     return "|".join(name.replace(".", r"\.") for name in names) or "(?!)"
 
 
 def logits(model, task, design, learner):
     """All blocks of draws of one learner's logits."""
     draws = catalogue.blocks(config["demonstrations"][design])
-    return [f"results/logits/{model}/{task}/{design}/{learner}/{block}.parquet" for block in draws]
+    return [
+        f"results/logits/{model}/{task}/{design}/{learner}/{block}.parquet"
+        for block in draws
+    ]
 
 
 def logits_a(wildcards):
@@ -179,14 +199,18 @@ def logits_b(wildcards):
 
 
 def figure_models(wildcards):
-    return catalogue.expand_all(config["figures"][wildcards.figure]["models"], config["models"])
+    return catalogue.expand_all(
+        config["figures"][wildcards.figure]["models"], config["models"]
+    )
 
 
 def figure_runs(wildcards):
     """(model, task, design, learner) of every logits table that a figure shows."""
     entry = config["figures"][wildcards.figure]
     pairs = entry.get("runs") or [
-        (design, learner) for design in entry["demonstrations"] for learner in entry["learners"]
+        (design, learner)
+        for design in entry["demonstrations"]
+        for learner in entry["learners"]
     ]
     return [
         (model, task, design, learner)
@@ -212,7 +236,9 @@ def figure_pairs(wildcards, ending=""):
                     for a in catalogue.expand_all([first], config["learners"]):
                         for b in catalogue.expand_all([second], config["learners"]):
                             if catalogue.comparable(config, design, b):
-                                paths.append(f"results/agreement/{model}/{task}/{design}/{a}--{b}{ending}.parquet")
+                                paths.append(
+                                    f"results/agreement/{model}/{task}/{design}/{a}--{b}{ending}.parquet"
+                                )
     return paths
 
 
@@ -229,7 +255,10 @@ def figure_sparsity(wildcards):
 
 
 def figure_circuits(wildcards):
-    return [f"results/sparsity/{model}.circuits.parquet" for model in figure_models(wildcards)]
+    return [
+        f"results/sparsity/{model}.circuits.parquet"
+        for model in figure_models(wildcards)
+    ]
 
 
 def figure_drift(wildcards):
@@ -254,7 +283,10 @@ def figure_demonstrations(wildcards):
 
 
 def figure_tasks(wildcards):
-    return [f"results/tasks/{task}.parquet" for task in config["figures"][wildcards.figure]["tasks"]]
+    return [
+        f"results/tasks/{task}.parquet"
+        for task in config["figures"][wildcards.figure]["tasks"]
+    ]
 
 
 def first_learner(wildcards):
@@ -270,7 +302,9 @@ def summaries(wildcards):
 
 
 def all_manifests(wildcards):
-    names = dict.fromkeys(n for entry in config["figures"].values() for n in entry["models"])
+    names = dict.fromkeys(
+        n for entry in config["figures"].values() for n in entry["models"]
+    )
     models = catalogue.expand_all(list(names), config["models"])
     return [f"results/models/{model}.json" for model in dict.fromkeys(models)]
 
@@ -282,7 +316,12 @@ def figure_title(wildcards):
 def human_names(wildcards):
     """Names for readers: entries that have a ``label``."""
     catalogues = (config["models"], config["tasks"], config["learners"])
-    found = {k: e["label"] for entries in catalogues for k, e in entries.items() if "label" in e}
+    found = {
+        k: e["label"]
+        for entries in catalogues
+        for k, e in entries.items()
+        if "label" in e
+    }
     return as_json(found)
 
 

@@ -21,12 +21,12 @@ rule plot_agreement:
         "logs/plot_agreement/{figure}.tsv"
     wildcard_constraints:
         figure=of_kind("agreement"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
     params:
         title=figure_title,
         labels=human_names,
-    conda:
-        "../envs/plot.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --summary {input.summary:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
@@ -52,12 +52,12 @@ rule plot_shots:
         "logs/plot_shots/{figure}.tsv"
     wildcard_constraints:
         figure=of_kind("shots"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
     params:
         title=figure_title,
         labels=human_names,
-    conda:
-        "../envs/plot.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --summary {input.summary:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
@@ -83,12 +83,12 @@ rule plot_depth:
         "logs/plot_depth/{figure}.tsv"
     wildcard_constraints:
         figure=of_kind("depth"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
     params:
         title=figure_title,
         labels=human_names,
-    conda:
-        "../envs/plot.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --summary {input.summary:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
@@ -114,12 +114,12 @@ rule plot_order:
         "logs/plot_order/{figure}.tsv"
     wildcard_constraints:
         figure=of_kind("order"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
     params:
         title=figure_title,
         labels=human_names,
-    conda:
-        "../envs/plot.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --summary {input.summary:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
@@ -145,12 +145,12 @@ rule plot_variance:
         "logs/plot_variance/{figure}.tsv"
     wildcard_constraints:
         figure=of_kind("variance"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
     params:
         title=figure_title,
         labels=human_names,
-    conda:
-        "../envs/plot.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --summary {input.summary:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
@@ -176,12 +176,12 @@ rule plot_sparsity:
         "logs/plot_sparsity/{figure}.tsv"
     wildcard_constraints:
         figure=of_kind("sparsity"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
     params:
         title=figure_title,
         labels=human_names,
-    conda:
-        "../envs/plot.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --summary {input.summary:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
@@ -207,12 +207,12 @@ rule plot_checkpoints:
         "logs/plot_checkpoints/{figure}.tsv"
     wildcard_constraints:
         figure=of_kind("checkpoints"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
     params:
         title=figure_title,
         labels=human_names,
-    conda:
-        "../envs/plot.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --summary {input.summary:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
@@ -239,12 +239,12 @@ rule plot_size:
         "logs/plot_size/{figure}.tsv"
     wildcard_constraints:
         figure=of_kind("size"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
     params:
         title=figure_title,
         labels=human_names,
-    conda:
-        "../envs/plot.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --summary {input.summary:q} --manifests {input.manifests:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
@@ -270,12 +270,12 @@ rule plot_scale:
         "logs/plot_scale/{figure}.tsv"
     wildcard_constraints:
         figure=of_kind("scale"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
     params:
         title=figure_title,
         labels=human_names,
-    conda:
-        "../envs/plot.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --summary {input.summary:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
@@ -293,11 +293,11 @@ rule report_findings:
         "logs/report_findings/findings.log",
     benchmark:
         "logs/report_findings/findings.tsv"
-    params:
-        kinds=figure_kinds,
+    localrule: True
     conda:
         "../envs/plot.yaml"
-    localrule: True
+    params:
+        kinds=figure_kinds,
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --manifests {input.manifests:q}"
         " --kinds {params.kinds:q} --output {output:q} > {log:q} 2>&1"

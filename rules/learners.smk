@@ -17,8 +17,6 @@ rule run_icl:
         "logs/run_icl/{model}/{task}/{design}/{learner}/{draws}.tsv"
     wildcard_constraints:
         learner=of_method("icl"),
-    params:
-        keep=keep,
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -26,6 +24,8 @@ rule run_icl:
         mem_mb=4000,
         runtime=60,
         gpu=GPUS,
+    params:
+        keep=keep,
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --name {wildcards.learner:q}"
@@ -48,10 +48,6 @@ rule run_gd:
         "logs/run_gd/{model}/{task}/{design}/{learner}/{draws}.tsv"
     wildcard_constraints:
         learner=of_method("gd"),
-    params:
-        learner=learner_entry,
-        orders=trained_orders,
-        keep=keep,
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -59,6 +55,10 @@ rule run_gd:
         mem_mb=4000,
         runtime=240,
         gpu=GPUS,
+    params:
+        learner=learner_entry,
+        orders=trained_orders,
+        keep=keep,
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --learner {params.learner:q} {params.orders}"

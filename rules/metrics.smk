@@ -14,13 +14,13 @@ rule compare_logits:
         "logs/compare_logits/{model}/{task}/{design}/{a}--{b}.log",
     benchmark:
         "logs/compare_logits/{model}/{task}/{design}/{a}--{b}.tsv"
-    params:
-        second=second_learner,
     conda:
         "../envs/plot.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        second=second_learner,
     shell:
         "python {input.script:q} --a {input.a:q} {params.second}"
         " --name-b {wildcards.b:q} --output {output.agreement:q} --curves {output.curves:q}"

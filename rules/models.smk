@@ -13,9 +13,6 @@ rule pretrain_model:
         "logs/pretrain_model/{model}.tsv"
     wildcard_constraints:
         model=NAME,
-    params:
-        folder=subpath(output[0], parent=True),
-        entry=pretrain_entry,
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -23,6 +20,9 @@ rule pretrain_model:
         mem_mb=2000,
         runtime=30,
         gpu=GPUS,
+    params:
+        folder=subpath(output[0], parent=True),
+        entry=pretrain_entry,
     shell:
         "python {input.script:q} --entry {params.entry:q} --output {params.folder:q}"
         " --threads {threads} > {log:q} 2>&1"
@@ -40,12 +40,12 @@ rule fetch_model:
         "logs/fetch_model/{model}.log",
     benchmark:
         "logs/fetch_model/{model}.tsv"
+    localrule: True
+    conda:
+        "../envs/torch.yaml"
     params:
         entry=model_entry,
         source=model_source,
-    conda:
-        "../envs/torch.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --name {wildcards.model:q}"
         " --entry {params.entry:q} {params.source} --folder {output.folder:q}"
@@ -57,11 +57,11 @@ rule keep_models:
         pretrained=pretrained_models,
         script="src/keep_models.py",
         lib=imports("src/keep_models.py"),
-    params:
-        benchmarks=pretraining_benchmarks,
+    localrule: True
     conda:
         "../envs/plot.yaml"
-    localrule: True
+    params:
+        benchmarks=pretraining_benchmarks,
     shell:
         "python {input.script:q} --pretrained {input.pretrained:q}"
         " --benchmarks {params.benchmarks:q} --into models"

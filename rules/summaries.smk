@@ -82,13 +82,13 @@ rule summarise_order:
         "logs/summarise_order/{figure}.tsv"
     wildcard_constraints:
         figure=of_kind("order"),
-    params:
-        reference=first_learner,
     conda:
         "../envs/plot.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        reference=first_learner,
     shell:
         "python {input.script:q} --logits {input.logits:q} --reference {params.reference:q}"
         " --output {output:q} > {log:q} 2>&1"

@@ -12,11 +12,11 @@ rule prepare_task:
         "logs/prepare_task/{task}.log",
     benchmark:
         "logs/prepare_task/{task}.tsv"
-    params:
-        entry=task_entry,
+    localrule: True
     conda:
         "../envs/plot.yaml"
-    localrule: True
+    params:
+        entry=task_entry,
     shell:
         "python {input.script:q} --task {wildcards.task:q}"
         " --entry {params.entry:q} --output {output:q} > {log:q} 2>&1"
@@ -33,12 +33,12 @@ rule sample_demonstrations:
         "logs/sample_demonstrations/{task}/{design}/{draws}.log",
     benchmark:
         "logs/sample_demonstrations/{task}/{design}/{draws}.tsv"
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
     params:
         shots=shots,
         orders=orders,
-    conda:
-        "../envs/plot.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --task {input.task:q} --design {wildcards.design:q}"
         " --shots {params.shots} --orders {params.orders} --draws {wildcards.draws}"

@@ -13,7 +13,9 @@ from iclgd import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--name", required=True, help="name of the model")
-parser.add_argument("--entry", type=cli.json_object, required=True, help="its catalogue entry, as JSON")
+parser.add_argument(
+    "--entry", type=cli.json_object, required=True, help="its catalogue entry, as JSON"
+)
 parser.add_argument("--source", type=cli.existing, help="local folder (without it: the hub)")
 parser.add_argument("--folder", type=Path, required=True, help="folder to fill")
 parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")

@@ -11,12 +11,22 @@ from pathlib import Path
 from iclgd import cli
 
 parser = cli.parser(__doc__)
-parser.add_argument("--pretrained", type=cli.existing, nargs="+", required=True, help="their provenance.json")
-parser.add_argument("--benchmarks", type=cli.existing, nargs="+", required=True, help="their benchmarks, same order")
+parser.add_argument(
+    "--pretrained", type=cli.existing, nargs="+", required=True, help="their provenance.json"
+)
+parser.add_argument(
+    "--benchmarks", type=cli.existing, nargs="+", required=True, help="their benchmarks, same order"
+)
 parser.add_argument("--into", type=Path, required=True, help="folder of the kept models")
 args = parser.parse_args()
 
-FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "curve.parquet")
+FILES = (
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "curve.parquet",
+)
 for provenance, benchmark in zip(args.pretrained, args.benchmarks, strict=True):
     with benchmark.open() as file:
         seconds = float(next(csv.DictReader(file, delimiter="\t"))["s"])

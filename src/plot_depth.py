@@ -24,7 +24,7 @@ x = charts.Axis("K (most likely tokens)", scale, ticks, grid=False)
 blocks = []
 for run, part in theme.runs(summary):
     panels = []
-    for column, (metric, title) in enumerate(ROWS.items()):
+    for metric, title in ROWS.items():
         rows = part.filter(pl.col("metric") == metric).sort("b", "epoch", "k")
         keys = [theme.family(one) for one in rows["b"].to_list()]
         pair = pl.format("{}, epoch {}", "b", "epoch")

@@ -159,7 +159,8 @@ for column, model in enumerate(models):
     panels.append(charts.panel(drawn, x, y, size, theme.label(model, args.labels)))
 items = theme.role_key([one for one in styles if one in [*lanes, "zs"]], styles, args.labels)
 title = args.title or "Does GD on many demonstrations reach ICL on few?"
-subtitle = "Numbers beside the dots: demonstrations. Arrows lead from fewest to most. Bars: 95 % over draws of "
+subtitle = "Numbers beside the dots: demonstrations. Arrows lead from fewest to most. Bars: "
+subtitle += "95 % over draws of "
 subtitle += "demonstrations; GD at the rate and epoch chosen on validation queries."
 wide = max(len(models) * (size[0] + 12), 420)
 chart = charts.figure(

@@ -124,6 +124,7 @@ if len(circuits):
         for k, s in (("qk", "circle"), ("ov", "diamond"))
     ]
 title = args.title or "Are the weights as sparse as the construction of GD needs them?"
-subtitle = "Means over layers and heads. Needed: by the weights of von Oswald et al. at d = 4096. Bands: 95 % over layers."
+subtitle = "Means over layers and heads. Needed: by the construction of von Oswald et al. "
+subtitle += "Bands: 95 % over layers."
 chart = charts.figure(blocks, items, title, subtitle, 690)
 charts.save(chart if models else charts.empty(title, "the summary is empty"), args.output, title)

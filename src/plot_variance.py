@@ -77,6 +77,7 @@ for run, part in theme.runs(summary):
         panels.append(charts.panel(drawn, x, y, (150, max(60, 24 * len(learners))), source))
     blocks.append(charts.block(panels, len(sources), theme.run_title(run, args.labels)))
 title = args.title or "What in the order of demonstrations moves the answer?"
-subtitle = "Share of the variance, over orders, of the logit of the answer. Bars: 95 % over draws of demonstrations."
+subtitle = "Share of the variance, over orders, of the logit of the answer. Bars: 95 % over "
+subtitle += "draws of demonstrations."
 chart = charts.figure(blocks, [], title, subtitle, 760)
 charts.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)

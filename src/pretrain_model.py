@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 
 from iclgd import cli
@@ -25,19 +24,15 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="folder to write")
 parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-parser.add_argument(
-    "--timed",
-    action="store_true",
-    help="add seconds to provenance.json, which then is not the same in every run",
-)
 args = parser.parse_args()
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
-import torch  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-from transformers.utils import logging  # noqa: E402
+# Imported after parsing, so that --help is quick.
+import polars as pl
+import torch
+from tqdm import tqdm
+from transformers.utils import logging
 
-from iclgd import pretraining  # noqa: E402
+from iclgd import pretraining
 
 torch.set_num_threads(args.threads)
 torch.use_deterministic_algorithms(True)
@@ -53,7 +48,7 @@ def save(step: int) -> None:
     pretraining.save_model(model, partial / f"step{step}")
 
 
-started, curve, terminal = time.monotonic(), [], sys.stderr.isatty()
+curve, terminal = [], sys.stderr.isatty()
 with tqdm(total=recipe.steps + recipe.decay, unit="step", disable=not terminal) as bar:
     for row in pretraining.pretrain(model, recipe, save):
         if terminal:
@@ -61,14 +56,11 @@ with tqdm(total=recipe.steps + recipe.decay, unit="step", disable=not terminal) 
         elif len(curve) % 5 == 0:
             print(pretraining.describe(row), file=sys.stderr, flush=True)
         curve.append(row)
-seconds = round(time.monotonic() - started)
 
 pretraining.save_model(model, partial)
 pl.DataFrame(curve).write_parquet(partial / "curve.parquet")
 provenance = pretraining.provenance(args.entry, model, curve, partial / "model.safetensors")
 print(provenance["in_context_learning"], file=sys.stderr)
-if args.timed:
-    provenance["seconds"] = seconds
-(partial / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n")
+(partial / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
 shutil.rmtree(args.output, ignore_errors=True)
 os.replace(partial, args.output)

@@ -6,9 +6,13 @@ from pathlib import Path
 from iclgd import cli
 
 parser = cli.parser(__doc__)
-parser.add_argument("--summaries", type=cli.existing, nargs="+", required=True, help="summary tables")
+parser.add_argument(
+    "--summaries", type=cli.existing, nargs="+", required=True, help="summary tables"
+)
 parser.add_argument("--kinds", type=cli.json_object, required=True, help="JSON: figure to its kind")
-parser.add_argument("--manifests", type=cli.existing, nargs="+", required=True, help="of the models")
+parser.add_argument(
+    "--manifests", type=cli.existing, nargs="+", required=True, help="of the models"
+)
 parser.add_argument("--output", type=Path, required=True, help="text to write")
 args = parser.parse_args()
 
@@ -27,7 +31,10 @@ rows = []
 for path in args.summaries:
     figure = path.name.split(".")[0]
     rows += findings.rows(args.kinds[figure], figure, pl.read_parquet(path))
-lines += ["", "Findings (test queries; means over draws with 95 % intervals; GD at the rate and epoch"]
+lines += [
+    "",
+    "Findings (test queries; means over draws with 95 % intervals; GD at the rate and epoch",
+]
 lines += ["chosen on validation queries; accuracy over the whole vocabulary)", ""]
 lines += findings.layout(rows)
 

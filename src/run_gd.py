@@ -17,7 +17,7 @@ parser.add_argument(
     "--learner",
     type=cli.json_object,
     required=True,
-    help='JSON such as {"rate": 0.01, "epochs": 200, "train": {"layers": [0.5], "matrices": ["v"]}}',
+    help='JSON such as {"rate": 0.01, "train": {"layers": [0.5], "matrices": ["v"]}}',
 )
 parser.add_argument("--orders", type=int, help="train on the first so many orders of a draw only")
 parser.add_argument("--name", default="gd", help="learner's name in the output")

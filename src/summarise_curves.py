@@ -9,7 +9,9 @@ from pathlib import Path
 from iclgd import cli, tables
 
 parser = cli.parser(__doc__)
-parser.add_argument("--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables")
+parser.add_argument(
+    "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
+)
 parser.add_argument("--curves", type=cli.existing, nargs="+", required=True, help="their curves")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()

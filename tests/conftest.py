@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
 from iclgd import corpus, tables, tasks
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -8,6 +8,7 @@ import sys
 import polars as pl
 import pytest
 from conftest import ENTRY, SRC, run_step, save_model, tiny_model, tiny_task
+
 from iclgd import cli, prompts, sampling, tables
 from iclgd.cli import InputError
 
@@ -69,8 +70,16 @@ def test_an_input_error_ends_a_step_with_one_line_and_code_1(tmp_path):
     entry = {**ENTRY, "labels": {"0": "no", "1": "yes"}, "files": str(tmp_path / "rows.jsonl")}
     (tmp_path / "rows.jsonl").write_text("oops\n")
     done = subprocess.run(
-        [sys.executable, SRC / "prepare_task.py", "--task", "mine", "--entry", json.dumps(entry)]
-        + ["--output", tmp_path / "out" / "mine.parquet"],
+        [
+            sys.executable,
+            SRC / "prepare_task.py",
+            "--task",
+            "mine",
+            "--entry",
+            json.dumps(entry),
+            "--output",
+            tmp_path / "out" / "mine.parquet",
+        ],
         capture_output=True,
         text=True,
     )

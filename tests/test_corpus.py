@@ -110,7 +110,8 @@ def test_topic_task_rows_are_distinct_and_balanced(classes):
     rows = classes * len(corpus.LINES)
     table = corpus.topic_task(rng(), classes, rows)
     assert len({row["text"] for row in table}) == rows
-    assert Counter(row["label"] for row in table) == dict.fromkeys(range(classes), len(corpus.LINES))
+    labels = Counter(row["label"] for row in table)
+    assert labels == dict.fromkeys(range(classes), len(corpus.LINES))
     for row in table:
         first, second = (corpus.VOCABULARY.index(word) for word in row["text"].split())
         assert topic_of(first) == topic_of(second)

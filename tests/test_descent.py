@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import VOCABULARY, tiny_model
+
 from iclgd import descent, projections, prompts, scoring
 from iclgd.cli import InputError
 from iclgd.descent import Learner
@@ -174,7 +175,7 @@ def test_adapters_do_not_depend_on_what_was_drawn_before():
 
 
 def test_adapters_of_a_part_of_a_fused_weight_are_refused():
-    with pytest.raises(InputError, match="q, k, v .* one weight.*gpt2"):
+    with pytest.raises(InputError, match=r"q, k, v .* one weight.*gpt2"):
         descent.choose(tiny_model("gpt2"), {"lora": {"rank": 2, "matrices": ["v"]}})
 
 

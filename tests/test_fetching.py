@@ -6,6 +6,7 @@ import types
 import pytest
 import torch
 from conftest import run_step, save_model, tiny_model
+
 from iclgd import fetching, models
 from iclgd.cli import InputError
 

@@ -79,7 +79,8 @@ def test_rate_is_warmed_up_constant_and_decays_after_the_criterion(monkeypatch):
 
 
 def test_pretraining_is_deterministic_and_lowers_the_loss():
-    recipe = pretraining.read_entry(ENTRY | {"steps": 40, "decay": 1, "batch": 8, "probe_every": 20})
+    changes = {"steps": 40, "decay": 1, "batch": 8, "probe_every": 20}
+    recipe = pretraining.read_entry(ENTRY | changes)
     runs = []
     for _ in range(2):
         model = pretraining.build_model(recipe)
@@ -144,7 +145,7 @@ def test_cli_writes_the_promised_files_and_the_same_bytes_twice(tmp_path):
         assert done.returncode == 0, done.stderr
         runs.append(files(tmp_path / name))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
-    promised = MODEL_FILES + ["curve.parquet", "provenance.json"]
+    promised = [*MODEL_FILES, "curve.parquet", "provenance.json"]
     promised += [f"step{n}/{name}" for n in (0, 4) for name in MODEL_FILES]
     assert sorted(runs[0]) == sorted(promised)
     assert runs[0] == runs[1]

@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 from conftest import tiny_model
+
 from iclgd import projections
 from iclgd.cli import InputError
 
@@ -122,7 +123,7 @@ def test_layers_outside_the_model_are_named(layer):
 def test_an_unknown_architecture_is_named():
     config = tiny_model("llama").config
     config.model_type = "mamba"
-    with pytest.raises(InputError, match="mamba.*llama, mistral"):
+    with pytest.raises(InputError, match=r"mamba.*llama, mistral"):
         projections.parameter_names(config, 0, "q")
 
 

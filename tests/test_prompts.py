@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 from conftest import tiny_task
+
 from iclgd import prompts, tables
 from iclgd.cli import InputError
 from iclgd.prompts import Demonstrations
@@ -47,12 +48,12 @@ def test_answers_are_tokenised_in_place():
 
 
 def test_a_merge_across_the_boundary_is_an_error():
-    with pytest.raises(InputError, match="merges the answer ' yes' with the end .*'the page:'"):
+    with pytest.raises(InputError, match=r"merges the answer ' yes' with the end .*'the page:'"):
         prompts.encode_answers(merging_tokenizer(), ["the page:"], [" yes"])
 
 
 def test_an_answer_without_tokens_is_an_error(tokenizer):
-    with pytest.raises(InputError, match="merges the answer ' '"):
+    with pytest.raises(InputError, match=r"merges the answer ' '"):
         prompts.encode_answers(tokenizer, ["dog :"], [" "])
 
 
@@ -74,20 +75,20 @@ def test_label_ids_are_the_first_tokens_in_label_order(task, tokenizer):
 
 
 def test_two_labels_with_one_first_token_are_named():
-    with pytest.raises(InputError, match="task moods: .*' yes' and ' yellow' .*' y'"):
+    with pytest.raises(InputError, match=r"task moods: .*' yes' and ' yellow' .*' y'"):
         prompts.label_ids(merging_tokenizer(), worded(["no", "yes", "yellow"]))
 
 
 def test_labels_are_numbered_from_zero_with_one_answer_each():
     assert prompts.labels(worded(["no", "yes"])) == [" no", " yes"]
-    with pytest.raises(InputError, match="labels must be 0, 1"):
+    with pytest.raises(InputError, match=r"labels must be 0, 1"):
         prompts.labels(worded(["no", "yes"]).filter(pl.col("label") == 1))
 
 
 def test_prompts_that_do_not_fit_name_task_design_and_length():
     prompts.check_length([5, 64], 64, "topic2", "n8")
     prompts.check_length([5, 10_000], None, "topic2", "n8")
-    with pytest.raises(InputError, match="task topic2, design n8: a prompt has 65 .* holds 64"):
+    with pytest.raises(InputError, match=r"task topic2, design n8: a prompt has 65 .* holds 64"):
         prompts.check_length([5, 65, 7], 64, "topic2", "n8")
 
 

@@ -9,6 +9,7 @@ import pytest
 from conftest import tiny_task
 from hypothesis import given
 from hypothesis import strategies as st
+
 from iclgd import sampling, tables
 from iclgd.cli import InputError
 

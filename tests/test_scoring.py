@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import torch
 from conftest import VOCABULARY, tiny_model
+
 from iclgd import models, prompts, scoring, tables
 from iclgd.cli import InputError
 

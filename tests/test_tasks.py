@@ -6,6 +6,7 @@ import types
 
 import polars as pl
 import pytest
+
 from iclgd import corpus, tables, tasks
 from iclgd.cli import InputError
 
@@ -67,7 +68,7 @@ def test_malformed_parquet_rows_are_named(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="nothing.csv does not exist"):
+    with pytest.raises(InputError, match=r"nothing.csv does not exist"):
         list(tasks.read_rows(tmp_path / "nothing.csv"))
 
 
@@ -103,7 +104,7 @@ def test_splits_are_disjoint_by_text_and_of_the_right_size(queries, with_test):
 
 
 def test_too_few_rows_are_an_error():
-    with pytest.raises(InputError, match="task films: 3 rows for training and 3 queries"):
+    with pytest.raises(InputError, match=r"task films: 3 rows for training and 3 queries"):
         tasks.split_queries({"train": rendered(ROWS[:6])}, 500, "films")
 
 
@@ -118,7 +119,7 @@ def test_the_task_table():
 
 def test_a_label_word_that_no_row_has_is_an_error():
     splits = tasks.split_queries({"train": rendered(ROWS[::2])}, 8, "films")
-    with pytest.raises(InputError, match="task films: no row has the label word 'good'"):
+    with pytest.raises(InputError, match=r"task films: no row has the label word 'good'"):
         tasks.task_table(splits, ENTRY, "films")
 
 

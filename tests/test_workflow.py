@@ -50,8 +50,12 @@ def write_study(folder: Path, study: dict) -> None:
 def planned(folder: Path) -> list[str]:
     """Jobs that would run, as ``rule model/task/...`` of their outputs, sorted, without rule all."""
     text = snakemake(folder, "--dry-run").stdout
-    jobs = re.findall(r"^(?:local)?rule (\w+):\n(?:    input: .*\n)?    output: ([^,\n]+)", text, re.M)
-    return sorted(f"{rule} {output.removeprefix('results/')}" for rule, output in jobs if rule != "all")
+    jobs = re.findall(
+        r"^(?:local)?rule (\w+):\n(?:    input: .*\n)?    output: ([^,\n]+)", text, re.M
+    )
+    return sorted(
+        f"{rule} {output.removeprefix('results/')}" for rule, output in jobs if rule != "all"
+    )
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -265,7 +269,9 @@ def test_a_bad_row_stops_its_branch_and_no_other(tmp_path):
     study["figures"]["agreement"]["tasks"] = ["broken", "topic2"]
     folder = copy_project(tmp_path / "project", study)
     (folder / "rows.jsonl").write_text('{"text": "a", "label": 0}\n{"text": "b", "label": 7}\n' * 9)
-    done = snakemake(folder, "results/tasks/broken.parquet", "results/tasks/topic2.parquet", check=False)
+    done = snakemake(
+        folder, "results/tasks/broken.parquet", "results/tasks/topic2.parquet", check=False
+    )
     assert done.returncode != 0
     log = (folder / "logs/prepare_task/broken.log").read_text().splitlines()
     assert log == ["error: rows.jsonl, line 2: label '7' of task broken is not in its list: 0, 1"]

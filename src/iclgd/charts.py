@@ -354,8 +354,8 @@ def save(chart, outputs: list[Path], title: str) -> None:
             temporary.write_bytes(vl_convert.vega_to_png(vega, scale=2))
         elif path.suffix == ".svg":
             name = f"<title>{html.escape(title)}</title>"
-            svg = vl_convert.vega_to_svg(vega)
-            text = re.sub(r"(<svg[^>]*>)", lambda m: m[1] + name, svg, count=1)
+            svg = _numbered(vl_convert.vega_to_svg(vega))
+            text = re.sub(r"(<svg[^>]*>)", lambda m, name=name: m[1] + name, svg, count=1)
             temporary.write_text(text, encoding="utf-8")
         else:
             temporary.write_text(_page(vega, title), encoding="utf-8")
@@ -370,7 +370,17 @@ def _unpacked(part):
         return part
     if isinstance(part.get("values"), str) and "format" in part:
         return {"values": json.loads(part["values"])}
-    return {name: _unpacked(one) for name, one in part.items()}
+    return {
+        name: _unpacked(one)
+        for name, one in part.items()
+        if not (name == "name" and re.fullmatch(r"view_\d+", str(one)))
+    }
+
+
+def _numbered(svg: str) -> str:
+    """The SVG with its clip paths counted from 0: Vega counts on from figure to figure."""
+    seen: dict[str, int] = {}
+    return re.sub(r"\bclip(\d+)\b", lambda m: f"clip{seen.setdefault(m[1], len(seen))}", svg)
 
 
 def _page(vega: dict, title: str) -> str:

@@ -100,9 +100,7 @@ def _pair_bodies(rng: np.random.Generator, different: np.ndarray) -> np.ndarray:
 
 def _with_tags(bodies: np.ndarray, tags: np.ndarray) -> np.ndarray:
     """Lines [count, lines, LINE]: bodies, each followed by its tag and a new line."""
-    return np.concatenate(
-        [bodies, tags[..., None], np.full((*tags.shape, 1), NEWLINE)], axis=-1
-    )
+    return np.concatenate([bodies, tags[..., None], np.full((*tags.shape, 1), NEWLINE)], axis=-1)
 
 
 def _document(lines: np.ndarray, length: int) -> np.ndarray:

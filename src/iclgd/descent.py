@@ -187,7 +187,9 @@ class Batch:
 
     def step(self, start: int, size: int) -> Batch:
         """Demonstrations ``start`` ... ``start + size - 1`` of every run."""
-        return Batch(*(x[..., start : start + size, :] for x in (self.tokens, self.positions, self.targets)))
+        return Batch(
+            *(x[..., start : start + size, :] for x in (self.tokens, self.positions, self.targets))
+        )
 
     def micro(self) -> Iterator[Batch]:
         """The same demonstrations in parts of at most ``TOKENS_PER_BATCH`` tokens."""
@@ -197,9 +199,7 @@ class Batch:
 
 def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu") -> Batch:
     """Demonstrations (``prompts.encode_answers``) as a Batch [D, ...]."""
-    spans = [
-        list(range(start if loss == "label" else 1, len(tokens))) for tokens, start in encoded
-    ]
+    spans = [list(range(start if loss == "label" else 1, len(tokens))) for tokens, start in encoded]
     width = max(map(len, spans))
     positions = [[i - 1 for i in span] + [0] * (width - len(span)) for span in spans]
     targets = [
@@ -213,7 +213,9 @@ def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu"
     )
 
 
-def summed_loss(model, trained: dict[str, Tensor], tokens: Tensor, positions: Tensor, targets: Tensor):
+def summed_loss(
+    model, trained: dict[str, Tensor], tokens: Tensor, positions: Tensor, targets: Tensor
+):
     """Sum of the cross-entropy (nats) over the scored tokens of one run; shapes as in Batch."""
     logits = scoring.logits_at(model, tokens, positions, trained).flatten(0, 1)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -317,7 +319,9 @@ def ask(
     return [scoring.concatenate(p) for p in parts]
 
 
-def demonstration_batches(tokenizer, task, runs: list[prompts.Demonstrations], loss: str, device: str):
+def demonstration_batches(
+    tokenizer, task, runs: list[prompts.Demonstrations], loss: str, device: str
+):
     """The demonstrations of every run as a Batch, each tokenised alone, in its order."""
     row = {r["example"]: r for r in task.iter_rows(named=True)}
     used = sorted({example for run in runs for example in run.examples})

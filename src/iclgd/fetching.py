@@ -35,7 +35,9 @@ def download(hub: str, revision: str | None, remote_code: bool, folder: Path) ->
         chosen += [name for name in names if remote_code and name.endswith(".py")]
         snapshot_download(hub, revision=info.sha, local_dir=folder, allow_patterns=chosen)
     except (HfHubHTTPError, OSError) as error:
-        raise InputError(f"{hub} at {revision or 'main'}: {' '.join(str(error).split())}") from error
+        raise InputError(
+            f"{hub} at {revision or 'main'}: {' '.join(str(error).split())}"
+        ) from error
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     return info.sha
 
@@ -96,7 +98,9 @@ def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
         "commit": commit,
         "sha256": models.sha256(folder),
         "architecture": config.get("model_type"),
-        "layers": next((config[k] for k in ("num_hidden_layers", "n_layer", "num_layers") if k in config), None),
+        "layers": next(
+            (config[k] for k in ("num_hidden_layers", "n_layer", "num_layers") if k in config), None
+        ),
         "weights": sum(_size(shape) for shape in shapes.values()),
         "dtype": entry.get("dtype", "float32"),
         "remote_code": entry.get("remote_code", False),

@@ -67,7 +67,10 @@ def _agreement(figure: str, summary: pl.DataFrame) -> list[Finding]:
         itself = chosen.filter(pl.col("metric") == "accuracy_a")
         if not itself.is_empty():
             found.append(_finding(figure, where, "accuracy of ICL", itself.row(0, named=True)))
-        for metric, name in (("accuracy_b", "accuracy of"), ("token_overlap", "token overlap of ICL with")):
+        for metric, name in (
+            ("accuracy_b", "accuracy of"),
+            ("token_overlap", "token overlap of ICL with"),
+        ):
             for row in chosen.filter(pl.col("metric") == metric).iter_rows(named=True):
                 at = f" at epoch {row['epoch']}" if row["epoch"] else ""
                 found.append(_finding(figure, where, f"{name} {row['b']}{at}", row))
@@ -111,5 +114,7 @@ def _checkpoints(figure: str, summary: pl.DataFrame) -> list[Finding]:
     accuracy = summary.filter(pl.col("measure") == "accuracy").sort("step")
     for (model, task), part in accuracy.group_by("model", "task", maintain_order=True):
         for row in (part.row(0, named=True), part.row(-1, named=True)):
-            found.append(_finding(figure, f"{model}, {task}", f"accuracy of ICL, {row['revision']}", row))
+            found.append(
+                _finding(figure, f"{model}, {task}", f"accuracy of ICL, {row['revision']}", row)
+            )
     return found

@@ -58,7 +58,9 @@ def load(manifest: Path, device: str = "auto") -> Loaded:
     entry = json.loads(manifest.read_text())
     folder = manifest.with_suffix("")
     if not folder.is_dir():
-        raise InputError(f"{manifest} is there but its weights {folder} are not: remove it and rerun")
+        raise InputError(
+            f"{manifest} is there but its weights {folder} are not: remove it and rerun"
+        )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     arguments = {"local_files_only": True, "trust_remote_code": entry["remote_code"]}

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ class Recipe:
 
     shape: dict
     seed: int
-    mixture: corpus.Mixture = corpus.Mixture()
+    mixture: corpus.Mixture
     objective: str = "next-token"
     context: int = 64
     batch: int = 32
@@ -59,15 +59,16 @@ class Recipe:
 
 def _known(given: dict, known: set[str], where: str) -> None:
     if unknown := sorted(set(given) - known):
-        raise InputError(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        known = ", ".join(sorted(known))
+        raise InputError(f"{where}: unknown {', '.join(unknown)}; known are {known}")
 
 
 def read_entry(entry: dict) -> Recipe:
     """The recipe of a ``pretrain:`` entry. Raises InputError that names what is wrong."""
     _known(entry, {field.name for field in fields(Recipe)}, "pretrain")
-    if missing := {"shape", "seed"} - set(entry):
+    if missing := {"shape", "seed", "mixture"} - set(entry):
         raise InputError(f"pretrain: needs {' and '.join(sorted(missing))}")
-    mixture = entry.get("mixture", {})
+    mixture = entry["mixture"]
     _known(mixture, {field.name for field in fields(corpus.Mixture)}, "mixture")
     lists = {"topics": tuple(mixture["topics"])} if "topics" in mixture else {}
     recipe = Recipe(
@@ -81,8 +82,9 @@ def read_entry(entry: dict) -> Recipe:
         raise InputError(f"objective {recipe.objective!r}: it is one of {', '.join(OBJECTIVES)}")
     if recipe.checkpoints and recipe.accuracy is not None:
         raise InputError("checkpoints need a known end: leave accuracy out, or checkpoints")
-    if any(step not in range(recipe.steps + recipe.decay + 1) for step in recipe.checkpoints):
-        raise InputError(f"checkpoints lie between 0 and steps + decay = {recipe.steps + recipe.decay}")
+    last = recipe.steps + recipe.decay
+    if any(step not in range(last + 1) for step in recipe.checkpoints):
+        raise InputError(f"checkpoints lie between 0 and steps + decay = {last}")
     return recipe
 
 
@@ -199,7 +201,7 @@ def pretrain(
 
 
 def save_model(model, folder: Path) -> None:
-    """Write config, weights and tokenizer into ``folder``, as AutoModel and AutoTokenizer read them."""
+    """Write config, weights and tokenizer into ``folder`` for AutoModel and AutoTokenizer."""
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     (folder / "tokenizer.json").write_text(corpus.tokenizer_json() + "\n")
@@ -215,7 +217,7 @@ def save_model(model, folder: Path) -> None:
 
 def acquired(row: dict) -> str:
     """What the finished model's probes say about in-context learning, in plain words."""
-    say = []
+    verdicts = []
     for what, name, chance in (
         ("2 topics", "2way", 1 / 2),
         ("4 topics", "4way", 1 / 4),
@@ -223,9 +225,11 @@ def acquired(row: dict) -> str:
     ):
         accuracy = row[f"accuracy_{name}_8shot"]
         share = (accuracy - chance) / (1 - chance)
-        verdict = "acquired" if share >= 0.8 else "partly acquired" if share >= 0.3 else "not acquired"
-        say.append(f"{what}: {verdict} ({accuracy:.2f} with 8 demonstrations, chance {chance:.2f})")
-    return "; ".join(say)
+        degree = "" if share >= 0.8 else "partly " if share >= 0.3 else "not "
+        verdicts.append(
+            f"{what}: {degree}acquired ({accuracy:.2f} with 8 demonstrations, chance {chance:.2f})"
+        )
+    return "; ".join(verdicts)
 
 
 def provenance(entry: dict, model, curve: list[dict], weights: Path) -> dict:

@@ -42,7 +42,9 @@ def encode(tokenizer, texts: list[str]) -> list[list[int]]:
     return tokenizer(texts, add_special_tokens=True, verbose=False)["input_ids"]
 
 
-def encode_answers(tokenizer, prompts: list[str], answers: list[str]) -> list[tuple[list[int], int]]:
+def encode_answers(
+    tokenizer, prompts: list[str], answers: list[str]
+) -> list[tuple[list[int], int]]:
     """Encode each prompt with its answer, in place.
 
     Returns for every pair the ids of both together and the position of the answer's first
@@ -103,12 +105,8 @@ def in_order(table: pl.DataFrame, orders: int | None = None) -> list[Demonstrati
     """Rows of a demonstrations table as sequences, at most the first ``orders`` of a draw."""
     if orders is not None:
         table = table.filter(pl.col("order") < orders)
-    groups = table.sort("draw", "order", "position").group_by(
-        "draw", "order", maintain_order=True
-    )
-    return [
-        Demonstrations(draw, order, tuple(rows["example"])) for (draw, order), rows in groups
-    ]
+    groups = table.sort("draw", "order", "position").group_by("draw", "order", maintain_order=True)
+    return [Demonstrations(draw, order, tuple(rows["example"])) for (draw, order), rows in groups]
 
 
 def icl_prompts(task: pl.DataFrame, demonstrations: Demonstrations) -> list[str]:

@@ -24,7 +24,9 @@ def draw(task: pl.DataFrame, shots: int, number: int) -> list[int]:
     name = tables.only(task, "task")
     train = task.filter(pl.col("split") == "train").sort("example")
     if shots > len(train):
-        raise InputError(f"task {name}: {shots} shots asked for, {len(train)} training rows are there")
+        raise InputError(
+            f"task {name}: {shots} shots asked for, {len(train)} training rows are there"
+        )
     rng = generator(name, "draw", number)
     pools = [
         list(rng.permutation(rows["example"].to_numpy()))

@@ -96,7 +96,10 @@ def distributions(logits: Tensor, label_ids: list[int], keep: int) -> Distributi
 def concatenate(parts: list[Distributions]) -> Distributions:
     """Join distributions of the same width, in order."""
     return Distributions(
-        *(np.concatenate([getattr(p, field) for p in parts]) for field in Distributions.__annotations__)
+        *(
+            np.concatenate([getattr(p, field) for p in parts])
+            for field in Distributions.__annotations__
+        )
     )
 
 
@@ -110,7 +113,9 @@ def score(loaded, sequences: list[list[int]], label_ids: list[int], keep: int) -
     parts, start = [], 0
     while start < len(order):
         end = start + 1
-        while end < len(order) and len(sequences[order[end]]) * (end + 1 - start) <= TOKENS_PER_BATCH:
+        while (
+            end < len(order) and len(sequences[order[end]]) * (end + 1 - start) <= TOKENS_PER_BATCH
+        ):
             end += 1
         batch = [sequences[i] for i in order[start:end]]
         last = torch.tensor([[len(s) - 1] for s in batch], device=loaded.device)

@@ -129,7 +129,9 @@ def split_queries(table: dict[str, list[dict]], queries: int, task: str) -> dict
         count = min(queries, len(train) // 2)
         asked, train = [train[i] for i in order[:count]], [train[i] for i in sorted(order[count:])]
     if len(asked) < 4 or not train:
-        raise InputError(f"task {task}: {len(train)} rows for training and {len(asked)} queries are too few")
+        raise InputError(
+            f"task {task}: {len(train)} rows for training and {len(asked)} queries are too few"
+        )
     validation = len(asked) // 4
     return {"train": train, "validation": asked[:validation], "test": asked[validation:]}
 
@@ -141,8 +143,12 @@ def task_table(splits: dict[str, list[dict]], entry: dict, task: str) -> pl.Data
     missing = {space + word for word in entry["labels"].values()} - {row["answer"] for row in rows}
     if missing:
         raise InputError(f"task {task}: no row has the label word {sorted(missing)[0].strip()!r}")
-    return pl.DataFrame(rows).with_row_index("example").with_columns(
-        pl.lit(task).alias("task"),
-        pl.lit(entry.get("instruction", "")).alias("instruction"),
-        pl.lit(ending).alias("ending"),
+    return (
+        pl.DataFrame(rows)
+        .with_row_index("example")
+        .with_columns(
+            pl.lit(task).alias("task"),
+            pl.lit(entry.get("instruction", "")).alias("instruction"),
+            pl.lit(ending).alias("ending"),
+        )
     )
