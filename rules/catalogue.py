@@ -5,6 +5,7 @@ Pure functions on the configuration; the rules call them through common.smk.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import math
@@ -74,10 +75,8 @@ def _describe(error) -> str:
     if error.validator == "type" and isinstance(value, str):
         hint = ""
         if error.validator_value in ("number", "integer"):
-            try:
+            with contextlib.suppress(ValueError):
                 hint = f"; write {_yaml_number(float(value))} without quotes"
-            except ValueError:
-                pass
         return f"{where}: {value!r} is text, {error.validator_value} is needed{hint}"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in value)
@@ -231,7 +230,8 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
             if rows is not None and shots > rows:
                 problem(
                     f"{where}.tasks",
-                    f"design {design!r} shows {shots} demonstrations, task {task!r} has at most {rows} training rows",
+                    f"design {design!r} shows {shots} demonstrations, "
+                    f"task {task!r} has at most {rows} training rows",
                 )
     for name in learners:
         learner = config["learners"].get(name.split("@")[0], {})
@@ -257,6 +257,13 @@ def most_rows(task: dict, root: Path) -> int | None:
             with path.open("rb") as file:
                 return sum(1 for line in file if line.strip()) - (path.suffix == ".csv")
     return None
+
+
+def classes(task: dict) -> int:
+    """Number of label words of a task."""
+    if "generate" in task:
+        return task["generate"].get("classes", 2)
+    return len(task["labels"])
 
 
 def layer_count(model: dict, root: Path) -> int | None:
@@ -313,7 +320,7 @@ def learner_entry(config: dict, name: str) -> dict:
 
 
 def blocks(design: dict) -> list[str]:
-    """Blocks of draws, one job each: ``["0-4", "5-9"]``. A later block leaves earlier ones alone."""
+    """Blocks of draws, one job each: ``["0-4", "5-9"]``; more draws leave full blocks alone."""
     size, draws = design.get("block", BLOCK), design["draws"]
     return [f"{i}-{min(i + size, draws) - 1}" for i in range(0, draws, size)]
 

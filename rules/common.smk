@@ -325,5 +325,10 @@ def human_names(wildcards):
     return as_json(found)
 
 
+def chances(wildcards):
+    """Accuracy of guessing among the label words, by task."""
+    return as_json({name: 1 / catalogue.classes(entry) for name, entry in config["tasks"].items()})
+
+
 def figure_kinds(wildcards):
     return as_json({name: entry["kind"] for name, entry in config["figures"].items()})

@@ -27,9 +27,10 @@ rule plot_agreement:
     params:
         title=figure_title,
         labels=human_names,
+        chance=chances,
     shell:
         "python {input.script:q} --summary {input.summary:q}"
-        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+        " --title {params.title:q} --labels {params.labels:q} --chance {params.chance:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_shots:
@@ -58,9 +59,10 @@ rule plot_shots:
     params:
         title=figure_title,
         labels=human_names,
+        chance=chances,
     shell:
         "python {input.script:q} --summary {input.summary:q}"
-        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+        " --title {params.title:q} --labels {params.labels:q} --chance {params.chance:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_depth:
@@ -213,9 +215,10 @@ rule plot_checkpoints:
     params:
         title=figure_title,
         labels=human_names,
+        chance=chances,
     shell:
         "python {input.script:q} --summary {input.summary:q}"
-        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+        " --title {params.title:q} --labels {params.labels:q} --chance {params.chance:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_size:
@@ -245,9 +248,10 @@ rule plot_size:
     params:
         title=figure_title,
         labels=human_names,
+        chance=chances,
     shell:
         "python {input.script:q} --summary {input.summary:q} --manifests {input.manifests:q}"
-        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+        " --title {params.title:q} --labels {params.labels:q} --chance {params.chance:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_scale:

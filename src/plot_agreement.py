@@ -11,9 +11,9 @@ parser = theme.parser(__doc__)
 parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
 args = parser.parse_args()
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+import polars as pl
 
-from iclgd import charts  # noqa: E402
+from iclgd import charts, export
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
@@ -82,4 +82,4 @@ subtitle = "Token overlap and overlap cosine similarity (OCS) are with ICL. "
 subtitle += "Bands: 95 % over draws of demonstrations."
 title = args.title or "Does gradient descent come to agree with in-context learning?"
 chart = charts.figure(blocks, items, title, subtitle, wide)
-charts.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)
+export.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)

@@ -11,9 +11,9 @@ parser.add_argument("--metric", default="accuracy", help="measure in the upper p
 parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
 args = parser.parse_args()
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+import polars as pl
 
-from iclgd import charts  # noqa: E402
+from iclgd import charts, export
 
 COLUMNS = "model revision step task learner measure estimate low high"
 summary = charts.read(args.summary, COLUMNS.split())
@@ -70,4 +70,4 @@ chart = charts.figure(
     subtitle,
     wide,
 )
-charts.save(chart if models else charts.empty(title, "the summary is empty"), args.output, title)
+export.save(chart if models else charts.empty(title, "the summary is empty"), args.output, title)

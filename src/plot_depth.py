@@ -8,9 +8,9 @@ from iclgd import theme
 
 args = theme.parser(__doc__).parse_args()
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+import polars as pl
 
-from iclgd import charts  # noqa: E402
+from iclgd import charts, export
 
 COLUMNS = "model task design shots a b epoch k metric estimate low high"
 ROWS = {"token_overlap": "token overlap (share)", "ocs": "OCS (cosine)"}
@@ -41,4 +41,4 @@ items = theme.role_key(names, styles, args.labels)
 title = args.title or "How deep into the vocabulary does the agreement with ICL go?"
 subtitle = "Each learner against ICL on the same queries. Bands: 95 % over draws of demonstrations."
 chart = charts.figure(blocks, items, title, subtitle, 680)
-charts.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)
+export.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)

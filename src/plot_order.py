@@ -13,9 +13,9 @@ parser.add_argument(
 )
 args = parser.parse_args()
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+import polars as pl
 
-from iclgd import charts  # noqa: E402
+from iclgd import charts, export
 
 COLUMNS = "model task design shots learner epoch measure estimate low high draws diverged"
 summary = charts.read(args.summary, COLUMNS.split())
@@ -83,4 +83,4 @@ subtitle = "Sen: standard deviation of the next-token probabilities over orders,
 subtitle += "vocabulary. Bands: 95 % over draws of demonstrations."
 title = args.title or "Does the order of demonstrations matter as it does to ICL?"
 chart = charts.figure(blocks, items, title, subtitle, wide)
-charts.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)
+export.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)

@@ -11,10 +11,10 @@ parser = theme.parser(__doc__)
 parser.add_argument("--metric", default="accuracy", help="metric of the summary to draw")
 args = parser.parse_args()
 
-import altair as alt  # noqa: E402  (after parsing, so that --help is quick)
-import polars as pl  # noqa: E402
+import altair as alt
+import polars as pl
 
-from iclgd import charts  # noqa: E402
+from iclgd import charts, export
 
 
 def dots(frame, x, y, tips):
@@ -166,4 +166,4 @@ wide = max(len(models) * (size[0] + 12), 420)
 chart = charts.figure(
     [charts.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
 )
-charts.save(chart if models else charts.empty(title, f"no {args.metric}"), args.output, title)
+export.save(chart if models else charts.empty(title, f"no {args.metric}"), args.output, title)

@@ -11,9 +11,9 @@ parser = theme.parser(__doc__)
 parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
 args = parser.parse_args()
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+import polars as pl
 
-from iclgd import charts  # noqa: E402
+from iclgd import charts, export
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
@@ -74,4 +74,4 @@ subtitle = "GD: rate and epoch with the best accuracy on validation queries. Tok
 subtitle += "are with ICL. Bars: 95 % over draws of demonstrations."
 wide = max(len(tasks) * (size[0] + 12), 420)
 chart = charts.figure(blocks, items, title, subtitle, wide)
-charts.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)
+export.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)

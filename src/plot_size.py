@@ -13,11 +13,11 @@ parser.add_argument("--manifests", type=cli.existing, nargs="+", required=True, 
 parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
 args = parser.parse_args()
 
-import math  # noqa: E402
+import math
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+import polars as pl
 
-from iclgd import charts  # noqa: E402
+from iclgd import charts, export
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
@@ -45,7 +45,7 @@ place = dict(zip(models, theme.apart(exact, 18 * (high - low) / wide, low, high)
 # Learners stand side by side, so that none hides another.
 sides = {"icl": -3.5, "icl-reordered": -3.5}
 aside = {one: sides.get(one, 3.5) * (high - low) / wide for one in names}
-trouble = {one: theme.unlike(manifests[one].get("in_context_learning")) for one in models}
+trouble = {one: theme.unlike(manifests[one]) for one in models}
 ticks = list(range(math.ceil(low), math.floor(high) + 1))
 ticks = ticks[:: 1 + len(ticks) // 8]
 power = (
@@ -109,4 +109,4 @@ subtitle += "are with ICL. Bars: 95 % over "
 subtitle += "draws of demonstrations. Models of nearly one size are moved apart."
 block = [charts.block(panels, len(facets))] if facets else []
 chart = charts.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
-charts.save(chart if facets else charts.empty(title, "the summary is empty"), args.output, title)
+export.save(chart if facets else charts.empty(title, "the summary is empty"), args.output, title)

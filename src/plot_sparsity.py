@@ -9,11 +9,11 @@ from iclgd import theme
 
 args = theme.parser(__doc__).parse_args()
 
-from dataclasses import replace  # noqa: E402
+from dataclasses import replace
 
-import polars as pl  # noqa: E402  (after parsing, so that --help is quick)
+import polars as pl
 
-from iclgd import charts  # noqa: E402
+from iclgd import charts, export
 
 COLUMNS = "model matrix threshold measure estimate low high layers required"
 MEASURES = {
@@ -127,4 +127,4 @@ title = args.title or "Are the weights as sparse as the construction of GD needs
 subtitle = "Means over layers and heads. Needed: by the construction of von Oswald et al. "
 subtitle += "Bands: 95 % over layers."
 chart = charts.figure(blocks, items, title, subtitle, 690)
-charts.save(chart if models else charts.empty(title, "the summary is empty"), args.output, title)
+export.save(chart if models else charts.empty(title, "the summary is empty"), args.output, title)

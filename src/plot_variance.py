@@ -8,10 +8,10 @@ from iclgd import theme
 
 args = theme.parser(__doc__).parse_args()
 
-import altair as alt  # noqa: E402  (after parsing, so that --help is quick)
-import polars as pl  # noqa: E402
+import altair as alt
+import polars as pl
 
-from iclgd import charts  # noqa: E402
+from iclgd import charts, export
 
 
 def lengths(frame, x, y):
@@ -80,4 +80,4 @@ title = args.title or "What in the order of demonstrations moves the answer?"
 subtitle = "Share of the variance, over orders, of the logit of the answer. Bars: 95 % over "
 subtitle += "draws of demonstrations."
 chart = charts.figure(blocks, [], title, subtitle, 760)
-charts.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)
+export.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)

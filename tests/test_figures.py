@@ -43,7 +43,19 @@ def band(row, estimate, width, draws=5):
 def kept(rows, path, **ints):
     """Write rows with every column in the type that the summaries have."""
     whole = {"shots", "epoch", "draws", "layers", "step", "k"}
-    texts = "model task design a b metric learner measure source matrix revision".split()
+    texts = [
+        "model",
+        "task",
+        "design",
+        "a",
+        "b",
+        "metric",
+        "learner",
+        "measure",
+        "source",
+        "matrix",
+        "revision",
+    ]
     schema = {
         name: pl.Int32
         if name in whole

@@ -1,5 +1,7 @@
 """The theme: names to meanings, colours, numbers, places."""
 
+import itertools
+
 import pytest
 
 from iclgd import theme
@@ -71,14 +73,17 @@ def test_apart_moves_only_what_is_too_close():
     assert theme.apart([0.0, 5.0], 1, -1, 10) == [0.0, 5.0]
     moved = theme.apart([1.0, 5.0, 5.1, 5.2], 1, -1, 10)
     assert moved[0] == 1.0
-    assert all(b - a > 1 - 1e-9 for a, b in zip(moved, moved[1:], strict=False))
+    assert all(b - a > 1 - 1e-9 for a, b in itertools.pairwise(moved))
     assert theme.apart([], 1, 0, 1) == []
 
 
 def test_models_without_emergent_icl_are_named():
-    assert theme.unlike(None) == theme.unlike("emergent: next-token prediction") == ""
-    assert theme.unlike("not acquired") == "no ICL"
-    assert theme.unlike("trained with the ICL objective") == "ICL objective"
+    assert theme.unlike({}) == theme.unlike({"in_context_learning": None}) == ""
+    mixed = {"in_context_learning": "2 topics: acquired (1.00); pairs: not acquired (0.49)"}
+    none = {"in_context_learning": "2 topics: not acquired (0.51); pairs: not acquired (0.49)"}
+    assert theme.unlike(mixed) == ""
+    assert theme.unlike(none) == "no ICL"
+    assert theme.unlike({**mixed, "objective": "label"}) == "ICL objective"
 
 
 def test_a_broken_manifest_is_an_error_that_names_it(tmp_path):

@@ -48,7 +48,7 @@ def write_study(folder: Path, study: dict) -> None:
 
 
 def planned(folder: Path) -> list[str]:
-    """Jobs that would run, as ``rule model/task/...`` of their outputs, sorted, without rule all."""
+    """Jobs that would run, as ``rule`` and first output, sorted, without rule all."""
     text = snakemake(folder, "--dry-run").stdout
     jobs = re.findall(
         r"^(?:local)?rule (\w+):\n(?:    input: .*\n)?    output: ([^,\n]+)", text, re.M
@@ -285,6 +285,6 @@ def test_a_bad_configuration_starts_no_job(tmp_path):
     folder = copy_project(tmp_path / "project", study)
     done = snakemake(folder, check=False)
     assert done.returncode != 0
-    message = "config: figures.agreement.tasks: 'topic22' is not in the catalogue (did you mean 'topic2'?)"
+    message = "figures.agreement.tasks: 'topic22' is not in the catalogue (did you mean 'topic2'?)"
     assert message in done.stdout + done.stderr
     assert not (folder / "results").exists()

@@ -105,6 +105,7 @@ def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
         "dtype": entry.get("dtype", "float32"),
         "remote_code": entry.get("remote_code", False),
         "in_context_learning": learned.get("in_context_learning"),
+        "objective": learned.get("entry", {}).get("objective"),
     }
 
 

@@ -231,13 +231,16 @@ def apart(places: list[float], gap: float, low: float, high: float) -> list[floa
     return [start + index * gap for index, start in enumerate(starts)]
 
 
-def unlike(in_context_learning: str | None) -> str:
-    """What to write beside a model that is no model of emergent ICL; "" for all others."""
-    text = (in_context_learning or "").lower()
-    if "objective" in text:
+def unlike(manifest: dict) -> str:
+    """What to write beside a model that is no model of emergent ICL; "" for all others.
+
+    The manifest's ``in_context_learning`` says for each kind of task, separated by
+    semicolons, whether it was acquired; models from elsewhere have null there.
+    """
+    if manifest.get("objective") == "label":
         return "ICL objective"
-    absent = re.search(r"\b(no|not|none|never|without|did not|absent)\b", text)
-    return "no ICL" if absent else ""
+    said = manifest.get("in_context_learning")
+    return "no ICL" if said and all("not acquired" in part for part in said.split(";")) else ""
 
 
 def config() -> dict:
