@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: run test lint pretrain lock
 
 run: .venv/ready
-	snakemake --cores all --quiet rules
+	PYTHONPATH=src python -m iclgd.warm snakemake --cores all --quiet rules reason host
 	@cat results/findings.txt
 	@echo
 	@echo "Figures: results/figures/ (*.png, *.svg; *.html with tooltips)"

@@ -17,6 +17,7 @@ parser.add_argument("--output", type=Path, required=True, help="table of shares 
 parser.add_argument("--circuits", type=Path, required=True, help="table of circuits to write")
 parser.add_argument("--threads", type=int, default=1, help="CPU threads")
 args = parser.parse_args()
+cli.torch_step()
 
 import polars as pl
 import torch

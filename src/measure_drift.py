@@ -13,6 +13,7 @@ parser.add_argument("--model", type=cli.existing, required=True, help="manifest,
 parser.add_argument("--reference", type=cli.existing, required=True, help="manifest of the first")
 parser.add_argument("--output", type=Path, required=True, help="drift table to write")
 args = parser.parse_args()
+cli.torch_step()
 
 import polars as pl
 

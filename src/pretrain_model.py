@@ -25,6 +25,7 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="folder to write")
 parser.add_argument("--threads", type=int, default=1, help="CPU threads")
 args = parser.parse_args()
+cli.torch_step()
 
 # Imported after parsing, so that --help is quick.
 import polars as pl

@@ -19,6 +19,7 @@ parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
 parser.add_argument("--threads", type=int, default=1, help="CPU threads")
 parser.add_argument("--output", type=Path, required=True, help="logits table to write")
 args = parser.parse_args()
+cli.torch_step()
 
 import polars as pl  # after parsing: --help is quick
 import torch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+WARM = "ICLGD_WARM"  # address of the warm process, set by iclgd.warm
 
 
 class InputError(Exception):
@@ -75,3 +78,21 @@ def progress(items: Iterable, total: int, what: str) -> Iterator:
         if total and done * 10 // total > shown:
             shown = done * 10 // total
             print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
+
+
+def torch_step() -> None:
+    """Hand the rest of this step over to the warm process (``iclgd.warm``), if there is one.
+
+    Called once the arguments are known to be good; does not return then, but ends this
+    process with the step's status. Without a warm process the step goes on right here.
+    """
+    address = os.environ.pop(WARM, None)
+    if address is None:
+        return
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        asked = {"folder": os.getcwd(), "environment": dict(os.environ), "arguments": sys.argv}
+        socket.send_fds(connection, [json.dumps(asked).encode()], [1, 2])
+        # No answer means that the step was killed, for memory maybe: that is a failure, too.
+        status = connection.recv(1) or b"\x01"
+    sys.exit(status[0])

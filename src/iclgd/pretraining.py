@@ -33,13 +33,14 @@ class Recipe:
     """How a built-in model is pretrained: an entry's keys, with their defaults.
 
     ``shape``: keywords of the Hugging Face config, ``model_type`` among them. ``objective``:
-    ``next-token`` (every token of a document) or ``label`` (one tag a document: the ICL
-    objective of Garg et al. 2022 and of Shen et al. 2024, section 3). ``context``: tokens a
-    document; ``batch``: documents a step; ``rate``: AdamW's, after ``warmup`` steps.
-    ``accuracy``: the criterion, accuracy over the label words on the probe of 4 classes and 8
-    demonstrations (None: train to the cap). ``steps``: the cap. ``decay``: steps of linear
-    decay after criterion or cap, on top of them. ``checkpoints``: steps whose weights are
-    kept too; they need a known end, so no criterion.
+    ``next-token`` (every token of a document) or ``label`` (its tags alone, which makes a
+    document a prompt at each of its lengths: the ICL objective of Garg et al. 2022, eq. 2, and
+    of Shen et al. 2024, section 3). ``context``: tokens a document; ``batch``: documents a
+    step; ``rate``: AdamW's, after ``warmup`` steps. ``accuracy``: the criterion, accuracy over
+    the label words on the probe of 4 classes and 8 demonstrations (None: train to the cap).
+    ``steps``: the cap. ``decay``: steps of linear decay after criterion or cap, on top of them.
+    ``probe_every``: steps between probes. ``checkpoints``: steps whose weights are kept too;
+    they need a known end, so no criterion.
     """
 
     shape: dict
@@ -133,18 +134,16 @@ def probe_accuracies(model, count: int) -> dict[str, float]:
     return accuracies
 
 
-def loss_on(model, tokens: Tensor, is_tag: Tensor, objective: str, rng) -> Tensor:
-    """Mean cross-entropy (nats) of the objective's tokens; ``tokens`` is [batch, context].
+def loss_on(model, tokens: Tensor, is_tag: Tensor, objective: str) -> Tensor:
+    """Mean cross-entropy (nats) of the tokens [batch, context] that the objective asks for.
 
-    For the label objective one tag (``is_tag``) a document is drawn with ``rng``: the answer
-    of a prompt of random length.
+    ``label`` asks for the tags (``is_tag``) alone: each is the answer of the prompt before it.
     """
     logits = model(input_ids=tokens, use_cache=False).logits[:, :-1]
     targets = tokens[:, 1:]
     if objective == "label":
-        position = torch.as_tensor(rng.random(is_tag.shape)).mul(is_tag).argmax(1) - 1
-        row = torch.arange(len(tokens))
-        return cross_entropy(logits[row, position], targets[row, position])
+        asked = is_tag[:, 1:]
+        return cross_entropy(logits[asked], targets[asked])
     return cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
@@ -188,9 +187,7 @@ def pretrain(
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate * scale
         tokens, is_tag = corpus.documents(rng, recipe.batch, recipe.context, recipe.mixture)
-        loss = loss_on(
-            model, torch.as_tensor(tokens), torch.as_tensor(is_tag), recipe.objective, rng
-        )
+        loss = loss_on(model, *map(torch.as_tensor, (tokens, is_tag)), recipe.objective)
         if not math.isfinite(loss.item()):
             raise FloatingPointError(f"loss is {loss.item()} at step {step}")
         optimiser.zero_grad()

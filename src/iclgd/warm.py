@@ -1,0 +1,95 @@
+"""Run a command while a warm process stands by: torch steps start in it without importing torch.
+
+    PYTHONPATH=src python -m iclgd.warm snakemake --cores all
+
+Importing torch and transformers takes longer than most steps of the built-in models. Here it
+is done once: each torch step (``cli.torch_step``) asks this process to fork, and the fork runs
+the script with the step's own arguments, folder, environment and output. A step that finds
+no warm process runs as always, with the same bytes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from iclgd import cli
+
+
+def main() -> int:
+    """Start the warm process, run the command of the command line, return its status."""
+    with tempfile.TemporaryDirectory() as folder:
+        address = str(Path(folder) / "warm")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(address)
+        listener.listen(64)
+        server = os.fork()
+        if server == 0:
+            _serve(listener)
+        listener.close()
+        try:
+            return subprocess.call(sys.argv[1:], env={**os.environ, cli.WARM: address})
+        finally:
+            os.kill(server, signal.SIGTERM)
+            os.waitpid(server, 0)
+
+
+def _serve(listener: socket.socket) -> None:
+    """Fork once for every connection, for ever; import when the first one comes.
+
+    Polars stays out: it starts threads, which a fork would not have.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        connection, _ = listener.accept()
+        for name in (
+            "torch",
+            "transformers.models.auto",
+            "transformers.models.llama.modeling_llama",
+        ):
+            importlib.import_module(name)
+        if os.fork() == 0:
+            listener.close()
+            os._exit(_step(connection))
+        connection.close()
+
+
+def _step(connection: socket.socket) -> int:
+    """Run the script that the other end asks for, with its output, and tell it the status."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    message, outputs, _, _ = socket.recv_fds(connection, 1 << 20, 2)
+    asked = json.loads(message)
+    for number, output in enumerate(outputs, start=1):
+        os.dup2(output, number)
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    sys.argv = asked["arguments"]
+    sys.path.insert(0, str(Path(sys.argv[0]).resolve().parent))
+    status = 0
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+    except BaseException:
+        # As at the end of any process: the step's own hook reports, in one line or in full.
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    connection.sendall(bytes([status]))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
