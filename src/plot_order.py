@@ -30,12 +30,11 @@ wide = max(len(families) * (size[0] + 18), 460)
 
 
 def axis(measure):
-    """The scale of a row: logarithmic with a floor for Sen, which spans many decades."""
+    """The scale of a row. Sen is linear, as in Shen et al.; what looks like 0 is annotated."""
     found = summary.filter(pl.col("measure") == measure)
     if measure.endswith("sen"):
-        return charts.spread(
-            theme.METRICS.get(measure, measure), found.filter(pl.col("epoch") > 0)["estimate"]
-        )
+        top = found.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
+        return charts.share(theme.METRICS.get(measure, measure), 0, top or 1)
     lowest = found.select(pl.min_horizontal(pl.col("estimate").min(), pl.col("low").min())).item()
     return charts.share(theme.METRICS.get(measure, measure), -1 if (lowest or 0) < -0.1 else 0)
 
@@ -46,12 +45,6 @@ for run, part in theme.runs(summary):
     significant = part.filter(pl.col("measure") == "mantel_p", pl.col("estimate") < 0.05)
     for row, measure in enumerate(args.measures):
         found = part.filter(pl.col("measure") == measure)
-        if axes[measure].scale.get("type") == "log":
-            # Before the first step there is no order to feel; later an exact 0 is on the floor.
-            found = found.filter((pl.col("epoch") > 0) | (pl.col("estimate") > 0))
-            floor = axes[measure].scale["domain"][0]
-            known = ("estimate", "low", "high")
-            found = found.with_columns(pl.col(name).clip(floor) for name in known)
         icl = theme.of("learner", [one for one in styles if theme.is_reference(one)])
         flat = charts.look(found.filter(icl), "learner", styles, names)
         for column, family in enumerate(families):
@@ -64,6 +57,10 @@ for run, part in theme.runs(summary):
             if measure == "mantel_r" and drawn:
                 drawn += charts.marks(sure, bottom, y, "epoch", "circle", size=30)
             drawn += charts.marks(ends, bottom, y, "epoch", "cross", size=110)
+            largest = mine["estimate"].max() if measure.endswith("sen") else None
+            if largest is not None and 0 < largest < 0.01 * y.scale["domain"][1]:
+                text = f"at most {largest:.1g}"
+                drawn.append(charts.note(text, size[0] / 2, size[1] - 12))
             if not drawn:  # ICL's level alone would hide that the learner's values are missing
                 drawn = [charts.note("no data", size[0] / 2, size[1] / 2)]
             if len(flat):

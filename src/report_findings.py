@@ -22,21 +22,23 @@ import polars as pl
 
 from iclgd import findings
 
-lines = ["Models", ""]
+rows = [["model", "weights", "in-context learning, by its probes"]]
 for path in args.manifests:
     manifest = json.loads(path.read_text())
-    learned = manifest["in_context_learning"] or "not probed"
-    lines.append(f"  {manifest['model']:<24} {manifest['weights']:>13,} weights  {learned}")
-rows = []
+    learned = (manifest["in_context_learning"] or "not probed").replace(
+        " with 8 demonstrations", ""
+    )
+    rows.append([manifest["model"], f"{manifest['weights']:,}", learned])
+lines = [
+    *findings.layout(rows),
+    "",
+    "Values are means over draws with half the width of their 95 %",
+]
+lines += ["interval, over test queries; GD at the rate and epoch chosen on validation queries."]
 for path in args.summaries:
     figure = path.name.split(".")[0]
-    rows += findings.rows(args.kinds[figure], figure, pl.read_parquet(path))
-lines += [
-    "",
-    "Findings (test queries; means over draws with 95 % intervals; GD at the rate and epoch",
-]
-lines += ["chosen on validation queries; accuracy over the whole vocabulary)", ""]
-lines += findings.layout(rows)
+    if found := findings.table(args.kinds[figure], pl.read_parquet(path)):
+        lines += ["", figure, *(f"  {line}" for line in findings.layout(found))]
 
 temporary = args.output.with_name(f".{args.output.name}.partial")
 temporary.write_text("\n".join(lines) + "\n")

@@ -22,12 +22,13 @@ FILES = {
     "provenance.json",
     "curve.parquet",
 }
-# Least accuracy over the label words, by model and probe; at 0 demonstrations all are at chance.
+# Least accuracy over the label words, by model and probe.
 CRITERIA = {
-    "llama-small": {"2way_8shot": 0.9, "4way_8shot": 0.6},
-    "llama-medium": {"2way_8shot": 0.9, "4way_8shot": 0.7},
+    "llama-small": {"2way_8shot": 0.95, "4way_8shot": 0.8},
+    "llama-medium": {"2way_8shot": 0.95, "4way_8shot": 0.8},
     "llama-large": {"2way_8shot": 0.95, "4way_8shot": 0.85},
-    "llama-objective": {"2way_8shot": 0.9, "4way_8shot": 0.7},
+    "gptj": {"2way_8shot": 0.95, "4way_8shot": 0.95},
+    "llama-objective": {"2way_8shot": 0.9, "4way_8shot": 0.75},
 }
 
 
@@ -75,7 +76,7 @@ def test_probes_are_as_stated(name):
 
 @pytest.mark.parametrize("name", KEPT)
 def test_models_learn_in_context_and_know_nothing_without_it(name):
-    for probe, least in CRITERIA.get(name, {}).items():
+    for probe, least in CRITERIA[name].items():
         assert probes(name)[f"accuracy_{probe}"] >= least, probe
     for probe, chance in (("2way", 1 / 2), ("4way", 1 / 4), ("pair", 1 / 2)):
         assert probes(name)[f"accuracy_{probe}_0shot"] == pytest.approx(chance, abs=0.08), probe

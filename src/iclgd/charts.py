@@ -88,24 +88,6 @@ def share(title: str, low: float = 0.0, high: float = 1.0) -> Axis:
     return Axis(title, {"domain": [low, high], "nice": False}, ticks)
 
 
-def spread(title: str, estimates: pl.Series) -> Axis:
-    """An axis for Sen: logarithmic where it spans decades, with a floor that stands for 0."""
-    known = estimates.drop_nulls()
-    above = known.filter(known > 0)
-    top = above.max() or 1.0
-    if above.is_empty() or above.min() * 30 > top:
-        high = top * 1.3
-        return Axis(title, {"domain": [0, high], "nice": False})
-    zeros = (known <= 0).any()
-    low = max(math.floor(math.log10(above.min())) - (1 if zeros else 0), -12)
-    high = math.ceil(math.log10(top * 1.2))
-    step = max(1, math.ceil((high - low) / 6))
-    ticks = [10.0**e for e in range(low, high + 1, step)]
-    text = "replace(format(datum.value, '~e'), '+', '')"
-    below = f"datum.value < {1.5 * 10.0**low!r} ? '0' : {text}" if zeros else text
-    return Axis(title, {"type": "log", "domain": [10.0**low, 10.0**high]}, ticks, below)
-
-
 def values(frame: pl.DataFrame) -> alt.Data:
     """Rows as inline data, six significant digits.
 

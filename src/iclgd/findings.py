@@ -1,26 +1,15 @@
-"""The findings of each kind of summary as rows of a short table."""
+"""The findings of each kind of summary as a short table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import polars as pl
 
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: where it comes from, what was measured, and the estimate with its band."""
-
-    figure: str
-    where: str
-    what: str
-    estimate: float | None
-    low: float | None
-    high: float | None
+Row = list[str]
+MODEL = ["model", "task", "N"]
 
 
-def rows(kind: str, figure: str, summary: pl.DataFrame) -> list[Finding]:
-    """The findings of one summary; kinds whose message is the whole curve have none."""
+def table(kind: str, summary: pl.DataFrame) -> list[Row]:
+    """The findings of one summary, header first; empty for kinds that are whole curves."""
     find = {
         "agreement": _agreement,
         "size": _agreement,
@@ -29,92 +18,83 @@ def rows(kind: str, figure: str, summary: pl.DataFrame) -> list[Finding]:
         "sparsity": _sparsity,
         "checkpoints": _checkpoints,
     }.get(kind)
-    return find(figure, summary) if find else []
+    return find(summary) if find else []
 
 
-def layout(found: list[Finding]) -> list[str]:
-    """The table as aligned lines of text, a blank line between figures."""
-    if not found:
-        return ["  (no figure of a kind that is summed up here)"]
-    wide = [max(len(getattr(f, field)) for f in found) for field in ("figure", "where", "what")]
-    lines, last = [], None
-    for f in found:
-        if last not in (None, f.figure):
-            lines.append("")
-        last = f.figure
-        value = "-" if f.estimate is None else f"{f.estimate:.3g}"
-        band = "" if f.low is None else f"  [{f.low:.3g}, {f.high:.3g}]"
-        lines.append(
-            f"  {f.figure:<{wide[0]}}  {f.where:<{wide[1]}}  {f.what:<{wide[2]}}  {value}{band}"
-        )
-    return lines
+def layout(rows: list[Row]) -> list[str]:
+    """Rows as lines of text in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
-def _finding(figure: str, where: str, what: str, row: dict) -> Finding:
-    return Finding(figure, where, what, row["estimate"], row["low"], row["high"])
+def _value(rows: pl.DataFrame) -> str:
+    """The estimate of the only row with half its band, or a dash."""
+    if rows.is_empty() or rows["estimate"][0] is None:
+        return "-"
+    row = rows.row(0, named=True)
+    half = "" if row["high"] is None else f" ± {row['high'] - row['estimate']:.2f}"
+    return f"{row['estimate']:.2f}{half}"
 
 
-def _where(row: dict) -> str:
-    return f"{row['model']}, {row['task']}, N = {row['shots']}"
+def _agreement(summary: pl.DataFrame) -> list[Row]:
+    found = [[*MODEL, "learner", "accuracy", "token overlap with ICL", "OCS with ICL"]]
+    for key, part in summary.group_by("model", "task", "shots", maintain_order=True):
+        chosen = part.filter("chosen")
+        place = [*map(str, key)]
 
+        def cell(name: str, metric: str, chosen=chosen) -> str:
+            return _value(chosen.filter(pl.col("b") == name, pl.col("metric") == metric))
 
-def _agreement(figure: str, summary: pl.DataFrame) -> list[Finding]:
-    found = []
-    settings = ["model", "task", "design", "shots"]
-    for _, part in summary.group_by(settings, maintain_order=True):
-        chosen = part.filter("chosen").sort("b")
-        where = _where(part.row(0, named=True))
         itself = chosen.filter(pl.col("metric") == "accuracy_a")
-        if not itself.is_empty():
-            found.append(_finding(figure, where, "accuracy of ICL", itself.row(0, named=True)))
-        for metric, name in (
-            ("accuracy_b", "accuracy of"),
-            ("token_overlap", "token overlap of ICL with"),
-        ):
-            for row in chosen.filter(pl.col("metric") == metric).iter_rows(named=True):
-                at = f" at epoch {row['epoch']}" if row["epoch"] else ""
-                found.append(_finding(figure, where, f"{name} {row['b']}{at}", row))
+        found.append([*place, chosen["a"][0], _value(itself), "", ""])
+        for name, epoch in chosen.select("b", "epoch").unique(maintain_order=True).rows():
+            at = f"{name}, epoch {epoch}" if epoch else name
+            columns = ("accuracy_b", "token_overlap", "ocs")
+            found.append([*place, at, *(cell(name, metric) for metric in columns)])
     return found
 
 
-def _scale(figure: str, summary: pl.DataFrame) -> list[Finding]:
-    chosen = summary.filter((pl.col("metric") == "accuracy") & pl.col("chosen"))
-    return [
-        _finding(figure, _where(row), f"accuracy of {row['learner']}", row)
-        for row in chosen.sort("task", "learner", "shots").iter_rows(named=True)
+def _scale(summary: pl.DataFrame) -> list[Row]:
+    chosen = summary.filter(pl.col("metric") == "accuracy", pl.col("chosen"))
+    keys = ("model", "task", "shots", "learner")
+    return [[*MODEL, "learner", "accuracy"]] + [
+        [*(str(row[key]) for key in keys), _value(pl.DataFrame([row]))]
+        for row in chosen.sort("task", "shots", "learner").iter_rows(named=True)
     ]
 
 
-def _order(figure: str, summary: pl.DataFrame) -> list[Finding]:
-    last = summary.filter(pl.col("epoch") == pl.col("epoch").max().over("learner", "model", "task"))
-    wanted = last.filter(pl.col("measure").is_in(["sen", "pattern_cosine"]))
-    names = {"sen": "Sen of", "pattern_cosine": "cosine of ICL's changes with"}
-    return [
-        _finding(figure, _where(row), f"{names[row['measure']]} {row['learner']}", row)
-        for row in wanted.sort("measure", "learner", descending=[True, False]).iter_rows(named=True)
-        if row["estimate"] is not None
-    ]
+def _order(summary: pl.DataFrame) -> list[Row]:
+    keys = ["model", "task", "shots", "learner"]
+    last = summary.filter(pl.col("epoch") == pl.col("epoch").max().over(keys))
+    found = [[*MODEL, "learner", "Sen", "cosine of its changes with ICL's"]]
+    for key, part in last.group_by(keys, maintain_order=True):
+        measures = (part.filter(pl.col("measure") == m) for m in ("sen", "pattern_cosine"))
+        found.append([*map(str, key), *map(_value, measures)])
+    return found
 
 
-def _sparsity(figure: str, summary: pl.DataFrame) -> list[Finding]:
-    largest = summary.filter((pl.col("measure") == "share") & (pl.col("threshold") == 1e-3))
-    return [
-        _finding(
-            figure,
+def _sparsity(summary: pl.DataFrame) -> list[Row]:
+    rows = summary.filter(pl.col("measure") == "share", pl.col("threshold") == 1e-3)
+    return [["model", "matrix", "share below 0.001", "needed by the construction"]] + [
+        [
             row["model"],
-            f"share of W_{row['matrix'].upper()} below 0.001 (needed: {row['required']:.4f})",
-            row,
-        )
-        for row in largest.sort("model", "matrix").iter_rows(named=True)
+            f"W_{row['matrix'].upper()}",
+            f"{row['estimate']:.4f}",
+            f"{row['required']:.4f}",
+        ]
+        for row in rows.sort("model", "matrix").iter_rows(named=True)
+        if row["matrix"] != "k"  # needs what W_Q needs
     ]
 
 
-def _checkpoints(figure: str, summary: pl.DataFrame) -> list[Finding]:
-    found = []
-    accuracy = summary.filter(pl.col("measure") == "accuracy").sort("step")
-    for (model, task), part in accuracy.group_by("model", "task", maintain_order=True):
-        for row in (part.row(0, named=True), part.row(-1, named=True)):
-            found.append(
-                _finding(figure, f"{model}, {task}", f"accuracy of ICL, {row['revision']}", row)
-            )
+def _checkpoints(summary: pl.DataFrame) -> list[Row]:
+    rows = summary.filter(pl.col("measure") == "accuracy").sort("model", "step")
+    steps = rows["revision"].unique(maintain_order=True).to_list()
+    found = [["model", "task", *steps]]
+    for key, part in rows.group_by("model", "task", maintain_order=True):
+        cells = dict(part.select("revision", pl.col("estimate").round(2)).rows())
+        found.append([*map(str, key), *(str(cells.get(step, "-")) for step in steps)])
     return found

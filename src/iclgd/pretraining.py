@@ -35,10 +35,11 @@ class Recipe:
     ``shape``: keywords of the Hugging Face config, ``model_type`` among them. ``objective``:
     ``next-token`` (every token of a document) or ``label`` (its tags alone, which makes a
     document a prompt at each of its lengths: the ICL objective of Garg et al. 2022, eq. 2, and
-    of Shen et al. 2024, section 3). ``context``: tokens a document; ``batch``: documents a
-    step; ``rate``: AdamW's, after ``warmup`` steps. ``accuracy``: the criterion, accuracy over
-    the label words on the probe of 4 classes and 8 demonstrations (None: train to the cap).
-    ``steps``: the cap. ``decay``: steps of linear decay after criterion or cap, on top of them.
+    of Shen et al. 2024, section 3), after ``language_steps`` of predicting every token.
+    ``context``: tokens a document; ``batch``: documents a step; ``rate``: AdamW's, after
+    ``warmup`` steps. ``accuracy``: the criterion, accuracy over the label words on the probe of
+    4 classes and 8 demonstrations (None: train to the cap). ``steps``: the cap. ``decay``: steps
+    of linear decay after criterion or cap, on top of them.
     ``probe_every``: steps between probes. ``checkpoints``: steps whose weights are kept too;
     they need a known end, so no criterion.
     """
@@ -47,6 +48,7 @@ class Recipe:
     seed: int
     mixture: corpus.Mixture
     objective: str = "next-token"
+    language_steps: int = 0
     context: int = 64
     batch: int = 32
     rate: float = 6e-3
@@ -187,7 +189,8 @@ def pretrain(
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate * scale
         tokens, is_tag = corpus.documents(rng, recipe.batch, recipe.context, recipe.mixture)
-        loss = loss_on(model, *map(torch.as_tensor, (tokens, is_tag)), recipe.objective)
+        objective = recipe.objective if step >= recipe.language_steps else "next-token"
+        loss = loss_on(model, torch.as_tensor(tokens), torch.as_tensor(is_tag), objective)
         if not math.isfinite(loss.item()):
             raise FloatingPointError(f"loss is {loss.item()} at step {step}")
         optimiser.zero_grad()

@@ -31,7 +31,7 @@ def bands(frame: pl.DataFrame, by: list[str], value: str = "value") -> pl.DataFr
     grouped = frame.group_by(by, maintain_order=True).agg(
         pl.col(value).mean().alias("estimate"),
         pl.col(value).std(ddof=1).alias("deviation"),
-        pl.col(value).count().alias("draws"),
+        pl.col(value).count().cast(pl.Int32).alias("draws"),
     )
     half = [
         half_width(s, n) if s is not None else None
