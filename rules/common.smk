@@ -327,7 +327,9 @@ def human_names(wildcards):
 
 def chances(wildcards):
     """Accuracy of guessing among the label words, by task."""
-    return as_json({name: 1 / catalogue.classes(entry) for name, entry in config["tasks"].items()})
+    return as_json(
+        {name: 1 / catalogue.classes(entry) for name, entry in config["tasks"].items()}
+    )
 
 
 def figure_kinds(wildcards):

@@ -57,6 +57,8 @@ rule keep_models:
         pretrained=pretrained_models,
         script="src/keep_models.py",
         lib=imports("src/keep_models.py"),
+    log:
+        "logs/keep_models/models.log",
     localrule: True
     conda:
         "../envs/plot.yaml"
@@ -64,4 +66,4 @@ rule keep_models:
         benchmarks=pretraining_benchmarks,
     shell:
         "python {input.script:q} --pretrained {input.pretrained:q}"
-        " --benchmarks {params.benchmarks:q} --into models"
+        " --benchmarks {params.benchmarks:q} --into models > {log:q} 2>&1"

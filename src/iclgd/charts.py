@@ -7,7 +7,6 @@ truncates. The same summary gives the same bytes.
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
