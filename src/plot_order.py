@@ -61,11 +61,12 @@ for run, part in theme.runs(summary):
             if largest is not None and 0 < largest < 0.01 * y.scale["domain"][1]:
                 text = f"at most {largest:.1g}"
                 drawn.append(charts.note(text, size[0] / 2, size[1] - 12))
-            if not drawn:  # ICL's level alone would hide that the learner's values are missing
-                drawn = [charts.note("no data", size[0] / 2, size[1] / 2)]
+            if mine["estimate"].count() < 2:
+                # A pattern needs a reaction; ICL's level alone would hide that there is none.
+                text = "no data" if mine.is_empty() else "undefined: no reaction to order"
+                drawn = [charts.note(text, size[0] / 2, size[1] / 2)]
             if len(flat):
                 drawn = [*charts.flats(flat, bottom, y), *drawn]
-            drawn = drawn if len(flat) + len(lines) else []
             head = theme.label(family, args.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
     blocks.append(charts.block(panels, len(families), theme.run_title(run, args.labels)))

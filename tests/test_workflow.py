@@ -20,12 +20,15 @@ STUDY = yaml.safe_load((Path(__file__).parent / "study.yaml").read_text())
 
 
 def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-    """Run Snakemake in a copy of the project; ``check`` asserts success with its output."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    """Run Snakemake in a copy of the project; ``check`` asserts success with its output.
+
+    As in ``make run``, a warm process stands by for the torch steps.
+    """
+    warm = [sys.executable, "-m", "iclgd.warm"]
+    command = [*warm, sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": path}
-    )
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src")}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
     assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done
 

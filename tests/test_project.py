@@ -1,0 +1,72 @@
+"""The project's files agree with each other: versions, documentation, rules and scripts."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from iclgd import tables
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def locked() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return dict(line.split("==") for line in lines if "==" in line)
+
+
+def test_torch_is_pinned_and_every_requirement_is_locked():
+    lock = locked()
+    assert lock["torch"] == "2.13.0"
+    wanted = (ROOT / "requirements.in").read_text().splitlines()
+    names = [re.match(r"[\w-]+", line)[0] for line in wanted if line and not line.startswith("#")]
+    assert len(names) >= 14
+    assert [name for name in names if name.lower() not in map(str.lower, lock)] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_conda_environments_carry_the_locked_versions(path):
+    pip = yaml.safe_load(path.read_text())["dependencies"][-1]["pip"]
+    assert len(pip) >= 5
+    assert {name: locked()[name] for name in (line.split("==")[0] for line in pip)} == dict(
+        line.split("==") for line in pip
+    )
+
+
+def rules() -> dict[str, str]:
+    """Text of every rule that runs a script, by its name."""
+    text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    blocks = re.split(r"^rule (\w+):", text, flags=re.M)[1:]
+    return dict(zip(blocks[::2], blocks[1::2], strict=True))
+
+
+def test_rule_script_and_log_have_one_name():
+    assert len(rules()) >= 20
+    for name, text in rules().items():
+        assert f'script="src/{name}.py"' in text
+        assert f'"logs/{name}/' in text
+    scripts = {path.stem for path in (ROOT / "src").glob("*.py")}
+    assert scripts == set(rules())
+
+
+@pytest.mark.parametrize(
+    "schema", ["TASK", "DEMONSTRATIONS", "LOGITS", "AGREEMENT", "SPARSITY", "CIRCUITS", "DRIFT"]
+)
+def test_the_data_dictionary_names_every_column(schema):
+    dictionary = README[README.index("### Data dictionary") : README.index("## Add something")]
+    words = set(re.findall(r"\w+", dictionary))
+    assert [name for name in getattr(tables, schema) if name not in words] == []
+
+
+def test_the_figures_of_the_readme_are_there():
+    shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
+    assert len(shown) >= 5
+    assert [path for path in shown if not (ROOT / path).is_file()] == []
+
+
+def test_every_kind_of_figure_is_in_the_default_study():
+    kinds = yaml.safe_load((ROOT / "rules/config.schema.yaml").read_text())["$defs"]["figure"]
+    figures = yaml.safe_load((ROOT / "config.yaml").read_text())["figures"].values()
+    assert {figure["kind"] for figure in figures} == set(kinds["properties"]["kind"]["enum"])
