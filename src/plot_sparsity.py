@@ -125,6 +125,6 @@ if len(circuits):
     ]
 title = args.title or "Are the weights as sparse as the construction of GD needs them?"
 subtitle = "Means over layers and heads. Needed: by the construction of von Oswald et al. "
-subtitle += "Bands: 95 % over layers."
+subtitle += "Bands: the range of the layers."
 chart = charts.figure(blocks, items, title, subtitle, 690)
 export.save(chart if models else charts.empty(title, "the summary is empty"), args.output, title)

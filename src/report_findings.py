@@ -25,6 +25,8 @@ from iclgd import findings
 rows = [["model", "weights", "in-context learning, by its probes"]]
 for path in args.manifests:
     manifest = json.loads(path.read_text())
+    if "@" in manifest["model"]:
+        continue  # a checkpoint: the table of checkpoints shows what it learned
     learned = (manifest["in_context_learning"] or "not probed").replace(
         " with 8 demonstrations", ""
     )

@@ -1,4 +1,4 @@
-"""Summarise sparsity: means over layers of the means over heads, with 95 % bands over layers.
+"""Summarise sparsity: means over layers of the means over heads, with the range of the layers.
 
 `share` and `share_rms` are of |w| below a threshold, before and after division by the RMS;
 `required` is the share of zeros in von Oswald's construction at the width of the model
@@ -20,7 +20,7 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import requirement, statistics
+from iclgd import requirement
 
 BY = ["model", "matrix", "threshold", "measure"]
 shares = pl.concat(tables.read(path, tables.SPARSITY) for path in args.sparsity)
@@ -56,9 +56,13 @@ required = pl.DataFrame(
     schema={"model": pl.String, "matrix": pl.String, "required": pl.Float64},
     orient="row",
 )
-summary = (
-    statistics.bands(layers, BY)
-    .rename({"draws": "layers"})
-    .join(required, on=["model", "matrix"], how="left")
+# A model's layers are all there is, no sample: the band is their range, not an interval.
+value = pl.col("value")
+summary = layers.group_by(BY).agg(
+    value.mean().alias("estimate"),
+    value.min().alias("low"),
+    value.max().alias("high"),
+    value.count().cast(pl.Int32).alias("layers"),
 )
+summary = summary.join(required, on=["model", "matrix"], how="left")
 tables.write(summary.sort(BY), args.output)

@@ -347,11 +347,13 @@ def paint() -> alt.Color:
 
 
 def across(frame, x: Axis, y: Axis, at: str, shape: str, tips: dict) -> list:
-    """Symbols on lanes ``at`` of y, with horizontal 95 % bars."""
+    """Symbols on lanes ``at`` of y, with horizontal bars, cut at the panel's edge."""
     frame = frame.drop_nulls("estimate")
     if frame.is_empty():
         return []
-    bands = alt.Chart(values(frame.drop_nulls(["low", "high"]))).mark_rule(strokeWidth=1.3)
+    bands = alt.Chart(values(frame.drop_nulls(["low", "high"]))).mark_rule(
+        strokeWidth=1.3, clip=True
+    )
     dots = alt.Chart(values(frame)).mark_point(shape=shape, filled=True, size=52, opacity=1)
     return [
         bands.encode(x.x("low"), alt.X2("high:Q"), y.y(at), paint()),
