@@ -89,7 +89,9 @@ def test_every_figure_is_there_in_three_formats(project):
         assert svg.read_text().startswith("<svg")
         assert png.read_bytes().startswith(b"\x89PNG")
         assert "<script" in page.read_text()
-    assert "Findings" in (project / "results/findings.txt").read_text()
+    findings = (project / "results/findings.txt").read_text()
+    assert "token overlap with ICL" in findings
+    assert "llama-small" in findings
 
 
 def test_tables_hold_their_keys_and_promised_columns(project):
