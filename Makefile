@@ -21,7 +21,7 @@ lint: .venv/ready
 
 # Train the built-in models anew (it takes a while) in place of those kept under models/.
 pretrain: .venv/ready
-	snakemake --cores all --configfile config/pretrain.yaml keep_models
+	snakemake keep_models --cores all --configfile config/pretrain.yaml
 
 # Resolve requirements.in into the versions that everybody gets.
 lock:

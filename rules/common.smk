@@ -313,22 +313,30 @@ def figure_title(wildcards):
     return config["figures"][wildcards.figure].get("title", wildcards.figure)
 
 
-def human_names(wildcards):
-    """Names for readers: entries that have a ``label``."""
-    catalogues = (config["models"], config["tasks"], config["learners"])
-    found = {
-        k: e["label"]
-        for entries in catalogues
-        for k, e in entries.items()
-        if "label" in e
+def named_in(wildcards):
+    """Base names of all that a figure names: models, tasks and learners."""
+    entry = config["figures"][wildcards.figure]
+    pairs = [*entry.get("pairs", []), *entry.get("runs", [])]
+    names = [*entry["models"], *entry.get("tasks", []), *entry.get("learners", [])]
+    return {
+        name.split("@")[0]
+        for name in [*names, *(name for pair in pairs for name in pair)]
     }
-    return as_json(found)
+
+
+def human_names(wildcards):
+    """The ``label`` of every entry that a figure names, for readers."""
+    catalogues = (config["models"], config["tasks"], config["learners"])
+    entries = {name: entry for one in catalogues for name, entry in one.items()}
+    named = named_in(wildcards) & set(entries)
+    return as_json({n: entries[n]["label"] for n in named if "label" in entries[n]})
 
 
 def chances(wildcards):
-    """Accuracy of guessing among the label words, by task."""
+    """Accuracy of guessing among the label words, by task of a figure."""
+    tasks = config["figures"][wildcards.figure]["tasks"]
     return as_json(
-        {name: 1 / catalogue.classes(entry) for name, entry in config["tasks"].items()}
+        {task: 1 / catalogue.classes(config["tasks"][task]) for task in tasks}
     )
 
 

@@ -48,7 +48,7 @@ def study() -> dict:
             **entry,
             "files": {x: str(folder / entry["files"] / f"{x}.jsonl") for x in ("train", "test")},
             "queries": 8,
-            "longest": 250,
+            "longest": 180,
         }
         for name, entry in TASKS.items()
     }

@@ -142,6 +142,7 @@ def test_touching_every_source_reruns_nothing(finished):
     assert planned(finished) == []
 
 
+DRAWS = {"n2": "0-0", "n4": "0-1"}
 GD = "logits/llama-small/topic2/n4/gd"
 PAIR = "agreement/llama-small/topic2/n4/icl--gd"
 
@@ -150,14 +151,21 @@ def test_one_learning_rate_added(finished):
     study = yaml.safe_load((finished / "config.yaml").read_text())
     study["learners"]["gd"]["rates"].append(0.1)
     write_study(finished, study)
+    designs, shown = ("n2", "n4"), ("agreement", "shots", "size", "depth", "scale")
     assert planned(finished) == sorted(
         [
-            f"run_gd {GD}@0.1/0-1.parquet",
-            f"compare_logits {PAIR}@0.1.parquet",
-            "summarise_agreement summary/agreement.parquet",
+            *(f"run_gd {GD.replace('n4', n)}@0.1/{DRAWS[n]}.parquet" for n in designs),
+            *(
+                f"compare_logits agreement/llama-small/topic2/{n}/icl--gd@0.1.parquet"
+                for n in designs
+            ),
+            *(f"summarise_agreement summary/{x}.parquet" for x in ("agreement", "shots", "size")),
             "summarise_curves summary/depth.parquet",
-            "plot_agreement figures/agreement.svg",
-            "plot_depth figures/depth.svg",
+            "summarise_accuracy summary/scale.accuracy.parquet",
+            *(
+                f"plot_{x} figures/{x}.svg"
+                for x in ("agreement", "shots", "size", "depth", "scale")
+            ),
             "report_findings findings.txt",
         ]
     )
@@ -255,6 +263,8 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "summarise_agreement",
         "summarise_curves",
         "plot_agreement",
+        "plot_shots",
+        "plot_size",
         "plot_depth",
         "report_findings",
     }

@@ -42,15 +42,10 @@ def paired(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     return pairs
 
 
-def matrix(column: pl.Series) -> np.ndarray:
-    """A column of lists of one length, without nulls, as an array [rows, length]."""
-    return column.list.to_array(len(column[0])).to_numpy()
-
-
 def _top(pairs: pl.DataFrame, suffix: str) -> agreement.Top:
     return agreement.Top(
-        matrix(pairs[f"top_ids{suffix}"]),
-        matrix(pairs[f"top_logprobs{suffix}"]),
+        tables.matrix(pairs[f"top_ids{suffix}"]),
+        tables.matrix(pairs[f"top_logprobs{suffix}"]),
         pairs[f"tail_mass{suffix}"].to_numpy().astype(float),
     )
 
@@ -62,7 +57,10 @@ def metrics(pairs: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
     likely label), and the curves of TO and OCS, each [rows, depth].
     """
     a, b = _top(pairs, "_a"), _top(pairs, "")
-    labels_a, labels_b = matrix(pairs["label_logprobs_a"]), matrix(pairs["label_logprobs"])
+    labels_a, labels_b = (
+        tables.matrix(pairs["label_logprobs_a"]),
+        tables.matrix(pairs["label_logprobs"]),
+    )
     answer, label = pairs["answer_id"].to_numpy(), pairs["label"].to_numpy()
     chosen_a, chosen_b = labels_a.argmax(1), labels_b.argmax(1)
     overlap_curve, ocs_curve = agreement.curves(a, b)

@@ -15,7 +15,7 @@ import polars as pl
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import chi2
 
-from iclgd import comparison
+from iclgd import tables
 from iclgd.cli import InputError
 
 CELLS = 1 << 23  # of a dense block of probabilities (64 MiB in float64)
@@ -60,7 +60,7 @@ def read(rows: pl.DataFrame) -> Orders | None:
         )
     names = ("top_ids", "top_logprobs", "label_logprobs")
     shape = (len(examples), len(orders), -1)
-    return Orders(orders, examples, *(comparison.matrix(rows[n]).reshape(shape) for n in names))
+    return Orders(orders, examples, *(tables.matrix(rows[n]).reshape(shape) for n in names))
 
 
 def probabilities(ids: np.ndarray, logprobs: np.ndarray) -> Iterator[np.ndarray]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from iclgd.cli import InputError
@@ -176,3 +177,8 @@ def only(frame: pl.DataFrame, column: str) -> str:
     if len(values) != 1:
         raise InputError(f"column {column!r} should hold one value, it holds {values}")
     return values[0]
+
+
+def matrix(column: pl.Series) -> np.ndarray:
+    """A column of lists of one length, without nulls, as an array [rows, length]."""
+    return column.list.to_array(len(column[0])).to_numpy()

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from scipy.special import logsumexp
 
-from iclgd import comparison
+from iclgd import tables
 from iclgd.cli import InputError
 
 SOURCES = ("last label", "last demonstration", "positions", "rest")
@@ -100,5 +100,5 @@ def shares_of(
     if not (rows["status"] == "ok").all():
         return dict.fromkeys(SOURCES)
     rows = rows.sort("order", "example")
-    odds = log_odds(comparison.matrix(rows["label_logprobs"]), rows["label"].to_numpy())
+    odds = log_odds(tables.matrix(rows["label_logprobs"]), rows["label"].to_numpy())
     return shares(odds.reshape(count, -1), orders, labels)
