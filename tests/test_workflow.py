@@ -151,7 +151,7 @@ def test_one_learning_rate_added(finished):
     study = yaml.safe_load((finished / "config.yaml").read_text())
     study["learners"]["gd"]["rates"].append(0.1)
     write_study(finished, study)
-    designs, shown = ("n2", "n4"), ("agreement", "shots", "size", "depth", "scale")
+    designs = ("n2", "n4")
     assert planned(finished) == sorted(
         [
             *(f"run_gd {GD.replace('n4', n)}@0.1/{DRAWS[n]}.parquet" for n in designs),
