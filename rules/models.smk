@@ -15,6 +15,8 @@ rule pretrain_model:
         model=NAME,
     conda:
         "../envs/torch.yaml"
+    # The longest job of the default study: what waits for it should not wait at the end.
+    priority: 10
     threads: 1
     resources:
         mem_mb=2000,
