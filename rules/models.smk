@@ -13,10 +13,10 @@ rule pretrain_model:
         "logs/pretrain_model/{model}.tsv"
     wildcard_constraints:
         model=NAME,
-    conda:
-        "../envs/torch.yaml"
     # The longest job of the default study: what waits for it should not wait at the end.
     priority: 10
+    conda:
+        "../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=2000,

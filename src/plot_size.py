@@ -36,7 +36,7 @@ names = theme.families(summary["who"].unique())
 styles = theme.styles(names)
 called = {one: theme.label(one, args.labels) for one in names}
 facets = summary.select("task", "shots").unique().sort("task", "shots").rows()
-wide = 300 if len(facets) == 1 else 230
+wide = 460 if len(facets) == 1 else 230
 exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
 low, high = (min(exact) - 0.3, max(exact) + 0.3) if models else (0, 1)
 low, high = (low, high) if high - low > 1.5 else (low - 0.5, high + 0.5)
