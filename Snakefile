@@ -23,6 +23,11 @@ include: "rules/summaries.smk"
 include: "rules/figures.smk"
 
 
+# The limit of profiles/default is for the card of this machine, not for a cluster's.
+resource_scopes:
+    gpu="local",
+
+
 localrules:
     all,
 
