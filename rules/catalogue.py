@@ -204,6 +204,10 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
 
     models = known("models", entry["models"], config["models"])
     tasks = known("tasks", entry.get("tasks", []), config["tasks"])
+    for first, second in entry.get("pairs", []):
+        of = config["learners"].get(second, {}).get("reference", first.split("@")[0])
+        if of != first.split("@")[0]:
+            problem(f"{where}.pairs", f"{second!r} is a reference of {of!r}, not of {first!r}")
     runs = entry.get("runs", [])
     designs = known(
         "demonstrations",
@@ -252,7 +256,8 @@ def most_rows(task: dict, root: Path) -> int | None:
             task.get("queries", 500), task["generate"]["rows"] // 2
         )
     if "files" in task:
-        path = root / _files(task)[0]
+        files = task["files"]
+        path = root / (files if isinstance(files, str) else files["train"])
         if path.suffix in (".jsonl", ".json", ".csv") and path.is_file():
             with path.open("rb") as file:
                 return sum(1 for line in file if line.strip()) - (path.suffix == ".csv")

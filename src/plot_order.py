@@ -64,7 +64,7 @@ for run, part in theme.runs(summary):
             if mine["estimate"].count() < 2:
                 # A pattern needs a reaction; ICL's level alone would hide that there is none.
                 text = "no data" if mine.is_empty() else "undefined: no reaction to order"
-                drawn = [*drawn, charts.note(text, size[0] / 2, size[1] / 2 - 12)]
+                drawn = [*charts.axes(bottom, y), charts.note(text, size[0] / 2, size[1] / 2 - 12)]
             if len(flat):
                 drawn = [*charts.flats(flat, bottom, y), *drawn]
             head = theme.label(family, args.labels) if row == 0 else ""

@@ -82,6 +82,10 @@ BAD = {
         [["icl", "dg"]],
         "figures.agreement.pairs: 'dg' is not in the catalogue",
     ),
+    "figures/shots/pairs": (
+        [["gd", "icl-reordered"]],
+        "figures.shots.pairs: 'icl-reordered' is a reference of 'icl', not of 'gd'",
+    ),
     "figures/agreement/kind": (
         "agrement",
         "figures.agreement.kind: 'agrement' is not valid (did you mean 'agreement'?)",

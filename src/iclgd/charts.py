@@ -229,6 +229,12 @@ def panel(layers: list, x: Axis, y: Axis, size: tuple[float, float], title: str 
     return chart.properties(title=heading(title)) if title else chart
 
 
+def axes(x: Axis, y: Axis) -> list:
+    """Nothing but the axes, for a panel that has only words to show."""
+    corner = pl.DataFrame({"x": [x.scale["domain"][0]], "y": [y.scale["domain"][0]]})
+    return [alt.Chart(values(corner)).mark_point(opacity=0).encode(x.x("x"), y.y("y"))]
+
+
 def note(text: str, x: float, y: float, color: str = theme.FAINT, align: str = "center", size=12):
     """Text at a pixel of the panel."""
     mark = alt.Chart(alt.Data(values=[{"text": text}])).mark_text(

@@ -31,9 +31,11 @@ def shifted(table: pl.DataFrame, column: str) -> pl.DataFrame:
 def paired(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     """Rows of ``b`` beside the rows of ``a`` (suffix ``_a``) with the same key.
 
-    A learner without epochs (ICL) stands beside every epoch of the other. Raises InputError
-    if nothing matches.
+    A first learner without epochs (ICL) stands beside every epoch of the second. Raises
+    InputError if nothing matches, or if only the first one has epochs.
     """
+    if a["epoch"].n_unique() > 1 and b["epoch"].n_unique() == 1:
+        raise InputError("the learner with epochs must come second in a pair, as in [icl, gd]")
     on = _MATCH if a["epoch"].n_unique() > 1 else [key for key in _MATCH if key != "epoch"]
     columns = ["learner", "status", "label_logprobs", "top_ids", "top_logprobs", "tail_mass"]
     pairs = b.join(a.select(*on, *columns), on=on, suffix="_a").sort(_MATCH)
@@ -91,7 +93,10 @@ def metrics(pairs: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
 
 
 def compare(a: pl.DataFrame, b: pl.DataFrame, name_b: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The agreement table (``tables.AGREEMENT``) and the mean curves (``tables.CURVES``)."""
+    """The agreement table (``tables.AGREEMENT``) and the mean curves (``tables.CURVES``).
+
+    Curves are means over test queries.
+    """
     kept, curves = [], []
     pairs = paired(a, b).rename({"learner_a": "a"}).with_columns(pl.lit(name_b).alias("b"))
     groups = ["draw", "order", "epoch"]
@@ -101,6 +106,8 @@ def compare(a: pl.DataFrame, b: pl.DataFrame, name_b: str) -> tuple[pl.DataFrame
         if not ok.is_empty():
             frame, overlap, ocs = metrics(ok)
             kept.append(pl.concat([ok, frame], how="horizontal"))
+            # Curves are reported, so they are of the test queries: rates are chosen on the others.
+            report = (ok["split"] == "test").to_numpy()
             curves.append(
                 ok.head(1)
                 .select(*tables.RUN, "a", "b", *groups)
@@ -108,8 +115,8 @@ def compare(a: pl.DataFrame, b: pl.DataFrame, name_b: str) -> tuple[pl.DataFrame
                     pl.DataFrame(
                         {
                             "k": np.arange(1, overlap.shape[1] + 1),
-                            "token_overlap": overlap.mean(0),
-                            "ocs": ocs.mean(0),
+                            "token_overlap": overlap[report].mean(0),
+                            "ocs": ocs[report].mean(0),
                         }
                     ),
                     how="cross",

@@ -19,7 +19,7 @@ from iclgd import tables
 from iclgd.cli import InputError
 
 CELLS = 1 << 23  # of a dense block of probabilities (64 MiB in float64)
-FLOOR = 1e-6  # norm of a pattern below which it is rounding noise
+FLOOR = 3e-4  # norm of a pattern below which it is rounding noise, grown by training in float32
 PERMUTATIONS = 999
 AGAINST = ("pattern_cosine", "mantel_r", "mantel_p")
 

@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from iclgd import cli
@@ -33,10 +34,21 @@ def main() -> int:
         listener.listen(64)
         server = os.fork()
         if server == 0:
-            _serve(listener)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            try:
+                _serve(listener)
+            finally:
+                os._exit(1)
         listener.close()
+        # Ctrl-C reaches the command as well, which needs its time to clean up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            return subprocess.call(sys.argv[1:], env={**os.environ, cli.WARM: address})
+            command = subprocess.Popen(
+                sys.argv[1:],
+                env={**os.environ, cli.WARM: address},
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+            return command.wait()
         finally:
             os.kill(server, signal.SIGTERM)
             os.waitpid(server, 0)
@@ -57,15 +69,19 @@ def _serve(listener: socket.socket) -> None:
         ):
             importlib.import_module(name)
         if os.fork() == 0:
-            listener.close()
-            os._exit(_step(connection))
+            try:
+                os._exit(_step(connection))
+            finally:
+                os._exit(1)
         connection.close()
 
 
 def _step(connection: socket.socket) -> int:
     """Run the script that the other end asks for, with its output, and tell it the status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     message, outputs, _, _ = socket.recv_fds(connection, 1 << 20, 2)
+    threading.Thread(target=_end_with, args=[connection], daemon=True).start()
     asked = json.loads(message)
     for number, output in enumerate(outputs, start=1):
         os.dup2(output, number)
@@ -89,6 +105,12 @@ def _step(connection: socket.socket) -> int:
     sys.stderr.flush()
     connection.sendall(bytes([status]))
     return status
+
+
+def _end_with(connection: socket.socket) -> None:
+    """End this step when its job, at the other end, is gone: nothing writes behind its back."""
+    connection.recv(1)
+    os._exit(1)
 
 
 if __name__ == "__main__":
