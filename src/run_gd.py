@@ -28,16 +28,15 @@ parser.add_argument("--output", type=Path, required=True, help="logits table to 
 args = parser.parse_args()
 cli.torch_step()
 
-import polars as pl  # after parsing: --help is quick
-import torch
+import torch  # after parsing: --help is quick
 
-from iclgd import descent, models, prompts, scoring
+from iclgd import asking, descent, learners, models, prompts, scoring, trained
 
 torch.set_num_threads(args.threads)
 task = tables.read(args.task, tables.TASK)
 demonstrations = tables.read(args.demonstrations, tables.DEMONSTRATIONS)
 names = scoring.check_inputs(task, demonstrations)
-learner = descent.learner(args.learner)
+learner = learners.learner(args.learner)
 loaded = models.load(args.model, args.device)
 label_ids = prompts.label_ids(loaded.tokenizer, task)
 queries = prompts.queries(task)
@@ -47,25 +46,22 @@ sequences = prompts.encode(loaded.tokenizer, (queries["instruction"] + queries["
 batches = descent.demonstration_batches(loaded.tokenizer, task, runs, learner.loss, loaded.device)
 lengths = [len(s) for s in sequences] + [b.tokens.shape[-1] for b in batches]
 prompts.check_length(lengths, loaded.context, **names)
-tokens = scoring.pad(sequences, loaded.device)
-last = torch.tensor([[len(s) - 1] for s in sequences], device=loaded.device)
-model, trained = descent.choose(loaded.model, learner.train, seed=names["task"])
+model, chosen = trained.choose(loaded.model, learner.train, seed=names["task"])
+asked = asking.Queries(model, chosen, sequences, loaded.device)
 
-rows = []
-size = descent.runs_at_once(model, trained, batches[0])
+constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
+size = descent.runs_at_once(model, chosen, batches[0])
 blocks = [range(start, min(start + size, len(runs))) for start in range(0, len(runs), size)]
 steps = (
     (block, *recorded)
     for block in blocks
-    for recorded in descent.descend(model, trained, [batches[i] for i in block], learner)
+    for recorded in descent.descend(model, chosen, [batches[i] for i in block], learner)
 )
 total = len(blocks) * len(learner.recorded())
-for block, epoch, weights, losses in cli.progress(steps, total, "recorded epochs"):
-    answers = descent.ask(model, weights, tokens, last, label_ids, args.keep)
-    for i, loss, found in zip(block, losses.tolist(), answers, strict=True):
-        keys = {"draw": runs[i].draw, "order": runs[i].order, "epoch": epoch}
-        rows.append(scoring.table(found, keys, queries, label_ids, loss))
-
-constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
-table = pl.concat(rows).with_columns(pl.lit(value).alias(key) for key, value in constant.items())
-tables.write(table, args.output, tables.LOGITS)
+with tables.Parts(args.output, tables.LOGITS) as table:
+    for block, epoch, weights, losses in cli.progress(steps, total, "recorded epochs"):
+        answers = asking.ask(model, weights, asked, label_ids, args.keep)
+        for i, loss, found in zip(block, losses.tolist(), answers, strict=True):
+            keys = {"draw": runs[i].draw, "order": runs[i].order, "epoch": epoch}
+            rows = scoring.table(found, {**constant, **keys}, queries, label_ids, loss)
+            table.add(tuple(keys.values()), rows)

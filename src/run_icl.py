@@ -21,10 +21,9 @@ parser.add_argument("--output", type=Path, required=True, help="logits table to 
 args = parser.parse_args()
 cli.torch_step()
 
-import polars as pl  # after parsing: --help is quick
-import torch
+import torch  # after parsing: --help is quick
 
-from iclgd import models, prompts, scoring
+from iclgd import models, prefixes, prompts, scoring
 
 torch.set_num_threads(args.threads)
 task = tables.read(args.task, tables.TASK)
@@ -34,21 +33,22 @@ loaded = models.load(args.model, args.device)
 label_ids = prompts.label_ids(loaded.tokenizer, task)
 queries = prompts.queries(task)
 
-rows = []
 runs = prompts.in_order(demonstrations)
-for run in cli.progress(runs, len(runs), "orders"):
-    sequences = prompts.encode(loaded.tokenizer, prompts.icl_prompts(task, run))
-    prompts.check_length([len(s) for s in sequences], loaded.context, **names)
-    found = scoring.score(loaded, sequences, label_ids, args.keep)
-    if not found.finite.all():
-        example = queries["example"][int(found.finite.argmin())]
-        raise cli.InputError(
-            f"model {loaded.name} gives NaN or infinite logits on task {names['task']}, "
-            f"design {names['design']}, draw {run.draw}, query {example}"
-        )
-    keys = {"draw": run.draw, "order": run.order, "epoch": 0}
-    rows.append(scoring.table(found, keys, queries, label_ids))
-
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
-table = pl.concat(rows).with_columns(pl.lit(value).alias(key) for key, value in constant.items())
-tables.write(table, args.output, tables.LOGITS)
+prefix = prefixes.Prefix(loaded.model) if prefixes.shareable(loaded.model) else None
+# Orders that begin alike stand side by side, and share what they begin with.
+runs.sort(key=lambda run: (run.draw, run.examples))
+with tables.Parts(args.output, tables.LOGITS) as table:
+    for run in cli.progress(runs, len(runs), "orders"):
+        sequences = prompts.encode(loaded.tokenizer, prompts.icl_prompts(task, run))
+        prompts.check_length([len(s) for s in sequences], loaded.context, **names)
+        found = scoring.score(loaded, sequences, label_ids, args.keep, prefix)
+        if not found.finite.all():
+            example = queries["example"][int(found.finite.argmin())]
+            raise cli.InputError(
+                f"model {loaded.name} gives NaN or infinite logits on task {names['task']}, "
+                f"design {names['design']}, draw {run.draw}, query {example}"
+            )
+        keys = {"draw": run.draw, "order": run.order, "epoch": 0}
+        rows = scoring.table(found, {**constant, **keys}, queries, label_ids)
+        table.add(tuple(keys.values()), rows)

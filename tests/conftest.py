@@ -56,6 +56,7 @@ def tiny_model(architecture: str, dtype: str = "float64", seed: int = 0, **chang
         for parameter in model.parameters():
             if parameter.dim() == 1:
                 parameter += 0.1 * torch.randn(parameter.shape)
+    model.config.dtype = getattr(torch, dtype)
     return model.to(getattr(torch, dtype)).eval().requires_grad_(False)
 
 

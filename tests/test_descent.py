@@ -7,9 +7,9 @@ import pytest
 import torch
 from conftest import VOCABULARY, tiny_model
 
-from iclgd import descent, projections, prompts, scoring
+from iclgd import asking, descent, learners, projections, prompts, scoring, trained
 from iclgd.cli import InputError
-from iclgd.descent import Learner
+from iclgd.learners import Learner
 
 # transformers computes the attention of these in float32, whatever the model's dtype.
 FLOAT32_INSIDE = ("gptj", "gpt_neo", "bloom")
@@ -46,11 +46,11 @@ def logprobs(model, weights: dict[str, torch.Tensor]) -> torch.Tensor:
 
 def followed(model, runs, learner: Learner) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """Descend on ``runs`` side by side: epoch to log-probabilities and losses."""
-    model, trained = descent.choose(model, learner.train)
+    model, chosen = trained.choose(model, learner.train)
     batches = [descent.tensors(run, learner.loss) for run in runs]
     return {
         epoch: (logprobs(model, weights), losses)
-        for epoch, weights, losses in descent.descend(model, trained, batches, learner)
+        for epoch, weights, losses in descent.descend(model, chosen, batches, learner)
     }
 
 
@@ -151,24 +151,24 @@ def test_adapters_equal_their_twin_and_begin_untouched(architecture):
     lora = {"rank": 2, "alpha": 4, "matrices": ["q", "k", "v", "o"]}
     learner = Learner(rate=0.2, epochs=4, train={"lora": lora})
     untouched = [model(torch.tensor([q])).logits[0, -1].log_softmax(-1) for q in QUERIES]
-    wrapped, trained = descent.choose(model, learner.train)
+    wrapped, chosen = trained.choose(model, learner.train)
     twins = [twin(wrapped, run, learner) for run in RUNS]
     batches = [descent.tensors(run, "label") for run in RUNS]
     found = {
         epoch: (logprobs(wrapped, weights), losses)
-        for epoch, weights, losses in descent.descend(wrapped, trained, batches, learner)
+        for epoch, weights, losses in descent.descend(wrapped, chosen, batches, learner)
     }
-    assert all("lora_" in name for name in trained.start)
+    assert all("lora_" in name for name in chosen.start)
     torch.testing.assert_close(found[0][0][1], torch.stack(untouched), rtol=0, atol=1e-12)
     compare(found, twins, 1e-9)
 
 
 def test_adapters_do_not_depend_on_what_was_drawn_before():
     train = {"lora": {"rank": 2, "matrices": ["v"]}}
-    _, one = descent.choose(tiny_model("llama", seed=3), train, seed="topic2")
+    _, one = trained.choose(tiny_model("llama", seed=3), train, seed="topic2")
     torch.randn(7)
-    _, two = descent.choose(tiny_model("llama", seed=3), train, seed="topic2")
-    _, other = descent.choose(tiny_model("llama", seed=3), train, seed="topic4")
+    _, two = trained.choose(tiny_model("llama", seed=3), train, seed="topic2")
+    _, other = trained.choose(tiny_model("llama", seed=3), train, seed="topic4")
     same = [torch.equal(one.start[name], two.start[name]) for name in one.start]
     assert len(same) == 6 and all(same)
     assert any(not torch.equal(one.start[name], other.start[name]) for name in one.start)
@@ -176,24 +176,25 @@ def test_adapters_do_not_depend_on_what_was_drawn_before():
 
 def test_adapters_of_a_part_of_a_fused_weight_are_refused():
     with pytest.raises(InputError, match=r"q, k, v .* one weight.*gpt2"):
-        descent.choose(tiny_model("gpt2"), {"lora": {"rank": 2, "matrices": ["v"]}})
+        trained.choose(tiny_model("gpt2"), {"lora": {"rank": 2, "matrices": ["v"]}})
 
 
 @pytest.mark.parametrize(
     "learner", [LEARNERS["v"], Learner(rate=0.01, epochs=2, optimiser="adam", train=V_MID)]
 )
 def test_nothing_outside_the_chosen_matrices_moves(architecture, learner):
-    model, trained = descent.choose(tiny_model(architecture), learner.train)
+    model, chosen = trained.choose(tiny_model(architecture), learner.train)
     before = copy.deepcopy(model.state_dict())
     batches = [descent.tensors(RUNS[0], "label")]
-    *_, (_, weights, _) = descent.descend(model, trained, batches, learner)
+    for _ in descent.descend(model, chosen, batches, learner):
+        weights = copy.deepcopy(chosen.start)
     for name in weights:
-        moved = weights[name][0] != before[name]
+        moved = weights[name] != before[name]
         allowed = mask(model, name, learner.train).bool()
         assert not (moved & ~allowed).any()
         assert (moved & allowed).sum() > 0.9 * allowed.sum(), name
     for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, before[name]), f"the model's own {name} was written"
+        assert torch.equal(tensor, before[name]), f"the model's own {name} is not as it was"
 
 
 def test_whole_models_are_left_as_they_were(architecture):
@@ -223,7 +224,7 @@ def test_the_loss_is_the_mean_over_scored_tokens(loss):
 def test_micro_batches_equal_one_batch(tokens_per_batch, runs, monkeypatch):
     model = tiny_model("llama")
     whole = followed(model, runs, LEARNERS["full batch"])
-    monkeypatch.setattr(scoring, "TOKENS_PER_BATCH", tokens_per_batch)
+    monkeypatch.setattr(descent, "TOKENS_PER_STEP", tokens_per_batch)
     parts = followed(model, runs, LEARNERS["full batch"])
     for epoch in whole:
         torch.testing.assert_close(parts[epoch], whole[epoch], rtol=0, atol=1e-12)
@@ -246,14 +247,13 @@ def test_a_run_that_diverges_leaves_the_others_alone():
     model.get_input_embeddings().weight[poisoned] = torch.nan
     bad = [([0, poisoned, 30, 31], 3), *RUNS[1][1:]]
     learner = Learner(rate=0.5, epochs=4, train=V_MID)
-    model, trained = descent.choose(model, learner.train)
-    tokens = scoring.pad(QUERIES)
-    last = torch.tensor([[len(row) - 1] for row in QUERIES])
+    model, chosen = trained.choose(model, learner.train)
+    queries = asking.Queries(model, chosen, QUERIES, "cpu")
 
     def asked(runs):
         batches = [descent.tensors(run, "label") for run in runs]
-        for epoch, weights, losses in descent.descend(model, trained, batches, learner):
-            yield epoch, losses, descent.ask(model, weights, tokens, last, [133, 140], VOCABULARY)
+        for epoch, weights, losses in descent.descend(model, chosen, batches, learner):
+            yield epoch, losses, asking.ask(model, weights, queries, [133, 140], VOCABULARY)
 
     for mixed, good in zip(asked([RUNS[0], bad, RUNS[2]]), asked([RUNS[0], RUNS[2]]), strict=True):
         assert mixed[1].isfinite().tolist() == [True, False, True]
@@ -266,49 +266,47 @@ def test_a_run_that_diverges_leaves_the_others_alone():
 
 
 def test_a_huge_rate_gives_rows_that_say_diverged(task):
-    queries = prompts.queries(task).head(len(QUERIES))
-    tokens = scoring.pad(QUERIES)
-    last = torch.tensor([[len(row) - 1] for row in QUERIES])
-    model, trained = descent.choose(tiny_model("llama", "float32"), None)
+    rows = prompts.queries(task).head(len(QUERIES))
+    model, chosen = trained.choose(tiny_model("llama", "float32"), None)
+    queries = asking.Queries(model, chosen, QUERIES, "cpu")
     batches = [descent.tensors(run, "label") for run in RUNS]
-    steps = descent.descend(model, trained, batches, Learner(rate=1e30, epochs=3))
+    steps = descent.descend(model, chosen, batches, Learner(rate=1e30, epochs=3))
     for epoch, weights, losses in steps:
         for loss, found in zip(
-            losses.tolist(), descent.ask(model, weights, tokens, last, [133, 140], 8), strict=True
+            losses.tolist(), asking.ask(model, weights, queries, [133, 140], 8), strict=True
         ):
             keys = {"draw": 0, "order": 0, "epoch": epoch}
-            table = scoring.table(found, keys, queries, [133, 140], loss)
+            table = scoring.table(found, keys, rows, [133, 140], loss)
             assert table["status"].unique().to_list() == ["ok" if epoch == 0 else "diverged"]
             assert table["top_ids"].is_null().all() == (epoch > 0)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gptj", "opt"], indirect=True)
 def test_small_updates_of_bfloat16_models_are_not_lost(architecture):
-    model, trained = descent.choose(tiny_model(architecture, "bfloat16"), None)
+    model, chosen = trained.choose(tiny_model(architecture, "bfloat16"), None)
     batches = [descent.tensors(run, "label") for run in RUNS]
     learner = Learner(rate=1e-5, epochs=20, record=(1,))
     updates = {
-        epoch: {n: w[0] - trained.start[n] for n, w in weights.items()}
-        for epoch, weights, _ in descent.descend(model, trained, batches, learner)
+        epoch: {n: w[0] - chosen.start[n] for n, w in weights.items()}
+        for epoch, weights, _ in descent.descend(model, chosen, batches, learner)
     }
-    assert all(tensor.dtype == torch.float32 for tensor in trained.start.values())
+    assert all(tensor.dtype == torch.float32 for tensor in chosen.start.values())
     name, update = max(updates[20].items(), key=lambda item: item[1].norm())
     moved = updates[1][name] != 0
     assert moved.any()
     # Twenty steps add up to about twenty times the first ...
     assert update.norm().item() == pytest.approx(20 * updates[1][name].norm().item(), rel=0.2)
     # ... of which bfloat16 weights would keep next to nothing.
-    rounded = (trained.start[name] + updates[1][name]).bfloat16().float() - trained.start[name]
+    rounded = (chosen.start[name] + updates[1][name]).bfloat16().float() - chosen.start[name]
     assert ((rounded != 0) & moved).sum() < 0.05 * moved.sum()
 
 
 def test_asked_queries_equal_the_scores_of_the_untouched_model(architecture):
     model = tiny_model(architecture)
     expected = [model(torch.tensor([q])).logits[0, -1].log_softmax(-1) for q in QUERIES]
-    model, trained = descent.choose(model, None)
-    weights = {name: tensor[None] for name, tensor in trained.start.items()}
-    last = torch.tensor([[len(row) - 1] for row in QUERIES])
-    (found,) = descent.ask(model, weights, scoring.pad(QUERIES), last, [133, 140], VOCABULARY)
+    model, chosen = trained.choose(model, None)
+    queries = asking.Queries(model, chosen, QUERIES, "cpu")
+    (found,) = asking.ask(model, {}, queries, [133, 140], VOCABULARY)
     for row, logprobs in enumerate(expected):
         np.testing.assert_allclose(found.label_logprobs[row], logprobs[[133, 140]], atol=1e-6)
         np.testing.assert_allclose(
@@ -340,12 +338,12 @@ def test_recorded_epochs():
 )
 def test_learners_with_a_mistake_are_refused(entry, message):
     with pytest.raises(InputError, match=message):
-        descent.learner(entry)
+        learners.learner(entry)
 
 
 def test_a_learner_from_the_catalogue():
     entry = {"rate": 0.1, "record": [1, 2], "train": {"lora": {"rank": 2, "matrices": ["q"]}}}
-    assert descent.learner(entry).recorded() == [0, 1, 2, 200]
+    assert learners.learner(entry).recorded() == [0, 1, 2, 200]
 
 
 def test_demonstrations_are_trained_on_in_the_order_of_their_run(task, tokenizer):
@@ -362,13 +360,13 @@ def test_demonstrations_are_trained_on_in_the_order_of_their_run(task, tokenizer
 
 
 def test_few_runs_at_once_where_weights_or_demonstrations_are_large(monkeypatch):
-    model, trained = descent.choose(tiny_model("llama"), None)
+    model, chosen = trained.choose(tiny_model("llama"), None)
     batch = descent.tensors(RUNS[0], "label")
-    assert descent.runs_at_once(model, trained, batch) > 10
-    monkeypatch.setattr(descent, "STACKED_BYTES", 12 * trained.bytes)
-    assert descent.runs_at_once(model, trained, batch) == 3
-    monkeypatch.setattr(scoring, "TOKENS_PER_BATCH", 2 * batch.tokens.numel())
-    assert descent.runs_at_once(model, trained, batch) == 2
+    assert descent.runs_at_once(model, chosen, batch) > 10
+    monkeypatch.setattr(descent, "STACKED_BYTES", 12 * chosen.bytes)
+    assert descent.runs_at_once(model, chosen, batch) == 3
+    monkeypatch.setattr(descent, "TOKENS_PER_STEP", 2 * batch.tokens.numel())
+    assert descent.runs_at_once(model, chosen, batch) == 2
     monkeypatch.setattr(descent, "STACKED_BYTES", 0)
-    assert descent.runs_at_once(model, trained, batch) == 1
-    assert descent.runs_at_once(tiny_model("bloom"), trained, batch) == 1
+    assert descent.runs_at_once(model, chosen, batch) == 1
+    assert descent.runs_at_once(tiny_model("bloom"), chosen, batch) == 1

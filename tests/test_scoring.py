@@ -47,7 +47,7 @@ def test_the_hook_goes_even_after_an_error():
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("tokens_per_batch", [1, 64, 16_384])
 def test_batches_equal_one_at_a_time(architecture, dtype, tokens_per_batch, monkeypatch):
-    monkeypatch.setattr(scoring, "TOKENS_PER_BATCH", tokens_per_batch)
+    monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", 16 * tokens_per_batch)
     model = tiny_model(architecture, dtype)
     rows = sequences()
     found = scoring.score(loaded(model), rows, LABELS, keep=VOCABULARY)
@@ -64,13 +64,13 @@ def test_batches_equal_one_at_a_time(architecture, dtype, tokens_per_batch, monk
 
 
 def test_batches_by_length_keep_within_their_size(monkeypatch):
-    monkeypatch.setattr(scoring, "TOKENS_PER_BATCH", 40)
+    monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", 16 * 40)
     shapes = []
     whole = scoring.logits_at
 
-    def seen(model, tokens, positions):
+    def seen(model, tokens, positions, **rest):
         shapes.append(tuple(tokens.shape))
-        return whole(model, tokens, positions)
+        return whole(model, tokens, positions, **rest)
 
     monkeypatch.setattr(scoring, "logits_at", seen)
     rows = sequences()

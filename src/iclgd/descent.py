@@ -1,175 +1,35 @@
 """Gradient descent on demonstrations, many small runs at a time.
 
-A *run* trains one copy of the chosen weights on the demonstrations of one draw in one
-order, each demonstration alone in its sequence, and is then asked the queries alone. Runs
-share the model's frozen weights and differ only in the trained tensors, which carry a
-leading run dimension; the model's own tensors are never written, so that a reset is free.
+A *run* trains the chosen weights on the demonstrations of one draw in one order, each
+demonstration alone in its sequence, and is then asked the queries alone. Runs of a small
+model train side by side: they share its frozen weights and differ only in the trained
+tensors, which carry a leading run dimension. A large model trains one run after the other, in
+its own tensors. Only what lies above the lowest trained tensor is computed again and again.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 from torch.nn.functional import cross_entropy
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import eager_mask
 
-from iclgd import projections, prompts, scoring
-from iclgd.cli import InputError
+from iclgd import blocks, prompts, scoring
+from iclgd.learners import Learner
+from iclgd.trained import Trained
 
-EPOCHS = (0, 1, 2, 5, 10, *range(20, 1001, 20))
 STACKED_BYTES = 1 << 28
-OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-LOSSES = ("label", "all")
+TOKENS_PER_STEP = 16_384
 # BLOOM's GELU is an autograd.Function that vmap cannot enter: its runs train one by one.
 NOT_STACKED = ("bloom",)
-
-
-@dataclass(frozen=True)
-class Learner:
-    """How to descend. The fields are the keys of a learner in the catalogue.
-
-    ``batch``: demonstrations per step, in their stored order (null: all, full-batch GD).
-    ``train``: null for all weights; ``{layers, matrices}`` for W_x of some layers (numbers,
-    or fractions of depth); ``{lora: {rank, alpha, matrices}}`` for adapters.
-    ``loss``: ``label`` (the answer's tokens, Shen et al.) or ``all`` (every token, Dai et al.).
-    ``record``: epochs at which the queries are asked; null: 0, 1, 2, 5, 10, 20, 40, ...
-    """
-
-    rate: float
-    epochs: int = 200
-    batch: int | None = None
-    optimiser: str = "sgd"
-    momentum: float = 0.0
-    train: dict | None = None
-    loss: str = "label"
-    record: tuple[int, ...] | None = None
-
-    def recorded(self) -> list[int]:
-        """Recorded epochs in order; 0 (the untouched model) and the last are always there."""
-        chosen = self.record if self.record is not None else EPOCHS
-        return sorted({0, *(e for e in chosen if e <= self.epochs), self.epochs})
-
-
-def learner(entry: dict) -> Learner:
-    """A Learner from a JSON object. Raises InputError that names an unknown key or value."""
-
-    def one_of(what: str, value: str, known) -> None:
-        if value not in known:
-            raise InputError(f"learner: {what} {value!r} is none of {', '.join(known)}")
-
-    for key in entry:
-        if key not in Learner.__annotations__:
-            raise InputError(
-                f"learner: unknown key {key!r} (known: {', '.join(Learner.__annotations__)})"
-            )
-    if "rate" not in entry:
-        raise InputError("learner: there is no rate")
-    made = Learner(**entry)
-    one_of("optimiser", made.optimiser, OPTIMISERS)
-    one_of("loss", made.loss, LOSSES)
-    if made.momentum and made.optimiser != "sgd":
-        raise InputError(f"learner: momentum belongs to sgd, not to {made.optimiser}")
-    if made.train is not None:
-        part = made.train.get("lora", made.train)
-        needed = ("rank", "matrices") if "lora" in made.train else ("layers", "matrices")
-        if not set(needed) <= set(part) <= {*needed, "alpha"} or len(made.train) > 2:
-            raise InputError(f"learner: train {made.train} needs just the keys {', '.join(needed)}")
-        for matrix in part["matrices"]:
-            one_of("matrix", matrix, projections.MATRICES)
-    return made
-
-
-@dataclass
-class Trained:
-    """The chosen tensors: name to start value, and masks for those trained only in part."""
-
-    start: dict[str, Tensor]
-    masks: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def bytes(self) -> int:
-        return sum(tensor.numel() * tensor.element_size() for tensor in self.start.values())
-
-
-def plain_attention(
-    module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, **_
-) -> tuple[Tensor, None]:
-    """Attention in single operations: [batch, heads, time, width] to [batch, time, heads, width].
-
-    Unlike the fused kernels it runs at full speed under vmap and takes the mixed precision
-    of float32 weights in a bfloat16 model; unlike transformers' ``eager`` its softmax is
-    not cut to float32 in a float64 model.
-    """
-    groups = query.shape[1] // key.shape[1]
-    key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
-    weights = (query @ key.mT * scaling + mask).softmax(-1)
-    return (weights @ value).transpose(1, 2), None
-
-
-AttentionInterface.register("plain", plain_attention)
-AttentionMaskInterface.register("plain", eager_mask)
-
-
-def choose(model, train: dict | None, seed: str = "") -> tuple[object, Trained]:
-    """The model to descend on and the tensors that ``train`` (see Learner) names.
-
-    The model comes back wrapped if adapters are trained, else as it is, with
-    `plain_attention`. Updates of size 1e-5 vanish in bfloat16, so trained weights are at
-    least float32.
-    """
-    if model.config._attn_implementation != "eager":  # else it has but one, plain as well
-        model.set_attn_implementation("plain")
-    masks = {}
-    if train and "lora" in train:
-        model = _with_adapters(model, train["lora"], seed)
-    parameters = dict(model.named_parameters())
-    if train is None:
-        names = list(parameters)
-    elif "lora" in train:
-        names = [name for name in parameters if "lora_" in name]
-    else:
-        for layer in train["layers"]:
-            number = projections.layer_number(model.config, layer)
-            for matrix in train["matrices"]:
-                for name in projections.parameter_names(model.config, number, matrix):
-                    mask = masks.setdefault(name, torch.zeros_like(parameters[name]))
-                    projections.view(model.config, matrix)(mask).fill_(1)
-        names = list(masks)
-        masks = {name: mask for name, mask in masks.items() if not mask.all()}
-    wide = {n: torch.promote_types(parameters[n].dtype, torch.float32) for n in names}
-    return model, Trained({n: parameters[n].detach().to(wide[n]) for n in names}, masks)
-
-
-def _with_adapters(model, lora: dict, seed: str):
-    """``model`` wrapped by peft with fresh LoRA adapters (B = 0: the same function)."""
-    from peft import LoraConfig, get_peft_model
-
-    where = projections.layout(model.config)
-    fused = [matrix for matrix in "qkv" if where.fused != "no" and matrix in lora["matrices"]]
-    if len(fused) in (1, 2):
-        raise InputError(
-            "learner: q, k, v are one weight, and have one adapter, in architecture "
-            f"{model.config.model_type}: name all three or none for lora"
-        )
-    modules = {
-        name
-        for matrix in lora["matrices"]
-        for name in (where.mlp if matrix == "mlp" else (getattr(where, matrix),))
-    }
-    torch.manual_seed(zlib.crc32(seed.encode()))
-    adapters = LoraConfig(
-        r=lora["rank"],
-        lora_alpha=lora.get("alpha", lora["rank"]),
-        target_modules=sorted(modules),
-        fan_in_fan_out=where.transposed,
-    )
-    return get_peft_model(model, adapters).eval().requires_grad_(False)
+# Numbers that a block keeps for its backward pass, per token and unit of width (Korthikanti
+# et al. 2205.05198, equation 2, without dropout).
+KEPT_PER_UNIT = 16
 
 
 @dataclass(frozen=True)
@@ -177,24 +37,29 @@ class Batch:
     """Demonstrations as tensors; D demonstrations, T tokens, P scored positions at most.
 
     ``tokens`` [..., D, T]; ``positions`` [..., D, P], those *before* the scored tokens;
-    ``targets`` [..., D, P], -100 where a demonstration has fewer than P. A leading run
-    dimension stands for the dots where runs are stacked.
+    ``targets`` [..., D, P], -100 where a demonstration has fewer than P; ``hidden``
+    [..., D, T, width], what enters the lowest trained block (none: the model is run from its
+    tokens). A leading run dimension stands for the dots where runs are stacked.
     """
 
     tokens: Tensor
     positions: Tensor
     targets: Tensor
+    hidden: Tensor | None = None
+
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The tensors, without a ``hidden`` that is not there."""
+        whole = (self.tokens, self.positions, self.targets, self.hidden)
+        return whole if self.hidden is not None else whole[:3]
 
     def step(self, start: int, size: int) -> Batch:
-        """Demonstrations ``start`` ... ``start + size - 1`` of every run."""
-        return Batch(
-            *(x[..., start : start + size, :] for x in (self.tokens, self.positions, self.targets))
-        )
+        """Demonstrations ``start`` ... ``start + size - 1`` of every run [runs, D, ...]."""
+        return Batch(*(x[:, start : start + size] for x in self.inputs()))
 
-    def micro(self) -> Iterator[Batch]:
-        """The same demonstrations in parts of at most ``TOKENS_PER_BATCH`` tokens."""
-        size = max(1, scoring.TOKENS_PER_BATCH * self.tokens.shape[1] // self.tokens.numel())
-        return (self.step(start, size) for start in range(0, self.tokens.shape[1], size))
+    def micro(self) -> list[Batch]:
+        """The same demonstrations in parts of at most `TOKENS_PER_STEP` tokens."""
+        size = max(1, TOKENS_PER_STEP * self.tokens.shape[1] // self.tokens.numel())
+        return [self.step(start, size) for start in range(0, self.tokens.shape[1], size)]
 
 
 def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu") -> Batch:
@@ -214,27 +79,31 @@ def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu"
 
 
 def summed_loss(
-    model, trained: dict[str, Tensor], tokens: Tensor, positions: Tensor, targets: Tensor
-):
+    model,
+    lowest: int,
+    weights: dict[str, Tensor],
+    tokens: Tensor,
+    positions: Tensor,
+    targets: Tensor,
+    hidden: Tensor | None = None,
+) -> Tensor:
     """Sum of the cross-entropy (nats) over the scored tokens of one run; shapes as in Batch."""
-    logits = scoring.logits_at(model, tokens, positions, trained).flatten(0, 1)
+    with blocks.entered(model, lowest, hidden):
+        logits = scoring.logits_at(model, tokens, positions, weights).flatten(0, 1)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return cross_entropy(logits, targets.flatten(), ignore_index=-100, reduction="sum")
 
 
-def over_runs(function: Callable, trained: dict[str, Tensor], *shared_or_stacked, stacked: bool):
-    """Call ``function(trained, *rest)`` for every run; outputs get a leading run dimension.
+def over_runs(function: Callable, weights: dict[str, Tensor], *rest: Tensor, stacked: bool):
+    """Call ``function(weights, *rest)`` for every run; outputs get a leading run dimension.
 
-    The rest carries a run dimension if ``stacked``. A single run takes the plain path: no
-    vmap, which large models do without.
+    The rest carries a run dimension if ``stacked``. Without weights there is one run, in the
+    model's own tensors: no vmap, which large models do without.
     """
-    runs = len(next(iter(trained.values())))
-    if runs == 1:
-        single = {name: tensor[0] for name, tensor in trained.items()}
-        rest = [x[0] if stacked else x for x in shared_or_stacked]
-        return function(single, *rest)[None]
-    dims = (0, *(0 if stacked else None for _ in shared_or_stacked))
-    return vmap(function, in_dims=dims, randomness="error")(trained, *shared_or_stacked)
+    if not weights:
+        return function({}, *(x[0] if stacked else x for x in rest))[None]
+    dims = (0, *(0 if stacked else None for _ in rest))
+    return vmap(function, in_dims=dims, randomness="error")(weights, *rest)
 
 
 def stack(batches: list[Batch]) -> Batch:
@@ -250,12 +119,64 @@ def stack(batches: list[Batch]) -> Batch:
     return Batch(joined("tokens", 0), joined("positions", 0), joined("targets", -100))
 
 
+def with_hidden(batch: Batch, model, lowest: int) -> Batch:
+    """``batch`` with what enters block ``lowest``, if anything lies below that."""
+    if lowest == 0:
+        return batch
+    hidden = [
+        blocks.entering(model, lowest, part.tokens.flatten(0, 1)).unflatten(
+            0, part.tokens.shape[:2]
+        )
+        for part in batch.micro()
+    ]
+    return Batch(batch.tokens, batch.positions, batch.targets, torch.cat(hidden, 1))
+
+
 def runs_at_once(model, trained: Trained, batch: Batch) -> int:
     """How many runs train side by side: few enough for weights and tokens to stay small."""
     if model.config.model_type in NOT_STACKED:
         return 1
     by_weights = STACKED_BYTES // (4 * trained.bytes)
-    return max(1, min(by_weights, scoring.TOKENS_PER_BATCH // batch.tokens.numel()))
+    return max(1, min(by_weights, TOKENS_PER_STEP // batch.tokens.numel()))
+
+
+def large(model, trained: Trained, batch: Batch) -> bool:
+    """Whether what the blocks keep for a backward pass is an eighth of the trained weights."""
+    config = model.config
+    units = batch.tokens.numel() * config.hidden_size * config.num_hidden_layers
+    return 4 * KEPT_PER_UNIT * units > trained.bytes / 8
+
+
+@contextmanager
+def stepping(
+    weights: dict[str, Tensor], masks: dict[str, Tensor], learner: Learner, arriving: bool
+) -> Iterator[Callable[[], None]]:
+    """Yields what to call behind the backward passes of a step.
+
+    If ``arriving``, a step must be a single backward pass, and each tensor is updated as soon
+    as its gradient is there, which is freed at once: a large model needs the memory of its
+    weights and of one gradient (Lv et al. 2306.09782).
+    """
+
+    def update(names: list[str], optimiser: torch.optim.Optimizer, _=None) -> None:
+        for name in masks.keys() & names:
+            weights[name].grad *= masks[name]
+        optimiser.step()
+        optimiser.zero_grad()
+
+    if not arriving:
+        optimiser = learner.over(list(weights.values()))
+        yield partial(update, list(weights), optimiser)
+        return
+    handles = [
+        weight.register_post_accumulate_grad_hook(partial(update, [name], learner.over([weight])))
+        for name, weight in weights.items()
+    ]
+    try:
+        yield lambda: None
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def descend(
@@ -266,57 +187,45 @@ def descend(
     Yields ``epoch``, the trained tensors (leading dimension: runs) and the mean loss of the
     demonstrations [runs] under them. A run whose loss is not finite goes on with NaN
     weights, which cannot reach the other runs.
+
+    A single batch is trained in the model's own tensors, and the dictionary is empty: the
+    model *is* the trained one until the next epoch is asked for, and as before at the end.
     """
-    together = stack(batches)
+    alone = len(batches) == 1
+    lowest = blocks.lowest(model, trained.start)
+    together = with_hidden(stack(batches), model, lowest)
     shots = together.tokens.shape[1]
     size = learner.batch or shots
-    weights = {
-        name: tensor.repeat(len(batches), *[1] * tensor.dim()).requires_grad_()
-        for name, tensor in trained.start.items()
-    }
-    extra = {"momentum": learner.momentum} if learner.optimiser == "sgd" else {}
-    optimiser = OPTIMISERS[learner.optimiser](list(weights.values()), lr=learner.rate, **extra)
+    parts = together.step(0, size).micro()
 
     def mean_losses(batch: Batch) -> Iterator[Tensor]:
         """Parts whose sum is the mean loss over ``batch``'s scored tokens, each [runs]."""
         count = (batch.targets != -100).sum((1, 2))
         for part in batch.micro():
-            rest = (part.tokens, part.positions, part.targets)
-            total = over_runs(lambda w, *r: summed_loss(model, w, *r), weights, *rest, stacked=True)
+            total = over_runs(
+                lambda w, *inputs: summed_loss(model, lowest, w, *inputs),
+                {} if alone else weights,
+                *part.inputs(),
+                stacked=True,
+            )
             yield total / count
 
-    record = learner.recorded()
-    for epoch in range(learner.epochs + 1):
-        if epoch in record:
-            with torch.no_grad():
-                losses = sum(mean_losses(together))
-            yield epoch, {name: weight.detach() for name, weight in weights.items()}, losses
-        if epoch == learner.epochs:
-            return
-        for start in range(0, shots, size):
-            optimiser.zero_grad()
-            for part in mean_losses(together.step(start, size)):
-                part.sum().backward()
-            for name, mask in trained.masks.items():
-                weights[name].grad *= mask
-            optimiser.step()
-
-
-@torch.no_grad()
-def ask(
-    model, trained: dict[str, Tensor], tokens: Tensor, last: Tensor, label_ids: list[int], keep: int
-) -> list[scoring.Distributions]:
-    """Every run's distributions for all queries: ``tokens`` [Q, T], ``last`` [Q, 1]."""
-    runs = len(next(iter(trained.values())))
-    size = max(1, scoring.TOKENS_PER_BATCH // (tokens.shape[1] * runs))
-    parts = [[] for _ in range(runs)]
-    for t, p in zip(tokens.split(size), last.split(size), strict=True):
-        logits = over_runs(
-            lambda w, t, p: scoring.logits_at(model, t, p, w)[:, 0], trained, t, p, stacked=False
-        )
-        for run in range(runs):
-            parts[run].append(scoring.distributions(logits[run], label_ids, keep))
-    return [scoring.concatenate(p) for p in parts]
+    with (
+        trained.in_place() if alone else nullcontext(trained.copies(len(batches))) as weights,
+        stepping(weights, trained.masks, learner, alone and len(parts) == 1) as step,
+        blocks.checkpointed(model, alone and large(model, trained, parts[0])),
+    ):
+        for epoch in range(learner.epochs + 1):
+            if epoch in learner.recorded():
+                with torch.no_grad():
+                    losses = sum(mean_losses(together))
+                yield epoch, {} if alone else {n: w.detach() for n, w in weights.items()}, losses
+            if epoch == learner.epochs:
+                return
+            for start in range(0, shots, size):
+                for part in mean_losses(together.step(start, size)):
+                    part.sum().backward()
+                step()
 
 
 def demonstration_batches(

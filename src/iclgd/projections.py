@@ -27,6 +27,7 @@ class Layout:
     no: three weights; ``columns``: GPT-2's Conv1D [width, 3 * width], q then k then v;
     ``heads``: [heads * 3 * head width, width], q, k, v within every head (NeoX, BLOOM).
     ``transposed``: weights are stored as [in, out] (Conv1D).
+    ``tuples``: a block returns (hidden, ...), not hidden alone.
     """
 
     blocks: str
@@ -37,15 +38,16 @@ class Layout:
     mlp: tuple[str, ...]
     fused: str = "no"
     transposed: bool = False
+    tuples: bool = False
 
 
-def _separate(blocks: str, attention: str, o: str, mlp: tuple[str, ...]) -> Layout:
+def _separate(blocks: str, attention: str, o: str, mlp: tuple[str, ...], tuples=False) -> Layout:
     q, k, v = (f"{attention}.{x}_proj" for x in "qkv")
-    return Layout(blocks, q, k, v, f"{attention}.{o}", mlp)
+    return Layout(blocks, q, k, v, f"{attention}.{o}", mlp, tuples=tuples)
 
 
-def _fused(blocks: str, qkv: str, o: str, mlp: tuple[str, ...], fused: str) -> Layout:
-    return Layout(blocks, qkv, qkv, qkv, o, mlp, fused, transposed=fused == "columns")
+def _fused(blocks: str, qkv: str, o: str, mlp: tuple[str, ...], fused: str, tuples=False) -> Layout:
+    return Layout(blocks, qkv, qkv, qkv, o, mlp, fused, fused == "columns", tuples)
 
 
 _LLAMA = _separate(
@@ -57,8 +59,8 @@ LAYOUTS = {
     "llama": _LLAMA,
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
-    "gptj": _separate("transformer.h", "attn", "out_proj", ("mlp.fc_in", "mlp.fc_out")),
-    "gpt_neo": _separate("transformer.h", "attn.attention", "out_proj", _CONV),
+    "gptj": _separate("transformer.h", "attn", "out_proj", ("mlp.fc_in", "mlp.fc_out"), True),
+    "gpt_neo": _separate("transformer.h", "attn.attention", "out_proj", _CONV, True),
     "opt": _separate("model.decoder.layers", "self_attn", "out_proj", ("fc1", "fc2")),
     "gpt2": _fused("transformer.h", "attn.c_attn", "attn.c_proj", _CONV, "columns"),
     "gpt_neox": _fused(
@@ -70,6 +72,7 @@ LAYOUTS = {
         "self_attention.dense",
         _DENSE,
         "heads",
+        tuples=True,
     ),
 }
 

@@ -6,6 +6,8 @@ what stands behind a position cannot change it.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,10 +16,18 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from iclgd import prompts, tables
+from iclgd import prefixes, prompts, tables
 from iclgd.cli import InputError
 
-TOKENS_PER_BATCH = 16_384
+# Tokens times the model's width in one forward pass: a CPU is fastest while the hidden states
+# stay in its cache, a card when it is full.
+HIDDEN_PER_BATCH = {"cpu": 1 << 19, "cuda": 1 << 26}
+LOGITS_PER_BATCH = 1 << 23
+
+
+def tokens_per_batch(model) -> int:
+    """How many tokens go through ``model`` at once, by its width and device."""
+    return HIDDEN_PER_BATCH[model.device.type] // model.config.hidden_size
 
 
 def pad(sequences: list[list[int]], device: str = "cpu") -> Tensor:
@@ -48,17 +58,25 @@ def unembedding_only_at(model, positions: Tensor):
 
 def autocast(model, device: str):
     """bfloat16 compute for models kept in half precision, nothing for float32 and float64."""
-    half = model.dtype in (torch.bfloat16, torch.float16)
+    half = model.config.dtype in (torch.bfloat16, torch.float16)
     return torch.autocast(device, torch.bfloat16, enabled=half)
 
 
-def logits_at(model, tokens: Tensor, positions: Tensor, parameters: dict | None = None) -> Tensor:
+def logits_at(
+    model,
+    tokens: Tensor,
+    positions: Tensor,
+    parameters: dict | None = None,
+    prefix: prefixes.Prefix | None = None,
+) -> Tensor:
     """Logits [batch, chosen, vocabulary] of ``tokens`` [batch, time] at ``positions``.
 
-    ``parameters`` (name to tensor) stand in for the model's own of the same names.
+    ``parameters`` (name to tensor) stand in for the model's own of the same names;
+    ``prefix`` stands in front of every row, and positions count behind it.
     """
     with unembedding_only_at(model, positions), autocast(model, tokens.device.type):
-        arguments = {"input_ids": tokens, "use_cache": False}
+        behind = prefix.arguments() if prefix else {"use_cache": False}
+        arguments = {"input_ids": tokens, **behind}
         return torch.func.functional_call(model, parameters or {}, (), arguments).logits
 
 
@@ -77,6 +95,13 @@ class Distributions:
     tail_mass: np.ndarray
     finite: np.ndarray
 
+    def rows(self, chosen: np.ndarray) -> Distributions:
+        """The rows with the numbers ``chosen``, in that order."""
+        return Distributions(*(getattr(self, field)[chosen] for field in FIELDS))
+
+
+FIELDS = tuple(Distributions.__annotations__)
+
 
 def distributions(logits: Tensor, label_ids: list[int], keep: int) -> Distributions:
     """Reduce ``logits`` [M, vocabulary] to what the logits table keeps, in float64."""
@@ -93,38 +118,74 @@ def distributions(logits: Tensor, label_ids: list[int], keep: int) -> Distributi
     )
 
 
-def concatenate(parts: list[Distributions]) -> Distributions:
+def concatenate(parts: Sequence[Distributions]) -> Distributions:
     """Join distributions of the same width, in order."""
-    return Distributions(
-        *(
-            np.concatenate([getattr(p, field) for p in parts])
-            for field in Distributions.__annotations__
-        )
-    )
+    joined = (np.concatenate([getattr(p, field) for p in parts]) for field in FIELDS)
+    return Distributions(*joined)
+
+
+def in_batches(
+    compute: Callable[[list[int]], list[Distributions]], model, lengths: list[int], runs: int = 1
+) -> list[Distributions]:
+    """Compute the rows of all sequences in batches of about one length; give them in order.
+
+    ``compute(rows)`` gives the Distributions of some rows, for each of ``runs`` runs that go
+    through ``model`` side by side. A batch has at most `tokens_per_batch` tokens and
+    `LOGITS_PER_BATCH` logits (or one row); what does not fit the memory is computed in halves.
+    """
+    most = tokens_per_batch(model) // runs
+    batches: list[list[int]] = []
+    room = 0
+    for row in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        if room < 1 or lengths[row] * (len(batches[-1]) + 1) > most:
+            batches.append([])
+            room = max(1, LOGITS_PER_BATCH // (runs * model.config.vocab_size))
+        batches[-1].append(row)
+        room -= 1
+    parts = [part for rows in batches for part in _halving(compute, rows)]
+    back = np.argsort([row for rows in batches for row in rows])
+    return [concatenate(run).rows(back) for run in zip(*parts, strict=True)]
+
+
+def _halving(compute: Callable[[list[int]], list[Distributions]], rows: list[int]) -> list:
+    """``compute(rows)`` in one part, or in halves (and so on) if memory does not suffice."""
+    try:
+        return [compute(rows)]
+    except RuntimeError as error:
+        # On the CPU it is an ordinary RuntimeError.
+        short = isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if not short or len(rows) == 1:
+            raise
+    print(f"out of memory with {len(rows)} prompts at once: halving", file=sys.stderr)
+    half = len(rows) // 2
+    return [*_halving(compute, rows[:half]), *_halving(compute, rows[half:])]
 
 
 @torch.no_grad()
-def score(loaded, sequences: list[list[int]], label_ids: list[int], keep: int) -> Distributions:
+def score(
+    loaded,
+    sequences: list[list[int]],
+    label_ids: list[int],
+    keep: int,
+    prefix: prefixes.Prefix | None = None,
+) -> Distributions:
     """Next-token distributions after each sequence, in the order given.
 
-    Sequences are batched by length, so that little is spent on padding.
+    With a ``prefix``, it moves to what all sequences begin with, which is computed once.
     """
-    order = sorted(range(len(sequences)), key=lambda i: (len(sequences[i]), i))
-    parts, start = [], 0
-    while start < len(order):
-        end = start + 1
-        while (
-            end < len(order) and len(sequences[order[end]]) * (end + 1 - start) <= TOKENS_PER_BATCH
-        ):
-            end += 1
-        batch = [sequences[i] for i in order[start:end]]
-        last = torch.tensor([[len(s) - 1] for s in batch], device=loaded.device)
-        logits = logits_at(loaded.model, pad(batch, loaded.device), last)[:, 0]
-        parts.append(distributions(logits, label_ids, keep))
-        start = end
-    joined = concatenate(parts)
-    back = np.argsort(order)
-    return Distributions(*(getattr(joined, f)[back] for f in Distributions.__annotations__))
+    begin = prefixes.shared(sequences) if prefix else 0
+    if prefix:
+        with autocast(loaded.model, loaded.device):
+            prefix.move_to(sequences[0][:begin])
+    own = [sequence[begin:] for sequence in sequences]
+
+    def compute(rows: list[int]) -> list[Distributions]:
+        last = torch.tensor([[len(own[i]) - 1] for i in rows], device=loaded.device)
+        tokens = pad([own[i] for i in rows], loaded.device)
+        logits = logits_at(loaded.model, tokens, last, prefix=prefix)[:, 0]
+        return [distributions(logits, label_ids, keep)]
+
+    return in_batches(compute, loaded.model, [len(s) for s in own])[0]
 
 
 def table(
@@ -136,6 +197,7 @@ def table(
 ) -> pl.DataFrame:
     """Rows of the logits table for one draw, order and epoch: one for each query.
 
+    ``keys`` are the columns that all of them share.
     Rows that are not finite get the status ``diverged`` and null distributions.
     """
     ok = pl.Series(found.finite)

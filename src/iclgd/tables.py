@@ -7,6 +7,7 @@ host name is stored. A table appears under its name only when it is whole.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,8 @@ DRIFT = pl.Schema(
     }
 )
 
+# Rows that a long table holds together: about 40 MB of logits with 1,024 tokens each.
+ROWS = 4096
 _NOT_KEYS = {"split", "label", "status"}
 
 
@@ -148,6 +151,37 @@ def write(frame: pl.DataFrame, path: str | Path, schema: pl.Schema | None = None
     temporary = path.with_name(f".{path.name}.partial")
     frame.write_parquet(temporary, compression="zstd")
     os.replace(temporary, path)
+
+
+class Parts:
+    """A table that is written run by run, so that it never needs to fit the memory.
+
+    The parts wait in a folder beside the table. At the end of the ``with`` block the table
+    appears under its name, its rows in the order of its keys, whatever the order of the runs.
+    """
+
+    def __init__(self, path: Path, schema: pl.Schema):
+        self.path, self.schema = path, schema
+        self.folder = path.with_name(f".{path.name}.parts")
+        self.parts: dict[tuple[int, ...], Path] = {}
+
+    def __enter__(self) -> Parts:
+        shutil.rmtree(self.folder, ignore_errors=True)  # of a run that was killed
+        self.folder.mkdir(parents=True)
+        return self
+
+    def add(self, run: tuple[int, ...], frame: pl.DataFrame) -> None:
+        """Add all rows of a ``run``: (draw, order, epoch)."""
+        self.parts[run] = self.folder / f"{len(self.parts)}.arrow"
+        _match(frame, self.schema).write_ipc(self.parts[run])
+
+    def __exit__(self, kind, *_) -> None:
+        if kind is None:
+            temporary = self.path.with_name(f".{self.path.name}.partial")
+            ordered = pl.scan_ipc([self.parts[run] for run in sorted(self.parts)], glob=False)
+            ordered.sink_parquet(temporary, compression="zstd", row_group_size=ROWS)
+            os.replace(temporary, self.path)
+        shutil.rmtree(self.folder)
 
 
 def _match(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

@@ -1,0 +1,65 @@
+"""The queries alone, put to trained runs, as fast as to the untouched model."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from iclgd import blocks, scoring
+from iclgd.descent import over_runs
+from iclgd.trained import Trained
+
+HIDDEN_BYTES = 1 << 30
+
+
+class Queries:
+    """Token ids of the queries, and what enters the lowest trained block for them.
+
+    That is computed once and kept, up to `HIDDEN_BYTES`; the last queries of a long list run
+    through the whole model instead, so that memory does not grow with their number.
+    """
+
+    def __init__(self, model, trained: Trained, sequences: list[list[int]], device: str):
+        self.sequences, self.device = sequences, device
+        self.lowest = blocks.lowest(model, trained.start)
+        self.hidden: list[Tensor] = []
+        if self.lowest == 0:
+            return
+        room = HIDDEN_BYTES
+        for sequence in sequences:
+            tokens = torch.tensor([sequence], device=device)
+            (hidden,) = blocks.entering(model, self.lowest, tokens)
+            room -= hidden.numel() * hidden.element_size()
+            if room < 0:
+                return
+            self.hidden.append(hidden)
+
+    def inputs(self, rows: list[int]) -> tuple[Tensor, ...]:
+        """Token ids [rows, T], last positions [rows, 1] and, if kept, hidden [rows, T, width]."""
+        chosen = [self.sequences[i] for i in rows]
+        last = torch.tensor([[len(s) - 1] for s in chosen], device=self.device)
+        tokens = scoring.pad(chosen, self.device)
+        if max(rows) >= len(self.hidden):
+            return tokens, last
+        kept = [self.hidden[i] for i in rows]
+        return tokens, last, torch.nn.utils.rnn.pad_sequence(kept, batch_first=True)
+
+
+@torch.no_grad()
+def ask(
+    model, weights: dict[str, Tensor], queries: Queries, label_ids: list[int], keep: int
+) -> list[scoring.Distributions]:
+    """Every run's distributions for all queries; ``weights`` as `descent.descend` yields them."""
+    runs = len(next(iter(weights.values()))) if weights else 1
+
+    def asked(
+        own: dict[str, Tensor], tokens: Tensor, last: Tensor, hidden: Tensor | None = None
+    ) -> Tensor:
+        with blocks.entered(model, queries.lowest, hidden):
+            return scoring.logits_at(model, tokens, last, own)[:, 0]
+
+    def compute(rows: list[int]) -> list[scoring.Distributions]:
+        logits = over_runs(asked, weights, *queries.inputs(rows), stacked=False)
+        return [scoring.distributions(run, label_ids, keep) for run in logits]
+
+    return scoring.in_batches(compute, model, [len(s) for s in queries.sequences], runs)

@@ -1,0 +1,107 @@
+"""A model as a stack of blocks: entered where training begins, checkpointed where it is large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from iclgd import projections
+
+
+def blocks(model) -> tuple[str, nn.ModuleList]:
+    """Name and list of the blocks of ``model``; an empty list where there is no such list."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:
+            return name, module
+    return "", nn.ModuleList()
+
+
+def lowest(model, names: Iterable[str]) -> int:
+    """The lowest block that holds one of the tensors ``names``; 0 if one lies in no block."""
+    prefix = f"{blocks(model)[0]}."
+    inside = [name.removeprefix(prefix).split(".")[0] for name in names]
+    return min((int(number) if number.isdigit() else 0 for number in inside), default=0)
+
+
+class _Entered(Exception):
+    """Ends a forward pass at the block that was waited for."""
+
+
+@torch.no_grad()
+def entering(model, block: int, tokens: Tensor) -> Tensor:
+    """What enters ``block`` for ``tokens`` [batch, time]: [batch, time, width].
+
+    Nothing above is computed.
+    """
+    found = []
+
+    def stop(_, arguments):
+        found.append(arguments[0])
+        raise _Entered
+
+    handle = blocks(model)[1][block].register_forward_pre_hook(stop)
+    try:
+        model(input_ids=tokens, use_cache=False)
+    except _Entered:
+        pass
+    finally:
+        handle.remove()
+    return found[0]
+
+
+class _Skipped(nn.Module):
+    """Stands for a block below the one that is entered; its output is never read."""
+
+    def __init__(self, as_tuple: bool):
+        super().__init__()
+        self.as_tuple = as_tuple
+
+    def forward(self, hidden: Tensor, *_, **__):
+        return (hidden,) if self.as_tuple else hidden
+
+
+@contextmanager
+def entered(model, block: int, hidden: Tensor | None) -> Iterator[None]:
+    """Within, the model begins at ``block`` with ``hidden`` [batch, time, width].
+
+    With ``hidden`` None the model is whole. Positions and masks come from the tokens as ever.
+    """
+    if hidden is None:
+        yield
+        return
+    _, stack = blocks(model)
+    below = list(stack[:block])
+    handle = stack[block].register_forward_pre_hook(lambda _, inputs: (hidden, *inputs[1:]))
+    as_tuple = projections.layout(model.config).tuples
+    for number in range(block):
+        stack[number] = _Skipped(as_tuple)
+    try:
+        yield
+    finally:
+        handle.remove()
+        for number, one in enumerate(below):
+            stack[number] = one
+
+
+@contextmanager
+def checkpointed(model, when: bool) -> Iterator[None]:
+    """Within, and ``when`` asked to, blocks keep only their input for the backward pass.
+
+    Everything inside a block is computed a second time there, with the same numbers.
+    """
+    _, stack = blocks(model)
+    for block in stack if when else ():
+        block.forward = _again(block.forward)
+    try:
+        yield
+    finally:
+        for block in stack if when else ():
+            del block.forward
+
+
+def _again(forward):
+    return lambda *args, **kwargs: checkpoint(forward, *args, use_reentrant=False, **kwargs)
