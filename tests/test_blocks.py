@@ -1,0 +1,114 @@
+"""Entering a model above its lowest trained block, and checkpoints, change no number."""
+
+import pytest
+import torch
+from conftest import VOCABULARY, tiny_model
+from test_descent import QUERIES, RUNS, followed
+from test_scoring import LABELS
+
+from iclgd import asking, blocks, descent, scoring, trained
+from iclgd.learners import Learner
+
+TOP = {"layers": [2], "matrices": ["v"]}
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_the_upper_blocks_alone_give_the_same_logits(architecture, block):
+    model = tiny_model(architecture)
+    tokens = scoring.pad(QUERIES)
+    expected = model(tokens).logits
+    hidden = blocks.entering(model, block, tokens)
+    assert hidden.shape == (*tokens.shape, 16)
+    seen = []
+    name, stack = blocks.blocks(model)
+    for number, one in enumerate(stack):
+        one.register_forward_hook(lambda *_, number=number: seen.append(number))
+    with blocks.entered(model, block, hidden):
+        assert torch.equal(model(tokens).logits, expected)
+        # The embeddings' output is not read either: other tokens of the same length, same logits.
+        assert torch.equal(model(tokens.flip(0)).logits, expected)
+    assert seen == 2 * list(range(block, 3))
+    torch.testing.assert_close(model(tokens).logits, expected, rtol=0, atol=0)
+    assert blocks.blocks(model)[0] == name and len(seen) == 2 * (3 - block) + 3
+
+
+def test_the_lowest_block_of_what_is_trained(architecture):
+    model, chosen = trained.choose(tiny_model(architecture), TOP)
+    assert blocks.lowest(model, chosen.start) == 2
+    assert blocks.lowest(model, [*chosen.start, *dict(model.named_parameters())]) == 0
+    model, chosen = trained.choose(tiny_model(architecture), {**TOP, "layers": [2, 1]})
+    assert blocks.lowest(model, chosen.start) == 1
+
+
+def test_adapters_begin_at_the_first_block():
+    model, chosen = trained.choose(tiny_model("llama"), {"lora": {"rank": 2, "matrices": ["q"]}})
+    assert blocks.lowest(model, chosen.start) == 0
+
+
+@pytest.mark.parametrize("runs", [RUNS, RUNS[:1]])
+def test_nothing_below_the_lowest_trained_block_is_computed_twice(runs):
+    model, chosen = trained.choose(tiny_model("llama"), TOP)
+    calls = [0, 0, 0]
+
+    def count(number):
+        def hook(*_):
+            calls[number] += 1
+
+        return hook
+
+    for number, layer in enumerate(model.model.layers):
+        layer.register_forward_hook(count(number))
+    queries = asking.Queries(model, chosen, QUERIES, "cpu")
+    batches = [descent.tensors(run, "label") for run in runs]
+    learner = Learner(rate=0.1, epochs=5, train=TOP, record=(2,))
+    for _, weights, _ in descent.descend(model, chosen, batches, learner):
+        asking.ask(model, weights, queries, LABELS, 4)
+    # Below: once for each query, once for the demonstrations. Above: five steps, and three
+    # records of the loss and of the queries.
+    assert calls == [len(QUERIES) + 1, len(QUERIES) + 1, 5 + 3 + 3]
+
+
+def test_queries_beyond_the_memory_for_hidden_states_run_whole(monkeypatch):
+    learner = Learner(rate=0.5, epochs=2, train=TOP)
+    model, chosen = trained.choose(tiny_model("llama"), TOP)
+    whole = asking.Queries(model, chosen, QUERIES, "cpu")
+    assert len(whole.hidden) == len(QUERIES)
+    monkeypatch.setattr(asking, "HIDDEN_BYTES", 8 * 16 * (len(QUERIES[0]) + len(QUERIES[1])))
+    part = asking.Queries(model, chosen, QUERIES, "cpu")
+    assert len(part.hidden) == 2
+    monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", 1)
+    for _, weights, _ in descent.descend(
+        model, chosen, [descent.tensors(run, "label") for run in RUNS], learner
+    ):
+        pairs = zip(
+            asking.ask(model, weights, whole, LABELS, VOCABULARY),
+            asking.ask(model, weights, part, LABELS, VOCABULARY),
+            strict=True,
+        )
+        for a, b in pairs:
+            assert abs(a.label_logprobs - b.label_logprobs).max() < 1e-6
+
+
+@pytest.mark.parametrize("train", [None, TOP])
+@pytest.mark.parametrize("batch", [None, 2])
+def test_checkpoints_change_no_bit(architecture, train, batch, monkeypatch):
+    learner = Learner(rate=0.05, epochs=2, train=train, batch=batch)
+    plain = {}
+    for when in (False, True):
+        monkeypatch.setattr(descent, "large", lambda *_, when=when: when)
+        found = followed(tiny_model(architecture), RUNS[:1], learner)
+        plain = plain or found
+        for epoch in plain:
+            assert torch.equal(found[epoch][0], plain[epoch][0])
+            assert torch.equal(found[epoch][1], plain[epoch][1])
+
+
+def test_checkpoints_are_for_many_tokens():
+    model, chosen = trained.choose(tiny_model("llama"), None)
+    few, many = (descent.tensors(RUNS[0][:n], "label") for n in (1, 4))
+    bytes_each = 4 * descent.KEPT_PER_UNIT * 16 * 3
+    chosen.start["more"] = torch.zeros(
+        (8 * bytes_each * few.tokens.numel() - chosen.bytes) // 8 + 1, dtype=torch.float64
+    )
+    assert not descent.large(model, chosen, few)
+    assert descent.large(model, chosen, many)

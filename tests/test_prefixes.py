@@ -1,0 +1,105 @@
+"""Prompts that share their beginning have the distributions of prompts computed whole."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import VOCABULARY, tiny_model
+from test_scoring import LABELS, loaded
+
+from iclgd import prefixes, scoring
+
+FLOAT32_INSIDE = ("gptj", "gpt_neo", "bloom")
+
+
+def prompts_behind(prefix: list[int], count: int = 6, seed: int = 0) -> list[list[int]]:
+    rng = np.random.default_rng(seed)
+    return [prefix + rng.integers(5, 149, n).tolist() for n in rng.integers(1, 9, count)]
+
+
+def orders() -> list[list[list[int]]]:
+    """Prompts of orders: alike in front, in part, not at all, shorter, and the first again."""
+    rng = np.random.default_rng(5)
+    a, b, c = (rng.integers(5, 149, 6).tolist() for _ in range(3))
+    shown = [a + b + c, a + b + c, a + c + b, c + a, a, a + b + c]
+    return [prompts_behind([0, *demos], seed=i) for i, demos in enumerate(shown)]
+
+
+def same(found, expected, atol: float) -> None:
+    for field in ("label_logprobs", "top_logprobs", "tail_mass"):
+        np.testing.assert_allclose(getattr(found, field), getattr(expected, field), 3e-7, atol)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_shared_beginnings_change_nothing(architecture, dtype):
+    one = loaded(tiny_model(architecture, dtype))
+    prefix = prefixes.Prefix(one.model)
+    atol = 1e-5 if dtype == "float32" or architecture in FLOAT32_INSIDE else 1e-9
+    for sequences in orders():
+        found = scoring.score(one, sequences, LABELS, VOCABULARY, prefix)
+        same(found, scoring.score(one, sequences, LABELS, VOCABULARY), atol)
+
+
+@pytest.mark.parametrize("budget", [1, 200, 1 << 19])
+def test_the_size_of_batches_changes_nothing(budget, monkeypatch):
+    one = loaded(tiny_model("llama"))
+    whole = [scoring.score(one, s, LABELS, VOCABULARY) for s in orders()]
+    monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", budget)
+    prefix = prefixes.Prefix(one.model)
+    for sequences, expected in zip(orders(), whole, strict=True):
+        same(scoring.score(one, sequences, LABELS, VOCABULARY, prefix), expected, 1e-9)
+
+
+def test_a_window_that_slides_over_the_prefix():
+    one = loaded(tiny_model("mistral", sliding_window=5))
+    prefix = prefixes.Prefix(one.model)
+    for sequences in orders():
+        found = scoring.score(one, sequences, LABELS, VOCABULARY, prefix)
+        same(found, scoring.score(one, sequences, LABELS, VOCABULARY), 1e-9)
+
+
+def test_only_what_is_new_goes_through_the_model():
+    one = loaded(tiny_model("llama"))
+    seen = []
+    one.model.model.embed_tokens.register_forward_hook(lambda _, x, y: seen.append(x[0].shape))
+    prefix = prefixes.Prefix(one.model)
+    counts = []
+    for sequences in orders():
+        scoring.score(one, sequences, LABELS, 4, prefix)
+        counts.append([shape.numel() for shape in seen if shape[0] == 1])
+        seen.clear()
+    # BOS and three demonstrations; none; two; two; none (a is cut from c + a: BOS is shared) ...
+    assert counts == [[19], [], [12], [12], [6], [12]]
+
+
+def test_nothing_is_kept_from_one_batch_to_the_next():
+    model = tiny_model("llama")
+    prefix = prefixes.Prefix(model)
+    with torch.no_grad():
+        prefix.move_to([0, 7, 9])
+        for _ in range(2):
+            scoring.logits_at(model, torch.tensor([[8, 11]]), torch.tensor([[1]]), prefix=prefix)
+    assert [layer.keys.shape[-2] for layer in prefix.cache.layers] == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("sequences", "count"),
+    [
+        ([[0, 1, 2], [0, 1, 3]], 2),
+        ([[0, 1, 2], [0, 1, 2]], 2),  # one token stays each sequence's own
+        ([[0, 1], [0, 1, 2]], 1),
+        ([[0, 1, 2]], 2),
+        ([[4], [0, 1]], 0),
+        ([[0, 5, 9], [0, 5, 1], [0, 6, 1]], 1),
+    ],
+)
+def test_how_much_is_shared(sequences, count):
+    assert prefixes.shared(sequences) == count
+
+
+def test_recurrent_models_do_not_share():
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    size = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 2, "state_size": 4}
+    recurrent = AutoModelForCausalLM.from_config(AutoConfig.for_model("mamba", **size))
+    assert not prefixes.shareable(recurrent)
+    assert prefixes.shareable(tiny_model("llama"))
