@@ -108,7 +108,7 @@ def test_checkpoints_are_for_many_tokens():
     few, many = (descent.tensors(RUNS[0][:n], "label") for n in (1, 4))
     bytes_each = 4 * descent.KEPT_PER_UNIT * 16 * 3
     chosen.start["more"] = torch.zeros(
-        (8 * bytes_each * few.tokens.numel() - chosen.bytes) // 8 + 1, dtype=torch.float64
+        (16 * bytes_each * few.tokens.numel() - chosen.bytes) // 8 + 1, dtype=torch.float64
     )
     assert not descent.large(model, chosen, few)
     assert descent.large(model, chosen, many)

@@ -1,5 +1,6 @@
 """What does not fit the memory is halved; a large model trains in the memory of its weights."""
 
+import os
 import subprocess
 import sys
 
@@ -104,7 +105,7 @@ def test_a_reset_is_exact_even_if_a_run_is_abandoned(train):
 
 
 def test_whole_model_descent_needs_little_more_than_the_weights():
-    """Peak memory of descent less that of the loaded model, in shares of its weights."""
+    """Peak memory of process and descent, in shares of the weights; the aim is 1.25."""
     code = """
 import resource, sys, torch
 sys.path.insert(0, {src!r})
@@ -125,7 +126,11 @@ for _ in descent.descend(model, chosen, [batch], Learner(rate=1e-4, epochs=2)):
 print((peak() - before) / chosen.bytes)
 """
     code = code.format(src=str(SRC))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    # What is freed goes back to the system: the peak is then what was needed, run after run.
+    returned = {"MALLOC_TRIM_THRESHOLD_": "100000", "MALLOC_MMAP_THRESHOLD_": "100000"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **returned}
+    )
     assert done.returncode == 0, done.stderr
     assert 1 < float(done.stdout) < 1.25
 

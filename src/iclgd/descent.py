@@ -141,10 +141,10 @@ def runs_at_once(model, trained: Trained, batch: Batch) -> int:
 
 
 def large(model, trained: Trained, batch: Batch) -> bool:
-    """Whether what the blocks keep for a backward pass is an eighth of the trained weights."""
+    """Whether what the blocks keep for a backward pass is a sixteenth of the trained weights."""
     config = model.config
     units = batch.tokens.numel() * config.hidden_size * config.num_hidden_layers
-    return 4 * KEPT_PER_UNIT * units > trained.bytes / 8
+    return 4 * KEPT_PER_UNIT * units > trained.bytes / 16
 
 
 @contextmanager
