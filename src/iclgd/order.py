@@ -131,7 +131,7 @@ def distances(probability: np.ndarray) -> np.ndarray:
     ``probability``: [Q, O, tokens].
     """
     flat = probability.transpose(1, 0, 2).reshape(probability.shape[1], -1)
-    return pdist(flat, "cityblock") / 2
+    return np.concatenate([np.abs(flat[i + 1 :] - row).sum(1) for i, row in enumerate(flat)]) / 2
 
 
 def mantel(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float] | None:
@@ -144,10 +144,13 @@ def mantel(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float] |
     """
     if len(a) < 2 or min(np.ptp(a), np.ptp(b)) < FLOOR:
         return None
-    square = squareform(b)
-    upper = np.triu_indices(len(square), 1)
+    size = round((1 + (1 + 8 * len(b)) ** 0.5) / 2)
+    upper = np.triu_indices(size, 1)
+    square = np.zeros((size, size))
+    square[upper] = b
+    square += square.T
     rng = np.random.default_rng(seed)
-    shuffled = [rng.permutation(len(square)) for _ in range(PERMUTATIONS)]
+    shuffled = [rng.permutation(size) for _ in range(PERMUTATIONS)]
     relabelled = np.stack([b, *(square[np.ix_(s, s)][upper] for s in shuffled)])
     centred = a - a.mean()
     r = relabelled @ centred / (np.linalg.norm(centred) * np.linalg.norm(b - b.mean()))
