@@ -167,11 +167,10 @@ def bars(frame, x: Axis, y: Axis, at: str) -> list:
     frame = frame.drop_nulls([at, "low", "high"])
     if frame.is_empty():
         return []
-    colour = alt.Color("color:N", scale=None, legend=None)
     return [
         alt.Chart(values(frame))
         .mark_rule(strokeWidth=1.1, clip=True, opacity=0.8)
-        .encode(x.x(at), y.y("low"), alt.Y2("high:Q"), colour)
+        .encode(x.x(at), y.y("low"), alt.Y2("high:Q"), paint())
     ]
 
 
@@ -220,8 +219,7 @@ def marks(frame, x: Axis, y: Axis, at: str, shape: str, tips: dict | None = None
 
 def layered(layers: list, wide: float, high: float) -> dict:
     """Altair charts on top of each other, as Vega-Lite."""
-    inner = {"top_level": False}
-    specs = [one.to_dict(validate=False, context=dict(inner)) for one in layers]
+    specs = [one.to_dict(validate=False, context={"top_level": False}) for one in layers]
     return {"layer": specs, "width": wide, "height": high}
 
 
@@ -283,7 +281,6 @@ def key(items: list[dict], wide: float) -> dict:
     high = 18 * (row + 1)
     x = {"scale": alt.Scale(domain=[0, wide], nice=False), "axis": None}
     y = alt.Y("y:Q", scale=alt.Scale(domain=[-0.5, row + 0.5], reverse=True), axis=None)
-    colour = alt.Color("color:N", scale=None, legend=None)
     layers = [
         alt.Chart(alt.Data(values=rows))
         .mark_text(align="left", baseline="middle", fontSize=11)
@@ -293,7 +290,7 @@ def key(items: list[dict], wide: float) -> dict:
         base = alt.Chart(alt.Data(values=[item]))
         if "dash" in item:
             mark = base.mark_rule(strokeWidth=2, strokeDash=item["dash"])
-            layers.append(mark.encode(alt.X("left:Q", **x), y, alt.X2("right:Q"), colour))
+            layers.append(mark.encode(alt.X("left:Q", **x), y, alt.X2("right:Q"), paint()))
         elif "shape" in item:
             middle = {**item, "left": item["left"] + 13}
             symbol = alt.Chart(alt.Data(values=[middle]))
@@ -304,7 +301,7 @@ def key(items: list[dict], wide: float) -> dict:
                 mark = symbol.mark_point(
                     shape=item["shape"], size=55, filled=not hollow, opacity=1, strokeWidth=1.6
                 )
-            layers.append(mark.encode(alt.X("left:Q", **x), y, colour))
+            layers.append(mark.encode(alt.X("left:Q", **x), y, paint()))
     return layered(layers, wide, high)
 
 
