@@ -1,6 +1,9 @@
 # Two commands: `make run` and `make test`. Both set up .venv if needed.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Bytecode is written when a module is first imported, not for the many that never are; where
+# the environment forbids it, every step would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test lint pretrain lock
 
@@ -34,5 +37,5 @@ lock:
 .venv/ready: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.lock
 	touch $@

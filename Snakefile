@@ -28,6 +28,14 @@ resource_scopes:
     gpu="local",
 
 
+# Snakemake keeps its default limit of 100 job starts a second by waking its scheduler once a
+# second more for every finished job: after 200 jobs the scheduler takes most of a core. Here
+# no more jobs start at once than there are cores. A cluster's limit stays.
+onstart:
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 localrules:
     all,
 

@@ -48,6 +48,8 @@ rule run_gd:
         "logs/run_gd/{model}/{task}/{design}/{learner}/{draws}.tsv"
     wildcard_constraints:
         learner=of_method("gd"),
+    # The long steps first: what is left at the end is short and shares the cores evenly.
+    priority: 5
     conda:
         "../envs/torch.yaml"
     threads: 1

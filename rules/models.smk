@@ -42,6 +42,8 @@ rule fetch_model:
         "logs/fetch_model/{model}.log",
     benchmark:
         "logs/fetch_model/{model}.tsv"
+    # All else waits for it, the long steps too.
+    priority: 10
     localrule: True
     conda:
         "../envs/torch.yaml"

@@ -12,6 +12,8 @@ rule prepare_task:
         "logs/prepare_task/{task}.log",
     benchmark:
         "logs/prepare_task/{task}.tsv"
+    # All else waits for it, the long steps too.
+    priority: 10
     localrule: True
     conda:
         "../envs/plot.yaml"
@@ -33,6 +35,8 @@ rule sample_demonstrations:
         "logs/sample_demonstrations/{task}/{design}/{draws}.log",
     benchmark:
         "logs/sample_demonstrations/{task}/{design}/{draws}.tsv"
+    # All else waits for it, the long steps too.
+    priority: 10
     localrule: True
     conda:
         "../envs/plot.yaml"

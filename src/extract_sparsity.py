@@ -9,7 +9,7 @@ Hoyer and Gini index. Weights are read a layer at a time; the model is never bui
 import json
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
@@ -23,7 +23,7 @@ import polars as pl
 import torch
 from transformers import AutoConfig
 
-from iclgd import sparsity, weights
+from iclgd import sparsity, tables, weights
 
 torch.set_num_threads(args.threads)
 manifest = json.loads(args.model.read_text())

@@ -6,7 +6,7 @@ Reads the safetensors of two models (checkpoints of one pretraining run), a tens
 import json
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
@@ -17,7 +17,7 @@ cli.torch_step()
 
 import polars as pl
 
-from iclgd import weights
+from iclgd import tables, weights
 
 manifests = args.model, args.reference
 model, reference = (json.loads(path.read_text())["model"] for path in manifests)

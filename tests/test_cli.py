@@ -57,6 +57,32 @@ def test_help_explains_the_step_and_imports_nothing_heavy(helps, step):
     assert imported == []
 
 
+IMPORTS = """
+import ast, json, sys
+sys.path.insert(0, sys.argv[1])
+tree = ast.parse(open(sys.argv[2]).read())
+tree.body = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+exec(compile(tree, sys.argv[2], "exec"))
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def imported(step: str) -> set[str]:
+    """All modules that a step's own imports bring in, by name."""
+    command = [sys.executable, "-c", IMPORTS, SRC, SRC / f"{step}.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_imports_only_what_it_uses(step):
+    modules = imported(step)
+    # A second or more each, for one function or for another kind of input.
+    assert not modules & {"scipy.stats", "datasets", "pandas", "pyarrow", "peft"}
+    assert ("torch" in modules) == ("cli.torch_step()" in (SRC / f"{step}.py").read_text())
+    assert ("altair" in modules) == step.startswith("plot_")
+
+
 def test_help_is_quick():
     """Less than 2 s of processor time, whatever else this machine does."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -127,6 +127,14 @@ def test_one_core_and_two_cores_give_the_same_bytes(project, tmp_path):
     assert digests(again) == digests(project)
 
 
+def test_the_scheduler_wakes_only_when_a_job_ends(tmp_path):
+    folder = copy_project(tmp_path / "project", STUDY)
+    targets = [f"results/demonstrations/topic2/{n}/{block}.parquet" for n, block in DRAWS.items()]
+    done = snakemake(folder, "--cores", "1", "--verbose", *targets)
+    rounds = re.findall(r"Ready jobs: (\d+)", done.stdout + done.stderr)
+    assert 0 < len(rounds) <= 3  # one task and its two designs, one after the other
+
+
 # --- what reruns --------------------------------------------------------------------------
 
 

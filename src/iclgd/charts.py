@@ -3,6 +3,9 @@
 Data frames carry their own look in the columns ``series, color, dash``; no scale of Vega-Lite
 is shared between panels, and the key below a figure is drawn by ``key``, which wraps and never
 truncates. The same summary gives the same bytes.
+
+Layers are Altair charts; panels, blocks and figures are Vega-Lite as plain dicts: Altair would
+copy all that is in them, deeply and several times, at each step up.
 """
 
 from __future__ import annotations
@@ -90,7 +93,7 @@ def share(title: str, low: float = 0.0, high: float = 1.0) -> Axis:
 def values(frame: pl.DataFrame) -> alt.Data:
     """Rows as inline data, six significant digits.
 
-    They stay one JSON text until ``save``: Altair copies all data deeply at every step.
+    They stay one JSON text until ``save``: Altair copies data deeply.
     """
     floats = [name for name, kind in frame.schema.items() if kind == pl.Float64]
     rounded = frame.with_columns(pl.col(name).round_sig_figs(6) for name in floats)
@@ -164,11 +167,10 @@ def bars(frame, x: Axis, y: Axis, at: str) -> list:
     frame = frame.drop_nulls([at, "low", "high"])
     if frame.is_empty():
         return []
-    colour = alt.Color("color:N", scale=None, legend=None)
     return [
         alt.Chart(values(frame))
         .mark_rule(strokeWidth=1.1, clip=True, opacity=0.8)
-        .encode(x.x(at), y.y("low"), alt.Y2("high:Q"), colour)
+        .encode(x.x(at), y.y("low"), alt.Y2("high:Q"), paint())
     ]
 
 
@@ -215,7 +217,13 @@ def marks(frame, x: Axis, y: Axis, at: str, shape: str, tips: dict | None = None
     ]
 
 
-def panel(layers: list, x: Axis, y: Axis, size: tuple[float, float], title: str = ""):
+def layered(layers: list, wide: float, high: float) -> dict:
+    """Altair charts on top of each other, as Vega-Lite."""
+    specs = [one.to_dict(validate=False, context={"top_level": False}) for one in layers]
+    return {"layer": specs, "width": wide, "height": high}
+
+
+def panel(layers: list, x: Axis, y: Axis, size: tuple[float, float], title: str = "") -> dict:
     """One panel; without layers it says 'no data' on its axes."""
     wide, high = size
     if not layers:
@@ -225,8 +233,8 @@ def panel(layers: list, x: Axis, y: Axis, size: tuple[float, float], title: str 
             base.mark_point(opacity=0).encode(x.x("x"), y.y("y")),
             note("no data", wide / 2, high / 2),
         ]
-    chart = alt.layer(*layers).properties(width=wide, height=high)
-    return chart.properties(title=heading(title)) if title else chart
+    chart = layered(layers, wide, high)
+    return {**chart, "title": heading(title)} if title else chart
 
 
 def axes(x: Axis, y: Axis) -> list:
@@ -243,21 +251,19 @@ def note(text: str, x: float, y: float, color: str = theme.FAINT, align: str = "
     return mark.encode(alt.Text("text:N"), x=alt.value(x), y=alt.value(y))
 
 
-def heading(text: str) -> alt.TitleParams:
+def heading(text: str) -> dict:
     """The title of one panel, above its middle."""
-    return alt.TitleParams(text, fontSize=11.5, anchor="middle", offset=6, limit=0)
+    return {"text": text, "fontSize": 11.5, "anchor": "middle", "offset": 6, "limit": 0}
 
 
-def block(panels: list, columns: int, title: str = ""):
+def block(panels: list[dict], columns: int, title: str = "") -> dict:
     """A grid of panels, row by row, under a title of its own."""
-    chart = alt.concat(*panels, columns=columns, spacing=18)
-    if title:
-        text = alt.TitleParams(title, fontSize=12.5, anchor="start", offset=10, color=theme.INK)
-        chart = chart.properties(title=text)
-    return chart
+    chart = {"concat": panels, "columns": columns, "spacing": 18}
+    text = {"text": title, "fontSize": 12.5, "anchor": "start", "offset": 10, "color": theme.INK}
+    return {**chart, "title": text} if title else chart
 
 
-def key(items: list[dict], wide: float):
+def key(items: list[dict], wide: float) -> dict:
     """The legend below a figure: samples with names, wrapped to ``wide`` pixels.
 
     An item has ``label`` and ``color``, and either ``dash`` (a line) or ``shape`` (a symbol,
@@ -275,7 +281,6 @@ def key(items: list[dict], wide: float):
     high = 18 * (row + 1)
     x = {"scale": alt.Scale(domain=[0, wide], nice=False), "axis": None}
     y = alt.Y("y:Q", scale=alt.Scale(domain=[-0.5, row + 0.5], reverse=True), axis=None)
-    colour = alt.Color("color:N", scale=None, legend=None)
     layers = [
         alt.Chart(alt.Data(values=rows))
         .mark_text(align="left", baseline="middle", fontSize=11)
@@ -285,7 +290,7 @@ def key(items: list[dict], wide: float):
         base = alt.Chart(alt.Data(values=[item]))
         if "dash" in item:
             mark = base.mark_rule(strokeWidth=2, strokeDash=item["dash"])
-            layers.append(mark.encode(alt.X("left:Q", **x), y, alt.X2("right:Q"), colour))
+            layers.append(mark.encode(alt.X("left:Q", **x), y, alt.X2("right:Q"), paint()))
         elif "shape" in item:
             middle = {**item, "left": item["left"] + 13}
             symbol = alt.Chart(alt.Data(values=[middle]))
@@ -296,24 +301,24 @@ def key(items: list[dict], wide: float):
                 mark = symbol.mark_point(
                     shape=item["shape"], size=55, filled=not hollow, opacity=1, strokeWidth=1.6
                 )
-            layers.append(mark.encode(alt.X("left:Q", **x), y, colour))
-    return alt.layer(*layers).properties(width=wide, height=high)
+            layers.append(mark.encode(alt.X("left:Q", **x), y, paint()))
+    return layered(layers, wide, high)
 
 
-def figure(blocks: list, items: list[dict], title: str, subtitle: str, wide: float):
+def figure(blocks: list[dict], items: list[dict], title: str, subtitle: str, wide: float) -> dict:
     """Blocks below each other, the key under them, headline and explanation above."""
     if items:
         blocks = [*blocks, key(items, wide)]
     lines = textwrap.wrap(subtitle, max(40, int((wide + 30) / 5.3)))
-    text = alt.TitleParams(title or " ", subtitle=lines, anchor="start", offset=14)
+    text = {"text": title or " ", "subtitle": lines, "anchor": "start", "offset": 14}
     if not title:
-        text = alt.TitleParams(lines or " ", fontSize=11, fontWeight="normal", color=theme.QUIET)
-    return alt.vconcat(*blocks, spacing=26).properties(title=text)
+        text = {"text": lines or " ", "fontSize": 11, "fontWeight": "normal", "color": theme.QUIET}
+    return {"vconcat": blocks, "spacing": 26, "title": text}
 
 
-def empty(title: str, why: str):
+def empty(title: str, why: str) -> dict:
     """A whole figure that says that there is nothing to show."""
-    chart = alt.layer(note(f"no data: {why}", 300, 60)).properties(width=600, height=120)
+    chart = layered([note(f"no data: {why}", 300, 60)], 600, 120)
     return figure([chart], [], title, "", 600)
 
 
@@ -385,11 +390,11 @@ def symbols(frame, x: Axis, y: Axis, at: str, tips: dict) -> list:
     ]
 
 
-def slanted(texts: list[str], places: list[float], x: Axis, wide: float, title: str):
+def slanted(texts: list[str], places: list[float], x: Axis, wide: float, title: str) -> dict:
     """A strip of slanted names above a panel, each over its place on ``x``."""
     rows = pl.DataFrame({"text": texts, "at": places}, schema={"text": pl.String, "at": pl.Float64})
     high = max(24.0, 0.75 * max((theme.width(text, 10) for text in texts), default=0) + 8)
     hidden = alt.X("at:Q", scale=alt.Scale(**x.scale), axis=None)
     mark = alt.Chart(values(rows)).mark_text(angle=310, align="left", baseline="middle")
     strip = mark.encode(hidden, alt.Text("text:N"), y=alt.value(high + 8))
-    return strip.properties(width=wide, height=high, title=heading(title))
+    return {**layered([strip], wide, high), "title": heading(title)}

@@ -14,26 +14,28 @@ from iclgd import theme
 from iclgd.cli import InputError
 
 
-def save(chart, outputs: list[Path], title: str) -> None:
+def save(chart: dict, outputs: list[Path], title: str) -> None:
     """Write .svg, .png (twice the size) or .html (whole, works offline), each at once.
 
     ``title`` names the document. Raises InputError for another suffix.
     """
-    spec = _unpacked(chart.to_dict(validate=False))
+    spec = _unpacked(chart)
     spec["config"] = theme.config()
     vega = vl_convert.vegalite_to_vega(spec)
     for path in outputs:
         if path.suffix not in (".svg", ".png", ".html"):
             raise InputError(f"{path}: figures are written as .svg, .png or .html")
+    svg = vl_convert.vega_to_svg(vega)
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.partial")
         if path.suffix == ".png":
-            temporary.write_bytes(vl_convert.vega_to_png(vega, scale=2))
+            temporary.write_bytes(vl_convert.svg_to_png(svg, scale=2))
         elif path.suffix == ".svg":
             name = f"<title>{html.escape(title)}</title>"
-            svg = _numbered(vl_convert.vega_to_svg(vega))
-            text = re.sub(r"(<svg[^>]*>)", lambda m, name=name: m[1] + name, svg, count=1)
+            text = re.sub(
+                r"(<svg[^>]*>)", lambda m, name=name: m[1] + name, _numbered(svg), count=1
+            )
             temporary.write_text(text, encoding="utf-8")
         else:
             temporary.write_text(_page(vega, title), encoding="utf-8")
@@ -61,10 +63,30 @@ def _numbered(svg: str) -> str:
     return re.sub(r"\bclip(\d+)\b", lambda m: f"clip{seen.setdefault(m[1], len(seen))}", svg)
 
 
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+  <meta charset="UTF-8">
+  <title>{title}</title>
+  <script>{library}</script>
+</head>
+<body>
+  <div id="figure"></div>
+  <script>vegaEmbed("#figure", {vega}, {options});</script>
+</body>
+</html>
+"""
+
+
 def _page(vega: dict, title: str) -> str:
-    """The interactive figure as one page; no link of its menu leads to the network."""
-    text = vl_convert.vega_to_html(vega, bundle=True, renderer="svg")
-    menu = '"actions": {"export": true, "source": false, "compiled": false, "editor": false}'
-    text = re.sub(r"(const embedOpt = \{)", lambda m: f"{m[1]}{menu}, ", text, count=1)
-    text = text.replace("<html>", '<html lang="en">', 1)
-    return text.replace("<head>", f"<head>\n  <title>{html.escape(title)}</title>", 1)
+    """The interactive figure as one page; no link of its menu leads to the network.
+
+    The library comes from vl-convert as it is; its own pages bundle it anew each time.
+    """
+    actions = {"export": True, "source": False, "compiled": False, "editor": False}
+    return PAGE.format(
+        title=html.escape(title),
+        library=vl_convert.javascript_bundle(),
+        vega=json.dumps(vega).replace("</", "<\\/"),
+        options=json.dumps({"mode": "vega", "renderer": "svg", "actions": actions}),
+    )
