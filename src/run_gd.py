@@ -7,7 +7,7 @@ Runs that diverge get rows with the status `diverged`.
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
@@ -30,7 +30,7 @@ cli.torch_step()
 
 import torch  # after parsing: --help is quick
 
-from iclgd import asking, descent, learners, models, prompts, scoring, trained
+from iclgd import asking, descent, learners, models, prompts, scoring, tables, trained
 
 torch.set_num_threads(args.threads)
 task = tables.read(args.task, tables.TASK)

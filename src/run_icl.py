@@ -7,7 +7,7 @@ its stored order, and the query; a prompt that does not fit the context is an er
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
@@ -23,7 +23,7 @@ cli.torch_step()
 
 import torch  # after parsing: --help is quick
 
-from iclgd import models, prefixes, prompts, scoring
+from iclgd import models, prefixes, prompts, scoring, tables
 
 torch.set_num_threads(args.threads)
 task = tables.read(args.task, tables.TASK)

@@ -1,6 +1,7 @@
 """Every step's command line: quick help, one-line errors, nothing left behind by a failure."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -81,6 +82,18 @@ def test_a_step_imports_only_what_it_uses(step):
     assert not modules & {"scipy.stats", "datasets", "pandas", "pyarrow", "peft"}
     assert ("torch" in modules) == ("cli.torch_step()" in (SRC / f"{step}.py").read_text())
     assert ("altair" in modules) == step.startswith("plot_")
+
+
+@pytest.mark.parametrize(
+    "step", [s for s in STEPS if "torch_step()" in (SRC / f"{s}.py").read_text()]
+)
+def test_a_torch_step_is_handed_over_before_it_imports_anything(step):
+    before, _ = (SRC / f"{step}.py").read_text().split("cli.torch_step()")
+    assert set(re.findall(r"^(?:from|import) (\w+)", before, re.M)) <= {
+        *sys.stdlib_module_names,
+        "iclgd",
+    }
+    assert re.findall(r"^from iclgd import (.*)", before, re.M) == ["cli"]
 
 
 def test_help_is_quick():
