@@ -31,14 +31,9 @@ def ranks(ids: np.ndarray, other: np.ndarray) -> np.ndarray:
     Tokens that are not there get ``m``.
     """
     rows, width = other.shape
-    span = int(max(ids.max(), other.max())) + 1
-    offset = np.arange(rows)[:, None] * span
-    keys = (other + offset).ravel()
-    order = np.argsort(keys, kind="stable")
-    wanted = (ids + offset).ravel()
-    found = np.searchsorted(keys, wanted, sorter=order).clip(max=keys.size - 1)
-    place = order[found]
-    return np.where(keys[place] == wanted, place % width, width).reshape(ids.shape)
+    table = np.full((rows, int(max(ids.max(), other.max())) + 1), width, np.int32)
+    np.put_along_axis(table, other, np.arange(width, dtype=np.int32)[None], 1)
+    return np.take_along_axis(table, ids, 1)
 
 
 def shared(a: Top, b: Top, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -49,7 +44,7 @@ def shared(a: Top, b: Top, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     place = ranks(a.ids[:, :k], b.ids[:, :k])
     mask = place < b.ids[:, :k].shape[1]
     p = np.where(mask, np.exp(a.logprobs[:, :k].astype(float)), 0.0)
-    q = np.take_along_axis(np.exp(b.logprobs.astype(float)), np.where(mask, place, 0), 1)
+    q = np.take_along_axis(np.exp(b.logprobs[:, :k].astype(float)), np.where(mask, place, 0), 1)
     return mask, p, np.where(mask, q, 0.0)
 
 

@@ -68,6 +68,9 @@ def _serve(listener: socket.socket) -> None:
             "transformers.models.llama.modeling_llama",
         ):
             importlib.import_module(name)
+        # Any first model that is loaded waits for a table of names of all architectures.
+        names = importlib.import_module("transformers.conversion_mapping")
+        names.get_checkpoint_conversion_mapping("llama")
         if os.fork() == 0:
             try:
                 os._exit(_step(connection))
