@@ -1,10 +1,12 @@
 """GD of one W_V near the top of 32 layers: epochs per second beside freezing the rest.
 
-Layer 30 of 0 ... 31 (15/16 of the way), 8 demonstrations of about 60 tokens, 32 queries at the end of
-every tenth epoch. Both arms train the same tensor; the plain one runs the whole model.
+Layer 30 of 0 ... 31 (15/16 of the way), 8 demonstrations of about 60 tokens. Both arms train
+the same tensor; the plain one runs the whole model. In a second case both also answer 16
+queries at six of the 30 epochs.
 """
 
 import copy
+from functools import partial
 
 import measure
 import polars as pl
@@ -15,7 +17,7 @@ from iclgd.learners import Learner
 from iclgd.models import Loaded
 
 TRAIN = {"layers": [30], "matrices": ["v"]}
-EPOCHS, RECORD = 20, (10, 20)
+RATE, EPOCHS, RECORD, QUERIES = 0.01, 30, (1, 2, 5, 10, 20, 30), 16
 model = measure.llama(
     vocab_size=4000,
     hidden_size=256,
@@ -26,42 +28,51 @@ model = measure.llama(
 plain = copy.deepcopy(model)
 model, chosen = trained.choose(model, TRAIN)
 batch = descent.tensors(measure.demonstrations(8, 60, 4000), "label")
-sequences = [row for row, _ in measure.demonstrations(32, 60, 4000, seed=1)]
-learner = Learner(rate=0.01, epochs=EPOCHS, train=TRAIN, record=RECORD)
+sequences = [row for row, _ in measure.demonstrations(QUERIES, 60, 4000, seed=1)]
 (name,) = projections.parameter_names(model.config, 30, "v")
 start = plain.get_parameter(name).detach().clone()
 
 
-def above() -> torch.Tensor:
-    queries = asking.Queries(model, chosen, sequences, "cpu")
+def above(record: tuple[int, ...]) -> torch.Tensor | None:
+    """Log-probabilities at the last recorded epoch, if any is."""
+    learner = Learner(rate=RATE, epochs=EPOCHS, train=TRAIN, record=record)
+    queries = asking.Queries(model, chosen, sequences if record else [], "cpu")
+    found = None
     for epoch, weights, _ in descent.descend(model, chosen, [batch], learner):
-        if epoch in RECORD:
+        if epoch in record:
             (found,) = asking.ask(model, weights, queries, [5, 6], 1024)
-    return torch.from_numpy(found.label_logprobs)
+    return found and torch.from_numpy(found.label_logprobs)
 
 
-def whole() -> torch.Tensor:
+def whole(record: tuple[int, ...]) -> torch.Tensor | None:
+    """The same as one would write it."""
+    loaded = Loaded("plain", plain, None, "cpu", None)
     weight = plain.get_parameter(name)
     weight.data.copy_(start)
     weight.requires_grad_(True)
-    optimiser = torch.optim.SGD([weight], lr=learner.rate)
+    optimiser = torch.optim.SGD([weight], lr=RATE)
     rows = torch.arange(len(batch.tokens))
-    for epoch in range(EPOCHS):
+    found = None
+    for epoch in range(1, EPOCHS + 1):
         optimiser.zero_grad()
         logits = plain(batch.tokens).logits[rows, batch.positions[:, 0]]
         torch.nn.functional.cross_entropy(logits, batch.targets[:, 0]).backward()
         optimiser.step()
-        if epoch + 1 in RECORD:
-            loaded = Loaded("plain", plain, None, "cpu", None)
+        if epoch in record:
             found = scoring.score(loaded, sequences, [5, 6], 1024)
-    return torch.from_numpy(found.label_logprobs)
+    return found and torch.from_numpy(found.label_logprobs)
 
 
-difference = (above() - whole()).abs().max().item()
+difference = (above(RECORD) - whole(RECORD)).abs().max().item()
 print(f"log-probabilities after {EPOCHS} epochs differ by {difference:.1e}")
-table = measure.take_turns(
-    "GD of W_V in layer 30 of 32, epochs",
-    {"above the lowest trained layer": above, "whole model, the rest frozen": whole},
-    {"above the lowest trained layer": EPOCHS, "whole model, the rest frozen": EPOCHS},
-)
-measure.save(table.with_columns(pl.lit(difference).alias("difference")), "depth")
+names = {"above the lowest trained layer": above, "whole model, the rest frozen": whole}
+tables = [
+    measure.take_turns(
+        f"GD of W_V in layer 30 of 32, epochs{what}",
+        {arm: partial(call, record) for arm, call in names.items()},
+        dict.fromkeys(names, EPOCHS),
+        rounds=3,
+    )
+    for what, record in (("", ()), (" with evaluation", RECORD))
+]
+measure.save(pl.concat(tables).with_columns(pl.lit(difference).alias("difference")), "depth")

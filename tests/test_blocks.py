@@ -63,9 +63,9 @@ def test_nothing_below_the_lowest_trained_block_is_computed_twice(runs):
     learner = Learner(rate=0.1, epochs=5, train=TOP, record=(2,))
     for _, weights, _ in descent.descend(model, chosen, batches, learner):
         asking.ask(model, weights, queries, LABELS, 4)
-    # Below: once for each query, once for the demonstrations. Above: five steps, and three
+    # Below: once for the queries, once for the demonstrations. Above: five steps, and three
     # records of the loss and of the queries.
-    assert calls == [len(QUERIES) + 1, len(QUERIES) + 1, 5 + 3 + 3]
+    assert calls == [2, 2, 5 + 3 + 3]
 
 
 def test_queries_beyond_the_memory_for_hidden_states_run_whole(monkeypatch):
@@ -73,10 +73,10 @@ def test_queries_beyond_the_memory_for_hidden_states_run_whole(monkeypatch):
     model, chosen = trained.choose(tiny_model("llama"), TOP)
     whole = asking.Queries(model, chosen, QUERIES, "cpu")
     assert len(whole.hidden) == len(QUERIES)
-    monkeypatch.setattr(asking, "HIDDEN_BYTES", 8 * 16 * (len(QUERIES[0]) + len(QUERIES[1])))
+    monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", 1)
+    monkeypatch.setattr(asking, "HIDDEN_BYTES", 8 * 16 * sum(sorted(map(len, QUERIES))[:2]))
     part = asking.Queries(model, chosen, QUERIES, "cpu")
     assert len(part.hidden) == 2
-    monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", 1)
     for _, weights, _ in descent.descend(
         model, chosen, [descent.tensors(run, "label") for run in RUNS], learner
     ):
@@ -103,12 +103,14 @@ def test_checkpoints_change_no_bit(architecture, train, batch, monkeypatch):
             assert torch.equal(found[epoch][1], plain[epoch][1])
 
 
-def test_checkpoints_are_for_many_tokens():
-    model, chosen = trained.choose(tiny_model("llama"), None)
-    few, many = (descent.tensors(RUNS[0][:n], "label") for n in (1, 4))
-    bytes_each = 4 * descent.KEPT_PER_UNIT * 16 * 3
-    chosen.start["more"] = torch.zeros(
-        (16 * bytes_each * few.tokens.numel() - chosen.bytes) // 8 + 1, dtype=torch.float64
-    )
-    assert not descent.large(model, chosen, few)
-    assert descent.large(model, chosen, many)
+def test_checkpoints_are_for_many_tokens(monkeypatch):
+    model = tiny_model("llama", "float32")
+    batch = descent.tensors(RUNS[0], "label")
+    kept = 4 * descent.KEPT_PER_UNIT * 16 * batch.tokens.numel()
+    weights = 4 * sum(p.numel() for p in model.parameters())
+    assert not descent.large(model, 0, batch)
+    monkeypatch.setattr(descent, "SMALL_BYTES", 2 * kept)  # of two blocks
+    assert 2 * kept > weights / 8
+    assert [descent.large(model, lowest, batch) for lowest in range(3)] == [True, False, False]
+    monkeypatch.setattr(descent, "SMALL_BYTES", 0)
+    assert descent.large(model, 2, batch) == (kept > weights / 8)

@@ -15,31 +15,32 @@ HIDDEN_BYTES = 1 << 30
 class Queries:
     """Token ids of the queries, and what enters the lowest trained block for them.
 
-    That is computed once and kept, up to `HIDDEN_BYTES`; the last queries of a long list run
+    That is computed once and kept, up to `HIDDEN_BYTES`; the longest of many queries run
     through the whole model instead, so that memory does not grow with their number.
     """
 
     def __init__(self, model, trained: Trained, sequences: list[list[int]], device: str):
         self.sequences, self.device = sequences, device
         self.lowest = blocks.lowest(model, trained.start)
-        self.hidden: list[Tensor] = []
+        self.hidden: dict[int, Tensor] = {}
         if self.lowest == 0:
             return
         room = HIDDEN_BYTES
-        for sequence in sequences:
-            tokens = torch.tensor([sequence], device=device)
-            (hidden,) = blocks.entering(model, self.lowest, tokens)
+        for rows in scoring.batches(model, [len(s) for s in sequences]):
+            tokens = scoring.pad([sequences[i] for i in rows], device)
+            hidden = blocks.entering(model, self.lowest, tokens)
             room -= hidden.numel() * hidden.element_size()
             if room < 0:
                 return
-            self.hidden.append(hidden)
+            # Padding is never read, so that each may keep what is its own.
+            self.hidden |= {i: h[: len(sequences[i])] for i, h in zip(rows, hidden, strict=True)}
 
     def inputs(self, rows: list[int]) -> tuple[Tensor, ...]:
         """Token ids [rows, T], last positions [rows, 1] and, if kept, hidden [rows, T, width]."""
         chosen = [self.sequences[i] for i in rows]
         last = torch.tensor([[len(s) - 1] for s in chosen], device=self.device)
         tokens = scoring.pad(chosen, self.device)
-        if max(rows) >= len(self.hidden):
+        if not self.hidden.keys() >= set(rows):
             return tokens, last
         kept = [self.hidden[i] for i in rows]
         return tokens, last, torch.nn.utils.rnn.pad_sequence(kept, batch_first=True)

@@ -27,9 +27,10 @@ STACKED_BYTES = 1 << 28
 TOKENS_PER_STEP = 16_384
 # BLOOM's GELU is an autograd.Function that vmap cannot enter: its runs train one by one.
 NOT_STACKED = ("bloom",)
-# Numbers that a block keeps for its backward pass, per token and unit of width (Korthikanti
-# et al. 2205.05198, equation 2, without dropout).
-KEPT_PER_UNIT = 16
+# Numbers that a block keeps for its backward pass, per token and unit of width; measured for
+# LLaMA's blocks (16 for those of Korthikanti et al. 2205.05198, equation 2, without dropout).
+KEPT_PER_UNIT = 22
+SMALL_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -140,11 +141,12 @@ def runs_at_once(model, trained: Trained, batch: Batch) -> int:
     return max(1, min(by_weights, TOKENS_PER_STEP // batch.tokens.numel()))
 
 
-def large(model, trained: Trained, batch: Batch) -> bool:
-    """Whether what the blocks keep for a backward pass is a sixteenth of the trained weights."""
+def large(model, lowest: int, batch: Batch) -> bool:
+    """Whether blocks would keep more for a backward pass than an eighth of the model's weights."""
     config = model.config
-    units = batch.tokens.numel() * config.hidden_size * config.num_hidden_layers
-    return 4 * KEPT_PER_UNIT * units > trained.bytes / 16
+    width = config.hidden_size * (config.num_hidden_layers - lowest)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    return 4 * KEPT_PER_UNIT * batch.tokens.numel() * width > max(weights / 8, SMALL_BYTES)
 
 
 @contextmanager
@@ -213,7 +215,7 @@ def descend(
     with (
         trained.in_place() if alone else nullcontext(trained.copies(len(batches))) as weights,
         stepping(weights, trained.masks, learner, alone and len(parts) == 1) as step,
-        blocks.checkpointed(model, alone and large(model, trained, parts[0])),
+        blocks.checkpointed(model, alone and large(model, lowest, parts[0])),
     ):
         for epoch in range(learner.epochs + 1):
             if epoch in learner.recorded():

@@ -124,26 +124,34 @@ def concatenate(parts: Sequence[Distributions]) -> Distributions:
     return Distributions(*joined)
 
 
+def batches(model, lengths: list[int], runs: int = 1) -> list[list[int]]:
+    """Numbers of sequences in batches of about one length, so that little is padding.
+
+    A batch has at most `tokens_per_batch` tokens and `LOGITS_PER_BATCH` logits, over all of
+    the ``runs`` that go through ``model`` side by side, or it is a single sequence.
+    """
+    tokens = tokens_per_batch(model) // runs
+    rows = max(1, LOGITS_PER_BATCH // (runs * model.config.vocab_size))
+    found: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        last = found[-1] if found else []
+        if not last or len(last) == rows or lengths[row] * (len(last) + 1) > tokens:
+            found.append(last := [])
+        last.append(row)
+    return found
+
+
 def in_batches(
     compute: Callable[[list[int]], list[Distributions]], model, lengths: list[int], runs: int = 1
 ) -> list[Distributions]:
-    """Compute the rows of all sequences in batches of about one length; give them in order.
+    """Compute all sequences, batch by batch; each run's Distributions, rows in order.
 
-    ``compute(rows)`` gives the Distributions of some rows, for each of ``runs`` runs that go
-    through ``model`` side by side. A batch has at most `tokens_per_batch` tokens and
-    `LOGITS_PER_BATCH` logits (or one row); what does not fit the memory is computed in halves.
+    ``compute(rows)`` gives every run's Distributions of some sequences; a batch that does not
+    fit the memory is computed in halves.
     """
-    most = tokens_per_batch(model) // runs
-    batches: list[list[int]] = []
-    room = 0
-    for row in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
-        if room < 1 or lengths[row] * (len(batches[-1]) + 1) > most:
-            batches.append([])
-            room = max(1, LOGITS_PER_BATCH // (runs * model.config.vocab_size))
-        batches[-1].append(row)
-        room -= 1
-    parts = [part for rows in batches for part in _halving(compute, rows)]
-    back = np.argsort([row for rows in batches for row in rows])
+    chosen = batches(model, lengths, runs)
+    parts = [part for rows in chosen for part in _halving(compute, rows)]
+    back = np.argsort([row for rows in chosen for row in rows])
     return [concatenate(run).rows(back) for run in zip(*parts, strict=True)]
 
 

@@ -92,7 +92,8 @@ def plain_attention(
     not cut to float32 in a float64 model.
     """
     groups = query.shape[1] // key.shape[1]
-    key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
+    if groups > 1:
+        key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
     weights = (query @ key.mT * scaling + mask).softmax(-1)
     return (weights @ value).transpose(1, 2), None
 
