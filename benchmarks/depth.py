@@ -40,7 +40,7 @@ def above(record: tuple[int, ...]) -> torch.Tensor | None:
     found = None
     for epoch, weights, _ in descent.descend(model, chosen, [batch], learner):
         if epoch in record:
-            (found,) = asking.ask(model, weights, queries, [5, 6], 1024)
+            ((_, (found,)),) = asking.ask(model, weights, queries, [5, 6], 1024)
     return found and torch.from_numpy(found.label_logprobs)
 
 

@@ -70,7 +70,7 @@ def cases(name: str) -> list[pl.DataFrame]:
         measure.take_turns(
             f"queries of {name}, asked",
             {
-                "trained runs": lambda: asking.ask(model, weights, queries, LABELS, 1024),
+                "trained runs": lambda: list(asking.ask(model, weights, queries, LABELS, 1024)),
                 "plain scoring": lambda: [
                     scoring.score(untouched, sequences, LABELS, 1024) for _ in range(8)
                 ],

@@ -60,8 +60,9 @@ steps = (
 total = len(blocks) * len(learner.recorded())
 with tables.Parts(args.output, tables.LOGITS) as table:
     for block, epoch, weights, losses in cli.progress(steps, total, "recorded epochs"):
-        answers = asking.ask(model, weights, asked, label_ids, args.keep)
-        for i, loss, found in zip(block, losses.tolist(), answers, strict=True):
-            keys = {"draw": runs[i].draw, "order": runs[i].order, "epoch": epoch}
-            rows = scoring.table(found, {**constant, **keys}, queries, label_ids, loss)
-            table.add(tuple(keys.values()), rows)
+        for start, answers in asking.ask(model, weights, asked, label_ids, args.keep):
+            part = queries.slice(start, scoring.QUERIES)
+            for i, loss, found in zip(block, losses.tolist(), answers, strict=True):
+                keys = {"draw": runs[i].draw, "order": runs[i].order, "epoch": epoch}
+                rows = scoring.table(found, {**constant, **keys}, part, label_ids, loss)
+                table.add((*keys.values(), start), rows)

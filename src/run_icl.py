@@ -38,17 +38,19 @@ constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "lear
 prefix = prefixes.Prefix(loaded.model) if prefixes.shareable(loaded.model) else None
 # Orders that begin alike stand side by side, and share what they begin with.
 runs.sort(key=lambda run: (run.draw, run.examples))
+parts = list(queries.iter_slices(scoring.QUERIES))
+steps = ((run, part) for run in runs for part in parts)
 with tables.Parts(args.output, tables.LOGITS) as table:
-    for run in cli.progress(runs, len(runs), "orders"):
-        sequences = prompts.encode(loaded.tokenizer, prompts.icl_prompts(task, run))
+    for run, part in cli.progress(steps, len(runs) * len(parts), "blocks of queries"):
+        sequences = prompts.encode(loaded.tokenizer, prompts.icl_prompts(task, run, part))
         prompts.check_length([len(s) for s in sequences], loaded.context, **names)
         found = scoring.score(loaded, sequences, label_ids, args.keep, prefix)
         if not found.finite.all():
-            example = queries["example"][int(found.finite.argmin())]
+            example = part["example"][int(found.finite.argmin())]
             raise cli.InputError(
                 f"model {loaded.name} gives NaN or infinite logits on task {names['task']}, "
                 f"design {names['design']}, draw {run.draw}, query {example}"
             )
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}
-        rows = scoring.table(found, {**constant, **keys}, queries, label_ids)
-        table.add(tuple(keys.values()), rows)
+        rows = scoring.table(found, {**constant, **keys}, part, label_ids)
+        table.add((*keys.values(), part["example"][0]), rows)

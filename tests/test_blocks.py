@@ -62,7 +62,7 @@ def test_nothing_below_the_lowest_trained_block_is_computed_twice(runs):
     batches = [descent.tensors(run, "label") for run in runs]
     learner = Learner(rate=0.1, epochs=5, train=TOP, record=(2,))
     for _, weights, _ in descent.descend(model, chosen, batches, learner):
-        asking.ask(model, weights, queries, LABELS, 4)
+        list(asking.ask(model, weights, queries, LABELS, 4))
     # Below: once for the queries, once for the demonstrations. Above: five steps, and three
     # records of the loss and of the queries.
     assert calls == [2, 2, 5 + 3 + 3]
@@ -80,12 +80,9 @@ def test_queries_beyond_the_memory_for_hidden_states_run_whole(monkeypatch):
     for _, weights, _ in descent.descend(
         model, chosen, [descent.tensors(run, "label") for run in RUNS], learner
     ):
-        pairs = zip(
-            asking.ask(model, weights, whole, LABELS, VOCABULARY),
-            asking.ask(model, weights, part, LABELS, VOCABULARY),
-            strict=True,
-        )
-        for a, b in pairs:
+        ((_, one),) = asking.ask(model, weights, whole, LABELS, VOCABULARY)
+        ((_, other),) = asking.ask(model, weights, part, LABELS, VOCABULARY)
+        for a, b in zip(one, other, strict=True):
             assert abs(a.label_logprobs - b.label_logprobs).max() < 1e-6
 
 

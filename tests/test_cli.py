@@ -9,8 +9,9 @@ import sys
 import polars as pl
 import pytest
 from conftest import ENTRY, SRC, run_step, save_model, tiny_model, tiny_task
+from polars.testing import assert_frame_equal
 
-from iclgd import cli, prompts, sampling, tables
+from iclgd import cli, prompts, sampling, scoring, tables
 from iclgd.cli import InputError
 
 STEPS = sorted(path.stem for path in SRC.glob("*.py"))
@@ -267,3 +268,14 @@ def test_progress_in_a_log_is_at_most_ten_lines(capsys):
     assert list(cli.progress(iter(range(95)), 95, "steps")) == list(range(95))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 10 and lines[-1] == "steps: 95/95"
+
+
+@pytest.mark.parametrize("name", ["run_icl", "run_gd"])
+def test_blocks_of_queries_change_no_row(name, inputs, monkeypatch):
+    more = {"learner": json.dumps(LEARNER)} if name == "run_gd" else {}
+    whole = step(name, inputs, **more)
+    monkeypatch.setattr(scoring, "QUERIES", 5)
+    parts = step(name, inputs, **more)
+    numbers = ["loss", "label_logprobs", "top_logprobs", "tail_mass"]
+    assert parts.drop(*numbers, "top_ids").equals(whole.drop(*numbers, "top_ids"))
+    assert_frame_equal(parts.select(numbers), whole.select(numbers), abs_tol=1e-5)

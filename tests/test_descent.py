@@ -253,7 +253,8 @@ def test_a_run_that_diverges_leaves_the_others_alone():
     def asked(runs):
         batches = [descent.tensors(run, "label") for run in runs]
         for epoch, weights, losses in descent.descend(model, chosen, batches, learner):
-            yield epoch, losses, asking.ask(model, weights, queries, [133, 140], VOCABULARY)
+            ((_, found),) = asking.ask(model, weights, queries, [133, 140], VOCABULARY)
+            yield epoch, losses, found
 
     for mixed, good in zip(asked([RUNS[0], bad, RUNS[2]]), asked([RUNS[0], RUNS[2]]), strict=True):
         assert mixed[1].isfinite().tolist() == [True, False, True]
@@ -272,9 +273,8 @@ def test_a_huge_rate_gives_rows_that_say_diverged(task):
     batches = [descent.tensors(run, "label") for run in RUNS]
     steps = descent.descend(model, chosen, batches, Learner(rate=1e30, epochs=3))
     for epoch, weights, losses in steps:
-        for loss, found in zip(
-            losses.tolist(), asking.ask(model, weights, queries, [133, 140], 8), strict=True
-        ):
+        ((_, answers),) = asking.ask(model, weights, queries, [133, 140], 8)
+        for loss, found in zip(losses.tolist(), answers, strict=True):
             keys = {"draw": 0, "order": 0, "epoch": epoch}
             table = scoring.table(found, keys, rows, [133, 140], loss)
             assert table["status"].unique().to_list() == ["ok" if epoch == 0 else "diverged"]
@@ -306,7 +306,7 @@ def test_asked_queries_equal_the_scores_of_the_untouched_model(architecture):
     expected = [model(torch.tensor([q])).logits[0, -1].log_softmax(-1) for q in QUERIES]
     model, chosen = trained.choose(model, None)
     queries = asking.Queries(model, chosen, QUERIES, "cpu")
-    (found,) = asking.ask(model, {}, queries, [133, 140], VOCABULARY)
+    ((_, (found,)),) = asking.ask(model, {}, queries, [133, 140], VOCABULARY)
     for row, logprobs in enumerate(expected):
         np.testing.assert_allclose(found.label_logprobs[row], logprobs[[133, 140]], atol=1e-6)
         np.testing.assert_allclose(

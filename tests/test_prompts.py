@@ -97,13 +97,13 @@ def test_icl_prompts_show_the_demonstrations_in_order():
     train = task.filter(pl.col("split") == "train")
     a, b = (train.row(i, named=True) for i in (1, 0))
     asked = prompts.queries(task)
-    found = prompts.icl_prompts(task, Demonstrations(0, 0, (a["example"], b["example"])))
+    found = prompts.icl_prompts(task, Demonstrations(0, 0, (a["example"], b["example"])), asked)
     assert len(found) == len(asked) == 12
     assert found[0] == (
         f"Sort the words.\n{a['text']}{a['answer']}\n{b['text']}{b['answer']}\n{asked['text'][0]}"
     )
     assert found[0].endswith(" :")
-    assert prompts.icl_prompts(task, Demonstrations(0, 0, ()))[0] == (
+    assert prompts.icl_prompts(task, Demonstrations(0, 0, ()), asked)[0] == (
         f"Sort the words.\n{asked['text'][0]}"
     )
 

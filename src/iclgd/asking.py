@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -49,8 +51,12 @@ class Queries:
 @torch.no_grad()
 def ask(
     model, weights: dict[str, Tensor], queries: Queries, label_ids: list[int], keep: int
-) -> list[scoring.Distributions]:
-    """Every run's distributions for all queries; ``weights`` as `descent.descend` yields them."""
+) -> Iterator[tuple[int, list[scoring.Distributions]]]:
+    """Every run's distributions for all queries; ``weights`` as `descent.descend` yields them.
+
+    Yields the number of the first query of a block of `scoring.QUERIES`, and each run's
+    Distributions of that block.
+    """
     runs = len(next(iter(weights.values()))) if weights else 1
 
     def asked(
@@ -59,8 +65,12 @@ def ask(
         with blocks.entered(model, queries.lowest, hidden):
             return scoring.logits_at(model, tokens, last, own)[:, 0]
 
-    def compute(rows: list[int]) -> list[scoring.Distributions]:
-        logits = over_runs(asked, weights, *queries.inputs(rows), stacked=False)
-        return [scoring.distributions(run, label_ids, keep) for run in logits]
+    for start in range(0, len(queries.sequences), scoring.QUERIES):
+        lengths = [len(s) for s in queries.sequences[start : start + scoring.QUERIES]]
 
-    return scoring.in_batches(compute, model, [len(s) for s in queries.sequences], runs)
+        def compute(rows: list[int], start: int = start) -> list[scoring.Distributions]:
+            inputs = queries.inputs([start + row for row in rows])
+            logits = over_runs(asked, weights, *inputs, stacked=False)
+            return [scoring.distributions(run, label_ids, keep) for run in logits]
+
+        yield start, scoring.in_batches(compute, model, lengths, runs)

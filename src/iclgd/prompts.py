@@ -109,12 +109,15 @@ def in_order(table: pl.DataFrame, orders: int | None = None) -> list[Demonstrati
     return [Demonstrations(draw, order, tuple(rows["example"])) for (draw, order), rows in groups]
 
 
-def icl_prompts(task: pl.DataFrame, demonstrations: Demonstrations) -> list[str]:
-    """The prompt of every query of ``task`` (splits other than train) behind the demos."""
-    row = {r["example"]: r for r in task.iter_rows(named=True)}
+def icl_prompts(
+    task: pl.DataFrame, demonstrations: Demonstrations, asked: pl.DataFrame
+) -> list[str]:
+    """The prompt of every query ``asked`` (rows of ``task``) behind the demonstrations."""
+    needed = task.filter(pl.col("example").is_in(demonstrations.examples))
+    row = {r["example"]: r for r in needed.iter_rows(named=True)}
     shown = [row[i] for i in demonstrations.examples]
     prefix = "".join(r["text"] + r["answer"] + r["ending"] for r in shown)
-    return [r["instruction"] + prefix + r["text"] for r in queries(task).iter_rows(named=True)]
+    return [r["instruction"] + prefix + r["text"] for r in asked.iter_rows(named=True)]
 
 
 def queries(task: pl.DataFrame) -> pl.DataFrame:

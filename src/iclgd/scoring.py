@@ -23,6 +23,7 @@ from iclgd.cli import InputError
 # stay in its cache, a card when it is full.
 HIDDEN_PER_BATCH = {"cpu": 1 << 19, "cuda": 1 << 26}
 LOGITS_PER_BATCH = 1 << 23
+QUERIES = 1024  # of one run that are in memory at once, prompts and distributions
 
 
 def tokens_per_batch(model) -> int:

@@ -171,7 +171,7 @@ class Parts:
         return self
 
     def add(self, run: tuple[int, ...], frame: pl.DataFrame) -> None:
-        """Add all rows of a ``run``: (draw, order, epoch)."""
+        """Add all rows of a ``run``: (draw, order, epoch, first query)."""
         self.parts[run] = self.folder / f"{len(self.parts)}.arrow"
         _match(frame, self.schema).write_ipc(self.parts[run])
 
