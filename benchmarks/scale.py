@@ -77,11 +77,11 @@ def point(learner: str, queries=QUERIES, draws=DRAWS, orders=ORDERS, epochs=EPOC
 
 rows = []
 for learner, what, base in (
-    ("icl", "queries", QUERIES),
-    ("icl", "draws", 1),
+    ("icl", "queries", 500),
+    ("icl", "draws", 5),
     ("icl", "orders", 1),
-    ("gd", "queries", QUERIES),
-    ("gd", "draws", 1),
+    ("gd", "queries", 500),
+    ("gd", "draws", 5),
     ("gd", "epochs", EPOCHS),
 ):
     for factor in TENFOLD:
