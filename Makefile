@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test lint pretrain lock
+.PHONY: run test bench lint pretrain lock
 
 run: .venv/ready
 	PYTHONPATH=src python -m iclgd.warm snakemake --cores all --quiet rules reason host
@@ -16,6 +16,10 @@ run: .venv/ready
 test: .venv/ready
 	pytest
 
+# Speed as ratios within one run, into results/benchmarks/: about a quarter of an hour.
+bench: .venv-bench/ready
+	for one in icl runs depth large scale report; do .venv-bench/bin/python benchmarks/$$one.py || exit 1; done
+
 lint: .venv/ready
 	ruff check .
 	ruff format --check .
@@ -25,6 +29,11 @@ lint: .venv/ready
 # Train the built-in models anew (it takes a while) in place of those kept under models/.
 pretrain: .venv/ready
 	snakemake keep_models --cores all --configfile config/pretrain.yaml
+
+.venv-bench/ready: requirements.lock benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check --no-compile --requirement benchmarks/requirements.txt
+	touch $@
 
 # Resolve requirements.in into the versions that everybody gets.
 lock:

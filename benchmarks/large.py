@@ -87,7 +87,9 @@ def arm(name: str) -> None:
     vocabulary = model.config.vocab_size
     rows = measure.demonstrations(8, 60, vocabulary)
     found = {"ours": ours, "plain": plain}[name](model, descent.tensors(rows, "label", device))
-    print(json.dumps({**found, "peak": peak() - before, "weights": weights}))
+    print(
+        json.dumps({**found, "epochs": LEARNER.epochs, "peak": peak() - before, "weights": weights})
+    )
 
 
 if len(sys.argv) > 1:

@@ -36,15 +36,19 @@ def machine() -> str:
 
 
 def take_turns(
-    case: str, arms: dict[str, Callable[[], object]], units: dict[str, float], rounds: int = 5
+    case: str,
+    arms: dict[str, Callable[[], object]],
+    units: dict[str, float],
+    rounds: int = 5,
+    warm: bool = False,
 ) -> pl.DataFrame:
-    """Time every arm once a round, after one round that is not counted.
+    """Time every arm once a round, after one that is not counted unless they are ``warm``.
 
     ``units``: how much work a call of each arm does. Gives one row per arm and round: case,
     arm, round, units, seconds.
     """
     rows = []
-    for number in range(-1, rounds):
+    for number in range(0 if warm else -1, rounds):
         for arm, call in arms.items():
             start = time.perf_counter()
             call()

@@ -86,7 +86,7 @@ def scaling(rows: pl.DataFrame, column: str, title: str, domain: list, ticks: li
     x = charts.Axis("times the work", {"type": "log", "domain": [0.8, 125]}, [1, 10, 100])
     y = charts.Axis(title, {"type": "log", "domain": domain, "nice": False}, ticks)
     layers = []
-    for number, ((learner, what), part) in enumerate(
+    for number, ((learner, _), part) in enumerate(
         rows.group_by("learner", "what", maintain_order=True)
     ):
         part = part.with_columns((pl.col("size") / pl.col("size").min()).alias("times"))
@@ -101,30 +101,25 @@ def scaling(rows: pl.DataFrame, column: str, title: str, domain: list, ticks: li
     return charts.panel(layers, x, y, (330, 240))
 
 
-found = ratios(
-    pl.concat(table(n).drop("difference", strict=False) for n in ("icl", "runs", "depth"))
-)
+timed = [table(name).drop("difference", strict=False) for name in ("icl", "runs", "depth")]
+found = ratios(pl.concat(timed))
 resets = found.filter(pl.col("arm") == "reset")
 found = found.filter(pl.col("arm") != "reset")
-large, scale = table("large"), table("scale")
+large, scale, machine = table("large"), table("scale"), table("icl")["machine"][0]
 
 lines = ["| case | faster by (median, range) | rate | against |", "|---|---|---|---|"]
-lines += [
-    f"| {r['case']} | {r['ratio']:.1f} ({r['low']:.1f} to {r['high']:.1f}) "
-    f"| {r['rate']:.3g}/s | {r['arm_other']}: {r['rate_other']:.3g}/s |"
-    for r in found.iter_rows(named=True)
-]
+for r in found.iter_rows(named=True):
+    ratio = f"{r['ratio']:.1f} ({r['low']:.1f} to {r['high']:.1f})"
+    against = f"{r['arm_other']}: {r['rate_other']:.3g}/s"
+    lines.append(f"| {r['case']} | {ratio} | {r['rate']:.3g}/s | {against} |")
 lines += ["", "| reset | share of a run |", "|---|---|"]
-lines += [
-    f"| {r['case'].removeprefix('GD of ')} | {100 / r['ratio']:.2f} % |"
-    for r in resets.iter_rows(named=True)
-]
-for arm, part in large.group_by("arm", maintain_order=True):
+lines += [f"| {r['case']} | {100 / r['ratio']:.2f} % |" for r in resets.iter_rows(named=True)]
+lines += ["", "| GD of a large model | peak memory / weights | reset / epoch |", "|---|---|---|"]
+for (arm,), part in large.group_by("arm", maintain_order=True):
     share = (part["peak"] / part["weights"]).median()
-    lines += ["" if "copy" in arm[0] else "\n| large model | peak memory / weights |\n|---|---|"]
-    lines[-1] = lines[-1] + ("\n" if lines[-1] else "") + f"| {arm[0]} | {share:.2f} |"
-lines += ["", f"Measured on: {found and table('icl')['machine'][0]}"]
-text = "\n".join(lines) + "\n"
+    reset = (part["reset"] / (part["run"] / part["epochs"])).median()
+    lines.append(f"| {arm} | {share:.2f} | {100 * reset:.1f} % |")
+text = "\n".join([*lines, "", f"Measured on {machine}.", ""])
 (measure.RESULTS / "table.md").write_text(text)
 print(text)
 
@@ -137,7 +132,6 @@ key = [
     }
     for i, r in enumerate(rows.iter_rows(named=True))
 ]
-machine = table("icl")["machine"][0]
 subtitle = "Points: median of the rounds of one run; lines: smallest and largest; ticks: the aim. "
 subtitle += f"Measured on {machine}."
 panels = [
