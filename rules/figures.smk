@@ -1,9 +1,27 @@
 """Figures, each as SVG, PNG and a self-contained page; and the findings in words."""
 
 
+rule bundle_library:
+    input:
+        script="src/bundle_library.py",
+        lib=imports("src/bundle_library.py"),
+    output:
+        "results/library.js",
+    log:
+        "logs/bundle_library/all.log",
+    benchmark:
+        "logs/bundle_library/all.tsv"
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    shell:
+        "python {input.script:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule plot_agreement:
     input:
         summary="results/summary/{figure}.parquet",
+        library="results/library.js",
         script="src/plot_agreement.py",
         lib=imports("src/plot_agreement.py"),
     output:
@@ -29,13 +47,14 @@ rule plot_agreement:
         labels=human_names,
         chance=chances,
     shell:
-        "python {input.script:q} --summary {input.summary:q}"
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
         " --title {params.title:q} --labels {params.labels:q} --chance {params.chance:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_shots:
     input:
         summary="results/summary/{figure}.parquet",
+        library="results/library.js",
         script="src/plot_shots.py",
         lib=imports("src/plot_shots.py"),
     output:
@@ -61,13 +80,14 @@ rule plot_shots:
         labels=human_names,
         chance=chances,
     shell:
-        "python {input.script:q} --summary {input.summary:q}"
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
         " --title {params.title:q} --labels {params.labels:q} --chance {params.chance:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_depth:
     input:
         summary="results/summary/{figure}.parquet",
+        library="results/library.js",
         script="src/plot_depth.py",
         lib=imports("src/plot_depth.py"),
     output:
@@ -92,13 +112,14 @@ rule plot_depth:
         title=figure_title,
         labels=human_names,
     shell:
-        "python {input.script:q} --summary {input.summary:q}"
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_order:
     input:
         summary="results/summary/{figure}.parquet",
+        library="results/library.js",
         script="src/plot_order.py",
         lib=imports("src/plot_order.py"),
     output:
@@ -123,13 +144,14 @@ rule plot_order:
         title=figure_title,
         labels=human_names,
     shell:
-        "python {input.script:q} --summary {input.summary:q}"
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_variance:
     input:
         summary="results/summary/{figure}.parquet",
+        library="results/library.js",
         script="src/plot_variance.py",
         lib=imports("src/plot_variance.py"),
     output:
@@ -154,13 +176,14 @@ rule plot_variance:
         title=figure_title,
         labels=human_names,
     shell:
-        "python {input.script:q} --summary {input.summary:q}"
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_sparsity:
     input:
         summary="results/summary/{figure}.parquet",
+        library="results/library.js",
         script="src/plot_sparsity.py",
         lib=imports("src/plot_sparsity.py"),
     output:
@@ -185,13 +208,14 @@ rule plot_sparsity:
         title=figure_title,
         labels=human_names,
     shell:
-        "python {input.script:q} --summary {input.summary:q}"
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_checkpoints:
     input:
         summary="results/summary/{figure}.parquet",
+        library="results/library.js",
         script="src/plot_checkpoints.py",
         lib=imports("src/plot_checkpoints.py"),
     output:
@@ -217,7 +241,7 @@ rule plot_checkpoints:
         labels=human_names,
         chance=chances,
     shell:
-        "python {input.script:q} --summary {input.summary:q}"
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
         " --title {params.title:q} --labels {params.labels:q} --chance {params.chance:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -225,6 +249,7 @@ rule plot_size:
     input:
         summary="results/summary/{figure}.parquet",
         manifests=figure_manifests,
+        library="results/library.js",
         script="src/plot_size.py",
         lib=imports("src/plot_size.py"),
     output:
@@ -251,12 +276,13 @@ rule plot_size:
         chance=chances,
     shell:
         "python {input.script:q} --summary {input.summary:q} --manifests {input.manifests:q}"
-        " --title {params.title:q} --labels {params.labels:q} --chance {params.chance:q} --output {output:q} > {log:q} 2>&1"
+        " --title {params.title:q} --labels {params.labels:q} --chance {params.chance:q} --library {input.library:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_scale:
     input:
         summary="results/summary/{figure}.accuracy.parquet",
+        library="results/library.js",
         script="src/plot_scale.py",
         lib=imports("src/plot_scale.py"),
     output:
@@ -281,7 +307,7 @@ rule plot_scale:
         title=figure_title,
         labels=human_names,
     shell:
-        "python {input.script:q} --summary {input.summary:q}"
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
 
 

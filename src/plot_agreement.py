@@ -82,4 +82,5 @@ subtitle = "Token overlap and overlap cosine similarity (OCS) are with ICL. "
 subtitle += "Bands: 95 % over draws of demonstrations."
 title = args.title or "Does gradient descent come to agree with in-context learning?"
 chart = charts.figure(blocks, items, title, subtitle, wide)
-export.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)
+chart = chart if blocks else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

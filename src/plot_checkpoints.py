@@ -70,4 +70,5 @@ chart = charts.figure(
     subtitle,
     wide,
 )
-export.save(chart if models else charts.empty(title, "the summary is empty"), args.output, title)
+chart = chart if models else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

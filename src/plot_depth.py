@@ -41,4 +41,5 @@ items = theme.role_key(names, styles, args.labels)
 title = args.title or "How deep into the vocabulary does the agreement with ICL go?"
 subtitle = "Each learner against ICL on the same queries. Bands: 95 % over draws of demonstrations."
 chart = charts.figure(blocks, items, title, subtitle, 680)
-export.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)
+chart = chart if blocks else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

@@ -81,4 +81,5 @@ subtitle = "Sen: standard deviation of the next-token probabilities over orders,
 subtitle += "vocabulary. Bands: 95 % over draws of demonstrations."
 title = args.title or "Does the order of demonstrations matter as it does to ICL?"
 chart = charts.figure(blocks, items, title, subtitle, wide)
-export.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)
+chart = chart if blocks else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

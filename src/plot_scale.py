@@ -166,4 +166,5 @@ wide = max(len(models) * (size[0] + 12), 420)
 chart = charts.figure(
     [charts.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
 )
-export.save(chart if models else charts.empty(title, f"no {args.metric}"), args.output, title)
+chart = chart if models else charts.empty(title, f"no {args.metric}")
+export.save(chart, args.output, title, args.library)

@@ -74,4 +74,5 @@ subtitle = "GD: rate and epoch with the best accuracy on validation queries. Tok
 subtitle += "are with ICL. Bars: 95 % over draws of demonstrations."
 wide = max(len(tasks) * (size[0] + 12), 420)
 chart = charts.figure(blocks, items, title, subtitle, wide)
-export.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)
+chart = chart if blocks else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

@@ -109,4 +109,5 @@ subtitle += "are with ICL. Bars: 95 % over "
 subtitle += "draws of demonstrations. Models of nearly one size are moved apart."
 block = [charts.block(panels, len(facets))] if facets else []
 chart = charts.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
-export.save(chart if facets else charts.empty(title, "the summary is empty"), args.output, title)
+chart = chart if facets else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

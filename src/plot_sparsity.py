@@ -127,4 +127,5 @@ title = args.title or "Are the weights as sparse as the construction of GD needs
 subtitle = "Means over layers and heads. Needed: by the construction of von Oswald et al. "
 subtitle += "Bands: the range of the layers."
 chart = charts.figure(blocks, items, title, subtitle, 690)
-export.save(chart if models else charts.empty(title, "the summary is empty"), args.output, title)
+chart = chart if models else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

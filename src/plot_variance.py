@@ -80,4 +80,5 @@ title = args.title or "What in the order of demonstrations moves the answer?"
 subtitle = "Share of the variance, over orders, of the logit of the answer. Bars: 95 % over "
 subtitle += "draws of demonstrations."
 chart = charts.figure(blocks, [], title, subtitle, 760)
-export.save(chart if blocks else charts.empty(title, "the summary is empty"), args.output, title)
+chart = chart if blocks else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

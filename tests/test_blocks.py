@@ -32,6 +32,17 @@ def test_the_upper_blocks_alone_give_the_same_logits(architecture, block):
     assert blocks.blocks(model)[0] == name and len(seen) == 2 * (3 - block) + 3
 
 
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gptj", "opt"], indirect=True)
+def test_mixed_precision_is_the_same_above_and_below(architecture):
+    model = tiny_model(architecture, "bfloat16")
+    tokens = scoring.pad(QUERIES)
+    positions = torch.tensor([[len(row) - 1] for row in QUERIES])
+    expected = scoring.logits_at(model, tokens, positions)
+    hidden = blocks.entering(model, 2, tokens)
+    with blocks.entered(model, 2, hidden):
+        assert torch.equal(scoring.logits_at(model, tokens, positions), expected)
+
+
 def test_the_lowest_block_of_what_is_trained(architecture):
     model, chosen = trained.choose(tiny_model(architecture), TOP)
     assert blocks.lowest(model, chosen.start) == 2

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from iclgd import projections
+from iclgd import projections, scoring
 
 
 def blocks(model) -> tuple[str, nn.ModuleList]:
@@ -45,7 +45,8 @@ def entering(model, block: int, tokens: Tensor) -> Tensor:
 
     handle = blocks(model)[1][block].register_forward_pre_hook(stop)
     try:
-        model(input_ids=tokens, use_cache=False)
+        with scoring.autocast(model, tokens.device.type):
+            model(input_ids=tokens, use_cache=False)
     except _Entered:
         pass
     finally:

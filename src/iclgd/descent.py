@@ -23,6 +23,8 @@ from iclgd import blocks, prompts, scoring
 from iclgd.learners import Learner
 from iclgd.trained import Trained
 
+# Runs side by side: bytes of all their weights, gradients and optimiser states (about four
+# copies), and tokens in one forward pass.
 STACKED_BYTES = 1 << 28
 TOKENS_PER_STEP = 16_384
 # BLOOM's GELU is an autograd.Function that vmap cannot enter: its runs train one by one.
@@ -30,7 +32,7 @@ NOT_STACKED = ("bloom",)
 # Numbers that a block keeps for its backward pass, per token and unit of width; measured for
 # LLaMA's blocks (16 for those of Korthikanti et al. 2205.05198, equation 2, without dropout).
 KEPT_PER_UNIT = 22
-SMALL_BYTES = 1 << 26
+SMALL_BYTES = 1 << 26  # that no machine lacks: not worth a second forward pass
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from iclgd import theme
 from iclgd.cli import InputError
 
 
-def save(chart: dict, outputs: list[Path], title: str) -> None:
+def save(chart: dict, outputs: list[Path], title: str, library: Path | None = None) -> None:
     """Write .svg, .png (twice the size) or .html (whole, works offline), each at once.
 
-    ``title`` names the document. Raises InputError for another suffix.
+    ``title`` names the document; ``library`` is the JavaScript of bundle_library, for pages,
+    which takes seconds to bundle. Raises InputError for another suffix.
     """
     spec = _unpacked(chart)
     spec["config"] = theme.config()
@@ -38,7 +39,7 @@ def save(chart: dict, outputs: list[Path], title: str) -> None:
             )
             temporary.write_text(text, encoding="utf-8")
         else:
-            temporary.write_text(_page(vega, title), encoding="utf-8")
+            temporary.write_text(_page(vega, title, library), encoding="utf-8")
         os.replace(temporary, path)
 
 
@@ -78,15 +79,12 @@ PAGE = """<!DOCTYPE html>
 """
 
 
-def _page(vega: dict, title: str) -> str:
-    """The interactive figure as one page; no link of its menu leads to the network.
-
-    The library comes from vl-convert as it is; its own pages bundle it anew each time.
-    """
+def _page(vega: dict, title: str, library: Path | None) -> str:
+    """The interactive figure as one page; no link of its menu leads to the network."""
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
     return PAGE.format(
         title=html.escape(title),
-        library=vl_convert.javascript_bundle(),
+        library=library.read_text() if library else vl_convert.javascript_bundle(),
         vega=json.dumps(vega).replace("</", "<\\/"),
         options=json.dumps({"mode": "vega", "renderer": "svg", "actions": actions}),
     )
