@@ -144,8 +144,9 @@ for name, blocks, items, title, below in (
         "scale",
         [charts.block(panels, 2)],
         key,
-        "Time grows with the work, memory does not",
-        f"llama-small, one process for each point, without imports. Measured on {machine}.",
+        "Time grows with the work, memory stays within bounds",
+        "llama-small, one process for each point, without imports. Draws of GD train side by side, "
+        f"until their weights fill 256 MB. Measured on {machine}.",
     ),
 ):
     chart = charts.figure(blocks, items, title, below, 740)
