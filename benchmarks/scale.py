@@ -26,7 +26,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 peak = re.search(r"VmHWM:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]
 print(json.dumps({"seconds": time.process_time() - start, "megabytes": int(peak) / 1024}))
 """
-QUERIES, DRAWS, ORDERS, EPOCHS = 100, 5, 1, 10
+QUERIES, EPOCHS = 100, 10
 TENFOLD = (1, 10, 100)
 
 
@@ -56,7 +56,7 @@ def manifest(folder: Path) -> Path:
     return path
 
 
-def point(learner: str, queries=QUERIES, draws=DRAWS, orders=ORDERS, epochs=EPOCHS) -> dict:
+def point(learner: str, queries=QUERIES, draws=1, orders=1, epochs=EPOCHS) -> dict:
     """Processor seconds (without imports) and peak memory of one step."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -85,7 +85,7 @@ for learner, what, base in (
     ("gd", "epochs", EPOCHS),
 ):
     for factor in TENFOLD:
-        found = point(learner, **{"draws": 1, what: base * factor})
+        found = point(learner, **{what: base * factor})
         rows.append({"learner": learner, "what": what, "size": base * factor, **found})
         print(f"{learner}, {base * factor} {what}: {found['seconds']:.1f} s", end=", ")
         print(f"{found['megabytes']:.0f} MB", flush=True)
