@@ -4,27 +4,63 @@ import polars as pl
 import pytest
 from conftest import tiny_task
 
-from iclgd import prompts, tables
+from iclgd import prompts, tables, text
 from iclgd.cli import InputError
 from iclgd.prompts import Demonstrations
 
 
 @pytest.mark.parametrize(
-    ("prompt", "parts"),
+    ("prompt", "parts", "rest"),
     [
-        ("Review: {text}\nSentiment: {label}\n\n", ("Review: {text}\nSentiment:", " ", "\n\n")),
-        ("{text} = {label}", ("{text} =", " ", "")),
-        ("{a}\nquestion: {b}\nanswer:{label}\n", ("{a}\nquestion: {b}\nanswer:", "", "\n")),
+        (
+            "Review: {text}\nSentiment: {label}\n\n",
+            (("Review: ", "text"),),
+            ("\nSentiment:", " ", "\n\n"),
+        ),
+        ("{text} = {label}", (("", "text"),), (" =", " ", "")),
+        ("{a}{b}\nanswer:{label}\n", (("", "a"), ("", "b")), ("\nanswer:", "", "\n")),
+        ("{{{a}}} is {{}}: {label}}}", (("{", "a"),), ("} is {}:", " ", "}")),
+        ("{label}", (), ("", "", "")),
     ],
 )
-def test_templates_are_split_at_the_label(prompt, parts):
-    assert prompts.parse_template(prompt) == parts
-    assert parts[0] + parts[1] + "{label}" + parts[2] == prompt
+def test_templates_are_split_at_their_fields(prompt, parts, rest):
+    template = prompts.parse_template(prompt)
+    assert template == text.Template(parts, *rest)
+    row = {"a": "1{b}", "b": "{label}", "text": "{0} {text!r}"}
+    filled = template.fill(row) + template.space + "good" + template.ending
+    assert filled == prompt.format(label="good", **row)
 
 
 @pytest.mark.parametrize("prompt", ["Review: {text}", "{label} {text} {label}"])
 def test_templates_have_one_label(prompt):
     with pytest.raises(InputError, match=r"\{label\} must stand in it exactly once"):
+        prompts.parse_template(prompt)
+
+
+EVALUATED = [
+    *("{text.__class__}", "{text.__class__.__mro__[1]}", "{text[0]}", "{text[key]}", "{0}", "{}"),
+    *("{text!r}", "{text!s:>9}", "{text:>1000000000}", "{text:{label}}", "{a b}", "{{{}}}"),
+    *("{label:>1000000000}", "{label!a}", "{text-1}", "{len(text)}", "{__import__('os')}"),
+]
+
+
+@pytest.mark.parametrize("part", EVALUATED)
+def test_templates_evaluate_nothing(part):
+    with pytest.raises(InputError, match="the name of a field alone may stand in braces"):
+        prompts.parse_template(f"{part} {{text}} {{label}}")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("{text} {label", "expected '}' before end of string"),
+        ("{text}} {label}", "Single '}'"),
+        ("{text!} {label}", "conversion"),
+        ("{text}: {label} {other}", r"\{other\} stands behind \{label\}"),
+    ],
+)
+def test_broken_templates_are_named(prompt, message):
+    with pytest.raises(InputError, match=message):
         prompts.parse_template(prompt)
 
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from iclgd.text import plain
+
 # Threads are the job's, not the machine's: sums come out the same on 2 cores and on 64.
 # Torch steps set their own number. Read by Polars and by BLAS when they are imported.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
@@ -20,7 +22,13 @@ WARM = "ICLGD_WARM"  # address of the warm process, set by iclgd.warm
 
 
 class InputError(Exception):
-    """Bad input. Its message is one line that names the culprit; the step exits with 1."""
+    """Bad input. Its message is one line that names the culprit; the step exits with 1.
+
+    What it quotes from outside is escaped and shortened here, for every log and terminal.
+    """
+
+    def __str__(self) -> str:
+        return plain(super().__str__())
 
 
 def _report(kind, error, trace):

@@ -11,22 +11,16 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from iclgd import text
 from iclgd.cli import InputError
 
-LABEL = "{label}"
 
-
-def parse_template(prompt: str) -> tuple[str, str, str]:
-    """Split ``"Review: {text}\\nSentiment: {label}\\n\\n"`` at the label.
-
-    Returns the text template, the white space in front of the label, and the ending.
-    Raises InputError unless ``{label}`` stands there once.
-    """
-    if prompt.count(LABEL) != 1:
-        raise InputError(f"prompt {prompt!r}: {LABEL} must stand in it exactly once")
-    before, ending = prompt.split(LABEL)
-    text = before.rstrip(" ")
-    return text, before[len(text) :], ending
+def parse_template(prompt: str) -> text.Template:
+    """The template of a prompt; InputError where ``text.parse_template`` raises ValueError."""
+    try:
+        return text.parse_template(prompt)
+    except ValueError as error:
+        raise InputError(f"prompt {prompt!r}: {error}") from error
 
 
 def labels(task: pl.DataFrame) -> list[str]:

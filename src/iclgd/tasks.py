@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,14 @@ import polars as pl
 from iclgd import prompts
 from iclgd.cli import InputError
 
-FIELD = re.compile(r"\{(\w+)\}")
+# What the readers raise on files that are none of theirs; a panic is Polars' own failure.
+UNREADABLE = (
+    OSError,
+    UnicodeDecodeError,
+    csv.Error,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+)
 
 
 def generator(*names: str | int) -> np.random.Generator:
@@ -35,33 +41,38 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict]]:
     try:
         for place, row in _rows(path):
             yield place, row
-    except (UnicodeDecodeError, csv.Error, pl.exceptions.PolarsError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path}, after {place}: {' '.join(str(error).split())}") from error
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict]]:
     kind = path.suffix.lower()
     if kind in (".jsonl", ".json"):
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 place = f"{path}, line {number}"
                 try:
                     row = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise InputError(f"{place}: not a JSON object ({error.msg})") from error
+                except (ValueError, RecursionError) as error:  # also of numbers without end
+                    reason = getattr(error, "msg", error)
+                    raise InputError(f"{place}: not a JSON object ({reason})") from error
                 if not isinstance(row, dict):
                     raise InputError(f"{place}: not a JSON object")
                 yield place, row
     elif kind == ".csv":
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
+            names = reader.fieldnames or []
+            if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+                raise InputError(f"{path}, line 1: two columns are called {twice[0]!r}")
             for row in reader:
                 place = f"{path}, line {reader.line_num}"
                 if None in row or None in row.values():
-                    raise InputError(f"{place}: {len(reader.fieldnames)} fields expected")
+                    raise InputError(f"{place}: {len(names)} fields expected")
                 yield place, row
     elif kind == ".parquet":
-        for number, row in enumerate(pl.read_parquet(path).iter_rows(named=True), start=1):
+        table = pl.read_parquet(path, glob=False)
+        for number, row in enumerate(table.iter_rows(named=True), start=1):
             yield f"{path}, row {number}", row
     else:
         raise InputError(f"{path}: one of .jsonl, .json, .csv or .parquet is needed")
@@ -70,11 +81,18 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
 def hub_rows(
     dataset: str, train: str, test: str, name: str | None = None, revision: str | None = None
 ) -> dict[str, Iterator[tuple[str, dict]]]:
-    """Rows of two splits of a data set on the hub, through `datasets` (it keeps a cache)."""
+    """Rows of two splits of a data set on the hub, through `datasets` (it keeps a cache).
+
+    `datasets` runs no code of a data set. Raises InputError with what it says of a failure.
+    """
     import datasets
 
     def rows(split: str) -> Iterator[tuple[str, dict]]:
-        table = datasets.load_dataset(dataset, name, split=split, revision=revision)
+        try:
+            table = datasets.load_dataset(dataset, name, split=split, revision=revision)
+        except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+            said = " ".join(str(error).split())
+            raise InputError(f"data set {dataset}, split {split}: {said}") from error
         return ((f"{dataset} {split}, row {i}", row) for i, row in enumerate(table))
 
     return {"train": rows(train), "test": rows(test)}
@@ -87,22 +105,36 @@ def render(rows: Iterator[tuple[str, dict]], entry: dict, task: str) -> list[dic
     label word; its order numbers the labels) and maybe ``label_field``. Raises InputError
     that names the place of a row whose fields or label do not fit.
     """
-    text, space, _ = prompts.parse_template(entry["prompt"])
-    field, words = entry.get("label_field", "label"), entry["labels"]
+    template = prompts.parse_template(entry["prompt"])
+    fields = [field for _, field in template.parts]
+    label_field, words = entry.get("label_field", "label"), entry["labels"]
     number = {value: i for i, value in enumerate(words)}
     table = []
     for place, row in rows:
-        for name in [*FIELD.findall(text), field]:
-            if row.get(name) is None:
-                raise InputError(f"{place}: no field {name!r}; it has {', '.join(map(str, row))}")
-        value = str(row[field])
+        value = _text(place, row, label_field)
         if value not in number:
             raise InputError(
                 f"{place}: label {value!r} of task {task} is not in its list: {', '.join(words)}"
             )
-        filled = FIELD.sub(lambda match, row=row: str(row[match[1]]).strip(), text)
-        table.append({"text": filled, "answer": space + words[value], "label": number[value]})
+        text = template.fill({field: _text(place, row, field).strip() for field in fields})
+        answer = template.space + words[value]
+        table.append({"text": text, "answer": answer, "label": number[value]})
     return table
+
+
+def _text(place: str, row: dict, field: str) -> str:
+    """A field of ``row`` as text. Raises InputError if it is none: absent, nested, not Unicode."""
+    value = row.get(field)
+    if value is None:
+        raise InputError(f"{place}: no field {field!r}; it has {', '.join(map(str, row))}")
+    if isinstance(value, (dict, list, bytes)):
+        raise InputError(f"{place}: field {field!r} is a {type(value).__name__}, not text")
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{place}: field {field!r} is not Unicode ({error.reason})") from error
+    return text
 
 
 def short_enough(table: dict[str, list[dict]], longest: int) -> dict[str, list[dict]]:
@@ -138,10 +170,10 @@ def split_queries(table: dict[str, list[dict]], queries: int, task: str) -> dict
 
 def task_table(splits: dict[str, list[dict]], entry: dict, task: str) -> pl.DataFrame:
     """The task table (``tables.TASK``) of rendered rows; examples are numbered through."""
-    _, space, ending = prompts.parse_template(entry["prompt"])
+    template = prompts.parse_template(entry["prompt"])
     rows = [{**row, "split": split} for split, part in splits.items() for row in part]
-    missing = {space + word for word in entry["labels"].values()} - {row["answer"] for row in rows}
-    if missing:
+    answers = {template.space + word for word in entry["labels"].values()}
+    if missing := answers - {row["answer"] for row in rows}:
         raise InputError(f"task {task}: no row has the label word {sorted(missing)[0].strip()!r}")
     return (
         pl.DataFrame(rows)
@@ -149,6 +181,6 @@ def task_table(splits: dict[str, list[dict]], entry: dict, task: str) -> pl.Data
         .with_columns(
             pl.lit(task).alias("task"),
             pl.lit(entry.get("instruction", "")).alias("instruction"),
-            pl.lit(ending).alias("ending"),
+            pl.lit(template.ending).alias("ending"),
         )
     )
