@@ -5,16 +5,16 @@ Pure functions on the configuration; the rules call them through common.smk.
 
 from __future__ import annotations
 
-import contextlib
-import difflib
 import json
 import math
+import os
+import shlex
 from pathlib import Path
 
-import jsonschema
-import yaml
+from shape import nearest, schema_problems, value_problems
 
-SCHEMA = Path(__file__).with_name("config.schema.yaml")
+from iclgd import text
+
 # What each kind of figure must name, beside its models.
 NEEDS = {
     **dict.fromkeys(("agreement", "shots", "size", "depth"), ("tasks", "demonstrations", "pairs")),
@@ -25,71 +25,21 @@ NEEDS = {
 DISPLAY = ("label",)  # keys that only figures read; changing them recomputes nothing else
 DESCENT = ("rate", "epochs", "record", "batch", "optimiser", "momentum", "loss", "train")
 BLOCK = 5
+DECAY = 2000  # of pretraining.Recipe
+SHOWN = 20  # of many problems
+COMMAND = 100_000  # characters; the system takes 131,072 for a whole command line
 
 
 class ConfigError(Exception):
     """What is wrong with the configuration, one line each."""
 
 
-def nearest(name: str, known) -> str:
-    """``(did you mean 'x'?)`` or the list of what is known."""
-    known = [str(k) for k in known]
-    close = difflib.get_close_matches(str(name), known, 1, 0.5)
-    return f"(did you mean {close[0]!r}?)" if close else f"(known: {', '.join(known)})"
-
-
 def check(config: dict, root: Path = Path(".")) -> None:
     """Raise ConfigError that lists everything wrong with ``config``; paths are below ``root``."""
-    problems = schema_problems(config) or reference_problems(config, root)
+    problems = value_problems(config) or schema_problems(config) or reference_problems(config, root)
     if problems:
-        raise ConfigError("\n".join(problems))
-
-
-# --- the shape of the configuration -------------------------------------------------------
-
-
-def schema_problems(config: dict) -> list[str]:
-    """Unknown keys, wrong types and values outside their range, in the order of the schema."""
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(SCHEMA.read_text()))
-    errors = [leaf for error in validator.iter_errors(config) for leaf in _leaves(error)]
-    errors.sort(key=lambda error: list(map(str, error.absolute_path)))
-    return list(dict.fromkeys(_describe(error) for error in errors))
-
-
-def _leaves(error) -> list:
-    if error.validator != "anyOf":
-        return [error]
-    # Of several alternatives, the one that fails deepest says most.
-    return [max(error.context, key=lambda e: (len(e.absolute_path), e.validator != "type"))]
-
-
-def _describe(error) -> str:
-    where = "config: " + (".".join(map(str, error.absolute_path)) or "top level")
-    value = error.instance
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        extra = next(key for key in value if key not in known)
-        return f"{where}: unknown key {extra!r} {nearest(extra, known)}"
-    if error.validator == "enum":
-        return f"{where}: {value!r} is not valid {nearest(value, error.validator_value)}"
-    if error.validator == "type" and isinstance(value, str):
-        hint = ""
-        if error.validator_value in ("number", "integer"):
-            with contextlib.suppress(ValueError):
-                hint = f"; write {_yaml_number(float(value))} without quotes"
-        return f"{where}: {value!r} is text, {error.validator_value} is needed{hint}"
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in value)
-        return f"{where}: key {missing!r} is missing"
-    if error.validator == "pattern":
-        return f"{where}: the name {value!r} must be letters, digits, '.', '_' and '-'"
-    return f"{where}: {value!r}: {error.message.replace(repr(value), 'it', 1)}"
-
-
-def _yaml_number(value: float) -> str:
-    """A spelling that YAML 1.1 reads as a number: 1e-4 would be text."""
-    text = f"{value:g}"
-    return text if "e" not in text or "." in text else text.replace("e", ".0e", 1)
+        more = [f"config: and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+        raise ConfigError("\n".join([*map(text.plain, problems[:SHOWN]), *more]))
 
 
 # --- what refers to what ------------------------------------------------------------------
@@ -102,14 +52,20 @@ def reference_problems(config: dict, root: Path) -> list[str]:
     def problem(where: str, text: str) -> None:
         problems.append(f"config: {where}: {text}")
 
+    for catalogue, entries in config.items():
+        for name, entry in entries.items():
+            if len(shlex.quote(json.dumps(entry))) > COMMAND:
+                problem(f"{catalogue}.{name}", "too long for the command line of a job")
     for name, entry in config["models"].items():
         where = f"models.{name}"
         _exactly_one(problem, where, entry, ("path", "hub", "pretrain"))
-        if "path" in entry and not (root / entry["path"] / "config.json").is_file():
+        if "path" in entry and _shape(root / entry["path"]) is None:
             problem(
-                f"{where}.path", f"{entry['path']!r} is no model folder (config.json is not there)"
+                f"{where}.path",
+                f"{entry['path']!r} is no model folder (there is no config.json that holds a map)",
             )
         if "pretrain" in entry:
+            _check_pretraining(problem, f"{where}.pretrain", entry["pretrain"])
             saved = [f"step{step}" for step in entry["pretrain"].get("checkpoints", [])]
             for revision in entry.get("revisions", []):
                 if revision not in saved:
@@ -122,10 +78,8 @@ def reference_problems(config: dict, root: Path) -> list[str]:
         _exactly_one(problem, where, entry, ("generate", "files", "hub"))
         if "generate" not in entry and "labels" not in entry:
             problem(where, "key 'labels' is missing")
-        if entry["prompt"].count("{label}") != 1:
-            problem(f"{where}.prompt", f"{entry['prompt']!r} must hold {{label}} exactly once")
         for path in _files(entry):
-            if not (root / path).is_file():
+            if not os.path.isfile(root / path):
                 problem(f"{where}.files", f"{path!r} does not exist")
     for name, entry in config["demonstrations"].items():
         orders, shots = entry.get("orders", 1), entry["shots"]
@@ -159,6 +113,18 @@ def _files(entry: dict) -> list[str]:
     return [files] if isinstance(files, str) else list(files.values()) if files else []
 
 
+def _check_pretraining(problem, where: str, entry: dict) -> None:
+    last = entry["steps"] + entry.get("decay", DECAY)
+    for step in entry.get("checkpoints", []):
+        if step > last:
+            problem(f"{where}.checkpoints", f"{step} is behind the end (steps + decay = {last})")
+    if entry.get("checkpoints") and "accuracy" in entry:
+        problem(where, "checkpoints need a known end: leave out 'accuracy', or 'checkpoints'")
+    least, greatest = entry["mixture"].get("topics", (1, 1))
+    if least > greatest:
+        problem(f"{where}.mixture.topics", f"{least} is more than {greatest}")
+
+
 def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
     if "reference" in entry:
         if entry["reference"] not in learners:
@@ -171,8 +137,13 @@ def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
         extra = set(entry) - {"reference", "shift", *DISPLAY}
     elif entry.get("method") == "gd":
         _exactly_one(problem, where, entry, ("rate", "rates"))
-        train = entry.get("train", {})
-        if train and "lora" not in train and not {"layers", "matrices"} <= set(train):
+        names = [f"{rate:g}" for rate in entry.get("rates", [])]
+        for name in {name for name in names if names.count(name) > 1}:
+            problem(f"{where}.rates", f"two of them go by the name {name}")
+        if entry.get("momentum") and entry.get("optimiser", "sgd") != "sgd":
+            problem(f"{where}.momentum", f"it belongs to sgd, not to {entry['optimiser']}")
+        train = entry.get("train")
+        if train is not None and set(train) not in ({"lora"}, {"layers", "matrices"}):
             problem(f"{where}.train", "both 'layers' and 'matrices' are needed, or 'lora'")
         extra = {"shift"} & set(entry)
     elif entry.get("method") == "icl":
@@ -258,7 +229,7 @@ def most_rows(task: dict, root: Path) -> int | None:
     if "files" in task:
         files = task["files"]
         path = root / (files if isinstance(files, str) else files["train"])
-        if path.suffix in (".jsonl", ".json", ".csv") and path.is_file():
+        if path.suffix in (".jsonl", ".json", ".csv") and os.access(path, os.R_OK):
             with path.open("rb") as file:
                 return sum(1 for line in file if line.strip()) - (path.suffix == ".csv")
     return None
@@ -274,10 +245,20 @@ def classes(task: dict) -> int:
 def layer_count(model: dict, root: Path) -> int | None:
     """Layers of a local or built-in model, or what the entry says, else None."""
     shape = model.get("pretrain", {}).get("shape", {})
-    if "path" in model and (root / model["path"] / "config.json").is_file():
-        shape = json.loads((root / model["path"] / "config.json").read_text())
+    if "path" in model:
+        shape = _shape(root / model["path"]) or {}
     keys = ("num_hidden_layers", "n_layer", "num_layers")
-    return next((shape[key] for key in keys if key in shape), model.get("layers"))
+    found = (shape[key] for key in keys if isinstance(shape.get(key), int))
+    return next(found, model.get("layers"))
+
+
+def _shape(folder: Path) -> dict | None:
+    """The map in a model folder's config.json, or None where there is none."""
+    try:
+        shape = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return shape if isinstance(shape, dict) else None
 
 
 # --- names and what they stand for --------------------------------------------------------

@@ -7,13 +7,14 @@ JSON string, so that Snakemake sees every change of it and no other.
 import ast
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, os.path.join(workflow.basedir, "rules"))
+sys.path[:0] = [os.path.join(workflow.basedir, part) for part in ("rules", "src")]
 import catalogue
 
 try:
@@ -128,12 +129,10 @@ def model_source(wildcards):
     entry = catalogue.model_entry(config, wildcards.model)
     if "pretrain" in entry:
         folder = f"results/pretraining/{wildcards.model.split('@')[0]}"
-        return (
-            f"--source {folder}/{entry['revision']}"
-            if "revision" in entry
-            else f"--source {folder}"
-        )
-    return f"--source {entry['path']}" if "path" in entry else ""
+        if "revision" in entry:
+            folder += f"/{entry['revision']}"
+        return f"--source {folder}"
+    return f"--source {shlex.quote(entry['path'])}" if "path" in entry else ""
 
 
 def kept_models():
@@ -167,7 +166,7 @@ def of_method(method):
         if e.get("method") == method
         for n in catalogue.expand(base, e)
     ]
-    return "|".join(name.replace(".", r"\.") for name in names) or "(?!)"
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def of_kind(*kinds):
@@ -175,7 +174,7 @@ def of_kind(*kinds):
     names = [
         name for name, entry in config["figures"].items() if entry["kind"] in kinds
     ]
-    return "|".join(name.replace(".", r"\.") for name in names) or "(?!)"
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def logits(model, task, design, learner):

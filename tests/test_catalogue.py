@@ -62,7 +62,7 @@ BAD = {
         "models.gptj.dtype: 'fp32' is not valid (did you mean 'float32'?)",
     ),
     "models/llama-live/revisions": (["step7"], "models.llama-live.revisions: 'step7' is not saved"),
-    "tasks/topic2/prompt": ("{text} :", "must hold {label} exactly once"),
+    "tasks/topic2/prompt": ("{text} :", "'{text} :': {label} must stand in it exactly once"),
     "tasks/mine": (
         {"files": "data/none.jsonl", "prompt": "{text} {label}", "labels": {"0": "a", "1": "b"}},
         "tasks.mine.files: 'data/none.jsonl' does not exist",
