@@ -23,14 +23,12 @@ import polars as pl
 import torch
 from transformers import AutoConfig
 
-from iclgd import sparsity, tables, weights
+from iclgd import models, sparsity, tables, weights
 
 torch.set_num_threads(args.threads)
 manifest = json.loads(args.model.read_text())
 folder = args.model.with_suffix("")
-config = AutoConfig.from_pretrained(
-    folder, local_files_only=True, trust_remote_code=manifest["remote_code"]
-)
+config = AutoConfig.from_pretrained(folder, **models.trust(manifest))
 read = weights.Folder(folder).read
 
 shares, circuits = [], []

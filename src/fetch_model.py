@@ -26,17 +26,15 @@ from iclgd import fetching  # after parsing: --help is quick
 partial = args.folder.with_name(f".{args.folder.name}.partial")
 shutil.rmtree(partial, ignore_errors=True)
 partial.mkdir(parents=True)
-commit = None
+commit, entry = None, args.entry
+remote_code = entry.get("remote_code", False)
 try:
     if args.source:
-        fetching.link(args.source, partial)
+        fetching.link(args.source, remote_code, partial)
     else:
-        entry = args.entry
-        commit = fetching.download(
-            entry["hub"], entry.get("revision"), entry.get("remote_code", False), partial
-        )
+        commit = fetching.download(entry["hub"], entry.get("revision"), remote_code, partial)
     fetching.convert(partial)
-    manifest = fetching.manifest(args.name, args.entry, partial, commit)
+    manifest = fetching.manifest(args.name, entry, partial, commit)
     shutil.rmtree(args.folder, ignore_errors=True)
     os.replace(partial, args.folder)
 finally:

@@ -20,7 +20,7 @@ import os  # after parsing: --help is quick
 
 import polars as pl
 
-from iclgd import findings
+from iclgd import findings, text
 
 rows = [["model", "weights", "in-context learning, by its probes"]]
 for path in args.manifests:
@@ -30,7 +30,7 @@ for path in args.manifests:
     learned = (manifest["in_context_learning"] or "not probed").replace(
         " with 8 demonstrations", ""
     )
-    rows.append([manifest["model"], f"{manifest['weights']:,}", learned])
+    rows.append([manifest["model"], f"{manifest['weights']:,}", text.plain(learned)])
 lines = [
     *findings.layout(rows),
     "",

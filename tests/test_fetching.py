@@ -18,7 +18,7 @@ def source(tmp_path):
     """A saved tiny model, with provenance."""
     save_model(tiny_model("llama", "float32"), tmp_path, "kept")
     path = tmp_path / "kept" / "provenance.json"
-    path.write_text(json.dumps({"in_context_learning": True, "seed": 3}))
+    path.write_text(json.dumps({"in_context_learning": "pairs: not acquired", "seed": 3}))
     return tmp_path / "kept"
 
 
@@ -51,7 +51,7 @@ def test_a_local_model_is_linked_described_and_loads(tmp_path, source):
         "weights": sum(parameter.numel() for parameter in model.parameters()),
         "dtype": "float32",
         "remote_code": False,
-        "in_context_learning": True,
+        "in_context_learning": "pairs: not acquired",
         "objective": None,
     }
     loaded = models.load(manifest, "cpu")
@@ -150,7 +150,10 @@ def test_malicious_and_broken_pickles_are_refused(tmp_path, capsys, content):
 
 @pytest.mark.parametrize(
     ("files", "message"),
-    [([], "no config.json there"), (["config.json"], r"neither \*.safetensors nor pytorch_model")],
+    [
+        ([], "no config.json there"),
+        (["config.json"], r"neither model.safetensors nor pytorch_model"),
+    ],
 )
 def test_folders_that_are_no_models_are_refused(tmp_path, files, message):
     (tmp_path / "empty").mkdir()
@@ -161,8 +164,15 @@ def test_folders_that_are_no_models_are_refused(tmp_path, files, message):
     assert list((tmp_path / "results").iterdir()) == []
 
 
-SMALL = ["config.json", "tokenizer.model", "merges.txt", "chat_template.jinja"]
-OTHER = ["README.md", "tf_model.h5", "onnx/model.safetensors", "onnx/config.json", "model.py"]
+SMALL = ["config.json", "tokenizer.model", "merges.txt"]
+OTHER = [
+    "README.md",
+    "chat_template.jinja",
+    "tf_model.h5",
+    "onnx/model.safetensors",
+    "onnx/config.json",
+    "model.py",
+]
 SAFE = ["model-1-of-2.safetensors", "model-2-of-2.safetensors", "model.safetensors.index.json"]
 BIN = ["pytorch_model.bin", "training_args.bin"]
 

@@ -85,6 +85,6 @@ def _page(vega: dict, title: str, library: Path | None) -> str:
     return PAGE.format(
         title=html.escape(title),
         library=library.read_text() if library else vl_convert.javascript_bundle(),
-        vega=json.dumps(vega).replace("</", "<\\/"),
+        vega=json.dumps(vega).replace("<", "\\u003c"),  # no tag or comment begins in the script
         options=json.dumps({"mode": "vega", "renderer": "svg", "actions": actions}),
     )

@@ -11,16 +11,18 @@ from pathlib import Path
 from iclgd import models
 from iclgd.cli import InputError
 
-# What a tokenizer and a config are made of; never weights in other formats.
-SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
-BIN = "pytorch_model*.bin"
+# Weights that transformers loads, and those that are converted to them if there are no others.
+SAFE = ("model.safetensors", "model-*-of-*.safetensors")
+BIN = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
+# What a tokenizer and a config are made of; never weights in other formats, nor templates.
+SMALL_FILES = ("*.json", "*.txt", "*.model")
+ADAPTER = "adapter_config.json"
 
 
 def download(hub: str, revision: str | None, remote_code: bool, folder: Path) -> str:
     """Download ``hub`` at ``revision`` into ``folder`` and return the commit.
 
-    Safetensors are preferred; a model that has none comes with its ``.bin`` files, which
-    `convert` then replaces. Copies in subfolders or other formats stay where they are.
+    Copies in subfolders or other formats stay where they are.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
@@ -28,11 +30,7 @@ def download(hub: str, revision: str | None, remote_code: bool, folder: Path) ->
     try:
         info = HfApi().model_info(hub, revision=revision)
         names = [file.rfilename for file in info.siblings]
-        chosen = _matching(names, "model*.safetensors") or _matching(names, BIN)
-        if not chosen:
-            raise InputError(f"{hub}: neither model*.safetensors nor {BIN} there")
-        chosen += _matching(names, *SMALL_FILES)
-        chosen += [name for name in names if remote_code and name.endswith(".py")]
+        chosen = choose(names, remote_code, hub)
         snapshot_download(hub, revision=info.sha, local_dir=folder, allow_patterns=chosen)
     except (HfHubHTTPError, OSError) as error:
         raise InputError(
@@ -42,27 +40,42 @@ def download(hub: str, revision: str | None, remote_code: bool, folder: Path) ->
     return info.sha
 
 
-def _matching(names: list[str], *patterns: str) -> list[str]:
+def choose(names: list[str], remote_code: bool, source: str) -> list[str]:
+    """Of the files of ``source`` those that a model is loaded from; code if ``remote_code``.
+
+    Safetensors are preferred; a model that has none comes with its ``.bin`` files, which
+    `convert` then replaces. Raises InputError without weights, and for an adapter, whose
+    weights transformers would add to the model's, from wherever it says.
+    """
+    weights = _matching(names, SAFE) or _matching(names, BIN)
+    if not weights:
+        raise InputError(f"{source}: neither {SAFE[0]} nor {BIN[0]} there, whole or in shards")
+    if ADAPTER in names:
+        raise InputError(f"{source}: {ADAPTER} is there: merge the adapter into the weights first")
+    code = [name for name in names if remote_code and name.endswith(".py")]
+    return [*weights, *_matching(names, SMALL_FILES), *code]
+
+
+def _matching(names: list[str], patterns: tuple[str, ...]) -> list[str]:
     """Names at the top of a repository that match one of ``patterns``."""
     return [n for n in names if "/" not in n and any(fnmatch(n, p) for p in patterns)]
 
 
-def link(source: Path, folder: Path) -> None:
+def link(source: Path, remote_code: bool, folder: Path) -> None:
     """Fill ``folder`` with relative links to the files of a local model folder."""
     if not (source / "config.json").is_file():
         raise InputError(f"{source}: no config.json there, so it is no transformers model folder")
-    for path in sorted(source.iterdir()):
-        if path.is_file():
-            (folder / path.name).symlink_to(os.path.relpath(path.resolve(), folder.resolve()))
+    names = sorted(path.name for path in source.iterdir() if path.is_file())
+    for name in choose(names, remote_code, str(source)):
+        target = (source / name).resolve()
+        (folder / name).symlink_to(os.path.relpath(target, folder.resolve()))
 
 
 def convert(folder: Path) -> None:
     """Replace ``.bin`` weights by safetensors; torch's weights-only unpickler runs no code."""
-    if any(folder.glob("*.safetensors")):
-        return
-    files = sorted(folder.glob(BIN))
+    files = sorted(folder.glob("*.bin"))
     if not files:
-        raise InputError(f"{folder}: neither *.safetensors nor {BIN} there")
+        return
     import torch
     from safetensors.torch import save_file
 
@@ -72,6 +85,10 @@ def convert(folder: Path) -> None:
             state |= torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # a broken pickle raises whatever it stumbles over first
             raise InputError(f"{path.name}: refused, not a plain file of weights") from error
+    for name, tensor in state.items():
+        plain = isinstance(name, str) and isinstance(tensor, torch.Tensor)
+        if not plain or tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise InputError(f"{files[0].name}: refused, {name!r} is no plain tensor")
     # Tied tensors share memory, which safetensors does not store: keep the first of each.
     kept, seen = {}, set()
     for name, tensor in state.items():
@@ -84,14 +101,75 @@ def convert(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def check_config(folder: Path, remote_code: bool, model: str) -> dict:
+    """The config of a model, which must not ask for more than its entry allows.
+
+    Raises InputError for code that is not trusted or lies elsewhere, for kernels of the hub
+    and for quantised weights, which GD could not train.
+    """
+    config = _read(folder / "config.json")
+    for part in [config, *(value for value in config.values() if isinstance(value, dict))]:
+        if part.get("quantization_config"):
+            raise InputError(f"{model}: its weights are quantised; GD needs them as trained")
+        for key, value in part.items():
+            if key.endswith("_implementation") and "/" in str(value):
+                raise InputError(f"{model}: its {key} is the code of {value!r}, which is not run")
+    tokenizer = folder / "tokenizer_config.json"
+    maps = [
+        config.get("auto_map"),
+        _read(tokenizer).get("auto_map") if tokenizer.exists() else None,
+    ]
+    if remote_code and "--" in json.dumps(maps):
+        raise InputError(f"{model}: its auto_map names code in another repository: {maps}")
+    if any(maps) and not remote_code:
+        from transformers import AutoConfig, AutoTokenizer
+
+        try:  # many models with an auto_map have become part of transformers
+            for kind in (AutoConfig, AutoTokenizer):
+                kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except ValueError as error:
+            raise InputError(
+                f"{model} comes with code of its own; it runs only if the model's entry has "
+                "`remote_code: true`"
+            ) from error
+    return config
+
+
+def check_shards(folder: Path) -> None:
+    """Raise InputError unless the index of shards names files that are there, and no others."""
+    index = folder / f"{SAFE[0]}.index.json"
+    if (folder / SAFE[0]).exists() or not index.exists():
+        return
+    there, shards = {path.name for path in folder.iterdir()}, _read(index).get("weight_map")
+    if not isinstance(shards, dict):
+        raise InputError(f"{index.name}: there is no weight_map in it")
+    for shard in shards.values():
+        if shard not in there or not _matching([shard], SAFE):
+            raise InputError(f"{index.name}: {shard!r} is none of the model's shards")
+
+
+def _read(path: Path) -> dict:
+    """The JSON object in a file. Raises InputError for anything else."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path.name}: not a JSON object ({error})") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path.name}: not a JSON object")
+    return found
+
+
 def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
     """What the other steps and readers need to know of a model."""
-    if not (folder / "config.json").is_file():
-        raise InputError(f"model {model} has no config.json")
-    config = json.loads((folder / "config.json").read_text())
+    remote_code = entry.get("remote_code", False)
+    config = check_config(folder, remote_code, model)
+    check_shards(folder)
     shapes = models.tensor_shapes(folder)
     provenance = folder / "provenance.json"
-    learned = json.loads(provenance.read_text()) if provenance.exists() else {}
+    learned = _read(provenance) if provenance.exists() else {}
+    recipe, said = learned.get("entry", {}), learned.get("in_context_learning")
+    if not isinstance(recipe, dict) or not isinstance(said, str | None):
+        raise InputError(f"{model}: provenance.json does not hold what pretrain_model writes")
     return {
         "model": model,
         "source": entry,
@@ -103,9 +181,9 @@ def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
         ),
         "weights": sum(_size(shape) for shape in shapes.values()),
         "dtype": entry.get("dtype", "float32"),
-        "remote_code": entry.get("remote_code", False),
-        "in_context_learning": learned.get("in_context_learning"),
-        "objective": learned.get("entry", {}).get("objective"),
+        "remote_code": remote_code,
+        "in_context_learning": said,
+        "objective": recipe.get("objective"),
     }
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
 
 from iclgd.cli import InputError
 
@@ -23,14 +25,28 @@ def sha256(folder: Path) -> str:
 
 
 def tensor_shapes(folder: Path) -> dict[str, list[int]]:
-    """Names and shapes of all tensors, read from the headers of the safetensors files."""
+    """Names and shapes of all tensors, from the headers of the safetensors files.
+
+    Raises InputError that names a file which is none, or is cut.
+    """
     shapes = {}
     for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-        shapes |= {name: info["shape"] for name, info in header.items() if name != "__metadata__"}
+        try:
+            with safe_open(path, "np") as file:
+                shapes |= {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise InputError(f"{path.name}: no whole safetensors file ({error})") from error
     return shapes
+
+
+def trust(manifest: dict) -> dict:
+    """Arguments of ``from_pretrained``: offline, and what of the model's own code may run.
+
+    It runs only where the model's entry has ``remote_code: true``; the log says so.
+    """
+    if manifest["remote_code"]:
+        print(f"{manifest['model']}: runs the code that comes with it", file=sys.stderr)
+    return {"local_files_only": True, "trust_remote_code": manifest["remote_code"]}
 
 
 @dataclass(frozen=True)
@@ -63,10 +79,10 @@ def load(manifest: Path, device: str = "auto") -> Loaded:
         )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    arguments = {"local_files_only": True, "trust_remote_code": entry["remote_code"]}
+    arguments = trust(entry)
     tokenizer = AutoTokenizer.from_pretrained(folder, **arguments)
     model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=getattr(torch, entry["dtype"]), **arguments
+        folder, dtype=getattr(torch, entry["dtype"]), use_safetensors=True, **arguments
     )
     model = model.to(device).eval().requires_grad_(False)
     context = getattr(model.config, "max_position_embeddings", None)
