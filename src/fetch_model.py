@@ -33,6 +33,7 @@ try:
         fetching.link(args.source, remote_code, partial)
     else:
         commit = fetching.download(entry["hub"], entry.get("revision"), remote_code, partial)
+    fetching.check_shards(args.name, partial)
     fetching.convert(partial)
     manifest = fetching.manifest(args.name, entry, partial, commit)
     shutil.rmtree(args.folder, ignore_errors=True)

@@ -104,7 +104,7 @@ def test_pickles_by_another_name_are_refused(folder, marker, write, name):
     (folder / "model.safetensors").unlink()
     write(folder / "pytorch_model.bin", {"w": Malicious(marker)})
     write(folder / name, {"w": Malicious(marker)})
-    refused(folder, "pytorch_model.bin: refused" if "decoy" in name else f"{name}: no whole safe")
+    refused(folder, "pytorch_model.bin: refused" if "decoy" in name else f"{name} is broken")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_an_index_names_no_other_files(folder, marker, shard):
     names = models.tensor_shapes(folder)
     index = {"metadata": {}, "weight_map": {name: shard for name in names}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    refused(folder, "is none of the model's shards")
+    refused(folder, "model tiny: model.safetensors.index.json names .*, which is not there")
 
 
 CODE = """
@@ -237,6 +237,19 @@ def test_adapters_are_refused(folder):
     (folder / "adapter_config.json").write_text(json.dumps(config))
     save_file({"w": torch.ones(2)}, folder / "adapter_model.safetensors")
     refused(folder, "adapter_config.json is there: merge the adapter")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"\0", b"\xff" * 99, b"PK\3\4" * 99, b"\2" + b"\0" * 7 + b"[]"),
+        *(b"\7" + b"\0" * 7 + b'{"a":1}', b"\x08" + b"\0" * 7 + b'{"a":{}}'),
+        b"\x20\x4e" + b"\0" * 6 + b"[" * 20_000,
+    ],
+)
+def test_broken_safetensors_are_named(folder, content):
+    (folder / "model.safetensors").write_bytes(content)
+    refused(folder, r"model.safetensors is broken, not a safetensors file")
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "\ud800", "[" * 100_000, '{"a": 1'])

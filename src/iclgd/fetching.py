@@ -135,17 +135,16 @@ def check_config(folder: Path, remote_code: bool, model: str) -> dict:
     return config
 
 
-def check_shards(folder: Path) -> None:
-    """Raise InputError unless the index of shards names files that are there, and no others."""
-    index = folder / f"{SAFE[0]}.index.json"
-    if (folder / SAFE[0]).exists() or not index.exists():
-        return
-    there, shards = {path.name for path in folder.iterdir()}, _read(index).get("weight_map")
-    if not isinstance(shards, dict):
-        raise InputError(f"{index.name}: there is no weight_map in it")
-    for shard in shards.values():
-        if shard not in there or not _matching([shard], SAFE):
-            raise InputError(f"{index.name}: {shard!r} is none of the model's shards")
+def check_shards(model: str, folder: Path) -> None:
+    """Raises InputError if a file that the index of the weights names is not in ``folder``."""
+    safe = any(folder.glob("*.safetensors"))
+    index = folder / ("model.safetensors.index.json" if safe else "pytorch_model.bin.index.json")
+    if index.exists() and not (folder / SAFE[0]).exists():
+        shards = _read(index).get("weight_map", {})
+        there = {path.name for path in folder.iterdir()}
+        for shard in shards.values() if isinstance(shards, dict) else [shards]:
+            if shard not in there:
+                raise InputError(f"model {model}: {index.name} names {shard}, which is not there")
 
 
 def _read(path: Path) -> dict:
@@ -163,7 +162,6 @@ def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
     """What the other steps and readers need to know of a model."""
     remote_code = entry.get("remote_code", False)
     config = check_config(folder, remote_code, model)
-    check_shards(folder)
     shapes = models.tensor_shapes(folder)
     provenance = folder / "provenance.json"
     learned = _read(provenance) if provenance.exists() else {}
