@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import math
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -91,10 +92,14 @@ def _wrong(value) -> str | None:
 
 def schema_problems(config: dict) -> list[str]:
     """Unknown keys, wrong types and values outside their range, in the order of the schema."""
-    validator = Validator(yaml.safe_load(SCHEMA.read_text()), format_checker=FORMATS)
-    errors = [leaf for error in validator.iter_errors(config) for leaf in _leaves(error)]
+    errors = [leaf for error in _validator().iter_errors(config) for leaf in _leaves(error)]
     errors.sort(key=lambda error: list(map(str, error.absolute_path)))
     return list(dict.fromkeys(_describe(error) for error in errors))
+
+
+@cache
+def _validator() -> jsonschema.protocols.Validator:
+    return Validator(yaml.safe_load(SCHEMA.read_text()), format_checker=FORMATS)
 
 
 def _leaves(error) -> list:
