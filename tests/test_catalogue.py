@@ -104,6 +104,60 @@ def test_a_bad_value_is_named(path):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".", "..", "../x", "a/b", "/x", ".x", "-x", "a b", "a\n", "a\0", "a;b", "a@b", "a*"),
+        *("аdam", "ａ", "é", "a\u202e", "a--b", "x.json", "x.curves", "x.accuracy", "x" * 51),
+    ],
+)
+@pytest.mark.parametrize(
+    "catalogue_of", ["models", "tasks", "demonstrations", "learners", "figures"]
+)
+def test_a_name_is_no_path(catalogue_of, name):
+    config = copy.deepcopy(DEFAULT)
+    config[catalogue_of][name] = next(iter(DEFAULT[catalogue_of].values()))
+    with pytest.raises(catalogue.ConfigError, match=r"^config: .*must be|no file name") as caught:
+        catalogue.check(config, ROOT)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "revision", ["../../x", "..", "a/b", "a\n", "", "x" * 65, "a--b", "a.json"]
+)
+def test_a_revision_is_no_path(revision):
+    with pytest.raises(catalogue.ConfigError, match=r"models\.x\.revisions\.0: the revision '"):
+        catalogue.check(changed("models/x", {"hub": "a/b", "revisions": [revision]}), ROOT)
+
+
+def test_the_longest_names_fit_a_file_name():
+    longest = f"{'x' * 50}@{'x' * 64}"
+    assert len(f".{longest}--{longest}.parquet.partial") <= 255
+
+
+@pytest.mark.parametrize(
+    "hub", ["../x", "a/b/c", "/x", "a b", "-a", "a--b", "a/..", "x.git", "a\n"]
+)
+def test_an_address_on_the_hub_is_no_path(hub):
+    with pytest.raises(catalogue.ConfigError, match=r"models\.x\.hub: the address '"):
+        catalogue.check(changed("models/x", {"hub": hub}), ROOT)
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\x1b[31m", "\u202e", "\u200b", "\u2028", "\t"])
+@pytest.mark.parametrize("path", ["models/gptj/label", "figures/order/title"])
+def test_what_readers_see_is_printable(path, text):
+    with pytest.raises(catalogue.ConfigError, match="characters that do not print") as caught:
+        catalogue.check(changed(path, text), ROOT)
+    assert str(caught.value).isprintable()
+
+
+def test_prompts_with_more_than_fields_are_refused():
+    for part in ("{text.__class__}", "{text[0]}", "{0}", "{}", "{text!r}", "{text:>1000000000}"):
+        with pytest.raises(catalogue.ConfigError, match="the name of a field alone may stand"):
+            catalogue.check(changed("tasks/topic2/prompt", part + " {label}"), ROOT)
+    catalogue.check(changed("tasks/topic2/prompt", "{{{text}}} : {label}"), ROOT)
+
+
 def test_a_layer_outside_the_model_is_named():
     config = changed("learners/gd-v-deep/train", {"layers": [17], "matrices": ["v"]})
     with pytest.raises(catalogue.ConfigError, match=r"17 is outside model 'llama-large'"):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import polars as pl
 import pytest
@@ -127,6 +130,45 @@ def test_hard_summaries_are_drawn(case, tmp_path, monkeypatch):
     (svg,) = draw(name, tmp_path / "x", build, more, ["svg"], monkeypatch)
     if case in ("agreement-icl-only", "scale-lost", "variance-lost"):
         assert "no data" in svg.decode()
+
+
+EVIL = """</script><!--<script>alert('1')//"]; datum, <img src=x onerror=alert(1)> &amp; \\"""
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_names_are_text_and_never_markup(name, tmp_path, monkeypatch):
+    """Titles and labels of the configuration, in the page, the drawing and Vega's expressions."""
+    build, more, _ = FIGURES[name]
+    names = ["icl", "gd", "gd-orders", "adam", "agnews", "llama-7b", "a", "m", "W_Q"]
+    more = [*(more(tmp_path) if callable(more) else more), "--title", EVIL]
+    more += ["--labels", json.dumps(dict.fromkeys(names, EVIL))]
+    svg, page = draw(name, tmp_path / "x", build, more, ["svg", "html"], monkeypatch)
+    drawing = ElementTree.fromstring(svg)
+    kinds = {element.tag.split("}")[1] for element in drawing.iter()}
+    assert kinds <= {
+        "svg",
+        "title",
+        "g",
+        "rect",
+        "path",
+        "line",
+        "text",
+        "tspan",
+        "defs",
+        "clipPath",
+    }
+    assert drawing[0].text == EVIL
+    assert [element.text for element in drawing.iter()].count(EVIL) > 1
+    head, _, script = page.decode().rpartition('<div id="figure">')
+    assert html.escape(EVIL) in head.split("<script>")[0]
+    assert re.findall("<[^>]*>", script) == [
+        "</div>",
+        "<script>",
+        "</script>",
+        "</body>",
+        "</html>",
+    ]
+    assert "\\u003c!--\\u003cscript>" in script
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -1,17 +1,23 @@
 """Models and data from strangers: nothing in them runs, and what they are refused for is named."""
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 import torch
+import yaml
 from conftest import run_step, save_model, tiny_model, tiny_task
 from safetensors.torch import save_file
 
 from iclgd import models, tables
 from iclgd.cli import InputError
+
+ROOT = Path(__file__).parents[1]
 
 
 class Malicious:
@@ -292,3 +298,24 @@ def test_scripts_of_a_data_set_do_not_run(tmp_path, marker, monkeypatch):
             *("--task", "mine", "--entry", json.dumps(entry), "--output", tmp_path / "o.parquet"),
         )
     assert str(error.value).isprintable()
+
+
+def test_a_path_is_no_command(folder, tmp_path, marker):
+    """A folder of a strange name is fetched by the workflow, and its name is not run."""
+    strange = tmp_path / "a model; touch marker; $(touch marker) 'x'"
+    folder.rename(strange)
+    study = yaml.safe_load((ROOT / "tests" / "study.yaml").read_text())
+    study["models"]["strange"] = {"path": str(strange)}
+    for part in ("Snakefile", "rules", "src", "profiles", "models"):
+        (tmp_path / part).symlink_to(ROOT / part)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(study))
+    target = "results/models/strange.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", target],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / target).read_text())["source"] == {"path": str(strange)}

@@ -51,6 +51,19 @@ def test_rule_script_and_log_have_one_name():
     assert scripts == set(rules())
 
 
+# Numbers and words that the schema has checked, and two that common.smk quotes by itself.
+CHECKED = {"threads", "params.keep", "params.shots", "params.orders", "wildcards.draws"}
+QUOTED = {"params.second", "params.source"}
+
+
+def test_whatever_enters_a_shell_is_quoted():
+    commands = [text.split("    shell:\n")[1] for text in rules().values()]
+    fields = [field for text in commands for field in re.findall(r"\{([^}]*)\}", text)]
+    assert len(fields) >= 100
+    plain = {field for field in fields if not field.endswith(":q")}
+    assert plain == CHECKED | QUOTED
+
+
 @pytest.mark.parametrize(
     "schema", ["TASK", "DEMONSTRATIONS", "LOGITS", "AGREEMENT", "SPARSITY", "CIRCUITS", "DRIFT"]
 )
