@@ -102,6 +102,8 @@ def test_probe_of_an_untrained_model_is_at_chance():
         ({"stepz": 3}, "pretrain: unknown stepz"),
         ({"shape": {**SHAPE, "hiden_size": 3}}, "shape: unknown hiden_size"),
         ({"shape": {"model_type": "lama"}}, "model_type 'lama'"),
+        ({"shape": {**SHAPE, "hidden_size": "wide"}}, "shape: llama cannot be built of"),
+        ({"shape": {**SHAPE, "num_attention_heads": 0}}, "shape: llama cannot be built of"),
         ({"mixture": {"topic": 3}}, "mixture: unknown topic"),
         ({"objective": "labels"}, "objective 'labels'"),
         ({"accuracy": 0.9}, "checkpoints need a known end"),

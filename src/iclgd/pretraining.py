@@ -102,15 +102,13 @@ def build_model(recipe: Recipe):
     config = CONFIG_MAPPING[kind]
     _known(shape, {*config().to_dict(), *config.attribute_map}, "shape")
     torch.manual_seed(recipe.seed)
-    return AutoModelForCausalLM.from_config(
-        config(
-            **shape,
-            vocab_size=len(corpus.VOCABULARY),
-            bos_token_id=corpus.BOS,
-            eos_token_id=None,
-            pad_token_id=None,
-        )
-    )
+    ours = {"vocab_size": len(corpus.VOCABULARY), "bos_token_id": corpus.BOS}
+    ours |= {"eos_token_id": None, "pad_token_id": None}
+    try:
+        return AutoModelForCausalLM.from_config(config(**shape, **ours))
+    except Exception as error:  # transformers raises whatever it stumbles over first
+        said = " ".join(str(error).split())
+        raise InputError(f"shape: {kind} cannot be built of {shape}: {said}") from error
 
 
 @torch.no_grad()
