@@ -129,9 +129,11 @@ def model_source(wildcards):
     entry = catalogue.model_entry(config, wildcards.model)
     if "pretrain" in entry:
         folder = f"results/pretraining/{wildcards.model.split('@')[0]}"
-        if "revision" in entry:
-            folder += f"/{entry['revision']}"
-        return f"--source {folder}"
+        return (
+            f"--source {folder}/{entry['revision']}"
+            if "revision" in entry
+            else f"--source {folder}"
+        )
     return f"--source {shlex.quote(entry['path'])}" if "path" in entry else ""
 
 
