@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import subprocess
@@ -11,11 +12,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 from summaries import (
+    CONTROLS,
     RATES,
     WEIGHTS,
     accuracy,
     agreement,
     checkpoints,
+    controls,
     depth,
     order,
     size_arguments,
@@ -43,6 +46,11 @@ FIGURES = {
     "variance": (variance, [], ["share of variance"]),
     "sparsity": (sparsity, [], ["threshold on |w|", "share of entries", "stable rank"]),
     "checkpoints": (checkpoints, [], ["pretraining steps", "change of a weight"]),
+    "controls": (
+        controls,
+        ["--controls", json.dumps(CONTROLS)],
+        ["control: random labels", "GD, whole model: 0.50", "cannot tell"],
+    ),
     "depth": (depth, [], ["K (most likely tokens)", "OCS"]),
 }
 TWO = ("agnews", "cb")
