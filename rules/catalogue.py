@@ -11,6 +11,7 @@ import os
 import shlex
 from pathlib import Path
 
+import derived
 from shape import nearest, schema_problems, value_problems
 
 from iclgd import text
@@ -20,6 +21,7 @@ NEEDS = {
     **dict.fromkeys(("agreement", "shots", "size", "depth"), ("tasks", "demonstrations", "pairs")),
     **dict.fromkeys(("order", "variance", "checkpoints"), ("tasks", "demonstrations", "learners")),
     "scale": ("tasks", "runs"),
+    "controls": ("tasks", "demonstrations", "pairs"),
     "sparsity": (),
 }
 DISPLAY = ("label",)  # keys that only figures read; changing them recomputes nothing else
@@ -58,7 +60,9 @@ def reference_problems(config: dict, root: Path) -> list[str]:
                 problem(f"{catalogue}.{name}", "too long for the command line of a job")
     for name, entry in config["models"].items():
         where = f"models.{name}"
-        _exactly_one(problem, where, entry, ("path", "hub", "pretrain"))
+        _exactly_one(problem, where, entry, ("path", "hub", "pretrain", "of"))
+        if "of" in entry:
+            derived.check(problem, "models", name, entry, underived(config["models"]))
         if "path" in entry and _shape(root / entry["path"]) is None:
             problem(
                 f"{where}.path",
@@ -75,9 +79,13 @@ def reference_problems(config: dict, root: Path) -> list[str]:
                     )
     for name, entry in config["tasks"].items():
         where = f"tasks.{name}"
-        _exactly_one(problem, where, entry, ("generate", "files", "hub"))
-        if "generate" not in entry and "labels" not in entry:
-            problem(where, "key 'labels' is missing")
+        _exactly_one(problem, where, entry, ("generate", "files", "hub", "of"))
+        if "of" in entry:
+            derived.check(problem, "tasks", name, entry, underived(config["tasks"]))
+            continue
+        for key in ("prompt", *(() if "generate" in entry else ("labels",))):
+            if key not in entry:
+                problem(where, f"key {key!r} is missing")
         for path in _files(entry):
             if not os.path.isfile(root / path):
                 problem(f"{where}.files", f"{path!r} does not exist")
@@ -95,6 +103,8 @@ def reference_problems(config: dict, root: Path) -> list[str]:
             )
     for name, entry in config["learners"].items():
         _check_learner(problem, f"learners.{name}", entry, config["learners"])
+    if problems:
+        return problems
     for name, entry in config["figures"].items():
         _check_figure(problem, f"figures.{name}", entry, config, root)
     return problems
@@ -199,7 +209,7 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
     if runs and len(runs) != len([r for r in runs if r[0] in designs and r[1] in learners]):
         return
     for task in tasks:
-        rows = most_rows(config["tasks"][task], root)
+        rows = most_rows(derived.base(config["tasks"], task), root)
         for design in designs:
             shots = config["demonstrations"][design]["shots"]
             if rows is not None and shots > rows:
@@ -212,7 +222,7 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
         learner = config["learners"].get(name.split("@")[0], {})
         for layer in learner.get("train", {}).get("layers", []):
             for model in models:
-                layers = layer_count(config["models"][model.split("@")[0]], root)
+                layers = layer_count(derived.base(config["models"], model), root)
                 if isinstance(layer, int) and layers is not None and layer >= layers:
                     problem(
                         f"learners.{name}.train.layers",
@@ -271,6 +281,11 @@ def expand(name: str, entry: dict) -> list[str]:
     if "rates" in entry:
         return [f"{name}@{rate:g}" for rate in entry["rates"]]
     return [name]
+
+
+def underived(catalogue: dict) -> list[str]:
+    """Every name, with lists expanded, of entries that are not made of another one."""
+    return [n for name, e in catalogue.items() if "of" not in e for n in expand(name, e)]
 
 
 def expand_all(names: list[str], catalogue: dict) -> list[str]:

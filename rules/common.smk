@@ -8,6 +8,7 @@ import ast
 import json
 import os
 import re
+import re
 import shlex
 import shutil
 import sys
@@ -16,6 +17,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path[:0] = [os.path.join(workflow.basedir, part) for part in ("rules", "src")]
 import catalogue
+import derived
 
 try:
     catalogue.check(config)
@@ -154,6 +156,53 @@ def pretraining_benchmarks(wildcards):
     return [f"logs/pretrain_model/{model}.tsv" for model in kept_models()]
 
 
+def not_derived(entries):
+    """A regular expression for the entries of a catalogue that are not made of another one."""
+    names = catalogue.underived(entries)
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def derived_from(entries):
+    """A regular expression for the entries of a catalogue that are made of another one."""
+    names = [name for name, entry in entries.items() if "of" in entry]
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+def original_model(wildcards):
+    return f"results/models/{config['models'][wildcards.model]['of']}"
+
+
+def original_manifest(wildcards):
+    return f"{original_model(wildcards)}.json"
+
+
+def model_control(wildcards):
+    return config["models"][wildcards.model]["control"]
+
+
+def original_task(wildcards):
+    return f"results/tasks/{config['tasks'][wildcards.task]['of']}.parquet"
+
+
+def task_control(wildcards):
+    return config["tasks"][wildcards.task]["control"]
+
+
+def other_task(wildcards):
+    """The task whose inputs a control shows, if it is of that kind."""
+    entry = config["tasks"][wildcards.task]
+    return [f"results/tasks/{entry['texts']}.parquet"] if "texts" in entry else []
+
+
+def other_texts(wildcards):
+    """``--texts`` with that task's table."""
+    return "".join(f"--texts {shlex.quote(path)}" for path in other_task(wildcards))
+
+
+def original_prompt(wildcards):
+    return derived.base(config["tasks"], wildcards.task)["prompt"]
+
+
 def task_files(wildcards):
     files = config["tasks"][wildcards.task].get("files", [])
     return list(files.values()) if isinstance(files, dict) else files
@@ -226,6 +275,24 @@ def figure_logits(wildcards):
     return [path for run in figure_runs(wildcards) for path in logits(*run)]
 
 
+def controlled_pairs(entry, model, task):
+    """The pairs of a figure that a model and a task are compared with.
+
+    Of controls only the pair itself counts, not its references, and one control at a time.
+    """
+    controls = ("of" in config["models"][model.split("@")[0]]) + (
+        "of" in config["tasks"][task]
+    )
+    if entry["kind"] != "controls" or controls == 0:
+        return entry["pairs"]
+    learners = [] if controls == 2 else entry["pairs"]
+    return [
+        pair
+        for pair in learners
+        if "reference" not in config["learners"][pair[1].split("@")[0]]
+    ]
+
+
 def figure_pairs(wildcards, ending=""):
     """Agreement tables of a figure; a reference that a design has no second order for is left out."""
     entry = config["figures"][wildcards.figure]
@@ -233,7 +300,7 @@ def figure_pairs(wildcards, ending=""):
     for model in figure_models(wildcards):
         for task in entry["tasks"]:
             for design in entry["demonstrations"]:
-                for first, second in entry["pairs"]:
+                for first, second in controlled_pairs(entry, model, task):
                     for a in catalogue.expand_all([first], config["learners"]):
                         for b in catalogue.expand_all([second], config["learners"]):
                             if catalogue.comparable(config, design, b):
@@ -294,6 +361,22 @@ def first_learner(wildcards):
     return config["figures"][wildcards.figure]["learners"][0]
 
 
+def figure_controls(wildcards):
+    """What each control of a figure is: its name to ``[original, kind]``."""
+    entry = config["figures"][wildcards.figure]
+    return as_json(
+        {
+            name: [entries[name]["of"], entries[name]["control"]]
+            for entries, names in (
+                (config["models"], entry["models"]),
+                (config["tasks"], entry["tasks"]),
+            )
+            for name in names
+            if "of" in entries[name.split("@")[0]]
+        }
+    )
+
+
 def summaries(wildcards):
     """The summary that each figure shows."""
     return [
@@ -337,7 +420,10 @@ def chances(wildcards):
     """Accuracy of guessing among the label words, by task of a figure."""
     tasks = config["figures"][wildcards.figure]["tasks"]
     return as_json(
-        {task: 1 / catalogue.classes(config["tasks"][task]) for task in tasks}
+        {
+            task: 1 / catalogue.classes(derived.base(config["tasks"], task))
+            for task in tasks
+        }
     )
 
 

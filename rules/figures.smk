@@ -180,6 +180,40 @@ rule plot_variance:
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule plot_controls:
+    input:
+        summary="results/summary/{figure}.parquet",
+        library="results/library.js",
+        script="src/plot_controls.py",
+        lib=imports("src/plot_controls.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/controls.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_controls/{figure}.log",
+    benchmark:
+        "logs/plot_controls/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("controls"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        title=figure_title,
+        labels=human_names,
+        controls=figure_controls,
+    shell:
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
+        " --title {params.title:q} --labels {params.labels:q}"
+        " --controls {params.controls:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule plot_sparsity:
     input:
         summary="results/summary/{figure}.parquet",

@@ -42,6 +42,8 @@ rule fetch_model:
         "logs/fetch_model/{model}.log",
     benchmark:
         "logs/fetch_model/{model}.tsv"
+    wildcard_constraints:
+        model=not_derived(config["models"]),
     # All else waits for it, the long steps too.
     priority: 10
     localrule: True
@@ -53,6 +55,33 @@ rule fetch_model:
     shell:
         "python {input.script:q} --name {wildcards.model:q}"
         " --entry {params.entry:q} {params.source} --folder {output.folder:q}"
+        " --manifest {output.manifest:q} > {log:q} 2>&1"
+
+
+rule derive_model:
+    input:
+        original=original_manifest,
+        weights=original_model,
+        script="src/derive_model.py",
+        lib=imports("src/derive_model.py"),
+    output:
+        manifest="results/models/{model}.json",
+        folder=directory("results/models/{model}"),
+    log:
+        "logs/derive_model/{model}.log",
+    benchmark:
+        "logs/derive_model/{model}.tsv"
+    wildcard_constraints:
+        model=derived_from(config["models"]),
+    priority: 10
+    localrule: True
+    conda:
+        "../envs/torch.yaml"
+    params:
+        control=model_control,
+    shell:
+        "python {input.script:q} --name {wildcards.model:q} --model {input.original:q}"
+        " --control {params.control:q} --folder {output.folder:q}"
         " --manifest {output.manifest:q} > {log:q} 2>&1"
 
 

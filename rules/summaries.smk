@@ -23,6 +23,31 @@ rule summarise_agreement:
         "python {input.script:q} --agreement {input.agreement:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule summarise_controls:
+    input:
+        agreement=figure_pairs,
+        script="src/summarise_controls.py",
+        lib=imports("src/summarise_controls.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_controls/{figure}.log",
+    benchmark:
+        "logs/summarise_controls/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("controls"),
+    conda:
+        "../envs/plot.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        controls=figure_controls,
+    shell:
+        "python {input.script:q} --agreement {input.agreement:q} --controls {params.controls:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
 rule summarise_curves:
     input:
         agreement=figure_pairs,

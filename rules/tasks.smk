@@ -12,6 +12,8 @@ rule prepare_task:
         "logs/prepare_task/{task}.log",
     benchmark:
         "logs/prepare_task/{task}.tsv"
+    wildcard_constraints:
+        task=not_derived(config["tasks"]),
     # All else waits for it, the long steps too.
     priority: 10
     localrule: True
@@ -22,6 +24,34 @@ rule prepare_task:
     shell:
         "python {input.script:q} --task {wildcards.task:q}"
         " --entry {params.entry:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule derive_task:
+    input:
+        other_task,
+        task=original_task,
+        script="src/derive_task.py",
+        lib=imports("src/derive_task.py"),
+    output:
+        "results/tasks/{task}.parquet",
+    log:
+        "logs/derive_task/{task}.log",
+    benchmark:
+        "logs/derive_task/{task}.tsv"
+    wildcard_constraints:
+        task=derived_from(config["tasks"]),
+    priority: 10
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        control=task_control,
+        prompt=original_prompt,
+        texts=other_texts,
+    shell:
+        "python {input.script:q} --name {wildcards.task:q} --task {input.task:q}"
+        " --control {params.control:q} --prompt {params.prompt:q} {params.texts}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule sample_demonstrations:

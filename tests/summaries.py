@@ -48,6 +48,8 @@ def kept(rows, path, **ints):
         "source",
         "matrix",
         "revision",
+        "kind",
+        "control",
     ]
     schema = {
         name: pl.Int32
@@ -319,3 +321,25 @@ def manifests(folder, weights=None):
 
 def size_arguments(folder):
     return ["--manifests", *map(str, manifests(folder))]
+
+
+CONTROLS = {"m-random": ["llama-7b", "random"], "t-labels": ["agnews", "labels"]}
+
+
+def controls(path):
+    """A pair between controls and ceiling on two metrics; a control above it on the others."""
+    rows = []
+    for i, metric in enumerate(("token_overlap", "ocs", "rbo", "similarity")):
+        floor, ceiling = (0.2, 0.8) if i < 2 else (0.9, 0.8)
+        for kind, control, b, estimate in (
+            ("ceiling", None, "icl-reordered", ceiling),
+            ("pair", None, "gd@0.01", 0.5),
+            ("control", "m-random", "gd@0.01", floor),
+            ("control", "t-labels", "gd@0.01", 0.1),
+        ):
+            place = (0.5 - floor) / (ceiling - floor) if i < 2 else None
+            run = {"model": "llama-7b", "task": "agnews", "design": "n4", "shots": 4}
+            run |= {"kind": kind, "control": control, "b": b, "epoch": 5, "metric": metric}
+            levels = {"floor": floor, "ceiling": ceiling, "normalised": place}
+            rows.append({**band(run, estimate, 0.05), **levels})
+    return kept(rows, path)

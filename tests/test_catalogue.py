@@ -54,7 +54,25 @@ BAD = {
     "models/llama-small": ({"path": "models/none"}, "'models/none' is no model folder"),
     "models/two": (
         {"path": "a", "hub": "b"},
-        "models.two: exactly one of path, hub, pretrain is needed",
+        "models.two: exactly one of path, hub, pretrain, of is needed",
+    ),
+    "models/of-none": (
+        {"of": "llama-larg", "control": "random"},
+        "models.of-none.of: 'llama-larg' is not in the catalogue, or derived itself "
+        "(did you mean 'llama-large'?)",
+    ),
+    "models/of-derived": (
+        {"of": "llama-large-random", "control": "random"},
+        "models.of-derived.of: 'llama-large-random' is not in the catalogue, or derived itself",
+    ),
+    "models/uncontrolled": ({"of": "gptj"}, "'control' must say which control it is: random"),
+    "tasks/both": (
+        {"of": "topic4", "control": "labels", "prompt": "{text} : {label}"},
+        "tasks.both: key 'prompt' has no meaning beside 'of'",
+    ),
+    "tasks/no-texts": (
+        {"of": "topic4", "control": "texts"},
+        "tasks.no-texts: 'texts', the other task, belongs to 'control: texts'",
     ),
     "models/a b": ({"hub": "b"}, "the name 'a b' must be letters, digits"),
     "models/gptj/dtype": (

@@ -14,11 +14,13 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 from summaries import (
+    CONTROLS,
     RATES,
     WEIGHTS,
     accuracy,
     agreement,
     checkpoints,
+    controls,
     depth,
     order,
     size_arguments,
@@ -46,6 +48,11 @@ FIGURES = {
     "variance": (variance, [], ["share of variance"]),
     "sparsity": (sparsity, [], ["threshold on |w|", "share of entries", "stable rank"]),
     "checkpoints": (checkpoints, [], ["pretraining steps", "change of a weight"]),
+    "controls": (
+        controls,
+        ["--controls", json.dumps(CONTROLS)],
+        ["control: random labels", "GD, whole model: 0.50", "cannot tell"],
+    ),
     "depth": (depth, [], ["K (most likely tokens)", "OCS"]),
 }
 TWO = ("agnews", "cb")

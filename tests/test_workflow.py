@@ -269,8 +269,10 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
     assert rules_of(planned(finished)) == {
         "compare_logits",
         "summarise_agreement",
+        "summarise_controls",
         "summarise_curves",
         "plot_agreement",
+        "plot_controls",
         "plot_shots",
         "plot_size",
         "plot_depth",

@@ -16,6 +16,7 @@ def table(kind: str, summary: pl.DataFrame) -> list[Row]:
         "scale": _scale,
         "order": _order,
         "sparsity": _sparsity,
+        "controls": _controls,
         "checkpoints": _checkpoints,
     }.get(kind)
     return find(summary) if find else []
@@ -73,6 +74,18 @@ def _order(summary: pl.DataFrame) -> list[Row]:
     for key, part in last.group_by(keys, maintain_order=True):
         measures = (part.filter(pl.col("measure") == m) for m in ("sen", "pattern_cosine"))
         found.append([*map(str, key), *map(_value, measures)])
+    return found
+
+
+def _controls(summary: pl.DataFrame) -> list[Row]:
+    found = [[*MODEL, "metric", "learner", "agreement", "best control", "ICL with itself", "place"]]
+    rows = summary.filter(pl.col("kind") == "pair").sort("model", "task", "shots", "metric", "b")
+    for row in rows.iter_rows(named=True):
+        place = [str(row[key]) for key in ("model", "task", "shots", "metric", "b")]
+        levels = (row["floor"], row["ceiling"])
+        known = ["-" if level is None else f"{level:.2f}" for level in levels]
+        normalised = "cannot tell" if row["normalised"] is None else f"{row['normalised']:.2f}"
+        found.append([*place, _value(pl.DataFrame([row])), *known, normalised])
     return found
 
 

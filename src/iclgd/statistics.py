@@ -6,9 +6,13 @@ within a draw, and the band is Student's t over the draws' means.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import polars as pl
 from scipy.special import stdtrit  # scipy.stats has it too, at a second of imports
+
+from iclgd import tables
 
 LEVEL = 0.95
 
@@ -104,3 +108,47 @@ def chosen(rows: pl.DataFrame, by: list[str], learner: str, value: str) -> pl.Da
         *by, "family", maintain_order=True
     )
     return best.first().select(*by, learner, "epoch")
+
+
+PAIR = [*tables.RUN, "a", "b"]
+
+
+def agreement(pairs: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Every metric of agreement tables (``tables.AGREEMENT``) per epoch, with bands over draws.
+
+    Estimates are over test queries: ``PAIR, epoch, metric, estimate, low, high, draws``,
+    ``diverged`` (share of rows) and ``chosen`` (the rate and epoch of best accuracy on
+    validation queries, see `chosen`).
+    """
+    summaries, choices = [], []
+    for rows in pairs:
+        test = rows.filter(pl.col("split") == "test")
+        by = [*PAIR, "epoch", "draw"]
+        values = pl.concat(
+            [
+                draw_means(test, by, list(tables.METRICS)),
+                f1_per_draw(test, by, "label_a", "macro_f1_a"),
+                f1_per_draw(test, by, "label_b", "macro_f1_b"),
+            ]
+        )
+        diverged = test.group_by(*PAIR, "epoch").agg(
+            (pl.col("status") == "diverged").mean().alias("diverged")
+        )
+        estimates = bands(values, [*PAIR, "epoch", "metric"])
+        summaries.append(estimates.join(diverged, on=[*PAIR, "epoch"]))
+        choices.append(rows.filter(pl.col("split") == "validation"))
+    choice = chosen(pl.concat(choices), [*tables.RUN, "a"], "b", "accuracy_b")
+    summary = pl.concat(summaries).join(
+        choice.with_columns(pl.lit(True).alias("chosen")), on=[*PAIR, "epoch"], how="left"
+    )
+    summary = summary.with_columns(pl.col("chosen").fill_null(False))
+    return summary.sort(*PAIR, "epoch", "metric")
+
+
+def between(score: pl.Expr, floor: pl.Expr, ceiling: pl.Expr) -> pl.Expr:
+    """(score - floor) / (ceiling - floor): 0 at the best control, 1 where ICL agrees with itself.
+
+    Null where the ceiling is not above the floor: what learned nothing agrees as well there as
+    ICL with itself, so that the metric cannot tell.
+    """
+    return pl.when(ceiling > floor).then((score - floor) / (ceiling - floor))

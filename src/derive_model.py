@@ -1,0 +1,44 @@
+"""Derive a negative control from a model: the same architecture without what training gave it.
+
+Writes a folder and a manifest like those of fetch_model. The control is `random` (fresh weights),
+`embeddings` (fresh blocks between trained embeddings, norms and unembedding) or `shuffled` (the
+trained blocks in another order).
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from iclgd import cli
+
+parser = cli.parser(__doc__)
+parser.add_argument("--name", required=True, help="name of the control")
+parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
+parser.add_argument("--control", required=True, choices=["random", "embeddings", "shuffled"])
+parser.add_argument("--folder", type=Path, required=True, help="folder to fill")
+parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
+args = parser.parse_args()
+cli.torch_step()
+
+from iclgd import fetching, models, untrained  # after parsing: --help is quick
+
+loaded = models.load(args.model, "cpu")
+control = untrained.CONTROLS[args.control](loaded.model, args.name)
+base = json.loads(args.model.read_text())
+entry = {"of": loaded.name, "control": args.control, "dtype": base["dtype"]}
+entry["remote_code"] = base["remote_code"]
+
+partial = args.folder.with_name(f".{args.folder.name}.partial")
+shutil.rmtree(partial, ignore_errors=True)
+try:
+    control.save_pretrained(partial)
+    loaded.tokenizer.save_pretrained(partial)
+    manifest = fetching.manifest(args.name, entry, partial, commit=base["commit"])
+    shutil.rmtree(args.folder, ignore_errors=True)
+    os.replace(partial, args.folder)
+finally:
+    shutil.rmtree(partial, ignore_errors=True)
+temporary = args.manifest.with_name(f".{args.manifest.name}.partial")
+temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+os.replace(temporary, args.manifest)

@@ -1,0 +1,35 @@
+"""Derive a negative control from a task: the same queries, demonstrations that teach nothing.
+
+The control is `labels` (random labels), `texts` (the inputs of another task) or `content-free`
+(no input at all).
+"""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument("--name", required=True, help="name of the control")
+parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
+parser.add_argument("--control", required=True, choices=["labels", "texts", "content-free"])
+parser.add_argument("--texts", type=cli.existing, help="for `texts`: the other task's table")
+parser.add_argument("--prompt", help="for `content-free`: the task's prompt template")
+parser.add_argument("--output", type=Path, required=True, help="task table to write")
+args = parser.parse_args()
+
+import polars as pl  # after parsing: --help is quick
+
+from iclgd import uninformative
+
+task = tables.read(args.task, tables.TASK)
+if args.control == "labels":
+    task = uninformative.random_labels(task, args.name)
+elif args.control == "texts":
+    if args.texts is None:
+        parser.error("--control texts needs --texts")
+    task = uninformative.foreign_texts(task, tables.read(args.texts, tables.TASK), args.name)
+else:
+    if args.prompt is None:
+        parser.error("--control content-free needs --prompt")
+    task = uninformative.empty_texts(task, args.prompt)
+tables.write(task.with_columns(pl.lit(args.name).alias("task")), args.output, tables.TASK)

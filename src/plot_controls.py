@@ -1,0 +1,108 @@
+"""Plot agreement of ICL with GD between its negative controls and ICL's agreement with itself.
+
+A column per metric; lanes: ICL with itself, ICL with GD, and the same pair for every control.
+The shade reaches from the best control to ICL's agreement with itself; the number above it is
+GD's place in it, from 0 to 1. One row of panels per model, task and design.
+"""
+
+from iclgd import cli, theme
+
+parser = theme.parser(__doc__)
+parser.add_argument(
+    "--controls",
+    type=cli.json_object,
+    default={},
+    help='JSON: control to original and kind, such as {"m-random": ["m", "random"]}',
+)
+args = parser.parse_args()
+
+import altair as alt
+import polars as pl
+
+from iclgd import charts, controls, export
+
+WORDS = {
+    "random": "control: random weights",
+    "embeddings": "control: random blocks",
+    "shuffled": "control: blocks shuffled",
+    "labels": "control: random labels",
+    "texts": "control: inputs of another task",
+    "content-free": "control: no inputs",
+}
+COLUMNS = "model task design shots kind control b epoch metric estimate low high draws"
+summary = charts.read(args.summary, [*COLUMNS.split(), "floor", "ceiling", "normalised"])
+kinds = {name: kind for name, (_, kind) in args.controls.items()}
+names = {
+    "similarity": "1 - total variation",
+    "rbo": "rank-biased overlap",
+    **theme.METRICS,
+}
+x = charts.Axis(
+    "",
+    {"domain": [-0.03, 1.03], "nice": False},
+    [0, 0.25, 0.5, 0.75, 1],
+    "format(datum.value, '~g')",
+)
+tips = {
+    "series": "who",
+    "b": "learner",
+    "epoch": "epoch",
+    **charts.TIPS,
+    "normalised": "normalised",
+}
+
+
+def between(rows, x, y):
+    """The shade from floor to ceiling, where there is any room."""
+    room = rows.filter(pl.col("ceiling") > pl.col("floor")).head(1)
+    mark = alt.Chart(charts.values(room)).mark_rect(color=theme.GRID, clip=True)
+    return [mark.encode(x.x("floor"), alt.X2("ceiling:Q"))] if len(room) else []
+
+
+def verdict(rows):
+    """The place of every learner between the two, in words."""
+    pairs = rows.filter(pl.col("kind") == "pair").sort("b").drop_nulls("normalised")
+    if pairs.is_empty():
+        return "cannot tell" if len(rows) else ""
+    return [
+        f"{theme.label(theme.family(b), args.labels)}: {'below 0' if place < 0 else f'{place:.2f}'}"
+        for b, place in pairs.select("b", "normalised").rows()
+    ]
+
+
+blocks = []
+for run, part in theme.runs(summary):
+    control = pl.col("kind") == "control"
+    part = part.with_columns(pl.when(control).then("control").otherwise("b").alias("who"))
+    lanes = part.select("kind", "who").unique().rows()
+    lanes.sort(key=lambda one: (controls.KINDS.index(one[0]), kinds.get(one[1], ""), one[1]))
+    lane = {who: float(i) for i, (_, who) in enumerate(lanes)}
+    styles = {w: theme.ROLES["zs" if k == "control" else theme.role(w)] for k, w in lanes}
+    called = {who: f"ICL with {theme.label(who, args.labels)}" for _, who in lanes}
+    called |= {who: WORDS[kinds[who]] for who in called.keys() & kinds.keys()}
+    texts = [called[who] for _, who in lanes]
+    scale = {"domain": [-0.6, len(lanes) - 0.4], "reverse": True, "nice": False}
+    ticks = list(range(len(lanes)))
+    panels = []
+    for column, metric in enumerate(controls.METRICS):
+        y = charts.Axis("", scale, ticks, f"{texts}[datum.value]", column == 0, grid=False)
+        rows = part.filter(pl.col("metric") == metric)
+        places = pl.col("who").replace_strict(lane, return_dtype=pl.Float64)
+        rows = charts.look(rows.with_columns(places.alias("lane")), "who", styles, called)
+        drawn = charts.across(rows, x, y, "lane", "circle", tips)
+        drawn = between(rows, x, y) + drawn if drawn else []
+        size = (170, max(60, 24 * len(lanes)))
+        panel = charts.panel(drawn, x, y, size, names[metric])
+        panels.append({**panel, "title": {**panel["title"], "subtitle": verdict(rows)}})
+    blocks.append(charts.block(panels, len(panels), theme.run_title(run, args.labels)))
+title = args.title or "Is the agreement more than what nothing learned would show?"
+subtitle = (
+    "Shade: from the best negative control to ICL's agreement with itself, in which GD has a "
+)
+subtitle += (
+    "place from 0 to 1; none where a control agrees as well, so that the metric cannot tell. "
+)
+subtitle += "GD at the rate and epoch chosen on validation queries. Bars: 95 % over draws."
+chart = charts.figure(blocks, [], title, subtitle, 900)
+chart = chart if blocks else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

@@ -1,0 +1,27 @@
+"""Summarise agreement beside its negative controls and ICL's agreement with itself.
+
+Every metric of the pair, of each control and of ICL with itself, over test queries, with 95 %
+bands over draws; and (score - floor) / (ceiling - floor), the floor being the best control.
+"""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument(
+    "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
+)
+parser.add_argument(
+    "--controls",
+    type=cli.json_object,
+    required=True,
+    help='JSON: control to original and kind, such as {"m-random": ["m", "random"]}',
+)
+parser.add_argument("--output", type=Path, required=True, help="summary to write")
+args = parser.parse_args()
+
+from iclgd import controls, statistics  # after parsing: --help is quick
+
+pairs = (tables.read(path, tables.AGREEMENT) for path in args.agreement)
+tables.write(controls.lanes(statistics.agreement(pairs), args.controls), args.output)

@@ -1,0 +1,185 @@
+"""Negative controls: what they keep, what they lose, and where agreement lies beside them."""
+
+import json
+
+import polars as pl
+import pytest
+import torch
+from conftest import run_step, save_model, tiny_model, tiny_task
+
+from iclgd import blocks, controls, models, statistics, tables, uninformative, untrained
+from iclgd.cli import InputError
+
+
+def parts(model) -> tuple[dict, dict]:
+    """Tensors inside the blocks and outside them, by name."""
+    inside, _ = blocks.blocks(model)
+    state = model.state_dict()
+    own = {name for name in state if name.startswith(f"{inside}.")}
+    return {n: state[n] for n in own}, {n: state[n] for n in state.keys() - own}
+
+
+def test_random_weights_share_nothing_with_the_trained_ones(architecture):
+    model = tiny_model(architecture)
+    one, same, other = (untrained.random_weights(model, seed) for seed in ("a", "a", "b"))
+    matrices = [name for name, tensor in model.state_dict().items() if tensor.is_floating_point()]
+    matrices = [name for name in matrices if model.state_dict()[name].dim() == 2]
+    assert len(matrices) > 6
+    for name in matrices:
+        assert torch.equal(one.state_dict()[name], same.state_dict()[name])
+        assert not torch.isclose(one.state_dict()[name], model.state_dict()[name]).all(), name
+        assert not torch.isclose(one.state_dict()[name], other.state_dict()[name]).all(), name
+    assert one.dtype == model.dtype == torch.float64
+
+
+def test_random_blocks_keep_what_is_around_them(architecture):
+    model = tiny_model(architecture)
+    inside, outside = parts(model)
+    control = untrained.random_blocks(model, "a")
+    for name, tensor in outside.items():
+        assert torch.equal(control.state_dict()[name], tensor), name
+    for name, tensor in inside.items():
+        kept = torch.equal(control.state_dict()[name], tensor)
+        # Biases are 0.1 away from where they start; the norms keep theirs.
+        assert kept == ("norm" in name or "ln_" in name or not tensor.is_floating_point()), name
+
+
+def test_shuffled_blocks_are_the_same_blocks_elsewhere(architecture):
+    model = tiny_model(architecture)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    control = untrained.shuffled_blocks(model, "a")
+    _, old = blocks.blocks(model)
+    _, new = blocks.blocks(control)
+    first = [next(p for p in block.parameters() if p.dim() == 2) for block in old]
+    moved = [next(p for p in block.parameters() if p.dim() == 2) for block in new]
+    places = [[torch.equal(a, b) for b in first].index(True) for a in moved]
+    assert sorted(places) == [0, 1, 2]
+    assert all(now != then for then, now in enumerate(places))
+    for name, tensor in parts(model)[1].items():
+        assert torch.equal(control.state_dict()[name], tensor)
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
+
+
+def test_one_block_has_no_other_order():
+    with pytest.raises(InputError, match="one block"):
+        untrained.shuffled_blocks(tiny_model("llama", num_hidden_layers=1), "a")
+
+
+@pytest.mark.parametrize("control", untrained.CONTROLS)
+def test_a_derived_model_is_loaded_like_any_other(control, tmp_path):
+    model = tiny_model("llama", "float32")
+    manifest = save_model(model, tmp_path, commit="abc")
+    out = tmp_path / "derived"
+    where = ["--folder", out / "none", "--manifest", out / "none.json"]
+    run_step("derive_model", "--name", "none", "--model", manifest, "--control", control, *where)
+    loaded = models.load(out / "none.json", "cpu")
+    written = json.loads((out / "none.json").read_text())
+    assert written["source"]["of"] == "tiny"
+    assert written["in_context_learning"] is None
+    tokens = loaded.tokenizer("bado mela : ", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        difference = loaded.model(tokens).logits - model(tokens).logits
+    assert difference.abs().max() > 1e-3
+
+
+def shown(task: pl.DataFrame) -> pl.DataFrame:
+    return task.filter(pl.col("split") == "train")
+
+
+def asked(task: pl.DataFrame) -> pl.DataFrame:
+    return task.filter(pl.col("split") != "train")
+
+
+def test_random_labels_have_nothing_to_do_with_the_inputs():
+    task = tiny_task(rows=260, classes=4)
+    control = uninformative.random_labels(task, "a")
+    assert asked(control).equals(asked(task))
+    assert shown(control).drop("label", "answer").equals(shown(task).drop("label", "answer"))
+    right = (shown(control)["label"] == shown(task)["label"]).mean()
+    assert 0.15 < right < 0.35  # of 248 rows a quarter
+    words = task.select("label", "answer").unique()
+    assert control.select("label", "answer").unique().sort("label").equals(words.sort("label"))
+
+
+def test_foreign_texts_come_from_the_other_task_alone():
+    task, other = tiny_task(rows=60), tiny_task("else", rows=32)
+    control = uninformative.foreign_texts(task, other, "a")
+    assert asked(control).equals(asked(task))
+    assert set(shown(control)["text"]) == set(shown(other)["text"])
+    assert shown(control)["label"].equals(shown(task)["label"])
+
+
+def test_content_free_demonstrations_say_nothing():
+    task = tiny_task()
+    control = uninformative.empty_texts(task, "{text} : {label}\n")
+    assert asked(control).equals(asked(task))
+    assert shown(control)["text"].unique().to_list() == ["N/A :"]
+    assert shown(control)["answer"].equals(shown(task)["answer"])
+
+
+def test_a_derived_task_has_its_own_name(tmp_path):
+    path, out = tmp_path / "topic2.parquet", tmp_path / "none.parquet"
+    tables.write(tiny_task(), path, tables.TASK)
+    run_step(
+        "derive_task", "--name", "none", "--task", path, "--control", "labels", "--output", out
+    )
+    control = tables.read(out, tables.TASK)
+    assert control["task"].unique().to_list() == ["none"]
+    with pytest.raises(SystemExit):
+        run_step(
+            "derive_task", "--name", "x", "--task", path, "--control", "texts", "--output", out
+        )
+
+
+def row(model, task, b, metric, estimate, chosen=True):
+    """A row of an agreement summary with a band of 0.1 to both sides."""
+    return {
+        **{"model": model, "task": task, "design": "n4", "shots": 4, "a": "icl", "b": b},
+        **{"epoch": 0 if b.startswith("icl") else 5, "metric": metric, "estimate": estimate},
+        **{"low": estimate - 0.1, "high": estimate + 0.1, "draws": 5, "diverged": 0.0},
+        "chosen": chosen,
+    }
+
+
+def test_the_place_between_floor_and_ceiling_by_hand():
+    summary = pl.DataFrame(
+        [
+            row("m", "t", "gd@1", "ocs", 0.6),
+            row("m", "t", "gd@2", "ocs", 0.9, chosen=False),
+            row("m", "t", "icl-reordered", "ocs", 0.8),
+            row("m-random", "t", "gd@1", "ocs", 0.3),
+            row("m", "t-labels", "gd@1", "ocs", 0.4),
+            row("m", "t", "gd@1", "tv", 0.5),
+            row("m", "t", "icl-reordered", "tv", 0.2),
+            row("m-random", "t", "gd@1", "tv", 0.1),
+        ]
+    )
+    found = controls.lanes(summary, {"m-random": ["m", "random"], "t-labels": ["t", "labels"]})
+    assert set(found["model"]) == {"m"}
+    assert set(found["task"]) == {"t"}
+    ocs = found.filter(pl.col("metric") == "ocs", pl.col("kind") == "pair").row(0, named=True)
+    assert (ocs["floor"], ocs["ceiling"]) == (0.4, 0.8)
+    assert ocs["normalised"] == pytest.approx(0.5)  # (0.6 - 0.4) / (0.8 - 0.4)
+    assert ocs["normalised_low"] == pytest.approx(0.25)
+    # Total variation is turned round: agreement .5 for the pair, .9 for the control, .8 for ICL.
+    turned = found.filter(pl.col("metric") == "similarity", pl.col("kind") == "pair")
+    turned = turned.row(0, named=True)
+    assert (turned["low"], turned["estimate"]) == (pytest.approx(0.4), pytest.approx(0.5))
+    assert (turned["floor"], turned["ceiling"]) == (pytest.approx(0.9), pytest.approx(0.8))
+    assert turned["normalised"] is None  # a control agrees better than ICL with itself
+    assert found.filter(pl.col("kind") == "control")["control"].to_list() == [
+        *("m-random", "m-random", "t-labels")
+    ]
+
+
+def test_without_controls_there_is_no_place():
+    summary = pl.DataFrame([row("m", "t", "gd@1", "ocs", 0.6)])
+    found = controls.lanes(summary, {})
+    assert found["normalised"].to_list() == [None]
+    assert found["floor"].to_list() == [None]
+
+
+def test_floor_and_ceiling_have_the_places_0_and_1():
+    score = pl.Series("score", [0.2, 0.5, 0.9])
+    place = pl.select(statistics.between(pl.lit(score), pl.lit(0.2), pl.lit(0.9))).to_series()
+    assert place.to_list() == pytest.approx([0, 3 / 7, 1])
