@@ -32,6 +32,10 @@ resource_scopes:
 # second more for every finished job: after 200 jobs the scheduler takes most of a core. Here
 # no more jobs start at once than there are cores. A cluster's limit stays.
 onstart:
+    try:
+        running.begin()
+    except running.RunningError as error:
+        raise WorkflowError(str(error)) from None
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
 

@@ -15,11 +15,16 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, os.path.join(workflow.basedir, "rules"))
 import catalogue
+import running
 
 try:
     catalogue.check(config)
 except catalogue.ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+# A job that runs elsewhere lives on when this run dies; steps on this machine do not.
+if workflow.remote_exec:
+    os.environ.pop(running.RUN, None)
 
 # Jobs on this machine share its cards one at a time; without a card they run side by side.
 GPUS = int(shutil.which("nvidia-smi") is not None)
