@@ -31,7 +31,9 @@ with files.whole(args.folder) as partial:
         commit = fetching.download(
             entry["hub"], entry.get("revision"), entry.get("remote_code", False), partial
         )
+    fetching.check_shards(args.name, partial)
     fetching.convert(partial)
+    fetching.check_weights(args.name, partial)
     manifest = fetching.manifest(args.name, args.entry, partial, commit)
 with files.whole(args.manifest) as temporary:
     temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")

@@ -22,15 +22,22 @@ def sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def tensor_shapes(folder: Path) -> dict[str, list[int]]:
-    """Names and shapes of all tensors, read from the headers of the safetensors files."""
-    shapes = {}
-    for path in sorted(folder.glob("*.safetensors")):
+def header(path: Path) -> tuple[int, dict[str, dict]]:
+    """Where the numbers of a safetensors file begin, and dtype, shape and offsets by tensor."""
+    try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-        shapes |= {name: info["shape"] for name, info in header.items() if name != "__metadata__"}
-    return shapes
+            tensors = json.loads(file.read(length))
+    except (struct.error, ValueError) as error:
+        raise InputError(f"{path.name} is broken, not a safetensors file") from error
+    tensors.pop("__metadata__", None)
+    return 8 + length, tensors
+
+
+def tensor_shapes(folder: Path) -> dict[str, list[int]]:
+    """Names and shapes of all tensors, read from the headers of the safetensors files."""
+    headers = (header(path)[1] for path in sorted(folder.glob("*.safetensors")))
+    return {name: info["shape"] for one in headers for name, info in one.items()}
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,18 @@ def load(manifest: Path, device: str = "auto") -> Loaded:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     arguments = {"local_files_only": True, "trust_remote_code": entry["remote_code"]}
     tokenizer = AutoTokenizer.from_pretrained(folder, **arguments)
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=getattr(torch, entry["dtype"]), **arguments
+    model, found = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=getattr(torch, entry["dtype"]), output_loading_info=True, **arguments
     )
+    if missing := sorted(found["missing_keys"]):
+        # They would be random numbers.
+        raise InputError(f"{folder}: no weights for {missing[0]} ({len(missing)} missing in all)")
+    embedded = model.get_input_embeddings().weight.shape[0]
+    if tokenizer.vocab_size > embedded:
+        raise InputError(
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens and the embedding "
+            f"{embedded}: they do not belong together"
+        )
     model = model.to(device).eval().requires_grad_(False)
     context = getattr(model.config, "max_position_embeddings", None)
     return Loaded(entry["model"], model, tokenizer, device, context)

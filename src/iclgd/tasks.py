@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from iclgd import prompts
+from iclgd import network, prompts
 from iclgd.cli import InputError
 
 FIELD = re.compile(r"\{(\w+)\}")
@@ -74,7 +74,10 @@ def hub_rows(
     import datasets
 
     def rows(split: str) -> Iterator[tuple[str, dict]]:
-        table = datasets.load_dataset(dataset, name, split=split, revision=revision)
+        table = network.persist(
+            lambda: datasets.load_dataset(dataset, name, split=split, revision=revision),
+            f"data set {dataset}, split {split}",
+        )
         return ((f"{dataset} {split}, row {i}", row) for i, row in enumerate(table))
 
     return {"train": rows(train), "test": rows(test)}
