@@ -12,6 +12,7 @@ import time
 from datetime import datetime
 
 PATH = os.path.join(".snakemake", "run.lock")
+PATIENCE = 10  # seconds in which steps of a run that was killed notice that, and end
 RUN = "ICLGD_RUN"  # read by the steps that this run starts on its own machine: iclgd.cli
 
 
@@ -22,12 +23,11 @@ class RunningError(Exception):
 def begin():
     """Hold the lock of this folder until the process ends. Raises RunningError."""
     lock = os.open(PATH, os.O_RDWR | os.O_CREAT, 0o666)
-    for _ in range(10):
+    for _ in range(10 * PATIENCE):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
-            # Steps of a run that was killed hold it for the moment in which they end.
             time.sleep(0.1)
         except OSError as error:
             print(f"no locks here ({error.strerror}): start no second run", file=sys.stderr)
