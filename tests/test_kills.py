@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_workflow import STUDY, copy_project, digests, snakemake
+from test_workflow import STUDY, copy_project, digests, snakemake, write_study
 
 TESTS = Path(__file__).parent
 STUDY = yaml.safe_load(yaml.safe_dump(STUDY))
@@ -119,3 +119,19 @@ def test_a_step_killed_by_the_kernel_is_explained(project):
     done = snakemake(project, "results/library.js", check=False)
     assert done.returncode == 1
     assert "error: killed (137), most likely for want of memory: give" in done.stderr
+
+
+def test_without_network_all_that_does_not_need_it_finishes(project):
+    study = yaml.safe_load((project / "config.yaml").read_text())
+    study["models"]["gone"] = {"hub": "org/gone"}
+    write_study(project, study)
+    targets = [f"results/models/{name}.json" for name in ("gone", "llama-small")]
+    done = snakemake(project, *targets, check=False)
+    assert done.returncode == 1
+    log = (project / "logs/fetch_model/gone.log").read_text()
+    assert log.startswith("error: org/gone at main: ") and log.count("\n") == 1
+    assert log.strip() in done.stdout + done.stderr
+    assert sorted(path.name for path in (project / "results/models").iterdir()) == [
+        "llama-small",
+        "llama-small.json",
+    ]
