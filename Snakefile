@@ -28,10 +28,15 @@ resource_scopes:
     gpu="local",
 
 
+# Only a run that starts jobs comes here, and no job does: one run at a time in a folder.
 # Snakemake keeps its default limit of 100 job starts a second by waking its scheduler once a
 # second more for every finished job: after 200 jobs the scheduler takes most of a core. Here
 # no more jobs start at once than there are cores. A cluster's limit stays.
 onstart:
+    try:
+        running.begin()
+    except running.RunningError as error:
+        raise WorkflowError(str(error)) from None
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
 

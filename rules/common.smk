@@ -18,11 +18,23 @@ from snakemake.exceptions import WorkflowError
 sys.path[:0] = [os.path.join(workflow.basedir, part) for part in ("rules", "src")]
 import catalogue
 import derived
+import running
 
 try:
     catalogue.check(config)
 except catalogue.ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+# A job that runs elsewhere lives on when this run dies; steps on this machine do not.
+if workflow.remote_exec:
+    os.environ.pop(running.RUN, None)
+
+# Nobody else can say why a step was killed: it could not write it into its log.
+shell.suffix(
+    " || {{ status=$?; [ $status -ne 137 ] || echo 'error: killed (137), most likely for want of"
+    " memory: give the step more (mem_mb of its rule on a cluster), run fewer at once (--cores),"
+    " or take a smaller model or design' >&2; exit $status; }}"
+)
 
 # Jobs on this machine share its cards one at a time; without a card they run side by side.
 GPUS = int(shutil.which("nvidia-smi") is not None)

@@ -4,10 +4,9 @@ Writes Vega, Vega-Lite and Vega-Embed, as vl-convert brings them, as one text. E
 it inside and needs no network.
 """
 
-import os
 from pathlib import Path
 
-from iclgd import cli
+from iclgd import cli, files
 
 parser = cli.parser(__doc__)
 parser.add_argument("--output", type=Path, required=True, help="JavaScript file to write")
@@ -15,7 +14,5 @@ args = parser.parse_args()
 
 import vl_convert  # after parsing: --help is quick
 
-args.output.parent.mkdir(parents=True, exist_ok=True)
-temporary = args.output.with_name(f".{args.output.name}.partial")
-temporary.write_text(vl_convert.javascript_bundle(), encoding="utf-8")
-os.replace(temporary, args.output)
+with files.whole(args.output) as temporary:
+    temporary.write_text(vl_convert.javascript_bundle(), encoding="utf-8")

@@ -6,8 +6,6 @@ trained blocks in another order).
 """
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 from iclgd import cli
@@ -21,7 +19,7 @@ parser.add_argument("--manifest", type=Path, required=True, help="manifest to wr
 args = parser.parse_args()
 cli.torch_step()
 
-from iclgd import fetching, models, untrained  # after parsing: --help is quick
+from iclgd import fetching, files, models, untrained  # after parsing: --help is quick
 
 loaded = models.load(args.model, "cpu")
 control = untrained.CONTROLS[args.control](loaded.model, args.name)
@@ -29,16 +27,9 @@ base = json.loads(args.model.read_text())
 entry = {"of": loaded.name, "control": args.control, "dtype": base["dtype"]}
 entry["remote_code"] = base["remote_code"]
 
-partial = args.folder.with_name(f".{args.folder.name}.partial")
-shutil.rmtree(partial, ignore_errors=True)
-try:
+with files.whole(args.folder) as partial:
     control.save_pretrained(partial)
     loaded.tokenizer.save_pretrained(partial)
     manifest = fetching.manifest(args.name, entry, partial, commit=base["commit"])
-    shutil.rmtree(args.folder, ignore_errors=True)
-    os.replace(partial, args.folder)
-finally:
-    shutil.rmtree(partial, ignore_errors=True)
-temporary = args.manifest.with_name(f".{args.manifest.name}.partial")
-temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-os.replace(temporary, args.manifest)
+with files.whole(args.manifest) as temporary:
+    temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")

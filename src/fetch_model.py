@@ -5,8 +5,6 @@ only as .bin become safetensors. No later step uses the network.
 """
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 from iclgd import cli
@@ -21,25 +19,19 @@ parser.add_argument("--folder", type=Path, required=True, help="folder to fill")
 parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
 args = parser.parse_args()
 
-from iclgd import fetching  # after parsing: --help is quick
+from iclgd import fetching, files  # after parsing: --help is quick
 
-partial = args.folder.with_name(f".{args.folder.name}.partial")
-shutil.rmtree(partial, ignore_errors=True)
-partial.mkdir(parents=True)
 commit, entry = None, args.entry
 remote_code = entry.get("remote_code", False)
-try:
+with files.whole(args.folder) as partial:
+    partial.mkdir()
     if args.source:
         fetching.link(args.source, remote_code, partial)
     else:
         commit = fetching.download(entry["hub"], entry.get("revision"), remote_code, partial)
     fetching.check_shards(args.name, partial)
     fetching.convert(partial)
+    fetching.check_weights(args.name, partial)
     manifest = fetching.manifest(args.name, entry, partial, commit)
-    shutil.rmtree(args.folder, ignore_errors=True)
-    os.replace(partial, args.folder)
-finally:
-    shutil.rmtree(partial, ignore_errors=True)
-temporary = args.manifest.with_name(f".{args.manifest.name}.partial")
-temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-os.replace(temporary, args.manifest)
+with files.whole(args.manifest) as temporary:
+    temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")

@@ -8,7 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
-from iclgd import cli
+from iclgd import cli, files
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -30,10 +30,11 @@ FILES = (
 for provenance, benchmark in zip(args.pretrained, args.benchmarks, strict=True):
     with benchmark.open() as file:
         seconds = float(next(csv.DictReader(file, delimiter="\t"))["s"])
-    kept = args.into / provenance.parent.name
-    kept.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
-        shutil.copy2(provenance.parent / name, kept / name)
     story = json.loads(provenance.read_text()) | {"seconds": round(seconds)}
-    (kept / "provenance.json").write_text(json.dumps(story, indent=2) + "\n")
+    kept = args.into / provenance.parent.name
+    with files.whole(kept) as partial:
+        partial.mkdir()
+        for name in FILES:
+            shutil.copy2(provenance.parent / name, partial / name)
+        (partial / "provenance.json").write_text(json.dumps(story, indent=2) + "\n")
     print(f"{kept}: {story['in_context_learning']}")

@@ -7,8 +7,6 @@ model files for each N of the entry's `checkpoints`.
 """
 
 import json
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -33,35 +31,30 @@ import torch
 from tqdm import tqdm
 from transformers.utils import logging
 
-from iclgd import pretraining
+from iclgd import files, pretraining
 
 torch.set_num_threads(args.threads)
 torch.use_deterministic_algorithms(True)
 logging.disable_progress_bar()
 recipe = pretraining.read_entry(args.entry)
 model = pretraining.build_model(recipe)
-partial = args.output.with_name(f".{args.output.name}.partial")
-shutil.rmtree(partial, ignore_errors=True)
-partial.mkdir(parents=True)
+with files.whole(args.output) as partial:
+    partial.mkdir()
 
+    def save(step: int) -> None:
+        pretraining.save_model(model, partial / f"step{step}")
 
-def save(step: int) -> None:
-    pretraining.save_model(model, partial / f"step{step}")
+    curve, terminal = [], sys.stderr.isatty()
+    with tqdm(total=recipe.steps + recipe.decay, unit="step", disable=not terminal) as bar:
+        for row in pretraining.pretrain(model, recipe, save):
+            if terminal:
+                bar.update(row["step"] - bar.n)
+            elif len(curve) % 5 == 0:
+                print(pretraining.describe(row), file=sys.stderr, flush=True)
+            curve.append(row)
 
-
-curve, terminal = [], sys.stderr.isatty()
-with tqdm(total=recipe.steps + recipe.decay, unit="step", disable=not terminal) as bar:
-    for row in pretraining.pretrain(model, recipe, save):
-        if terminal:
-            bar.update(row["step"] - bar.n)
-        elif len(curve) % 5 == 0:
-            print(pretraining.describe(row), file=sys.stderr, flush=True)
-        curve.append(row)
-
-pretraining.save_model(model, partial)
-pl.DataFrame(curve).write_parquet(partial / "curve.parquet")
-provenance = pretraining.provenance(args.entry, model, curve, partial / "model.safetensors")
-print(provenance["in_context_learning"], file=sys.stderr)
-(partial / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
-shutil.rmtree(args.output, ignore_errors=True)
-os.replace(partial, args.output)
+    pretraining.save_model(model, partial)
+    pl.DataFrame(curve).write_parquet(partial / "curve.parquet")
+    provenance = pretraining.provenance(args.entry, model, curve, partial / "model.safetensors")
+    print(provenance["in_context_learning"], file=sys.stderr)
+    (partial / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")

@@ -16,11 +16,7 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="text to write")
 args = parser.parse_args()
 
-import os  # after parsing: --help is quick
-
-import polars as pl
-
-from iclgd import findings, text
+from iclgd import files, findings, tables, text  # after parsing: --help is quick
 
 rows = [["model", "weights", "in-context learning, by its probes"]]
 for path in args.manifests:
@@ -39,9 +35,8 @@ lines = [
 lines += ["interval, over test queries; GD at the rate and epoch chosen on validation queries."]
 for path in args.summaries:
     figure = path.name.split(".")[0]
-    if found := findings.table(args.kinds[figure], pl.read_parquet(path)):
+    if found := findings.table(args.kinds[figure], tables.read(path)):
         lines += ["", figure, *(f"  {line}" for line in findings.layout(found))]
 
-temporary = args.output.with_name(f".{args.output.name}.partial")
-temporary.write_text("\n".join(lines) + "\n")
-os.replace(temporary, args.output)
+with files.whole(args.output) as temporary:
+    temporary.write_text("\n".join(lines) + "\n")

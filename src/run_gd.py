@@ -2,9 +2,11 @@
 
 Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
 row for each draw, order, recorded epoch and query. Epoch 0 is the untouched model (ZS).
-Runs that diverge get rows with the status `diverged`.
+Runs that diverge get rows with the status `diverged`. A step that was ended before it was
+done begins with the runs that it had finished.
 """
 
+import itertools
 from pathlib import Path
 
 from iclgd import cli
@@ -30,7 +32,7 @@ cli.torch_step()
 
 import torch  # after parsing: --help is quick
 
-from iclgd import asking, descent, learners, models, prompts, scoring, tables, trained
+from iclgd import asking, descent, fingerprints, learners, models, prompts, scoring, tables, trained
 
 torch.set_num_threads(args.threads)
 task = tables.read(args.task, tables.TASK)
@@ -52,13 +54,25 @@ asked = asking.Queries(model, chosen, sequences, loaded.device)
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 size = descent.runs_at_once(model, chosen, batches[0])
 blocks = [range(start, min(start + size, len(runs))) for start in range(0, len(runs), size)]
-steps = (
-    (block, *recorded)
-    for block in blocks
-    for recorded in descent.descend(model, chosen, [batches[i] for i in block], learner)
-)
-total = len(blocks) * len(learner.recorded())
-with tables.Parts(args.output, tables.LOGITS) as table:
+starts = range(0, len(queries), scoring.QUERIES)
+files = {"folder": args.model.with_suffix(""), "output": None}
+fingerprint = fingerprints.of({**vars(args), **files, "device": loaded.device})
+
+
+def finished(block: range) -> bool:
+    """Whether all parts of all its runs are there, from a step that was ended."""
+    keys = itertools.product(block, learner.recorded(), starts)
+    return all((runs[i].draw, runs[i].order, *key) in table.parts for i, *key in keys)
+
+
+with tables.Parts(args.output, tables.LOGITS, fingerprint) as table:
+    left = [block for block in blocks if not finished(block)]
+    steps = (
+        (block, *recorded)
+        for block in left
+        for recorded in descent.descend(model, chosen, [batches[i] for i in block], learner)
+    )
+    total = len(left) * len(learner.recorded())
     for block, epoch, weights, losses in cli.progress(steps, total, "recorded epochs"):
         for start, answers in asking.ask(model, weights, asked, label_ids, args.keep):
             part = queries.slice(start, scoring.QUERIES)

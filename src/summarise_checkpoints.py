@@ -22,7 +22,7 @@ name = pl.col("model").str.splitn("@", 2).struct
 step = pl.coalesce(
     pl.col("revision").str.extract(r"step[-_]?(\d+)"), pl.col("revision").str.extract(r"(\d+)")
 )
-accuracy = pl.concat(pl.read_parquet(path) for path in args.accuracy).filter("chosen")
+accuracy = pl.concat(tables.read(path) for path in args.accuracy).filter("chosen")
 drift = (
     pl.concat(tables.read(path, tables.DRIFT) for path in args.drift)
     .group_by("model", maintain_order=True)

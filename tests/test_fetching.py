@@ -6,8 +6,9 @@ import types
 import pytest
 import torch
 from conftest import run_step, save_model, tiny_model
+from huggingface_hub.errors import OfflineModeIsEnabled
 
-from iclgd import fetching, models
+from iclgd import fetching, models, network, tasks
 from iclgd.cli import InputError
 
 TOKENS = torch.tensor([[0, 7, 40, 90, 12]])
@@ -212,7 +213,15 @@ def test_downloads_are_pinned_and_no_more_than_needed(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(wanted)
 
 
-def test_a_failing_download_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+@pytest.fixture
+def slept(monkeypatch) -> list[float]:
+    """The pauses that would have been made."""
+    pauses = []
+    monkeypatch.setattr(network.time, "sleep", pauses.append)
+    return pauses
+
+
+def test_a_failing_download_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, slept, capsys):
     import huggingface_hub
 
     def model_info(self, hub, revision):
@@ -222,6 +231,148 @@ def test_a_failing_download_is_one_line_and_leaves_nothing(tmp_path, monkeypatch
     with pytest.raises(InputError, match=r"^org/model at main: no route to host$"):
         fetch(tmp_path, None, entry={"hub": "org/model"})
     assert list((tmp_path / "results").iterdir()) == []
+    assert slept == [2, 8, 32]
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "org/model at main: no route to host; trying again in 2 s"
+
+
+def responded(status: int):
+    from huggingface_hub.errors import HfHubHTTPError
+
+    error = HfHubHTTPError.__new__(HfHubHTTPError)
+    error.response = types.SimpleNamespace(status_code=status)
+    return error
+
+
+def wrapped(error: Exception):
+    outer = ConnectionError("could not reach the hub")
+    outer.__cause__ = error
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (TimeoutError(), 4),
+        (responded(503), 4),
+        (responded(429), 4),
+        (responded(404), 1),
+        (responded(403), 1),
+        (wrapped(responded(401)), 1),
+        (OfflineModeIsEnabled("offline"), 1),
+    ],
+)
+def test_what_may_pass_is_tried_again(slept, error, tries):
+    asked = []
+
+    def ask():
+        asked.append(1)
+        raise error
+
+    with pytest.raises(InputError, match=r"^the thing: "):
+        network.persist(ask, "the thing")
+    assert len(asked) == tries == len(slept) + 1
+
+
+def test_a_network_that_comes_back_is_used(slept):
+    answers = iter([ConnectionError("gone"), ConnectionError("gone")])
+
+    def ask():
+        for error in answers:
+            raise error
+        return "here"
+
+    assert network.persist(ask, "the thing") == "here"
+    assert slept == [2, 8]
+
+
+def test_a_download_that_stops_halfway_is_no_model(tmp_path, monkeypatch, slept):
+    """Without network the hub's client is content with a folder that has some files already."""
+    import huggingface_hub
+
+    there = [types.SimpleNamespace(rfilename=name) for name in ("config.json", "model.safetensors")]
+    info = types.SimpleNamespace(sha="c0ffee", siblings=there)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda self, hub, revision: info)
+
+    def snapshot_download(hub, revision, local_dir, allow_patterns):
+        (local_dir / "config.json").write_text("{}")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    with pytest.raises(InputError, match=r"^org/m at main: model.safetensors did not arrive$"):
+        fetching.download("org/m", None, False, tmp_path)
+    assert len(slept) == 3
+
+
+def test_a_data_set_out_of_reach_is_one_line(slept, monkeypatch):
+    import datasets
+
+    def load_dataset(*_, **__):
+        raise ConnectionError("Couldn't reach 'a/b'\non the Hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    with pytest.raises(InputError, match=r"^data set a/b, split train: Couldn't reach 'a/b' on"):
+        tasks.hub_rows("a/b", "train", "test")
+    assert len(slept) == 3
+
+
+def shards(folder, *names: str):
+    """An index that names shards, and a folder that has some of them."""
+    save_model(tiny_model("llama", "float32"), folder, "sharded")
+    index = {"weight_map": {f"tensor{i}": name for i, name in enumerate(names)}}
+    (folder / "sharded" / "model.safetensors.index.json").write_text(json.dumps(index))
+    return folder / "sharded"
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    source = shards(tmp_path, "model-1-of-2.safetensors", "model-2-of-2.safetensors")
+    (source / "model.safetensors").rename(source / "model-1-of-2.safetensors")
+    message = "names model-2-of-2.safetensors, which is not there"
+    with pytest.raises(InputError, match=message):
+        fetch(tmp_path, source)
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, 5, 300, -1])
+def test_weights_cut_short_are_named(tmp_path, source, size):
+    whole = (source / "model.safetensors").read_bytes()
+    (source / "model.safetensors").write_bytes(whole[:size])
+    with pytest.raises(InputError, match=r"model.safetensors is broken, not"):
+        fetch(tmp_path, source)
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_weights_that_are_nan_are_named(tmp_path, dtype):
+    model = tiny_model("llama", dtype)
+    save_model(model, tmp_path, "sound")
+    model.model.norm.weight[3] = -float("inf")
+    save_model(model, tmp_path, "infinite")
+    for name in ("sound", "infinite"):
+        fetching.check_weights(name, tmp_path / name)
+    model.model.norm.weight[3] = float("nan")
+    save_model(model, tmp_path, "nan")
+    with pytest.raises(InputError, match=r"^model m: model.norm.weight in model.safetensors holds"):
+        fetching.check_weights("m", tmp_path / "nan")
+
+
+def test_a_foreign_vocabulary_is_named(tmp_path):
+    manifest = save_model(tiny_model("llama", "float32", vocab_size=100), tmp_path)
+    with pytest.raises(
+        InputError, match=r"tiny: the tokenizer has \d+ tokens and the embedding 100"
+    ):
+        models.load(manifest, "cpu")
+
+
+def test_weights_that_are_not_there_are_not_made_up(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    manifest = save_model(tiny_model("llama", "float32"), tmp_path)
+    path = tmp_path / "tiny" / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["model.norm.weight"]
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"tiny: no weights for model.norm.weight \(1 missing"):
+        models.load(manifest, "cpu")
 
 
 def test_a_hub_model_without_weights_is_named(tmp_path, monkeypatch):

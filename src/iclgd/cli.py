@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,6 +22,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 WARM = "ICLGD_WARM"  # address of the warm process, set by iclgd.warm
+RUN = "ICLGD_RUN"  # lock file of the run that this step belongs to and its owner: rules/running.py
+MEMORY = ("allocate memory", "bad_alloc", "failed to map segment")
+MORE_MEMORY = (
+    "give the step more (mem_mb of its rule on a cluster), run fewer at once (--cores), or take a "
+    "smaller model or design"
+)
 
 
 class InputError(Exception):
@@ -31,9 +40,18 @@ class InputError(Exception):
         return plain(super().__str__())
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory of this machine or of its card did not suffice; most libraries only say so."""
+    kinds = ("MemoryError", "OutOfMemoryError")
+    return type(error).__name__ in kinds or any(text in str(error) for text in MEMORY)
+
+
 def _report(kind, error, trace):
     if issubclass(kind, InputError):
         print(f"error: {error}", file=sys.stderr)
+    elif out_of_memory(error):
+        said = str(error).strip().split("\n")[0][:200] or kind.__name__
+        print(f"error: out of memory ({said}): {MORE_MEMORY}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 
@@ -41,9 +59,14 @@ def _report(kind, error, trace):
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser that shows ``description`` (a module's docstring) and defaults in --help.
 
-    From here on an uncaught InputError ends the process with one line instead of a trace.
+    From here on an uncaught InputError ends the process with one line instead of a trace, and
+    so does the end of the Snakemake run that has started this step on its own machine.
     """
     sys.excepthook = _report
+    if RUN in os.environ:
+        threading.Thread(
+            target=_end_with_run, args=os.environ[RUN].split("\n"), daemon=True
+        ).start()
     return argparse.ArgumentParser(
         description=description,
         formatter_class=type(
@@ -52,6 +75,17 @@ def parser(description: str) -> argparse.ArgumentParser:
             {},
         ),
     )
+
+
+def _end_with_run(path: str, owner: str) -> None:
+    """End this step when its run is gone: nothing writes behind the back of the next one.
+
+    The run holds the lock as long as it lives, so that waiting for it means waiting for its end.
+    """
+    with open(path) as lock:
+        if lock.read() == owner:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+    os._exit(1)
 
 
 def json_object(text: str) -> dict:
@@ -98,9 +132,14 @@ def torch_step() -> None:
     if address is None:
         return
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(address)
+        try:
+            connection.connect(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return  # it is gone
         asked = {"folder": os.getcwd(), "environment": dict(os.environ), "arguments": sys.argv}
         socket.send_fds(connection, [json.dumps(asked).encode()], [1, 2])
-        # No answer means that the step was killed, for memory maybe: that is a failure, too.
-        status = connection.recv(1) or b"\x01"
+        status = connection.recv(1)
+    if not status:
+        print(f"error: killed, most likely for want of memory: {MORE_MEMORY}", file=sys.stderr)
+        sys.exit(128 + signal.SIGKILL)
     sys.exit(status[0])

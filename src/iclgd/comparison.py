@@ -95,8 +95,11 @@ def metrics(pairs: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
 def compare(a: pl.DataFrame, b: pl.DataFrame, name_b: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The agreement table (``tables.AGREEMENT``) and the mean curves (``tables.CURVES``).
 
-    Curves are means over test queries.
+    Curves are means over test queries. Raises InputError unless both are of one run.
     """
+    for column in tables.RUN:
+        if (here := tables.only(a, column)) != (there := tables.only(b, column)):
+            raise InputError(f"logits of one {column} are needed, not of {here} and {there}")
     kept, curves = [], []
     pairs = paired(a, b).rename({"learner_a": "a"}).with_columns(pl.lit(name_b).alias("b"))
     groups = ["draw", "order", "epoch"]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
 from pathlib import Path
 
 import vl_convert
 
-from iclgd import theme
+from iclgd import files, theme
 from iclgd.cli import InputError
 
 
@@ -28,19 +27,18 @@ def save(chart: dict, outputs: list[Path], title: str, library: Path | None = No
             raise InputError(f"{path}: figures are written as .svg, .png or .html")
     svg = vl_convert.vega_to_svg(vega)
     for path in outputs:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.partial")
         if path.suffix == ".png":
-            temporary.write_bytes(vl_convert.svg_to_png(svg, scale=2))
+            content = vl_convert.svg_to_png(svg, scale=2)
         elif path.suffix == ".svg":
             name = f"<title>{html.escape(title)}</title>"
             text = re.sub(
                 r"(<svg[^>]*>)", lambda m, name=name: m[1] + name, _numbered(svg), count=1
             )
-            temporary.write_text(text, encoding="utf-8")
+            content = text.encode()
         else:
-            temporary.write_text(_page(vega, title, library), encoding="utf-8")
-        os.replace(temporary, path)
+            content = _page(vega, title, library).encode()
+        with files.whole(path) as temporary:
+            temporary.write_bytes(content)
 
 
 def _unpacked(part):

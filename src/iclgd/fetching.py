@@ -8,7 +8,7 @@ import shutil
 from fnmatch import fnmatch
 from pathlib import Path
 
-from iclgd import models
+from iclgd import files, models, network
 from iclgd.cli import InputError
 
 # Weights that transformers loads, and those that are converted to them if there are no others.
@@ -17,6 +17,14 @@ BIN = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
 # What a tokenizer and a config are made of; never weights in other formats, nor templates.
 SMALL_FILES = ("*.json", "*.txt", "*.model")
 ADAPTER = "adapter_config.json"
+# Floating-point types of safetensors: as whole numbers, and infinity as such a number.
+FLOATS = {
+    "F64": ("<u8", 0x7FF0_0000_0000_0000),
+    "F32": ("<u4", 0x7F80_0000),
+    "F16": ("<u2", 0x7C00),
+    "BF16": ("<u2", 0x7F80),
+}
+CHUNK = 1 << 22  # numbers that are looked at together
 
 
 def download(hub: str, revision: str | None, remote_code: bool, folder: Path) -> str:
@@ -25,17 +33,20 @@ def download(hub: str, revision: str | None, remote_code: bool, folder: Path) ->
     Copies in subfolders or other formats stay where they are.
     """
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
 
-    try:
-        info = HfApi().model_info(hub, revision=revision)
-        names = [file.rfilename for file in info.siblings]
-        chosen = choose(names, remote_code, hub)
-        snapshot_download(hub, revision=info.sha, local_dir=folder, allow_patterns=chosen)
-    except (HfHubHTTPError, OSError) as error:
-        raise InputError(
-            f"{hub} at {revision or 'main'}: {' '.join(str(error).split())}"
-        ) from error
+    what = f"{hub} at {revision or 'main'}"
+    info = network.persist(lambda: HfApi().model_info(hub, revision=revision), what)
+    names = [file.rfilename for file in info.siblings]
+    chosen = choose(names, remote_code, hub)
+
+    def bring() -> None:
+        with files.room_for(folder):
+            snapshot_download(hub, revision=info.sha, local_dir=folder, allow_patterns=chosen)
+        # Without network it is content with what a folder already has.
+        if missing := [name for name in chosen if not (folder / name).exists()]:
+            raise ConnectionError(f"{missing[0]} did not arrive")
+
+    network.persist(bring, what)
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     return info.sha
 
@@ -73,14 +84,14 @@ def link(source: Path, remote_code: bool, folder: Path) -> None:
 
 def convert(folder: Path) -> None:
     """Replace ``.bin`` weights by safetensors; torch's weights-only unpickler runs no code."""
-    files = sorted(folder.glob("*.bin"))
-    if not files:
+    pickles = sorted(folder.glob("*.bin"))
+    if not pickles:
         return
     import torch
     from safetensors.torch import save_file
 
     state = {}
-    for path in files:
+    for path in pickles:
         try:
             state |= torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # a broken pickle raises whatever it stumbles over first
@@ -88,7 +99,7 @@ def convert(folder: Path) -> None:
     for name, tensor in state.items():
         plain = isinstance(name, str) and isinstance(tensor, torch.Tensor)
         if not plain or tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
-            raise InputError(f"{files[0].name}: refused, {name!r} is no plain tensor")
+            raise InputError(f"{pickles[0].name}: refused, {name!r} is no plain tensor")
     # Tied tensors share memory, which safetensors does not store: keep the first of each.
     kept, seen = {}, set()
     for name, tensor in state.items():
@@ -97,7 +108,7 @@ def convert(folder: Path) -> None:
             kept[name] = tensor.contiguous()
         seen.add(place)
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
-    for path in [*files, folder / "pytorch_model.bin.index.json"]:
+    for path in [*pickles, folder / "pytorch_model.bin.index.json"]:
         path.unlink(missing_ok=True)
 
 
@@ -156,6 +167,25 @@ def _read(path: Path) -> dict:
     if not isinstance(found, dict):
         raise InputError(f"{path.name}: not a JSON object")
     return found
+
+
+def check_weights(model: str, folder: Path) -> None:
+    """Raises InputError if a file of weights is cut short, or a tensor holds NaN."""
+    import numpy as np
+
+    for path in sorted(folder.glob("*.safetensors")):
+        begin, header = models.header(path)
+        end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+        if path.stat().st_size != begin + end:
+            raise InputError(f"model {model}: {path.name} is broken, not of the size that it says")
+        content = np.memmap(path, np.uint8, "r", offset=begin) if end else np.empty(0, np.uint8)
+        for name, tensor in header.items():
+            kind, infinity = FLOATS.get(tensor["dtype"], (None, 0))
+            bits = content[slice(*tensor["data_offsets"])].view(kind) if kind else ()
+            for start in range(0, len(bits), CHUNK):
+                # A number without its sign is NaN if it is beyond infinity.
+                if (bits[start : start + CHUNK] << 1 > infinity << 1).any():
+                    raise InputError(f"model {model}: {name} in {path.name} holds NaN")
 
 
 def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:

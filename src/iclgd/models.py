@@ -87,9 +87,22 @@ def load(manifest: Path, device: str = "auto") -> Loaded:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     arguments = trust(entry)
     tokenizer = AutoTokenizer.from_pretrained(folder, **arguments)
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=getattr(torch, entry["dtype"]), use_safetensors=True, **arguments
+    model, found = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=getattr(torch, entry["dtype"]),
+        use_safetensors=True,
+        output_loading_info=True,
+        **arguments,
     )
+    if missing := sorted(found["missing_keys"]):
+        # They would be random numbers.
+        raise InputError(f"{folder}: no weights for {missing[0]} ({len(missing)} missing in all)")
+    embedded = model.get_input_embeddings().weight.shape[0]
+    if tokenizer.vocab_size > embedded:
+        raise InputError(
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens and the embedding "
+            f"{embedded}: they do not belong together"
+        )
     model = model.to(device).eval().requires_grad_(False)
     context = getattr(model.config, "max_position_embeddings", None)
     return Loaded(entry["model"], model, tokenizer, device, context)

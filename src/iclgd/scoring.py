@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from iclgd import prefixes, prompts, tables
-from iclgd.cli import InputError
+from iclgd.cli import InputError, out_of_memory
 
 # Tokens times the model's width in one forward pass: a CPU is fastest while the hidden states
 # stay in its cache, a card when it is full.
@@ -162,8 +162,7 @@ def _halving(compute: Callable[[list[int]], list[Distributions]], rows: list[int
         return [compute(rows)]
     except RuntimeError as error:
         # On the CPU it is an ordinary RuntimeError.
-        short = isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
-        if not short or len(rows) == 1:
+        if not out_of_memory(error) or len(rows) == 1:
             raise
     print(f"out of memory with {len(rows)} prompts at once: halving", file=sys.stderr)
     half = len(rows) // 2

@@ -6,13 +6,14 @@ host name is stored. A table appears under its name only when it is whole.
 
 from __future__ import annotations
 
-import os
-import shutil
+import glob
+import secrets
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from iclgd import files
 from iclgd.cli import InputError
 
 TASK = pl.Schema(
@@ -138,7 +139,7 @@ _NOT_KEYS = {"split", "label", "status"}
 
 
 def write(frame: pl.DataFrame, path: str | Path, schema: pl.Schema | None = None) -> None:
-    """Write ``frame`` as Parquet under a temporary name, then rename it to ``path``.
+    """Write ``frame`` as Parquet (`files.whole`).
 
     With a schema, columns are cast to it and rows sorted by its leading key columns; a
     missing or an unknown column raises polars.exceptions.SchemaError. Without one the
@@ -147,10 +148,8 @@ def write(frame: pl.DataFrame, path: str | Path, schema: pl.Schema | None = None
     path = Path(path)
     if schema is not None:
         frame = _match(frame, schema)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    frame.write_parquet(temporary, compression="zstd")
-    os.replace(temporary, path)
+    with files.whole(path) as temporary:
+        frame.write_parquet(temporary, compression="zstd")
 
 
 class Parts:
@@ -158,30 +157,46 @@ class Parts:
 
     The parts wait in a folder beside the table. At the end of the ``with`` block the table
     appears under its name, its rows in the order of its keys, whatever the order of the runs.
+
+    With a ``fingerprint`` of all that the rows depend on (`fingerprints.of`), parts outlive a
+    writer that dies or fails: the next one with the same fingerprint begins with them in
+    ``parts``. All others are removed.
     """
 
-    def __init__(self, path: Path, schema: pl.Schema):
-        self.path, self.schema = path, schema
-        self.folder = path.with_name(f".{path.name}.parts")
+    def __init__(self, path: Path, schema: pl.Schema, fingerprint: str | None = None):
+        self.path, self.schema, self.kept = path, schema, fingerprint is not None
+        self.own = secrets.token_hex(4)
+        self.folder = path.with_name(f".{path.name}.{fingerprint or self.own}.parts")
         self.parts: dict[tuple[int, ...], Path] = {}
 
     def __enter__(self) -> Parts:
-        shutil.rmtree(self.folder, ignore_errors=True)  # of a run that was killed
-        self.folder.mkdir(parents=True)
+        for old in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.parts"):
+            if old != self.folder:
+                files.remove(old)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for part in self.folder.glob("*.arrow"):
+            self.parts[tuple(map(int, part.stem.split("-")))] = part
         return self
 
     def add(self, run: tuple[int, ...], frame: pl.DataFrame) -> None:
         """Add all rows of a ``run``: (draw, order, epoch, first query)."""
-        self.parts[run] = self.folder / f"{len(self.parts)}.arrow"
-        _match(frame, self.schema).write_ipc(self.parts[run])
+        part = self.folder / f"{'-'.join(map(str, run))}.arrow"
+        temporary = part.with_suffix(f".{self.own}")
+        with files.room_for(self.path):
+            _match(frame, self.schema).write_ipc(temporary)
+        self.parts[run] = temporary.rename(part)
 
     def __exit__(self, kind, *_) -> None:
-        if kind is None:
-            temporary = self.path.with_name(f".{self.path.name}.partial")
-            ordered = pl.scan_ipc([self.parts[run] for run in sorted(self.parts)], glob=False)
-            ordered.sink_parquet(temporary, compression="zstd", row_group_size=ROWS)
-            os.replace(temporary, self.path)
-        shutil.rmtree(self.folder)
+        keep = kind is not None and self.kept and not issubclass(kind, files.DiskFull)
+        try:
+            if kind is None:
+                with files.whole(self.path) as temporary:
+                    parts = [self.parts[run] for run in sorted(self.parts)]
+                    ordered = pl.scan_ipc(parts, glob=False)
+                    ordered.sink_parquet(temporary, compression="zstd", row_group_size=ROWS)
+        finally:
+            if not keep:
+                files.remove(self.folder)
 
 
 def _match(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
@@ -196,13 +211,21 @@ def _match(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     return frame.select(schema.keys()).cast(dict(schema)).sort(keys, maintain_order=True)
 
 
-def read(path: str | Path, schema: pl.Schema) -> pl.DataFrame:
-    """Read a table and check its columns. Raises InputError naming path and column."""
-    frame = pl.read_parquet(path)
-    missing = [name for name in schema if name not in frame.columns]
-    if missing:
-        raise InputError(f"{path}: no column {missing[0]!r}; it has {', '.join(frame.columns)}")
-    return frame.select(schema.keys())
+def read(path: str | Path, schema: dict[str, pl.DataType | None] | None = None) -> pl.DataFrame:
+    """Read the columns of a schema, or all; a type of None is any.
+
+    Raises InputError naming the path, and the column that is missing or of another type.
+    """
+    try:
+        found = pl.read_parquet_schema(path)
+        for name, kind in (schema or {}).items():
+            if name not in found:
+                raise InputError(f"{path}: no column {name!r}; it has {', '.join(found)}")
+            if kind is not None and found[name] != kind:
+                raise InputError(f"{path}: column {name!r} holds {found[name]}, not {kind}")
+        return pl.read_parquet(path, columns=list(schema or found))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path}: not a whole table ({' '.join(str(error).split())})") from error
 
 
 def only(frame: pl.DataFrame, column: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from iclgd import prompts
+from iclgd import network, prompts
 from iclgd.cli import InputError
 
 # What the readers raise on files that are none of theirs; a panic is Polars' own failure.
@@ -88,11 +88,13 @@ def hub_rows(
     import datasets
 
     def rows(split: str) -> Iterator[tuple[str, dict]]:
+        what = f"data set {dataset}, split {split}"
         try:
-            table = datasets.load_dataset(dataset, name, split=split, revision=revision)
-        except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            said = " ".join(str(error).split())
-            raise InputError(f"data set {dataset}, split {split}: {said}") from error
+            table = network.persist(
+                lambda: datasets.load_dataset(dataset, name, split=split, revision=revision), what
+            )
+        except (ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+            raise InputError(f"{what}: {' '.join(str(error).split())}") from error
         return ((f"{dataset} {split}, row {i}", row) for i, row in enumerate(table))
 
     return {"train": rows(train), "test": rows(test)}

@@ -3,9 +3,10 @@
     PYTHONPATH=src python -m iclgd.warm snakemake --cores all
 
 Importing torch and transformers takes longer than most steps of the built-in models. Here it
-is done once: each torch step (``cli.torch_step``) asks this process to fork, and the fork runs
-the script with the step's own arguments, folder, environment and output. A step that finds
-no warm process runs as always, with the same bytes.
+is done once: each torch step (``cli.torch_step``) asks the warm process to fork, and the fork
+runs the script with the step's own arguments, folder, environment and output. A step that
+finds no warm process runs as always, with the same bytes. The warm process ends with the
+command, however that ends.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import importlib
 import json
 import os
 import runpy
+import select
+import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -25,42 +27,35 @@ from pathlib import Path
 from iclgd import cli
 
 
-def main() -> int:
-    """Start the warm process, run the command of the command line, return its status."""
-    with tempfile.TemporaryDirectory() as folder:
-        address = str(Path(folder) / "warm")
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(address)
-        listener.listen(64)
-        server = os.fork()
-        if server == 0:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            try:
-                _serve(listener)
-            finally:
-                os._exit(1)
-        listener.close()
-        # Ctrl-C reaches the command as well, which needs its time to clean up.
+def main() -> None:
+    """Start the warm process, then become the command of the command line."""
+    folder = tempfile.mkdtemp()
+    address = str(Path(folder) / "warm")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen(64)
+    ended, held = os.pipe()
+    if os.fork() == 0:
+        os.close(held)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            command = subprocess.Popen(
-                sys.argv[1:],
-                env={**os.environ, cli.WARM: address},
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            )
-            return command.wait()
+            _serve(listener, ended)
         finally:
-            os.kill(server, signal.SIGTERM)
-            os.waitpid(server, 0)
+            shutil.rmtree(folder)
+            os._exit(0)
+    # The command holds this end of the pipe as long as it lives; what it starts does not.
+    os.set_inheritable(held, True)
+    os.environ[cli.WARM] = address
+    os.execvp(sys.argv[1], sys.argv[1:])
 
 
-def _serve(listener: socket.socket) -> None:
-    """Fork once for every connection, for ever; import when the first one comes.
+def _serve(listener: socket.socket, ended: int) -> None:
+    """Fork once for every connection, until the command has ``ended``; import at the first one.
 
     Polars stays out: it starts threads, which a fork would not have.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    while True:
+    while ended not in select.select([listener, ended], [], [])[0]:
         connection, _ = listener.accept()
         for name in (
             "torch",
@@ -117,4 +112,4 @@ def _end_with(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
