@@ -8,21 +8,25 @@ import ast
 import json
 import os
 import shlex
-import shutil
 import sys
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, os.path.join(workflow.basedir, "rules"))
+sys.path[:0] = [os.path.join(workflow.basedir, part) for part in ("rules", "src")]
 import catalogue
+from iclgd import cards
 
 try:
     catalogue.check(config)
 except catalogue.ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-# Jobs on this machine share its cards one at a time; without a card they run side by side.
-GPUS = int(shutil.which("nvidia-smi") is not None)
+# On this machine as many GPU jobs run at a time as it has cards, or --resources gpu=N allows;
+# without a card they ask for none. On a cluster the profile says what they ask for.
+CARDS = len(cards.visible())
+GPUS = min(CARDS, 1)
+if CARDS and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", CARDS)
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 VARIANT = rf"{NAME}(@[A-Za-z0-9._+-]+)?"
 

@@ -18,10 +18,6 @@ rule pretrain_model:
     conda:
         "../envs/torch.yaml"
     threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=GPUS,
     params:
         folder=subpath(output[0], parent=True),
         entry=pretrain_entry,

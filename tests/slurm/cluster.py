@@ -135,10 +135,10 @@ def cancel_all() -> None:
 
 def jobs(*states: str) -> list[dict[str, str]]:
     """Jobs that Slurm holds (or remembers, with ``all`` as state), oldest first."""
-    names = {"id": "%i", "what": "%k", "partition": "%P", "cards": "%b", "limit": "%l", "state": "%T"}
+    names = ("JobID", "Comment", "Partition", "tres-per-job", "TimeLimit", "MinMemory", "State")
     wanted = [f"--states={','.join(states)}"] if states else []
-    text = run("squeue", "--noheader", "--sort=i", f"--format={'|'.join(names.values())}", *wanted)
-    return [dict(zip(names, line.split("|"), strict=True)) for line in text.splitlines()]
+    text = run("squeue", "--noheader", "--sort=i", f"--Format={':|,'.join(names)}:|", *wanted)
+    return [dict(zip(names, line.split("|"), strict=False)) for line in text.splitlines()]
 
 
 def _until(condition, problem: str, seconds: float = 60) -> None:
