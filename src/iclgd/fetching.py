@@ -14,6 +14,11 @@ from iclgd.cli import InputError
 # What a tokenizer and a config are made of; never weights in other formats.
 SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
 BIN = "pytorch_model*.bin"
+# The hub tells strangers of a gated model no more than of one that does not exist.
+REFUSED = (
+    "the hub refuses it: the name is wrong, or the model is gated or private; ask for access on "
+    "its page on the hub, log in with `hf auth login` (or set HF_TOKEN), then run again"
+)
 
 
 def download(hub: str, revision: str | None, remote_code: bool, folder: Path) -> str:
@@ -35,9 +40,9 @@ def download(hub: str, revision: str | None, remote_code: bool, folder: Path) ->
         chosen += [name for name in names if remote_code and name.endswith(".py")]
         snapshot_download(hub, revision=info.sha, local_dir=folder, allow_patterns=chosen)
     except (HfHubHTTPError, OSError) as error:
-        raise InputError(
-            f"{hub} at {revision or 'main'}: {' '.join(str(error).split())}"
-        ) from error
+        status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+        reason = REFUSED if status in (401, 403) else " ".join(str(error).split())
+        raise InputError(f"{hub} at {revision or 'main'}: {reason}") from error
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     return info.sha
 

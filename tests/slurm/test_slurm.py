@@ -56,7 +56,7 @@ def local(study, tmp_path_factory):
 
 @contextlib.contextmanager
 def on_slurm(folder: Path, *arguments: str):
-    """``snakemake --profile slurm`` in ``folder``, while the block runs; its output is in a file."""
+    """Run ``snakemake --profile slurm`` until the block ends; its output is in a file."""
     command = ["snakemake", "--profile", "slurm", *arguments]
     # Tests cannot wait for the 40 seconds that the executor leaves to a cluster.
     command += ["--slurm-init-seconds-before-status-checks", "1"]
@@ -116,12 +116,10 @@ def test_a_study_on_slurm_gives_the_same_bytes(study, local, tmp_path):
         succeeds(folder, process)
     assert digests(folder) == local
     jobs = cluster.jobs("all")
-    asked = {
-        (job["Comment"].removeprefix("rule_").split("_wildcards_")[0], job["Partition"])
-        + (job["tres-per-job"],)
-        for job in jobs
-    }
-    assert {job for job in asked if not job[0].startswith(("compare", "summarise"))} == {
+    comments = [job["Comment"].removeprefix("rule_") for job in jobs]
+    names = [comment.split("_wildcards_")[0] for comment in comments]
+    asked = {(n, j["Partition"], j["tres-per-job"]) for n, j in zip(names, jobs, strict=True)}
+    assert {one for one in asked if not one[0].startswith(("compare", "summarise"))} == {
         ("run_icl", "gpu", "gres:gpu:1"),
         ("run_gd", "gpu", "gres:gpu:1"),
         ("pretrain_model", "main", "N/A"),
