@@ -118,6 +118,7 @@ def _configure(folder: Path) -> None:
     names = ",".join(map(str, cards))
     (folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File={names}\n")
     CONFIGURATION.parent.mkdir(parents=True, exist_ok=True)
+    CONFIGURATION.unlink(missing_ok=True)  # a link to nowhere, of tests that were killed
     CONFIGURATION.symlink_to(folder / "slurm.conf")
 
 
@@ -138,7 +139,7 @@ def jobs(*states: str) -> list[dict[str, str]]:
     names = ("JobID", "Comment", "Partition", "tres-per-job", "TimeLimit", "MinMemory", "State")
     wanted = [f"--states={','.join(states)}"] if states else []
     text = run("squeue", "--noheader", "--sort=i", f"--Format={':|,'.join(names)}:|", *wanted)
-    return [dict(zip(names, line.split("|"), strict=False)) for line in text.splitlines()]
+    return [dict(zip(names, line[:-1].split("|"), strict=True)) for line in text.splitlines()]
 
 
 def _until(condition, problem: str, seconds: float = 60) -> None:

@@ -43,14 +43,15 @@ def study():
     study["learners"]["gd"]["rates"] = RATES
     wanted = ("agreement", "checkpoints", "sparsity")
     study["figures"] = {name: study["figures"][name] for name in wanted}
+    study["figures"]["agreement"]["pairs"] = [["icl", f"gd@{RATES[0]}"], ["icl", "icl-reordered"]]
     return study
 
 
 @pytest.fixture(scope="module")
 def local(study, tmp_path_factory):
-    """Hash of every artifact of the study as this machine makes them without a cluster."""
+    """Hash of every artifact as this machine makes it without a cluster, all LOGITS included."""
     folder = copy_project(tmp_path_factory.mktemp("local") / "project", study)
-    snakemake(folder)
+    snakemake(folder, "all", *LOGITS)
     return digests(folder)
 
 
@@ -78,7 +79,7 @@ def output(folder: Path) -> str:
 
 
 def succeeds(folder: Path, process: subprocess.Popen) -> None:
-    assert process.wait(timeout=240) == 0, output(folder)[-5000:]
+    assert process.wait(timeout=600) == 0, output(folder)[-5000:]
 
 
 def started(folder: Path) -> list[str]:
@@ -88,8 +89,8 @@ def started(folder: Path) -> list[str]:
 
 
 def until(condition, folder: Path) -> None:
-    """Wait for what must come within two minutes."""
-    end = time.monotonic() + 120
+    """Wait for what must come, within five minutes."""
+    end = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < end, output(folder)[-5000:]
         time.sleep(0.2)
@@ -114,7 +115,7 @@ def test_a_study_on_slurm_gives_the_same_bytes(study, local, tmp_path):
     folder = copy_project(tmp_path / "project", study)
     with on_slurm(folder) as process:
         succeeds(folder, process)
-    assert digests(folder) == local
+    assert digests(folder) == {path: local[path] for path in local if path not in LOGITS[1:]}
     jobs = cluster.jobs("all")
     comments = [job["Comment"].removeprefix("rule_") for job in jobs]
     names = [comment.split("_wildcards_")[0] for comment in comments]
@@ -126,8 +127,8 @@ def test_a_study_on_slurm_gives_the_same_bytes(study, local, tmp_path):
         ("extract_sparsity", "main", "N/A"),
         ("measure_drift", "main", "N/A"),
     }
-    # Twelve jobs that need a node of their own; comparisons and summaries share submissions.
-    assert len(jobs) <= 12 + 2
+    # Eight jobs that need a node of their own; comparisons and summaries share submissions.
+    assert len(jobs) <= 8 + 2
     assert {job["State"] for job in jobs} == {"COMPLETED"}
 
 
