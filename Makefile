@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test bench lint pretrain lock
+.PHONY: run test test-slurm bench lint pretrain lock
 
 run: .venv/ready
 	PYTHONPATH=src python -m iclgd.warm snakemake --cores all --quiet rules reason host
@@ -15,6 +15,10 @@ run: .venv/ready
 
 test: .venv/ready
 	pytest
+
+# On a Slurm cluster of one node, started for it (as root): about six minutes.
+test-slurm: .venv/ready
+	pytest -n 0 -rs tests/slurm
 
 # Speed as ratios within one run, into results/benchmarks/: about a quarter of an hour.
 bench: .venv-bench/ready

@@ -15,6 +15,7 @@ if "figures" not in config:
 
 
 include: "rules/common.smk"
+include: "rules/slurm.smk"
 include: "rules/models.smk"
 include: "rules/tasks.smk"
 include: "rules/learners.smk"
@@ -23,7 +24,7 @@ include: "rules/summaries.smk"
 include: "rules/figures.smk"
 
 
-# The limit of profiles/default is for the card of this machine, not for a cluster's.
+# The limit of rules/common.smk is for the cards of this machine, not for a cluster's.
 resource_scopes:
     gpu="local",
 
@@ -39,6 +40,8 @@ onstart:
         raise WorkflowError(str(error)) from None
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
+    else:
+        wait_for_earlier_jobs()
 
 
 localrules:

@@ -8,9 +8,7 @@ import ast
 import json
 import os
 import re
-import re
 import shlex
-import shutil
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -19,6 +17,8 @@ sys.path[:0] = [os.path.join(workflow.basedir, part) for part in ("rules", "src"
 import catalogue
 import derived
 import running
+
+from iclgd import cards
 
 try:
     catalogue.check(config)
@@ -36,8 +36,12 @@ shell.suffix(
     " or take a smaller model or design' >&2; exit $status; }}"
 )
 
-# Jobs on this machine share its cards one at a time; without a card they run side by side.
-GPUS = int(shutil.which("nvidia-smi") is not None)
+# On this machine as many GPU jobs run at a time as it has cards, or --resources gpu=N allows;
+# without a card they ask for none. On a cluster the profile says what they ask for.
+CARDS = len(cards.visible())
+GPUS = min(CARDS, 1)
+if CARDS and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", CARDS)
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 VARIANT = rf"{NAME}(@[A-Za-z0-9._+-]+)?"
 

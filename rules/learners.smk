@@ -21,8 +21,6 @@ rule run_icl:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
         gpu=GPUS,
     params:
         keep=keep,
@@ -54,8 +52,6 @@ rule run_gd:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
         gpu=GPUS,
     params:
         learner=learner_entry,

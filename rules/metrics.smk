@@ -16,9 +16,6 @@ rule compare_logits:
         "logs/compare_logits/{model}/{task}/{design}/{a}--{b}.tsv"
     conda:
         "../envs/plot.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         second=second_learner,
     shell:
@@ -43,9 +40,6 @@ rule extract_sparsity:
     conda:
         "../envs/torch.yaml"
     threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
     shell:
         "python {input.script:q} --model {input.model:q} --output {output.sparsity:q}"
         " --circuits {output.circuits:q} > {log:q} 2>&1"
@@ -68,9 +62,6 @@ rule measure_drift:
     conda:
         "../envs/torch.yaml"
     threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
     shell:
         "python {input.script:q} --model {input.model:q} --reference {input.reference:q}"
         " --output {output:q} > {log:q} 2>&1"

@@ -18,10 +18,6 @@ rule pretrain_model:
     conda:
         "../envs/torch.yaml"
     threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=GPUS,
     params:
         folder=subpath(output[0], parent=True),
         entry=pretrain_entry,
@@ -60,8 +56,8 @@ rule fetch_model:
 
 rule derive_model:
     input:
-        original=original_manifest,
-        weights=original_model,
+        model=original_manifest,
+        folder=original_model,
         script="src/derive_model.py",
         lib=imports("src/derive_model.py"),
     output:
@@ -73,14 +69,14 @@ rule derive_model:
         "logs/derive_model/{model}.tsv"
     wildcard_constraints:
         model=derived_from(config["models"]),
+    # All else waits for it, the long steps too.
     priority: 10
-    localrule: True
     conda:
         "../envs/torch.yaml"
     params:
         control=model_control,
     shell:
-        "python {input.script:q} --name {wildcards.model:q} --model {input.original:q}"
+        "python {input.script:q} --name {wildcards.model:q} --model {input.model:q}"
         " --control {params.control:q} --folder {output.folder:q}"
         " --manifest {output.manifest:q} > {log:q} 2>&1"
 

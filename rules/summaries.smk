@@ -16,9 +16,6 @@ rule summarise_agreement:
         figure=of_kind("agreement", "shots", "size"),
     conda:
         "../envs/plot.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     shell:
         "python {input.script:q} --agreement {input.agreement:q} --output {output:q} > {log:q} 2>&1"
 
@@ -38,9 +35,6 @@ rule summarise_controls:
         figure=of_kind("controls"),
     conda:
         "../envs/plot.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         controls=figure_controls,
     shell:
@@ -64,9 +58,6 @@ rule summarise_curves:
         figure=of_kind("depth"),
     conda:
         "../envs/plot.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     shell:
         "python {input.script:q} --agreement {input.agreement:q} --curves {input.curves:q}"
         " --output {output:q} > {log:q} 2>&1"
@@ -87,9 +78,6 @@ rule summarise_accuracy:
         figure=of_kind("scale", "checkpoints"),
     conda:
         "../envs/plot.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     shell:
         "python {input.script:q} --logits {input.logits:q} --output {output:q} > {log:q} 2>&1"
 
@@ -109,9 +97,6 @@ rule summarise_order:
         figure=of_kind("order"),
     conda:
         "../envs/plot.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         reference=first_learner,
     shell:
@@ -136,9 +121,6 @@ rule summarise_variance:
         figure=of_kind("variance"),
     conda:
         "../envs/plot.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     shell:
         "python {input.script:q} --logits {input.logits:q}"
         " --demonstrations {input.demonstrations:q} --task {input.task:q}"
@@ -161,9 +143,6 @@ rule summarise_sparsity:
         figure=of_kind("sparsity"),
     conda:
         "../envs/plot.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     shell:
         "python {input.script:q} --sparsity {input.sparsity:q} --circuits {input.circuits:q}"
         " --output {output:q} > {log:q} 2>&1"
@@ -185,9 +164,6 @@ rule summarise_checkpoints:
         figure=of_kind("checkpoints"),
     conda:
         "../envs/plot.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     shell:
         "python {input.script:q} --accuracy {input.accuracy:q} --drift {input.drift:q}"
         " --output {output:q} > {log:q} 2>&1"

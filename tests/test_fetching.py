@@ -375,6 +375,26 @@ def test_weights_that_are_not_there_are_not_made_up(tmp_path):
         models.load(manifest, "cpu")
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gated_model_says_what_to_do(tmp_path, monkeypatch, status):
+    import httpx2
+    import huggingface_hub
+    from huggingface_hub.utils import hf_raise_for_status
+
+    def model_info(self, hub, revision):
+        """As the hub answers: 401 to who has not logged in, 403 to who has no access yet."""
+        request = httpx2.Request("GET", f"https://hub.example/api/models/{hub}")
+        headers = {"X-Error-Code": "GatedRepo"}
+        hf_raise_for_status(httpx2.Response(status, headers=headers, request=request))
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+    with pytest.raises(
+        InputError, match=r"^org/model at main: the hub refuses it: .*hf auth login"
+    ):
+        fetch(tmp_path, None, entry={"hub": "org/model"})
+    assert list((tmp_path / "results").iterdir()) == []
+
+
 def test_a_hub_model_without_weights_is_named(tmp_path, monkeypatch):
     import huggingface_hub
 

@@ -15,7 +15,7 @@ import yaml
 from iclgd import tables
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "rules", "src", "profiles", "envs", "models")
+PARTS = ("Snakefile", "rules", "src", "profiles", "slurm", "envs", "models")
 STUDY = yaml.safe_load((Path(__file__).parent / "study.yaml").read_text())
 
 

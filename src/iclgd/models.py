@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from iclgd import cards
 from iclgd.cli import InputError
 
 
@@ -70,7 +71,7 @@ def load(manifest: Path, device: str = "auto") -> Loaded:
     """Load the model beside ``manifest``; nothing is ever downloaded.
 
     The folder has the manifest's name without ``.json``. Weights have the manifest's dtype;
-    ``device``: cpu, cuda or auto (cuda where there is one).
+    ``device``: cpu, cuda or auto (cuda where there is one); a card is this process's alone.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -83,6 +84,8 @@ def load(manifest: Path, device: str = "auto") -> Loaded:
         raise InputError(
             f"{manifest} is there but its weights {folder} are not: remove it and rerun"
         )
+    if device != "cpu":
+        cards.claim()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     arguments = trust(entry)
