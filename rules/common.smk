@@ -225,6 +225,18 @@ def figure_logits(wildcards):
     return [path for run in figure_runs(wildcards) for path in logits(*run)]
 
 
+def figure_attention(wildcards):
+    """Attention tables of a figure: of every learner but the first, which is ICL."""
+    entry = config["figures"][wildcards.figure]
+    icl = catalogue.expand_all(entry["learners"][:1], config["learners"])
+    return [
+        path.replace("results/logits/", "results/attention/", 1)
+        for run in figure_runs(wildcards)
+        if run[-1] not in icl
+        for path in logits(*run)
+    ]
+
+
 def figure_pairs(wildcards, ending=""):
     """Agreement tables of a figure; a reference that a design has no second order for is left out."""
     entry = config["figures"][wildcards.figure]

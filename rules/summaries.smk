@@ -120,6 +120,32 @@ rule summarise_variance:
         " --output {output:q} > {log:q} 2>&1"
 
 
+rule summarise_attention:
+    input:
+        attention=figure_attention,
+        logits=figure_logits,
+        script="src/summarise_attention.py",
+        lib=imports("src/summarise_attention.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_attention/{figure}.log",
+    benchmark:
+        "logs/summarise_attention/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("attention"),
+    conda:
+        "../envs/plot.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        reference=first_learner,
+    shell:
+        "python {input.script:q} --attention {input.attention:q} --logits {input.logits:q}"
+        " --reference {params.reference:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule summarise_sparsity:
     input:
         sparsity=figure_sparsity,

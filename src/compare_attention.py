@@ -59,14 +59,14 @@ with tables.Parts(args.output, tables.ATTENTION) as table:
     for run in cli.progress(runs, len(runs), "runs"):
         shown = [encoded[example] for example in run.examples]
         batch = descent.tensors(shown, learner.loss, loaded.device)
-        weights, taught = capture.train(model, chosen, batch, learner)
+        taught = capture.train(model, chosen, batch, learner)
         for part in queries.iter_slices(scoring.QUERIES):
             alone = prompts.encode(loaded.tokenizer, (part["instruction"] + part["text"]).to_list())
             ids = [tokens for tokens, _ in shown]
             asked = alignment.align(loaded.tokenizer, task, run, ids, part, alone)
             prompts.check_length([len(p.tokens) for p in asked], loaded.context, **names)
             seeds = [(run.draw, run.order, example) for example in part["example"]]
-            found = similarity.ask(model, weights, taught, alone, asked, seeds)
+            found = similarity.ask(model, taught, alone, asked, seeds)
             keys = {"draw": run.draw, "order": run.order, "epoch": learner.epochs}
             rows = part.select("example", "split").with_row_index("row")
             rows = rows.join(found, on="row").drop("row")

@@ -101,8 +101,9 @@ def kendall(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     demonstrations, before the softmax and summed over heads; GD's side is the inner product of
     each token's query vector, while it is trained on, with the query vector of the last
     token in the trained model. D takes a softmax of both: it keeps the order, and in floating
-    point ties what is small, so there is none here. NaN for fewer than two tokens, where
-    one side is all ties, and where a value is not finite.
+    point ties what is small, so there is none here. D's baseline is random ranks on GD's side
+    (``kendall_random``); ``kendall_before`` has the query vectors of the untouched model there.
+    NaN for fewer than two tokens, where one side is all ties, and where a value is not finite.
     """
     rows, tokens = a.shape
     size = max(1, CELLS // max(tokens, 1) ** 2)
@@ -125,3 +126,12 @@ def rec2ftp(zs: np.ndarray, icl: np.ndarray, gd: np.ndarray) -> float | None:
     """
     corrected = ~zs & gd
     return float((corrected & icl).sum() / corrected.sum()) if corrected.any() else None
+
+
+def rec2ftp_chance(zs: np.ndarray, icl: np.ndarray) -> float | None:
+    """What `rec2ftp` would be if ICL and GD corrected independently of each other.
+
+    #(ZS wrong, ICL right) / #(ZS wrong); D has no such baseline, and an ICL that is nearly
+    always right has a Rec2FTP near 1 whatever GD does. None where ZS is never wrong.
+    """
+    return float(icl[~zs].mean()) if (~zs).any() else None

@@ -151,15 +151,20 @@ def queries(model, tokens: Tensor) -> Tensor:
     return torch.stack(found, 1)
 
 
-def train(
-    model, trained: Trained, batch: descent.Batch, learner: Learner
-) -> tuple[dict[str, Tensor], list[Tensor]]:
-    """Descend to the last epoch; ``model`` is untouched behind it.
+@dataclass(frozen=True)
+class Taught:
+    """What a descent left: ``weights``, a copy of the trained tensors by name; the query vectors
+    of the demonstrations' tokens, [demonstrations, layers, time, heads * head width], ``before``
+    in the untouched model and ``during`` the last epoch, each just before its step."""
 
-    Returns a copy of the trained tensors by name, and the query vectors of the tokens of each
-    demonstration [layers, time, heads * head width] just before the step that trained on
-    it, in the last epoch.
-    """
+    weights: dict[str, Tensor]
+    before: Tensor
+    during: Tensor
+
+
+def train(model, trained: Trained, batch: descent.Batch, learner: Learner) -> Taught:
+    """Descend to the last epoch; ``model`` is untouched behind it."""
+    before = torch.cat([queries(model, one[None]) for one in batch.tokens])
     weights, seen = {}, []
 
     def watch(step: descent.Batch) -> None:
@@ -170,4 +175,4 @@ def train(
     for epoch, _, _ in descent.descend(model, trained, [batch], learner, watch):
         if epoch == learner.epochs:
             weights = {name: tensor.detach().clone() for name, tensor in trained.start.items()}
-    return weights, seen
+    return Taught(weights, before, torch.stack(seen))

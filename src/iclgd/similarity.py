@@ -9,15 +9,16 @@ from torch import Tensor
 
 from iclgd import attention, capture, scoring, tables
 from iclgd.alignment import Prompt
-from iclgd.capture import Captured
+from iclgd.capture import Captured, Taught
 
 
-def training_attention(taught: list[Tensor], gd: Captured) -> np.ndarray:
-    """Inner products of ``taught`` (``capture.train``) with the last tokens' query vectors.
+def training_attention(shown: Tensor, asked: Captured) -> np.ndarray:
+    """Inner products of the demonstrations' query vectors with those of the last tokens.
 
-    [rows, layers, demonstrations, time], time being the longest demonstration's.
+    ``shown`` as in ``capture.Taught``; [rows, layers, demonstrations * time], time being the
+    longest demonstration's.
     """
-    products = torch.einsum("dltw,rlw->rldt", torch.stack(taught), gd.queries)
+    products = torch.einsum("dltw,rlw->rldt", shown, asked.queries).flatten(2)
     return products.cpu().numpy().astype(float)
 
 
@@ -26,7 +27,7 @@ def measure(
     icl: Captured,
     gd: Captured,
     prompts: list[Prompt],
-    taught: list[Tensor],
+    taught: Taught,
     seeds: list[tuple[int, ...]],
 ) -> pl.DataFrame:
     """Every measure of ``tables.SIMILARITIES``, one row per query and layer.
@@ -42,23 +43,26 @@ def measure(
         "sim_aou_chance": attention.sim_aou_chance(*outputs),
         "sim_aou_raw": attention.sim_aou_raw(*outputs),
     }
-    trained_on = training_attention(taught, gd)
+    # A diverged model's first layer still has sound query vectors: they say nothing of training.
+    sound = np.isfinite(outputs[2]).all((1, 2))
+    during = np.where(sound[:, None, None], training_attention(taught.during, gd), np.nan)
+    before = training_attention(taught.before, zs)
+    time = taught.during.shape[2]
     scores = [x.scores.cpu().numpy().astype(float) for x in (zs, icl, gd)]
     by_row = []
     for row, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
         alone, trained = (scores[i][row][..., list(prompt.query.alone)] for i in (0, 2))
         inside = scores[1][row][..., list(prompt.query.inside)]
         attended = scores[1][row].sum(1)[:, [i for p in prompt.shown for i in p.inside]]
-        learned = trained_on[row].reshape(layers, -1)
-        width = trained_on.shape[-1]
-        places = [d * width + i for d, p in enumerate(prompt.shown) for i in p.alone]
+        places = [d * time + i for d, p in enumerate(prompt.shown) for i in p.alone]
         noise = np.random.default_rng(seed).random(attended.shape)
         by_row.append(
             {
                 "sim_am": attention.sim_am(inside, trained),
                 "sim_am_before": attention.sim_am(inside, alone),
                 "sim_am_delta": attention.sim_am_delta(alone, inside, trained),
-                "kendall": attention.kendall(attended, learned[:, places]),
+                "kendall": attention.kendall(attended, during[row][:, places]),
+                "kendall_before": attention.kendall(attended, before[row][:, places]),
                 "kendall_random": attention.kendall(attended, noise),
             }
         )
@@ -73,15 +77,14 @@ def measure(
 
 def ask(
     model,
-    weights: dict[str, Tensor],
-    taught: list[Tensor],
+    taught: Taught,
     alone: list[list[int]],
     prompts: list[Prompt],
     seeds: list[tuple[int, ...]],
 ) -> pl.DataFrame:
     """`measure` of all queries, batch by batch: only the numbers of a batch are kept.
 
-    ``weights`` and ``taught`` as from ``capture.train``; ``alone`` are the queries' token ids.
+    ``alone`` are the queries' token ids.
     """
 
     def compute(rows: list[int]) -> pl.DataFrame:
@@ -89,7 +92,7 @@ def ask(
         asked = [prompts[i] for i in rows]
         zs = capture.at_last(model, queries, {})
         icl = capture.at_last(model, [prompt.tokens for prompt in asked], {})
-        gd = capture.at_last(model, queries, weights)
+        gd = capture.at_last(model, queries, taught.weights)
         found = measure(zs, icl, gd, asked, taught, [seeds[i] for i in rows])
         return found.with_columns(pl.col("row").replace_strict(dict(enumerate(rows))))
 

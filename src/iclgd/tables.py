@@ -107,6 +107,7 @@ SIMILARITIES = (
     "sim_am_before",
     "sim_am_delta",
     "kendall",
+    "kendall_before",
     "kendall_random",
 )
 ATTENTION = pl.Schema(
