@@ -379,7 +379,7 @@ def test_an_untrained_learner_has_no_update_to_compare(steps):
 
 def test_a_diverged_learner_has_nulls(steps):
     folder, arguments = steps
-    given = [*arguments, "--learner", LEARNER % (1e60, KV_JSON)]
+    given = [*arguments, "--learner", LEARNER % (3e38, KV_JSON)]
     run_step("compare_attention", *given, "--output", folder / "lost.parquet")
     found = pl.read_parquet(folder / "lost.parquet")
     assert found["sim_aou"].null_count() == found["kendall"].null_count() == len(found)
