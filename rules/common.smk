@@ -307,8 +307,9 @@ def first_learner(wildcards):
 
 def summaries(wildcards):
     """The summary that each figure shows."""
+    parts = {"scale": ".accuracy", "order": ".order"}
     return [
-        f"results/summary/{name}{'.accuracy' if entry['kind'] == 'scale' else ''}.parquet"
+        f"results/summary/{name}{parts.get(entry['kind'], '')}.parquet"
         for name, entry in config["figures"].items()
     ]
 

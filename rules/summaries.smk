@@ -75,13 +75,13 @@ rule summarise_order:
         script="src/summarise_order.py",
         lib=imports("src/summarise_order.py"),
     output:
-        "results/summary/{figure}.parquet",
+        "results/summary/{figure}.order.parquet",
     log:
         "logs/summarise_order/{figure}.log",
     benchmark:
         "logs/summarise_order/{figure}.tsv"
     wildcard_constraints:
-        figure=of_kind("order"),
+        figure=of_kind("order", "variance"),
     conda:
         "../envs/plot.yaml"
     resources:

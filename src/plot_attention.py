@@ -73,7 +73,8 @@ for run, part in theme.runs(summary):
         ticks = list(range(len(families)))
         y = charts.Axis("", scale, ticks, f"{texts}[datum.value]", column == 0, grid=False)
         found = lanes(part, metric)
-        whole, layers = found.filter(pl.col("layer").is_null()), found.drop_nulls("layer")
+        whole = found.filter(pl.col("layer").is_null())
+        layers = found.drop_nulls("layer").with_columns(pl.col("lane") + 0.26)
         drawn = charts.across(whole, x, y, "lane", "circle", TIPS)
         if drawn:
             nothing = whole.with_columns(estimate=pl.lit(0.0))
@@ -98,7 +99,9 @@ items = [
     {"label": "baseline", "color": theme.QUIET, "dash": theme.SOLID},
 ]
 title = args.title or "Is gradient descent like in-context learning inside attention?"
-subtitle = "ICL against gradient descent, at the last token of a query. Bars: 95 % over draws of "
+subtitle = (
+    "ICL against gradient descent, at the last token of a query. Whiskers: 95 % over draws of "
+)
 subtitle += "demonstrations. Baseline of SimAOU and Rec2FTP: updates and corrections that have "
 subtitle += (
     "nothing to do with each other; of SimAM and tau: ICL against the model before training."
