@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-# A difference below this share of what it is the difference of is rounding noise of float32.
+# A difference below this share of what it is the difference of is rounding noise of float32;
+# of a model in half precision the noise is larger, and passes for a difference.
 FLOOR = 1e-5
 CELLS = 1 << 22  # pairs of tokens in memory at once
 
