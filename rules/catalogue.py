@@ -19,13 +19,15 @@ from iclgd import text
 # What each kind of figure must name, beside its models.
 NEEDS = {
     **dict.fromkeys(("agreement", "shots", "size", "depth"), ("tasks", "demonstrations", "pairs")),
-    **dict.fromkeys(("order", "variance", "checkpoints"), ("tasks", "demonstrations", "learners")),
+    **dict.fromkeys(
+        ("order", "variance", "attention", "checkpoints"), ("tasks", "demonstrations", "learners")
+    ),
     "scale": ("tasks", "runs"),
     "controls": ("tasks", "demonstrations", "pairs"),
     "sparsity": (),
 }
 DISPLAY = ("label",)  # keys that only figures read; changing them recomputes nothing else
-DESCENT = ("rate", "epochs", "record", "batch", "optimiser", "momentum", "loss", "train")
+DESCENT = ("rate", "epochs", "record", "batch", "optimiser", "momentum", "loss", "causal", "train")
 BLOCK = 5
 DECAY = 2000  # of pretraining.Recipe
 SHOWN = 20  # of many problems
@@ -155,6 +157,8 @@ def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
         train = entry.get("train")
         if train is not None and set(train) not in ({"lora"}, {"layers", "matrices"}):
             problem(f"{where}.train", "both 'layers' and 'matrices' are needed, or 'lora'")
+        if "causal" in entry and "layers" not in (train or {}):
+            problem(f"{where}.causal", "it needs 'train' with 'layers' and 'matrices'")
         extra = {"shift"} & set(entry)
     elif entry.get("method") == "icl":
         extra = set(entry) - {"method", *DISPLAY}
@@ -208,6 +212,10 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
     )
     if runs and len(runs) != len([r for r in runs if r[0] in designs and r[1] in learners]):
         return
+    if entry["kind"] == "attention":
+        methods = [config["learners"][n.split("@")[0]].get("method") for n in learners]
+        if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
+            problem(f"{where}.learners", "a learner of method icl is needed, then others of gd")
     for task in tasks:
         rows = most_rows(derived.base(config["tasks"], task), root)
         for design in designs:
@@ -220,7 +228,8 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
                 )
     for name in learners:
         learner = config["learners"].get(name.split("@")[0], {})
-        for layer in learner.get("train", {}).get("layers", []):
+        trained = learner.get("train", {}).get("layers", [])
+        for layer in trained if trained != "all" else []:
             for model in models:
                 layers = layer_count(derived.base(config["models"], model), root)
                 if isinstance(layer, int) and layers is not None and layer >= layers:

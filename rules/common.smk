@@ -309,6 +309,18 @@ def controlled_pairs(entry, model, task):
     ]
 
 
+def figure_attention(wildcards):
+    """Attention tables of a figure: of every learner but the first, which is ICL."""
+    entry = config["figures"][wildcards.figure]
+    icl = catalogue.expand_all(entry["learners"][:1], config["learners"])
+    return [
+        path.replace("results/logits/", "results/attention/", 1)
+        for run in figure_runs(wildcards)
+        if run[-1] not in icl
+        for path in logits(*run)
+    ]
+
+
 def figure_pairs(wildcards, ending=""):
     """Agreement tables of a figure; a reference that a design has no second order for is left out."""
     entry = config["figures"][wildcards.figure]
@@ -395,8 +407,9 @@ def figure_controls(wildcards):
 
 def summaries(wildcards):
     """The summary that each figure shows."""
+    parts = {"scale": ".accuracy", "order": ".order"}
     return [
-        f"results/summary/{name}{'.accuracy' if entry['kind'] == 'scale' else ''}.parquet"
+        f"results/summary/{name}{parts.get(entry['kind'], '')}.parquet"
         for name, entry in config["figures"].items()
     ]
 

@@ -118,7 +118,7 @@ rule plot_depth:
 
 rule plot_order:
     input:
-        summary="results/summary/{figure}.parquet",
+        summary="results/summary/{figure}.order.parquet",
         library="results/library.js",
         script="src/plot_order.py",
         lib=imports("src/plot_order.py"),
@@ -151,6 +151,7 @@ rule plot_order:
 rule plot_variance:
     input:
         summary="results/summary/{figure}.parquet",
+        order="results/summary/{figure}.order.parquet",
         library="results/library.js",
         script="src/plot_variance.py",
         lib=imports("src/plot_variance.py"),
@@ -169,6 +170,38 @@ rule plot_variance:
         "logs/plot_variance/{figure}.tsv"
     wildcard_constraints:
         figure=of_kind("variance"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        title=figure_title,
+        labels=human_names,
+    shell:
+        "python {input.script:q} --summary {input.summary:q} --order {input.order:q}"
+        " --library {input.library:q} --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_attention:
+    input:
+        summary="results/summary/{figure}.parquet",
+        library="results/library.js",
+        script="src/plot_attention.py",
+        lib=imports("src/plot_attention.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/attention.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_attention/{figure}.log",
+    benchmark:
+        "logs/plot_attention/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("attention"),
     localrule: True
     conda:
         "../envs/plot.yaml"

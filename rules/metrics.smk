@@ -1,4 +1,4 @@
-"""Metrics, from stored logits and weights alone; no GPU."""
+"""Metrics: from stored logits and weights alone, or of what goes on inside attention."""
 
 
 rule compare_logits:
@@ -22,6 +22,37 @@ rule compare_logits:
         "python {input.script:q} --a {input.a:q} {params.second}"
         " --name-b {wildcards.b:q} --output {output.agreement:q} --curves {output.curves:q}"
         " > {log:q} 2>&1"
+
+
+rule compare_attention:
+    input:
+        model="results/models/{model}.json",
+        folder="results/models/{model}",
+        task="results/tasks/{task}.parquet",
+        demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
+        script="src/compare_attention.py",
+        lib=imports("src/compare_attention.py"),
+    output:
+        "results/attention/{model}/{task}/{design}/{learner}/{draws}.parquet",
+    log:
+        "logs/compare_attention/{model}/{task}/{design}/{learner}/{draws}.log",
+    benchmark:
+        "logs/compare_attention/{model}/{task}/{design}/{learner}/{draws}.tsv"
+    wildcard_constraints:
+        learner=of_method("gd"),
+    priority: 5
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+    params:
+        learner=learner_entry,
+        orders=trained_orders,
+    shell:
+        "python {input.script:q} --model {input.model:q} --task {input.task:q}"
+        " --demonstrations {input.demonstrations:q} --learner {params.learner:q} {params.orders}"
+        " --name {wildcards.learner:q} --threads {threads} --output {output:q} > {log:q} 2>&1"
 
 
 rule extract_sparsity:

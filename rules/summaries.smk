@@ -88,13 +88,13 @@ rule summarise_order:
         script="src/summarise_order.py",
         lib=imports("src/summarise_order.py"),
     output:
-        "results/summary/{figure}.parquet",
+        "results/summary/{figure}.order.parquet",
     log:
         "logs/summarise_order/{figure}.log",
     benchmark:
         "logs/summarise_order/{figure}.tsv"
     wildcard_constraints:
-        figure=of_kind("order"),
+        figure=of_kind("order", "variance"),
     conda:
         "../envs/plot.yaml"
     params:
@@ -125,6 +125,29 @@ rule summarise_variance:
         "python {input.script:q} --logits {input.logits:q}"
         " --demonstrations {input.demonstrations:q} --task {input.task:q}"
         " --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_attention:
+    input:
+        attention=figure_attention,
+        logits=figure_logits,
+        script="src/summarise_attention.py",
+        lib=imports("src/summarise_attention.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_attention/{figure}.log",
+    benchmark:
+        "logs/summarise_attention/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("attention"),
+    conda:
+        "../envs/plot.yaml"
+    params:
+        reference=first_learner,
+    shell:
+        "python {input.script:q} --attention {input.attention:q} --logits {input.logits:q}"
+        " --reference {params.reference:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule summarise_sparsity:

@@ -1,12 +1,16 @@
 """Plot which part of an answer's variance over orders each source explains, per learner.
 
-Columns: last label, last demonstration, positions, rest; a bar per learner, with its band. One
-row of panels per model, task and design of the summary.
+Columns: last label, last demonstration, positions, rest; a bar per learner, with its band. Two
+more say whether a learner reacts to the *same* orders as ICL: the cosine of the two patterns
+of change, and Mantel's r, whose dot is filled where p < 0.05. One row of panels per model,
+task and design of the summary.
 """
 
-from iclgd import theme
+from iclgd import cli, theme
 
-args = theme.parser(__doc__).parse_args()
+parser = theme.parser(__doc__)
+parser.add_argument("--order", type=cli.existing, required=True, help="summary of the same orders")
+args = parser.parse_args()
 
 import altair as alt
 import polars as pl
@@ -34,19 +38,27 @@ def lengths(frame, x, y):
     ]
 
 
-COLUMNS = "model task design shots learner epoch source estimate low high"
+KEYS = "model task design shots learner epoch"
+BANDS = "estimate low high"
+PATTERNS = {"pattern_cosine": "pattern cosine", "mantel_r": "Mantel's r"}
 KNOWN = ["last label", "last demonstration", "positions", "rest"]
-summary = charts.read(args.summary, COLUMNS.split())
+summary = charts.read(args.summary, f"{KEYS} source {BANDS}".split())
+order = charts.read(args.order, f"{KEYS} measure {BANDS}".split())
+patterns = order.rename({"measure": "source"}).filter(pl.col("source").is_in(list(PATTERNS)))
+patterns = patterns.drop_nulls("estimate").join(summary, on=KEYS.split(), how="semi")
+is_p = (pl.col("measure") == "mantel_p") & (pl.col("estimate") < 0.05)
+significant = order.filter(is_p).with_columns(source=pl.lit("mantel_r"))
 sources = [one for one in KNOWN if one in summary["source"]]
 sources += sorted(set(summary["source"]) - set(KNOWN))
+sources += [one for one in PATTERNS if one in patterns["source"]]
+summary = pl.concat([summary, patterns.select(summary.columns)])
 families = theme.families(summary["learner"].unique())
 styles = theme.styles(families)
-x = charts.Axis(
-    "share of variance",
-    {"domain": [0, 1], "nice": False},
-    [0, 0.25, 0.5, 0.75, 1],
-    "format(datum.value, '~g')",
-)
+number = "format(datum.value, '~g')"
+share = {"domain": [0, 1], "nice": False}
+share = charts.Axis("share of variance", share, [0, 0.25, 0.5, 0.75, 1], number)
+with_icl = {"domain": [-1, 1], "nice": False}
+with_icl = charts.Axis("with ICL", with_icl, [-1, -0.5, 0, 0.5, 1], number)
 blocks = []
 for run, part in theme.runs(summary):
     # Where a learner has several epochs, its last one stands for it.
@@ -73,12 +85,23 @@ for run, part in theme.runs(summary):
                 "series", [theme.label(one, args.labels) for one in rows["learner"]], pl.String
             )
         )
+        x = with_icl if source in PATTERNS else share
         drawn = lengths(rows, x, y)
-        panels.append(charts.panel(drawn, x, y, (150, max(60, 24 * len(learners))), source))
+        sure = rows.join(significant, on=[*KEYS.split(), "source"], how="semi")
+        drawn += charts.across(sure, x, y, "lane", "circle", charts.TIPS)
+        high = max(60, 24 * len(learners))
+        panels.append(charts.panel(drawn, x, y, (130, high), PATTERNS.get(source, source)))
     blocks.append(charts.block(panels, len(sources), theme.run_title(run, args.labels)))
 title = args.title or "What in the order of demonstrations moves the answer?"
 subtitle = "Share of the variance, over orders, of the logit of the answer. Bars: 95 % over "
 subtitle += "draws of demonstrations."
-chart = charts.figure(blocks, [], title, subtitle, 760)
+items = []
+if patterns.height:
+    subtitle += (
+        " Pattern cosine and Mantel's r: does the learner react to the orders that ICL does?"
+    )
+if significant.height:
+    items.append({"label": "Mantel p < 0.05", "color": theme.QUIET, "shape": "circle"})
+chart = charts.figure(blocks, items, title, subtitle, 150 * max(5, len(sources)))
 chart = chart if blocks else charts.empty(title, "the summary is empty")
 export.save(chart, args.output, title, args.library)

@@ -35,7 +35,7 @@ def band(row, estimate, width, draws=5):
 
 def kept(rows, path, **ints):
     """Write rows with every column in the type that the summaries have."""
-    whole = {"shots", "epoch", "draws", "layers", "step", "k"}
+    whole = {"shots", "epoch", "draws", "layers", "step", "k", "layer"}
     texts = [
         "model",
         "task",
@@ -227,6 +227,24 @@ def variance(
                 }
                 gone = broken and i == 1
                 rows.append(band(row, None if gone else value * (1 - 0.15 * i), 0.05, draws))
+    return kept(rows, path)
+
+
+def attention(path, learners=("gd-kv@0.01", "gd-kv-attention@0.01"), draws=5, layers=24):
+    rows = []
+    usual = {"sim_aou": 0.2, "sim_aou_chance": 0.15, "sim_aou_raw": 0.05, "sim_am": 0.5}
+    usual |= {"sim_am_before": 0.45, "sim_am_delta": -0.1, "kendall": 0.19, "kendall_before": 0.18}
+    whole = {"rec2ftp": 0.87, "rec2ftp_chance": 0.8, "label_accuracy": 0.6}
+    run = {"model": "gpt-neo", "task": "agnews", "design": "n8", "shots": 8}
+    for i, learner in enumerate(learners):
+        for chosen, name in ((True, learner), (False, learner.replace("0.01", "0.1"))):
+            key = {**run, "learner": name, "epoch": 1}
+            for layer in [None, *range(layers)]:
+                for metric, value in {**usual, **({} if layer is not None else whole)}.items():
+                    known = metric != "sim_am_delta" or layer != 0
+                    x = value + 0.1 * i + 0.005 * (layer or 0) if known else None
+                    row = {**key, "layer": layer, "metric": metric}
+                    rows.append({**band(row, x, 0.04, draws), "chosen": chosen})
     return kept(rows, path)
 
 

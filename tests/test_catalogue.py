@@ -109,6 +109,11 @@ BAD = {
         "figures.agreement.kind: 'agrement' is not valid (did you mean 'agreement'?)",
     ),
     "figures/agreement/learners": (["icl"], "key 'learners' has no meaning for kind 'agreement'"),
+    "figures/attention/learners": (
+        ["gd-kv", "icl"],
+        "figures.attention.learners: a learner of method icl is needed, then others of gd",
+    ),
+    "learners/gd-orders/causal": ("block", "causal: it needs 'train' with 'layers' and 'matrices'"),
     "figures/new": ({"kind": "order", "models": ["gptj"]}, "figures.new: key 'tasks' is missing"),
     "figurs": ({}, "top level: unknown key 'figurs' (did you mean 'figures'?)"),
 }

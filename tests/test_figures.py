@@ -19,6 +19,7 @@ from summaries import (
     WEIGHTS,
     accuracy,
     agreement,
+    attention,
     checkpoints,
     controls,
     depth,
@@ -29,6 +30,17 @@ from summaries import (
 )
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+
+def order_arguments(folder):
+    """Patterns of some of the learners that ``variance`` has."""
+    path = order(folder / "order.parquet", rates=(1e-3, 1e-2))
+    frame = pl.read_parquet(path).with_columns(
+        design=pl.lit("n4-orders"), shots=pl.lit(4, pl.Int32)
+    )
+    frame.write_parquet(path)
+    return ["--order", str(path)]
+
 
 # figure: builder of a usual summary, further arguments, words on its axes
 FIGURES = {
@@ -45,7 +57,8 @@ FIGURES = {
     ),
     "scale": (accuracy, [], ["accuracy (share of queries)"]),
     "order": (order, [], ["epochs of training", "Sen", "Mantel r"]),
-    "variance": (variance, [], ["share of variance"]),
+    "variance": (variance, order_arguments, ["share of variance", "Mantel's r"]),
+    "attention": (attention, [], ["SimAOU", "not normalised", "Rec2FTP", "baseline"]),
     "sparsity": (sparsity, [], ["threshold on |w|", "share of entries", "stable rank"]),
     "checkpoints": (checkpoints, [], ["pretraining steps", "change of a weight"]),
     "controls": (
@@ -70,7 +83,12 @@ HARD = {
     "size-few": ("size", lambda path: agreement(path, draws=1, rates=[1e-3]), size_arguments),
     "scale-lost": ("scale", lambda path: accuracy(path, draws=1, broken=True), []),
     "order-one-draw": ("order", lambda path: order(path, draws=1), []),
-    "variance-lost": ("variance", lambda path: variance(path, broken=True, draws=1), []),
+    "variance-lost": (
+        "variance",
+        lambda path: variance(path, broken=True, draws=1),
+        order_arguments,
+    ),
+    "attention-shallow": ("attention", lambda path: attention(path, layers=1, draws=1), []),
     "sparsity-plain": ("sparsity", lambda path: sparsity(path, circuits=False, layers=1), []),
     "checkpoints-many": (
         "checkpoints",
@@ -127,8 +145,10 @@ def test_figure(name, tmp_path, monkeypatch):
 
 
 def test_same_bytes_in_every_format(tmp_path):
-    first = draw("variance", tmp_path / "a", variance, [], ["svg", "png", "html"])
-    assert first == draw("variance", tmp_path / "b", variance, [], ["svg", "png", "html"])
+    first = draw("variance", tmp_path / "a", variance, order_arguments, ["svg", "png", "html"])
+    assert first == draw(
+        "variance", tmp_path / "b", variance, order_arguments, ["svg", "png", "html"]
+    )
 
 
 @pytest.mark.parametrize("case", HARD)

@@ -14,7 +14,7 @@ from test_workflow import STUDY, copy_project
 
 ROOT = Path(__file__).parents[1]
 PROFILE = ROOT / "profiles/slurm/config.yaml"
-GPU = {"run_icl", "run_gd"}
+GPU = {"run_icl", "run_gd", "compare_attention"}
 
 
 def profile(*edits: tuple[str, str]) -> dict:

@@ -67,7 +67,8 @@ def test_whatever_enters_a_shell_is_quoted():
 
 
 @pytest.mark.parametrize(
-    "schema", ["TASK", "DEMONSTRATIONS", "LOGITS", "AGREEMENT", "SPARSITY", "CIRCUITS", "DRIFT"]
+    "schema",
+    ["TASK", "DEMONSTRATIONS", "LOGITS", "AGREEMENT", "SPARSITY", "CIRCUITS", "ATTENTION", "DRIFT"],
 )
 def test_the_data_dictionary_names_every_column(schema):
     dictionary = README[README.index("### Data dictionary") : README.index("## Add something")]

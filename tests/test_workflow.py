@@ -192,7 +192,7 @@ def test_one_block_of_draws_added(finished):
             "compare_logits agreement/llama-small/topic2/n4/icl--icl-reordered.parquet",
             "summarise_agreement summary/agreement.parquet",
             "summarise_curves summary/depth.parquet",
-            "summarise_order summary/order.parquet",
+            "summarise_order summary/order.order.parquet",
             "plot_agreement figures/agreement.svg",
             "plot_depth figures/depth.svg",
             "plot_order figures/order.svg",

@@ -55,13 +55,14 @@ def entering(model, block: int, tokens: Tensor) -> Tensor:
 
 
 class _Skipped(nn.Module):
-    """Stands for a block below the one that is entered; its output is never read."""
+    """Stands for a block that is not computed: hands on ``hidden``, or else what it got."""
 
-    def __init__(self, as_tuple: bool):
+    def __init__(self, as_tuple: bool, hidden: Tensor | None = None):
         super().__init__()
-        self.as_tuple = as_tuple
+        self.as_tuple, self.hidden = as_tuple, hidden
 
     def forward(self, hidden: Tensor, *_, **__):
+        hidden = hidden if self.hidden is None else self.hidden
         return (hidden,) if self.as_tuple else hidden
 
 
@@ -69,21 +70,21 @@ class _Skipped(nn.Module):
 def entered(model, block: int, hidden: Tensor | None) -> Iterator[None]:
     """Within, the model begins at ``block`` with ``hidden`` [batch, time, width].
 
-    With ``hidden`` None the model is whole. Positions and masks come from the tokens as ever.
+    With ``hidden`` None the model is whole. ``block`` may be the number of blocks: what is
+    left then is the final norm and the unembedding. Positions and masks come from the tokens
+    as ever.
     """
     if hidden is None:
         yield
         return
     _, stack = blocks(model)
     below = list(stack[:block])
-    handle = stack[block].register_forward_pre_hook(lambda _, inputs: (hidden, *inputs[1:]))
     as_tuple = projections.layout(model.config).tuples
     for number in range(block):
-        stack[number] = _Skipped(as_tuple)
+        stack[number] = _Skipped(as_tuple, hidden if number == block - 1 else None)
     try:
         yield
     finally:
-        handle.remove()
         for number, one in enumerate(below):
             stack[number] = one
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
-from iclgd import blocks, prompts, scoring
+from iclgd import blocks, causal, prompts, scoring
 from iclgd.learners import Learner
 from iclgd.trained import Trained
 
@@ -89,11 +89,19 @@ def summed_loss(
     positions: Tensor,
     targets: Tensor,
     hidden: Tensor | None = None,
+    reading: str | None = None,
 ) -> Tensor:
-    """Sum of the cross-entropy (nats) over the scored tokens of one run; shapes as in Batch."""
-    with blocks.entered(model, lowest, hidden):
-        logits = scoring.logits_at(model, tokens, positions, weights).flatten(0, 1)
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    """Sum of the cross-entropy (nats) over the scored tokens of one run; shapes as in Batch.
+
+    With a ``reading`` (see `causal`), the sum over layers too.
+    """
+    if reading:
+        logits = causal.logits(model, reading, lowest, weights, tokens, positions, hidden)
+        targets = targets.repeat(len(logits) // len(targets), 1)
+    else:
+        with blocks.entered(model, lowest, hidden):
+            logits = scoring.logits_at(model, tokens, positions, weights)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32)).flatten(0, 1)
     return cross_entropy(logits, targets.flatten(), ignore_index=-100, reduction="sum")
 
 
@@ -184,7 +192,11 @@ def stepping(
 
 
 def descend(
-    model, trained: Trained, batches: list[Batch], learner: Learner
+    model,
+    trained: Trained,
+    batches: list[Batch],
+    learner: Learner,
+    watch: Callable[[Batch], None] = lambda _: None,
 ) -> Iterator[tuple[int, dict[str, Tensor], Tensor]]:
     """Train one run per batch side by side; yield at every recorded epoch.
 
@@ -194,6 +206,7 @@ def descend(
 
     A single batch is trained in the model's own tensors, and the dictionary is empty: the
     model *is* the trained one until the next epoch is asked for, and as before at the end.
+    ``watch`` is called with the demonstrations of every step, before it.
     """
     alone = len(batches) == 1
     lowest = blocks.lowest(model, trained.start)
@@ -207,7 +220,7 @@ def descend(
         count = (batch.targets != -100).sum((1, 2))
         for part in batch.micro():
             total = over_runs(
-                lambda w, *inputs: summed_loss(model, lowest, w, *inputs),
+                lambda w, *inputs: summed_loss(model, lowest, w, *inputs, reading=learner.causal),
                 {} if alone else weights,
                 *part.inputs(),
                 stacked=True,
@@ -227,15 +240,17 @@ def descend(
             if epoch == learner.epochs:
                 return
             for start in range(0, shots, size):
-                for part in mean_losses(together.step(start, size)):
+                batch = together.step(start, size)
+                watch(batch)
+                for part in mean_losses(batch):
                     part.sum().backward()
                 step()
 
 
-def demonstration_batches(
-    tokenizer, task, runs: list[prompts.Demonstrations], loss: str, device: str
-):
-    """The demonstrations of every run as a Batch, each tokenised alone, in its order."""
+def encode_demonstrations(
+    tokenizer, task, runs: list[prompts.Demonstrations]
+) -> dict[int, tuple[list[int], int]]:
+    """``prompts.encode_answers`` of every example that the runs show, each tokenised alone."""
     row = {r["example"]: r for r in task.iter_rows(named=True)}
     used = sorted({example for run in runs for example in run.examples})
     encoded = prompts.encode_answers(
@@ -243,5 +258,12 @@ def demonstration_batches(
         [row[i]["instruction"] + row[i]["text"] for i in used],
         [row[i]["answer"] for i in used],
     )
-    encoded = dict(zip(used, encoded, strict=True))
+    return dict(zip(used, encoded, strict=True))
+
+
+def demonstration_batches(
+    tokenizer, task, runs: list[prompts.Demonstrations], loss: str, device: str
+):
+    """The demonstrations of every run as a Batch, each tokenised alone, in its order."""
+    encoded = encode_demonstrations(tokenizer, task, runs)
     return [tensors([encoded[i] for i in run.examples], loss, device) for run in runs]

@@ -15,6 +15,7 @@ def table(kind: str, summary: pl.DataFrame) -> list[Row]:
         "size": _agreement,
         "scale": _scale,
         "order": _order,
+        "attention": _attention,
         "sparsity": _sparsity,
         "controls": _controls,
         "checkpoints": _checkpoints,
@@ -86,6 +87,25 @@ def _controls(summary: pl.DataFrame) -> list[Row]:
         known = ["-" if level is None else f"{level:.2f}" for level in levels]
         normalised = "cannot tell" if row["normalised"] is None else f"{row['normalised']:.2f}"
         found.append([*place, _value(pl.DataFrame([row])), *known, normalised])
+    return found
+
+
+def _attention(summary: pl.DataFrame) -> list[Row]:
+    whole = summary.filter(pl.col("chosen"), pl.col("layer").is_null())
+    measures = {
+        "SimAOU (by chance)": ("sim_aou", "sim_aou_chance"),
+        "not normalised": ("sim_aou_raw",),
+        "SimAM (before)": ("sim_am", "sim_am_before"),
+        "of changes": ("sim_am_delta",),
+        "tau (before)": ("kendall", "kendall_before"),
+    }
+    found = [[*MODEL, "learner", *measures]]
+    for key, part in whole.group_by("model", "task", "shots", "learner", maintain_order=True):
+        cells = []
+        for first, *second in measures.values():
+            parts = [_value(part.filter(pl.col("metric") == m)) for m in (first, *second)]
+            cells.append(parts[0] + "".join(f" ({one.split(' ')[0]})" for one in parts[1:]))
+        found.append([*map(str, key), *cells])
     return found
 
 

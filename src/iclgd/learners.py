@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from iclgd import projections
+from iclgd import causal, projections
 from iclgd.cli import InputError
 
 EPOCHS = (0, 1, 2, 5, 10, *range(20, 1001, 20))
@@ -20,8 +20,9 @@ class Learner:
 
     ``batch``: demonstrations per step, in their stored order (null: all, full-batch GD).
     ``train``: null for all weights; ``{layers, matrices}`` for W_x of some layers (numbers,
-    or fractions of depth); ``{lora: {rank, alpha, matrices}}`` for adapters.
+    or fractions of depth) or ``all``; ``{lora: {rank, alpha, matrices}}`` for adapters.
     ``loss``: ``label`` (the answer's tokens, Shen et al.) or ``all`` (every token, Dai et al.).
+    ``causal``: null, or layer-causal GD (Deutch et al.) by one of `causal.READINGS`.
     ``record``: epochs at which the queries are asked; null: 0, 1, 2, 5, 10, 20, 40, ...
     """
 
@@ -32,6 +33,7 @@ class Learner:
     momentum: float = 0.0
     train: dict | None = None
     loss: str = "label"
+    causal: str | None = None
     record: tuple[int, ...] | None = None
 
     def recorded(self) -> list[int]:
@@ -71,4 +73,8 @@ def learner(entry: dict) -> Learner:
             raise InputError(f"learner: train {made.train} needs just the keys {', '.join(needed)}")
         for matrix in part["matrices"]:
             one_of("matrix", matrix, projections.MATRICES)
+    if made.causal is not None:
+        one_of("causal", made.causal, causal.READINGS)
+        if made.train is None or "lora" in made.train:
+            raise InputError("learner: causal needs train with layers and matrices")
     return made

@@ -40,6 +40,11 @@ class Layout:
     transposed: bool = False
     tuples: bool = False
 
+    @property
+    def attention(self) -> str:
+        """Name of the self-attention below a block."""
+        return self.o.rpartition(".")[0]
+
 
 def _separate(blocks: str, attention: str, o: str, mlp: tuple[str, ...], tuples=False) -> Layout:
     q, k, v = (f"{attention}.{x}_proj" for x in "qkv")
@@ -119,6 +124,27 @@ def view(config, matrix: str) -> Callable[[Tensor], Tensor]:
     if matrix != "q":
         heads = getattr(config, "num_key_value_heads", None) or heads
     return lambda weight: weight.unflatten(0, (heads, width))
+
+
+def queries(config) -> Callable[[Tensor], Tensor]:
+    """A function from the output of ``layout(config).q`` [..., out] to the queries in it.
+
+    They are [..., heads * head width], as the projection makes them: no rotary position.
+    """
+    where = layout(config)
+    heads = config.num_attention_heads
+    if where.fused == "columns":
+        return lambda output: output.unflatten(-1, (3, -1))[..., 0, :]
+    if where.fused == "heads":
+        return lambda output: output.unflatten(-1, (heads, 3, -1))[..., 0, :].flatten(-2)
+    return lambda output: output
+
+
+def layer_numbers(config, layers: list[int | float] | str) -> list[int]:
+    """``layer_number`` of each; all of them for ``all``."""
+    if layers == "all":
+        return list(range(config.num_hidden_layers))
+    return [layer_number(config, layer) for layer in layers]
 
 
 def layer_number(config, layer: int | float) -> int:

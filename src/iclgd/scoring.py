@@ -151,12 +151,12 @@ def in_batches(
     fit the memory is computed in halves.
     """
     chosen = batches(model, lengths, runs)
-    parts = [part for rows in chosen for part in _halving(compute, rows)]
+    parts = [part for rows in chosen for part in halving(compute, rows)]
     back = np.argsort([row for rows in chosen for row in rows])
     return [concatenate(run).rows(back) for run in zip(*parts, strict=True)]
 
 
-def _halving(compute: Callable[[list[int]], list[Distributions]], rows: list[int]) -> list:
+def halving(compute: Callable[[list[int]], list[Distributions]], rows: list[int]) -> list:
     """``compute(rows)`` in one part, or in halves (and so on) if memory does not suffice."""
     try:
         return [compute(rows)]
@@ -166,7 +166,7 @@ def _halving(compute: Callable[[list[int]], list[Distributions]], rows: list[int
             raise
     print(f"out of memory with {len(rows)} prompts at once: halving", file=sys.stderr)
     half = len(rows) // 2
-    return [*_halving(compute, rows[:half]), *_halving(compute, rows[half:])]
+    return [*halving(compute, rows[:half]), *halving(compute, rows[half:])]
 
 
 @torch.no_grad()

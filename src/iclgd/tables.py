@@ -100,6 +100,27 @@ CURVES = pl.Schema(
         "ocs": pl.Float64,
     }
 )
+SIMILARITIES = (
+    "sim_aou",
+    "sim_aou_chance",
+    "sim_aou_raw",
+    "sim_am",
+    "sim_am_before",
+    "sim_am_delta",
+    "kendall",
+    "kendall_before",
+    "kendall_random",
+)
+ATTENTION = pl.Schema(
+    {
+        **RUN,
+        "learner": pl.String,
+        **KEYS,
+        "layer": pl.Int32,
+        "split": pl.String,
+        **dict.fromkeys(SIMILARITIES, pl.Float64),
+    }
+)
 SPARSITY = pl.Schema(
     {
         "model": pl.String,

@@ -120,8 +120,7 @@ def choose(model, train: dict | None, seed: str = "") -> tuple[object, Trained]:
     elif "lora" in train:
         names = [name for name in parameters if "lora_" in name]
     else:
-        for layer in train["layers"]:
-            number = projections.layer_number(model.config, layer)
+        for number in projections.layer_numbers(model.config, train["layers"]):
             for matrix in train["matrices"]:
                 for name in projections.parameter_names(model.config, number, matrix):
                     mask = masks.setdefault(name, torch.zeros_like(parameters[name]))

@@ -1,0 +1,76 @@
+"""Compare ICL and gradient descent inside self-attention, layer by layer.
+
+Trains as run_gd does, then runs every query three times: alone through the untouched model
+(ZS), behind the demonstrations (ICL), and alone through the trained model (GD). Writes one row
+per draw, order, query and layer: how alike the attention's output and its scores are, by the
+measures of Dai et al. and those of Deutch et al. Of a learner with several epochs, the last.
+"""
+
+from pathlib import Path
+
+from iclgd import cli
+
+parser = cli.parser(__doc__)
+parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
+parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
+parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
+parser.add_argument(
+    "--learner",
+    type=cli.json_object,
+    required=True,
+    help='JSON such as {"rate": 0.01, "train": {"layers": "all", "matrices": ["k", "v"]}}',
+)
+parser.add_argument("--orders", type=int, help="train on the first so many orders of a draw only")
+parser.add_argument("--name", default="gd", help="learner's name in the output")
+parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+parser.add_argument("--output", type=Path, required=True, help="attention table to write")
+args = parser.parse_args()
+cli.torch_step()
+
+import polars as pl  # after parsing: --help is quick
+import torch
+
+from iclgd import (
+    alignment,
+    capture,
+    descent,
+    learners,
+    models,
+    prompts,
+    scoring,
+    similarity,
+    tables,
+    trained,
+)
+
+torch.set_num_threads(args.threads)
+task = tables.read(args.task, tables.TASK)
+demonstrations = tables.read(args.demonstrations, tables.DEMONSTRATIONS)
+names = scoring.check_inputs(task, demonstrations)
+learner = learners.learner(args.learner)
+loaded = models.load(args.model, args.device)
+queries = prompts.queries(task)
+runs = prompts.in_order(demonstrations, args.orders)
+encoded = descent.encode_demonstrations(loaded.tokenizer, task, runs)
+model, chosen = trained.choose(loaded.model, learner.train, seed=names["task"])
+constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
+with tables.Parts(args.output, tables.ATTENTION) as table:
+    for run in cli.progress(runs, len(runs), "runs"):
+        shown = [encoded[example] for example in run.examples]
+        batch = descent.tensors(shown, learner.loss, loaded.device)
+        taught = capture.train(model, chosen, batch, learner)
+        for part in queries.iter_slices(scoring.QUERIES):
+            alone = prompts.encode(loaded.tokenizer, (part["instruction"] + part["text"]).to_list())
+            ids = [tokens for tokens, _ in shown]
+            asked = alignment.align(loaded.tokenizer, task, run, ids, part, alone)
+            prompts.check_length([len(p.tokens) for p in asked], loaded.context, **names)
+            seeds = [(run.draw, run.order, example) for example in part["example"]]
+            found = similarity.ask(model, taught, alone, asked, seeds)
+            keys = {"draw": run.draw, "order": run.order, "epoch": learner.epochs}
+            rows = part.select("example", "split").with_row_index("row")
+            rows = rows.join(found, on="row").drop("row")
+            table.add(
+                (*keys.values(), part["example"][0]),
+                rows.with_columns(pl.lit(v).alias(k) for k, v in {**constant, **keys}.items()),
+            )

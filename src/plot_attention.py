@@ -1,0 +1,111 @@
+"""Plot how alike ICL and gradient descent are inside attention, by the measures of two papers.
+
+Columns: the measures of Dai et al. and the corrected ones of Deutch et al.; a lane per learner,
+at its chosen rate: a dot for the mean over layers with its band, small dots for the layers, and
+a grey bar at the baseline of the measure. One row of panels per model, task and
+design of the summary.
+"""
+
+from iclgd import theme
+
+args = theme.parser(__doc__).parse_args()
+
+import altair as alt
+import polars as pl
+
+from iclgd import charts, export
+
+# Measure, its title, and its baseline: another measure, or none for 0.
+PANELS = [
+    ("sim_aou", "SimAOU", "sim_aou_chance"),
+    ("sim_aou_raw", "SimAOU, not normalised", ""),
+    ("sim_am", "SimAM", "sim_am_before"),
+    ("sim_am_delta", "SimAM of changes", ""),
+    ("kendall", "Kendall's tau", "kendall_before"),
+    ("rec2ftp", "Rec2FTP", "rec2ftp_chance"),
+]
+AXES = {"kendall": "rank correlation", "rec2ftp": "share of queries"}
+COLUMNS = "model task design shots learner epoch layer metric estimate low high draws chosen"
+summary = charts.read(args.summary, COLUMNS.split())
+icl = summary["learner"].map_elements(theme.is_reference, pl.Boolean, skip_nulls=False)
+# Of several rates that are equally good, the first stands for the family.
+family = pl.col("learner").str.split("@").list.first().alias("family")
+summary = summary.filter("chosen", ~icl).with_columns(family)
+summary = summary.filter(
+    pl.col("learner") == pl.col("learner").min().over("model", "task", "design", "family")
+)
+families = theme.families(summary["family"].unique())
+styles = {one: {"color": theme.ROLES["gd"]["color"], "dash": theme.SOLID} for one in families}
+names = {one: theme.label(one, args.labels) for one in families}
+TIPS = {**charts.TIPS, "layer": "layer"}
+
+
+def axis(metric: str, title: str) -> charts.Axis:
+    """From the lowest of 0, -0.5 and -1 that holds every value, to 1."""
+    found = summary.filter(pl.col("metric") == metric)
+    lowest = found.select(pl.min_horizontal(pl.col("estimate").min(), pl.col("low").min())).item()
+    low = next(edge for edge in (0.0, -0.5, -1.0) if edge == -1 or (lowest or 0) >= edge)
+    return charts.Axis(
+        title,
+        {"domain": [low, 1], "nice": False},
+        [-1, -0.5, 0, 0.5, 1],
+        "format(datum.value, '~g')",
+    )
+
+
+def lanes(part: pl.DataFrame, metric: str) -> pl.DataFrame:
+    """Rows of a measure, each family on its lane."""
+    rows = part.filter(pl.col("metric") == metric).drop_nulls("estimate")
+    place = {one: float(i) for i, one in enumerate(families)}
+    rows = rows.with_columns(
+        pl.col("family").replace_strict(place, return_dtype=pl.Float64).alias("lane")
+    )
+    return charts.look(rows, "family", styles, names)
+
+
+blocks = []
+for run, part in theme.runs(summary):
+    panels = []
+    for column, (metric, title, baseline) in enumerate(PANELS):
+        x = axis(metric, AXES.get(metric, "cosine"))
+        scale = {"domain": [-0.6, len(families) - 0.4], "reverse": True, "nice": False}
+        texts = [names[one] for one in families]
+        ticks = list(range(len(families)))
+        y = charts.Axis("", scale, ticks, f"{texts}[datum.value]", column == 0, grid=False)
+        found = lanes(part, metric)
+        whole = found.filter(pl.col("layer").is_null())
+        layers = found.drop_nulls("layer").with_columns(pl.col("lane") + 0.26)
+        drawn = charts.across(whole, x, y, "lane", "circle", TIPS)
+        if drawn:
+            nothing = whole.with_columns(estimate=pl.lit(0.0))
+            if baseline:
+                nothing = lanes(part, baseline).filter(pl.col("layer").is_null())
+            base = alt.Chart(charts.values(nothing)).encode(x.x("estimate"), y.y("lane"))
+            bar = base.mark_tick(orient="vertical", size=17, thickness=2, color=theme.QUIET)
+            dots = alt.Chart(charts.values(layers)).mark_point(
+                filled=True, size=16, opacity=0.4, clip=True
+            )
+            dots = dots.encode(
+                x.x("estimate"), y.y("lane"), charts.paint(), tooltip=charts.tooltip(layers, TIPS)
+            )
+            drawn = [bar, *([dots] if len(layers) else []), *drawn]
+        panels.append(charts.panel(drawn, x, y, (118, max(60, 26 * len(families))), title))
+    blocks.append(charts.block(panels, len(PANELS), theme.run_title(run, args.labels)))
+
+colour = theme.ROLES["gd"]["color"]
+items = [
+    {"label": "mean over layers", "color": colour, "shape": "circle"},
+    {"label": "single layer", "color": "#EDB894", "shape": "circle"},
+    {"label": "baseline", "color": theme.QUIET, "dash": theme.SOLID},
+]
+title = args.title or "Is gradient descent like in-context learning inside attention?"
+subtitle = (
+    "ICL against gradient descent, at the last token of a query. Whiskers: 95 % over draws of "
+)
+subtitle += "demonstrations. Baseline of SimAOU and Rec2FTP: updates and corrections that have "
+subtitle += (
+    "nothing to do with each other; of SimAM and tau: ICL against the model before training."
+)
+chart = charts.figure(blocks, items, title, subtitle, 950)
+chart = chart if blocks else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

@@ -1,0 +1,76 @@
+"""Summarise how alike ICL and gradient descent are inside attention, layer by layer.
+
+Reads attention tables and the logits of the same learners and of ICL. Every measure of
+`compare_attention` per layer, and, with a null layer, its mean over layers (of those where
+it is defined); `rec2ftp` of Dai et al. and `label_accuracy`, by the likeliest label word, as
+in their code. Estimates are over test queries, bands 95 % over draws. `chosen` marks the
+rate of every family with the best label accuracy on the validation queries.
+"""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument(
+    "--attention", type=cli.existing, nargs="+", required=True, help="attention tables"
+)
+parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
+parser.add_argument("--reference", default="icl", help="the learner that learns in context")
+parser.add_argument("--output", type=Path, required=True, help="summary to write")
+args = parser.parse_args()
+
+import polars as pl  # after parsing: --help is quick
+
+from iclgd import attention, statistics
+
+RUN = list(tables.RUN)
+BY = [*RUN, "learner", "epoch", "draw"]
+ASKED = [*RUN, "draw", "order", "example"]
+rows = pl.concat(
+    tables.read(path, tables.LOGITS)
+    .with_columns(
+        pl.when(pl.col("status") == "ok")
+        .then(pl.col("label_logprobs").list.arg_max() == pl.col("label"))
+        .alias("right")
+    )
+    .drop("label_logprobs", "top_ids", "top_logprobs")
+    for path in args.logits
+).with_columns(pl.col("right").cast(pl.Float64).alias("label_accuracy"))
+icl = rows.filter(pl.col("learner") == args.reference)
+if icl.is_empty():
+    raise cli.InputError(f"--logits: no table is of the reference {args.reference!r}")
+gd = rows.filter(pl.col("learner") != args.reference)
+untouched = gd.filter(pl.col("epoch") == 0)
+trained = gd.filter(pl.col("epoch") == pl.col("epoch").max().over(*RUN, "learner"))
+choice = statistics.chosen(trained, RUN, "learner", "label_accuracy")
+
+asked = (
+    trained.filter(pl.col("split") == "test")
+    .join(icl.select(*ASKED, icl="right"), on=ASKED)
+    .join(untouched.select(*ASKED, "learner", zs="right"), on=[*ASKED, "learner"])
+    .drop_nulls(["right", "icl", "zs"])
+)
+recalls = []
+for key, part in asked.group_by(BY, maintain_order=True):
+    zs, icl_right, gd_right = (part[name].to_numpy() for name in ("zs", "icl", "right"))
+    recalls.append((*key, "rec2ftp", attention.rec2ftp(zs, icl_right, gd_right)))
+    recalls.append((*key, "rec2ftp_chance", attention.rec2ftp_chance(zs, icl_right)))
+kinds = {name: rows.schema[name] for name in BY}
+recalls = pl.DataFrame(
+    recalls, schema={**kinds, "metric": pl.String, "value": pl.Float64}, orient="row"
+)
+test = pl.concat([icl, untouched, trained]).filter(pl.col("split") == "test")
+accuracies = statistics.draw_means(test, BY, ["label_accuracy"])
+similar = pl.concat(tables.read(path, tables.ATTENTION) for path in args.attention)
+measured = similar.filter(pl.col("split") == "test")
+layers = statistics.draw_means(measured, [*BY, "layer"], list(tables.SIMILARITIES))
+means = layers.group_by(*BY, "metric", maintain_order=True).agg(pl.col("value").mean())
+values = pl.concat([layers, means, recalls, accuracies], how="diagonal")
+key = [*RUN, "learner", "epoch"]
+summary = (
+    statistics.bands(values, [*key, "layer", "metric"])
+    .join(choice.with_columns(chosen=pl.lit(True)), on=key, how="left")
+    .with_columns(pl.col("chosen").fill_null(False))
+)
+tables.write(summary.sort(*key, "layer", "metric"), args.output)
