@@ -20,8 +20,11 @@ NEEDS = {
     **dict.fromkeys(("agreement", "shots", "size", "depth"), ("tasks", "demonstrations", "pairs")),
     **dict.fromkeys(("order", "variance", "checkpoints"), ("tasks", "demonstrations", "learners")),
     "scale": ("tasks", "runs"),
-    "sparsity": (),
+    "dose": ("tasks", "demonstrations", "pairs"),
+    **dict.fromkeys(("sparsity", "regression"), ()),
 }
+# How a construction is left; a list of them makes one model of each.
+DOSES = ("softmax", "causal", "mix")
 DISPLAY = ("label",)  # keys that only figures read; changing them recomputes nothing else
 DESCENT = ("rate", "epochs", "record", "batch", "optimiser", "momentum", "loss", "train")
 BLOCK = 5
@@ -104,7 +107,9 @@ def reference_problems(config: dict, root: Path) -> list[str]:
 
     for name, entry in config["models"].items():
         where = f"models.{name}"
-        _exactly_one(problem, where, entry, ("path", "hub", "pretrain"))
+        _exactly_one(problem, where, entry, ("path", "hub", "pretrain", "construct"))
+        if "construct" in entry:
+            _check_construct(problem, f"{where}.construct", entry["construct"], config["models"])
         if "path" in entry and not (root / entry["path"] / "config.json").is_file():
             problem(
                 f"{where}.path", f"{entry['path']!r} is no model folder (config.json is not there)"
@@ -159,6 +164,21 @@ def _files(entry: dict) -> list[str]:
     return [files] if isinstance(files, str) else list(files.values()) if files else []
 
 
+def _check_construct(problem, where: str, entry: dict, models: dict) -> None:
+    _exactly_one(problem, where, entry, ("rate", "train"))
+    kinds = [key for key in (*DOSES, "rotate") if key in entry]
+    if len(kinds) > 1:
+        problem(where, f"at most one of {', '.join((*DOSES, 'rotate'))}, found {', '.join(kinds)}")
+    if ("mix" in entry) != ("toward" in entry):
+        problem(where, "'mix' and 'toward', the model that is mixed in, belong together")
+    if "toward" in entry:
+        known = [n for n, e in models.items() if n in expand(n, e) and "construct" in e]
+        if entry["toward"] not in known:
+            problem(f"{where}.toward", f"{entry['toward']!r} {nearest(entry['toward'], known)}")
+        elif models[entry["toward"]]["construct"]["layers"] != entry["layers"]:
+            problem(f"{where}.toward", f"{entry['toward']!r} has another number of layers")
+
+
 def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
     if "reference" in entry:
         if entry["reference"] not in learners:
@@ -172,8 +192,12 @@ def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
     elif entry.get("method") == "gd":
         _exactly_one(problem, where, entry, ("rate", "rates"))
         train = entry.get("train", {})
-        if train and "lora" not in train and not {"layers", "matrices"} <= set(train):
-            problem(f"{where}.train", "both 'layers' and 'matrices' are needed, or 'lora'")
+        one = {"lora", "parameters"} & set(train)
+        if train and not one and not {"layers", "matrices"} <= set(train):
+            problem(
+                f"{where}.train",
+                "both 'layers' and 'matrices' are needed, or 'lora', or 'parameters'",
+            )
         extra = {"shift"} & set(entry)
     elif entry.get("method") == "icl":
         extra = set(entry) - {"method", *DISPLAY}
@@ -273,6 +297,8 @@ def classes(task: dict) -> int:
 
 def layer_count(model: dict, root: Path) -> int | None:
     """Layers of a local or built-in model, or what the entry says, else None."""
+    if "construct" in model:
+        return model["construct"]["layers"]
     shape = model.get("pretrain", {}).get("shape", {})
     if "path" in model and (root / model["path"] / "config.json").is_file():
         shape = json.loads((root / model["path"] / "config.json").read_text())
@@ -289,7 +315,14 @@ def expand(name: str, entry: dict) -> list[str]:
         return [f"{name}@{revision}" for revision in entry["revisions"]]
     if "rates" in entry:
         return [f"{name}@{rate:g}" for rate in entry["rates"]]
+    if dose := _dose(entry):
+        return [f"{name}@{value:g}" for value in entry["construct"][dose]]
     return [name]
+
+
+def _dose(entry: dict) -> str | None:
+    """The key of a ``construct`` entry that makes several models of it, if any."""
+    return next((key for key in DOSES if key in entry.get("construct", {})), None)
 
 
 def expand_all(names: list[str], catalogue: dict) -> list[str]:
@@ -309,7 +342,10 @@ def model_entry(config: dict, name: str) -> dict:
         for k, v in config["models"][base].items()
         if k not in (*DISPLAY, "revisions", "layers")
     }
-    if revision:
+    if dose := _dose(entry):
+        value = next(v for v in entry["construct"][dose] if f"{v:g}" == revision)
+        entry["construct"] = {**entry["construct"], dose: value}
+    elif revision:
         entry["revision"] = revision
     return entry
 

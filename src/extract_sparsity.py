@@ -21,16 +21,13 @@ cli.torch_step()
 
 import polars as pl
 import torch
-from transformers import AutoConfig
 
-from iclgd import sparsity, tables, weights
+from iclgd import models, sparsity, tables, weights
 
 torch.set_num_threads(args.threads)
 manifest = json.loads(args.model.read_text())
 folder = args.model.with_suffix("")
-config = AutoConfig.from_pretrained(
-    folder, local_files_only=True, trust_remote_code=manifest["remote_code"]
-)
+config = models.config(folder, manifest["remote_code"])
 read = weights.Folder(folder).read
 
 shares, circuits = [], []

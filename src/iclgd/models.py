@@ -33,6 +33,15 @@ def tensor_shapes(folder: Path) -> dict[str, list[int]]:
     return shapes
 
 
+def config(folder: Path, remote_code: bool):
+    """The transformers config of a model folder, of the construction's own architecture too."""
+    from transformers import AutoConfig
+
+    if json.loads((folder / "config.json").read_text()).get("model_type") == "constructed":
+        from iclgd import constructed  # noqa: F401  it makes itself known to transformers
+    return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=remote_code)
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A model in evaluation mode with its tokenizer, manifest and device."""
@@ -65,6 +74,7 @@ def load(manifest: Path, device: str = "auto") -> Loaded:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     arguments = {"local_files_only": True, "trust_remote_code": entry["remote_code"]}
     tokenizer = AutoTokenizer.from_pretrained(folder, **arguments)
+    arguments["config"] = config(folder, entry["remote_code"])
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=getattr(torch, entry["dtype"]), **arguments
     )
