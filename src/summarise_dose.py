@@ -2,7 +2,7 @@
 
 The one model without a list is the construction, dose 0 of every departure; `name@value`
 is the departure `name` with that dose. GD has made as many steps (epochs) as the model has
-layers. In the departure `steps` it is GD that leaves: the construction against every recorded
+layers. In the departure `steps of GD` it is GD that leaves: the construction against every recorded
 epoch, the dose being the steps beyond its layers. Metrics are those of the agreement tables and
 `sen_a`, `sen_b` (order sensitivity of each learner); estimates over test queries with 95 %
 bands over draws. `response` says what a metric of agreement does as the dose grows: it

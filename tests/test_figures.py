@@ -17,7 +17,9 @@ from summaries import (
     agreement,
     checkpoints,
     depth,
+    dose,
     order,
+    regression,
     size_arguments,
     sparsity,
     variance,
@@ -44,6 +46,8 @@ FIGURES = {
     "sparsity": (sparsity, [], ["threshold on |w|", "share of entries", "stable rank"]),
     "checkpoints": (checkpoints, [], ["pretraining steps", "change of a weight"]),
     "depth": (depth, [], ["K (most likely tokens)", "OCS"]),
+    "dose": (dose, [], ["share of it", "steps of GD", "agreement (1: equal)", "Sen"]),
+    "regression": (regression, [], ["scale of the inputs", "cosine of sensitivities"]),
 }
 TWO = ("agnews", "cb")
 HARD = {
@@ -67,6 +71,8 @@ HARD = {
         lambda path: checkpoints(path, models=("a", "b", "c"), draws=1, first=1000),
         [],
     ),
+    "dose-one-draw": ("dose", lambda path: dose(path, draws=1, departures=()), []),
+    "regression-one": ("regression", lambda path: regression(path, models=("m",)), []),
     "depth-one-draw": ("depth", lambda path: depth(path, draws=1), []),
 }
 

@@ -270,6 +270,8 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "compare_logits",
         "summarise_agreement",
         "summarise_curves",
+        "summarise_dose",
+        "plot_dose",
         "plot_agreement",
         "plot_shots",
         "plot_size",

@@ -15,7 +15,9 @@ SENSE = {
 }
 # Less than this is no change: probabilities are stored in float32.
 ROUNDING = 1e-6
-STEPS = "steps"  # the departure of GD: more or fewer steps than the model has layers
+# The departure of GD, which makes more or fewer steps than the model has layers. No model has
+# a name with spaces.
+STEPS = "steps of GD"
 BY = ["task", "design", "departure", "metric"]
 
 
