@@ -11,6 +11,7 @@ import os
 import shlex
 from pathlib import Path
 
+import constructions
 import derived
 from shape import nearest, schema_problems, value_problems
 
@@ -23,11 +24,12 @@ NEEDS = {
         ("order", "variance", "attention", "checkpoints"), ("tasks", "demonstrations", "learners")
     ),
     "scale": ("tasks", "runs"),
-    "controls": ("tasks", "demonstrations", "pairs"),
-    "sparsity": (),
+    **dict.fromkeys(("controls", "dose"), ("tasks", "demonstrations", "pairs")),
+    **dict.fromkeys(("sparsity", "regression"), ()),
 }
 DISPLAY = ("label",)  # keys that only figures read; changing them recomputes nothing else
 DESCENT = ("rate", "epochs", "record", "batch", "optimiser", "momentum", "loss", "causal", "train")
+TRAINED = ({"lora"}, {"layers", "matrices"}, {"parameters"})  # what a learner may train
 BLOCK = 5
 DECAY = 2000  # of pretraining.Recipe
 SHOWN = 20  # of many problems
@@ -62,9 +64,11 @@ def reference_problems(config: dict, root: Path) -> list[str]:
                 problem(f"{catalogue}.{name}", "too long for the command line of a job")
     for name, entry in config["models"].items():
         where = f"models.{name}"
-        _exactly_one(problem, where, entry, ("path", "hub", "pretrain", "of"))
+        _exactly_one(problem, where, entry, ("path", "hub", "pretrain", "of", "construct"))
         if "of" in entry:
             derived.check(problem, "models", name, entry, underived(config["models"]))
+        if "construct" in entry:
+            constructions.check(problem, f"{where}.construct", entry["construct"], config["models"])
         if "path" in entry and _shape(root / entry["path"]) is None:
             problem(
                 f"{where}.path",
@@ -155,8 +159,11 @@ def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
         if entry.get("momentum") and entry.get("optimiser", "sgd") != "sgd":
             problem(f"{where}.momentum", f"it belongs to sgd, not to {entry['optimiser']}")
         train = entry.get("train")
-        if train is not None and set(train) not in ({"lora"}, {"layers", "matrices"}):
-            problem(f"{where}.train", "both 'layers' and 'matrices' are needed, or 'lora'")
+        if train is not None and set(train) not in TRAINED:
+            problem(
+                f"{where}.train",
+                "both 'layers' and 'matrices' are needed, or 'lora', or 'parameters'",
+            )
         if "causal" in entry and "layers" not in (train or {}):
             problem(f"{where}.causal", "it needs 'train' with 'layers' and 'matrices'")
         extra = {"shift"} & set(entry)
@@ -263,6 +270,8 @@ def classes(task: dict) -> int:
 
 def layer_count(model: dict, root: Path) -> int | None:
     """Layers of a local or built-in model, or what the entry says, else None."""
+    if "construct" in model:
+        return model["construct"]["layers"]
     shape = model.get("pretrain", {}).get("shape", {})
     if "path" in model:
         shape = _shape(root / model["path"]) or {}
@@ -289,6 +298,8 @@ def expand(name: str, entry: dict) -> list[str]:
         return [f"{name}@{revision}" for revision in entry["revisions"]]
     if "rates" in entry:
         return [f"{name}@{rate:g}" for rate in entry["rates"]]
+    if dose := constructions.dose(entry):
+        return [f"{name}@{value:g}" for value in entry["construct"][dose]]
     return [name]
 
 
@@ -314,7 +325,10 @@ def model_entry(config: dict, name: str) -> dict:
         for k, v in config["models"][base].items()
         if k not in (*DISPLAY, "revisions", "layers")
     }
-    if revision:
+    if dose := constructions.dose(entry):
+        value = next(v for v in entry["construct"][dose] if f"{v:g}" == revision)
+        entry["construct"] = {**entry["construct"], dose: value}
+    elif revision:
         entry["revision"] = revision
     return entry
 

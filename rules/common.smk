@@ -93,6 +93,10 @@ def pretrain_entry(wildcards):
     return as_json(config["models"][wildcards.model]["pretrain"])
 
 
+def construct_entry(wildcards):
+    return as_json(catalogue.model_entry(config, wildcards.model)["construct"])
+
+
 def task_entry(wildcards):
     # Labels are numbered in the order in which they stand in the configuration.
     entry = config["tasks"][wildcards.task]
@@ -132,8 +136,10 @@ def second_learner(wildcards, input):
 
 
 def weights(wildcards):
-    """Files of a local model, or the provenance of one that is pretrained here."""
+    """Files of a local model, or the provenance of one that is made here."""
     entry = catalogue.model_entry(config, wildcards.model)
+    if "construct" in entry:
+        return [f"results/construction/{wildcards.model}/provenance.json"]
     if "pretrain" in entry:
         return [f"results/pretraining/{wildcards.model.split('@')[0]}/provenance.json"]
     if "path" in entry:
@@ -145,6 +151,8 @@ def weights(wildcards):
 def model_source(wildcards):
     """``--source`` of fetch_model: a local folder, or nothing for the hub."""
     entry = catalogue.model_entry(config, wildcards.model)
+    if "construct" in entry:
+        return f"--source results/construction/{wildcards.model}"
     if "pretrain" in entry:
         folder = f"results/pretraining/{wildcards.model.split('@')[0]}"
         return (
@@ -153,6 +161,18 @@ def model_source(wildcards):
             else f"--source {folder}"
         )
     return f"--source {shlex.quote(entry['path'])}" if "path" in entry else ""
+
+
+def mixed_in(wildcards):
+    """The provenance of the model that another one is mixed with, if it is."""
+    entry = catalogue.model_entry(config, wildcards.model)["construct"]
+    toward = entry.get("toward")
+    return [f"results/construction/{toward}/provenance.json"] if toward else []
+
+
+def toward(wildcards, input):
+    """``--toward`` with that model's folder."""
+    return "".join(f"--toward {os.path.dirname(path)}" for path in input.mixed_in)
 
 
 def kept_models():
@@ -338,12 +358,30 @@ def figure_pairs(wildcards, ending=""):
     return paths
 
 
+def figure_pair_logits(wildcards):
+    """Logits tables of both learners of every pair of a figure."""
+    entry = config["figures"][wildcards.figure]
+    names = dict.fromkeys(name for pair in entry["pairs"] for name in pair)
+    return [
+        path
+        for model in figure_models(wildcards)
+        for task in entry["tasks"]
+        for design in entry["demonstrations"]
+        for learner in catalogue.expand_all(list(names), config["learners"])
+        for path in logits(model, task, design, learner)
+    ]
+
+
 def figure_curves(wildcards):
     return figure_pairs(wildcards, ".curves")
 
 
 def figure_manifests(wildcards):
     return [f"results/models/{model}.json" for model in figure_models(wildcards)]
+
+
+def figure_folders(wildcards):
+    return [f"results/models/{model}" for model in figure_models(wildcards)]
 
 
 def figure_sparsity(wildcards):

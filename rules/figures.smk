@@ -378,6 +378,70 @@ rule plot_scale:
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule plot_dose:
+    input:
+        summary="results/summary/{figure}.parquet",
+        library="results/library.js",
+        script="src/plot_dose.py",
+        lib=imports("src/plot_dose.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/dose.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_dose/{figure}.log",
+    benchmark:
+        "logs/plot_dose/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("dose"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        title=figure_title,
+        labels=human_names,
+    shell:
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_regression:
+    input:
+        summary="results/summary/{figure}.parquet",
+        library="results/library.js",
+        script="src/plot_regression.py",
+        lib=imports("src/plot_regression.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/regression.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_regression/{figure}.log",
+    benchmark:
+        "logs/plot_regression/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("regression"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        title=figure_title,
+        labels=human_names,
+    shell:
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule report_findings:
     input:
         summaries=summaries,

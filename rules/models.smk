@@ -1,4 +1,4 @@
-"""Models: pretrained here, linked from a folder, or fetched from the hub at one commit."""
+"""Models: pretrained or constructed here, linked from a folder, or fetched from the hub at one commit."""
 
 
 rule pretrain_model:
@@ -24,6 +24,31 @@ rule pretrain_model:
     shell:
         "python {input.script:q} --entry {params.entry:q} --output {params.folder:q}"
         " --threads {threads} > {log:q} 2>&1"
+
+
+rule construct_model:
+    input:
+        mixed_in=mixed_in,
+        script="src/construct_model.py",
+        lib=imports("src/construct_model.py"),
+    output:
+        "results/construction/{model}/provenance.json",
+    log:
+        "logs/construct_model/{model}.log",
+    benchmark:
+        "logs/construct_model/{model}.tsv"
+    # All else waits for it, the long steps too.
+    priority: 10
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    params:
+        folder=subpath(output[0], parent=True),
+        entry=construct_entry,
+        toward=toward,
+    shell:
+        "python {input.script:q} --entry {params.entry:q} {params.toward}"
+        " --output {params.folder:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule fetch_model:

@@ -171,6 +171,50 @@ rule summarise_sparsity:
         " --output {output:q} > {log:q} 2>&1"
 
 
+rule summarise_dose:
+    input:
+        agreement=figure_pairs,
+        logits=figure_pair_logits,
+        manifests=figure_manifests,
+        script="src/summarise_dose.py",
+        lib=imports("src/summarise_dose.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_dose/{figure}.log",
+    benchmark:
+        "logs/summarise_dose/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("dose"),
+    conda:
+        "../envs/plot.yaml"
+    shell:
+        "python {input.script:q} --agreement {input.agreement:q} --logits {input.logits:q}"
+        " --manifests {input.manifests:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_regression:
+    input:
+        models=figure_manifests,
+        folders=figure_folders,
+        script="src/summarise_regression.py",
+        lib=imports("src/summarise_regression.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_regression/{figure}.log",
+    benchmark:
+        "logs/summarise_regression/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("regression"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    shell:
+        "python {input.script:q} --models {input.models:q} --output {output:q}"
+        " --threads {threads} > {log:q} 2>&1"
+
+
 rule summarise_checkpoints:
     input:
         accuracy="results/summary/{figure}.accuracy.parquet",

@@ -21,14 +21,13 @@ cli.torch_step()
 
 import polars as pl
 import torch
-from transformers import AutoConfig
 
 from iclgd import models, sparsity, tables, weights
 
 torch.set_num_threads(args.threads)
 manifest = json.loads(args.model.read_text())
 folder = args.model.with_suffix("")
-config = AutoConfig.from_pretrained(folder, **models.trust(manifest))
+config = models.config(folder, models.trust(manifest))
 read = weights.Folder(folder).read
 
 shares, circuits = [], []

@@ -24,7 +24,7 @@ MEASURES = {
 CIRCUITS = {"qk": "W_Q W_K (qk)", "ov": "W_O W_V (ov)"}
 summary = charts.read(args.summary, COLUMNS.split())
 models = summary["model"].unique().sort().to_list()
-colours = dict(zip(models, theme.ramp(theme.MODELS, len(models)), strict=True))
+colours = theme.model_colours(models)
 shares = summary.filter(pl.col("measure").is_in(["share", "share_rms"]), pl.col("threshold") > 0)
 low, high = shares["threshold"].min() or 1e-6, shares["threshold"].max() or 1e-2
 ticks = sorted(shares["threshold"].unique().to_list())

@@ -35,7 +35,7 @@ def band(row, estimate, width, draws=5):
 
 def kept(rows, path, **ints):
     """Write rows with every column in the type that the summaries have."""
-    whole = {"shots", "epoch", "draws", "layers", "step", "k", "layer"}
+    whole = {"prompts", "shots", "epoch", "draws", "layers", "step", "k", "layer"}
     texts = [
         "model",
         "task",
@@ -50,6 +50,7 @@ def kept(rows, path, **ints):
         "revision",
         "kind",
         "control",
+        "departure",
     ]
     schema = {
         name: pl.Int32
@@ -312,6 +313,44 @@ def depth(path, tasks=("agnews",), draws=5):
                     band({**run, "metric": "ocs"}, min(top + 0.1, 1), 0.03, draws),
                 ]
     return kept(rows, path)
+
+
+def dose(path, draws=5, departures=("softmax", "causal")):
+    slope = {"token_overlap": -0.4, "ocs": -0.1, "rbo": -0.3, "tv": 0.3, "js": 0.1}
+    slope |= {"accuracy_a": 0.0, "accuracy_b": -0.1, "sen_a": 0.01, "sen_b": 0.0}
+    places = {name: (0.0, 0.3, 1.0) for name in departures} | {"steps of GD": (-2, -1, 0, 1, 2, 3)}
+    rows = []
+    for departure, shares in places.items():
+        for share in shares:
+            for metric, change in slope.items():
+                row = {
+                    "model": f"{departure}@{share}" if share else "construction",
+                    "task": "topic4",
+                    "design": "n8",
+                    "shots": 8,
+                    "epoch": 2,
+                    "metric": metric,
+                    "departure": departure,
+                    "dose": share,
+                }
+                level = 1.0 if change < 0 or metric == "accuracy_a" else 0.0
+                rows.append(band(row, level + change * abs(share) / 3, 0.02, draws))
+    return kept(rows, path)
+
+
+def regression(path, models=("construction", "soft@0.3", "soft@1", "mix@1")):
+    rows = []
+    for m, model in enumerate(models):
+        for scale in (0.25, 0.5, 1.0, 2.0):
+            apart = 1e-16 if m == 0 else 0.1 * m * scale
+            for metric, value in (
+                ("prediction_distance", apart),
+                ("sensitivity_distance", 2 * apart),
+                ("sensitivity_cosine", 1 - apart / 2),
+            ):
+                row = {"model": model, "rate": 1.0, "scale": scale, "metric": metric}
+                rows.append(band(row, value, 0.1 * apart, 100))
+    return kept([{**row, "prompts": row.pop("draws")} for row in rows], path)
 
 
 def manifests(folder, weights=None):

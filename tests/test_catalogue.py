@@ -54,7 +54,7 @@ BAD = {
     "models/llama-small": ({"path": "models/none"}, "'models/none' is no model folder"),
     "models/two": (
         {"path": "a", "hub": "b"},
-        "models.two: exactly one of path, hub, pretrain, of is needed",
+        "models.two: exactly one of path, hub, pretrain, of, construct is needed",
     ),
     "models/of-none": (
         {"of": "llama-larg", "control": "random"},
@@ -73,6 +73,31 @@ BAD = {
     "tasks/no-texts": (
         {"of": "topic4", "control": "texts"},
         "tasks.no-texts: 'texts', the other task, belongs to 'control: texts'",
+    ),
+    "models/construction/construct": (
+        {"layers": 2},
+        "models.construction.construct: exactly one of rate, train is needed, found none",
+    ),
+    "models/construction/construct/softmax": (
+        0.5,
+        "models.construction.construct.softmax: 0.5: it is not of type 'array'",
+    ),
+    "models/construction-softmax/construct/softmax": (
+        [1.5],
+        "construct.softmax.0: 1.5: it is greater than the maximum of 1",
+    ),
+    "models/construction-softmax/construct/causal": (
+        [1],
+        "at most one of softmax, causal, mix, rotate, found softmax, causal",
+    ),
+    "models/construction-trained/construct/toward": (
+        "linear-attenion",
+        "'linear-attenion' (did you mean 'linear-attention'?)",
+    ),
+    "models/linear-attention/construct/layers": (3, "'linear-attention' has another number of"),
+    "models/construction/construct/toward": (
+        "linear-attention",
+        "'mix' and 'toward', the model that is mixed in, belong together",
     ),
     "models/a b": ({"hub": "b"}, "the name 'a b' must be letters, digits"),
     "models/gptj/dtype": (
@@ -196,6 +221,14 @@ def test_lists_expand_to_names_with_values():
         "icl",
     ]
     assert catalogue.learner_entry({"learners": {"gd": entry}}, "gd@0.001") == {"rate": 0.001}
+
+
+def test_a_list_of_departures_makes_one_model_of_each():
+    entry = {"construct": {"layers": 2, "rate": 1, "softmax": [0.3, 1]}, "label": "L"}
+    assert catalogue.expand("soft", entry) == ["soft@0.3", "soft@1"]
+    expected = {"construct": {"layers": 2, "rate": 1, "softmax": 0.3}}
+    assert catalogue.model_entry({"models": {"soft": entry}}, "soft@0.3") == expected
+    assert catalogue.layer_count(entry, ROOT) == 2
 
 
 def test_a_block_of_draws_leaves_earlier_blocks_alone():

@@ -23,7 +23,9 @@ from summaries import (
     checkpoints,
     controls,
     depth,
+    dose,
     order,
+    regression,
     size_arguments,
     sparsity,
     variance,
@@ -67,6 +69,8 @@ FIGURES = {
         ["control: random labels", "GD, whole model: 0.50", "cannot tell"],
     ),
     "depth": (depth, [], ["K (most likely tokens)", "OCS"]),
+    "dose": (dose, [], ["share of it", "steps of GD", "agreement (1: equal)", "Sen"]),
+    "regression": (regression, [], ["scale of the inputs", "cosine of sensitivities"]),
 }
 TWO = ("agnews", "cb")
 HARD = {
@@ -95,6 +99,8 @@ HARD = {
         lambda path: checkpoints(path, models=("a", "b", "c"), draws=1, first=1000),
         [],
     ),
+    "dose-one-draw": ("dose", lambda path: dose(path, draws=1, departures=()), []),
+    "regression-one": ("regression", lambda path: regression(path, models=("m",)), []),
     "depth-one-draw": ("depth", lambda path: depth(path, draws=1), []),
 }
 

@@ -55,7 +55,7 @@ def test_rule_script_and_log_have_one_name():
 
 # Numbers and words that the schema has checked, and two that common.smk quotes by itself.
 CHECKED = {"threads", "params.keep", "params.shots", "params.orders", "wildcards.draws"}
-QUOTED = {"params.second", "params.source", "params.texts"}
+QUOTED = {"params.second", "params.source", "params.texts", "params.toward"}
 
 
 def test_whatever_enters_a_shell_is_quoted():

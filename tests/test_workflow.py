@@ -271,6 +271,8 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "summarise_agreement",
         "summarise_controls",
         "summarise_curves",
+        "summarise_dose",
+        "plot_dose",
         "plot_agreement",
         "plot_controls",
         "plot_shots",

@@ -20,6 +20,7 @@ from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
 from iclgd import blocks, causal, prompts, scoring
+from iclgd.cli import InputError
 from iclgd.learners import Learner
 from iclgd.trained import Trained
 
@@ -67,7 +68,7 @@ class Batch:
 
 def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu") -> Batch:
     """Demonstrations (``prompts.encode_answers``) as a Batch [D, ...]."""
-    spans = [list(range(start if loss == "label" else 1, len(tokens))) for tokens, start in encoded]
+    spans = [list(range(1 if loss == "all" else start, len(tokens))) for tokens, start in encoded]
     width = max(map(len, spans))
     positions = [[i - 1 for i in span] + [0] * (width - len(span)) for span in spans]
     targets = [
@@ -90,19 +91,37 @@ def summed_loss(
     targets: Tensor,
     hidden: Tensor | None = None,
     reading: str | None = None,
+    squared: bool = False,
 ) -> Tensor:
-    """Sum of the cross-entropy (nats) over the scored tokens of one run; shapes as in Batch.
+    """Sum of the loss over the scored tokens of one run; shapes as in Batch.
 
-    With a ``reading`` (see `causal`), the sum over layers too.
+    It is the cross-entropy (nats), with a ``reading`` (see `causal`) over layers too, or the
+    squared error.
     """
     if reading:
         logits = causal.logits(model, reading, lowest, weights, tokens, positions, hidden)
         targets = targets.repeat(len(logits) // len(targets), 1)
     else:
         with blocks.entered(model, lowest, hidden):
+            if squared:
+                return squared_error(model, weights, tokens, positions, targets)
             logits = scoring.logits_at(model, tokens, positions, weights)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32)).flatten(0, 1)
     return cross_entropy(logits, targets.flatten(), ignore_index=-100, reduction="sum")
+
+
+def squared_error(
+    model, weights: dict[str, Tensor], tokens: Tensor, positions: Tensor, targets: Tensor
+) -> Tensor:
+    """Sum of 1/2 ||h - u||^2 over the scored tokens of one run; shapes as in Batch.
+
+    h is what enters the unembedding, u the target's row of it: the mean over the
+    demonstrations is 1 / (2 N) sum_j ||W x_j - y_j||^2 (von Oswald et al. 2212.07677) in the
+    model of ``iclgd.constructed``. The rows u stay what they are in the untouched model.
+    """
+    found = scoring.unembedded_at(model, tokens, positions, weights)
+    wanted = model.get_output_embeddings().weight.detach()[targets.clamp(min=0)]
+    return ((found - wanted).square().sum(-1) * (targets != -100)).sum() / 2
 
 
 def over_runs(function: Callable, weights: dict[str, Tensor], *rest: Tensor, stacked: bool):
@@ -208,7 +227,11 @@ def descend(
     model *is* the trained one until the next epoch is asked for, and as before at the end.
     ``watch`` is called with the demonstrations of every step, before it.
     """
-    alone = len(batches) == 1
+    alone, squared = len(batches) == 1, learner.loss == "squared"
+    if learner.loss == "squared" and any(
+        own is model.get_output_embeddings().weight for own in trained.start.values()
+    ):
+        raise InputError("learner: loss squared needs the unembedding as it is; train less")
     lowest = blocks.lowest(model, trained.start)
     together = with_hidden(stack(batches), model, lowest)
     shots = together.tokens.shape[1]
@@ -220,7 +243,9 @@ def descend(
         count = (batch.targets != -100).sum((1, 2))
         for part in batch.micro():
             total = over_runs(
-                lambda w, *inputs: summed_loss(model, lowest, w, *inputs, reading=learner.causal),
+                lambda w, *inputs: summed_loss(
+                    model, lowest, w, *inputs, reading=learner.causal, squared=squared
+                ),
                 {} if alone else weights,
                 *part.inputs(),
                 stacked=True,

@@ -19,6 +19,8 @@ def table(kind: str, summary: pl.DataFrame) -> list[Row]:
         "sparsity": _sparsity,
         "controls": _controls,
         "checkpoints": _checkpoints,
+        "dose": _dose,
+        "regression": _regression,
     }.get(kind)
     return find(summary) if find else []
 
@@ -130,4 +132,34 @@ def _checkpoints(summary: pl.DataFrame) -> list[Row]:
     for key, part in rows.group_by("model", "task", maintain_order=True):
         cells = dict(part.select("revision", pl.col("estimate").round(2)).rows())
         found.append([*map(str, key), *(str(cells.get(step, "-")) for step in steps)])
+    return found
+
+
+def _dose(summary: pl.DataFrame) -> list[Row]:
+    shown = ["token_overlap", "ocs", "js", "accuracy_a", "sen_a"]
+    head = ["token overlap", "OCS", "JS (nats)", "accuracy of ICL", "Sen of ICL"]
+    found = [["task", "N", "departure", "dose", *head, "metrics of agreement"]]
+    for key, part in summary.group_by("task", "shots", "departure", maintain_order=True):
+        said = (
+            part.drop_nulls("response").group_by("response").agg(pl.col("metric").unique().sort())
+        )
+        words = [
+            f"{r}: {', '.join(m) if r != 'falls' else len(m)}"
+            for r, m in said.sort("response", descending=True).rows()
+        ]
+        for (dose,), rows in part.group_by("dose", maintain_order=True):
+            value = dict(rows.select("metric", "estimate").rows())
+            cells = ["-" if value.get(name) is None else f"{value[name]:.3g}" for name in shown]
+            found.append([*map(str, key), f"{dose:g}", *cells, "" if dose else "; ".join(words)])
+    return found
+
+
+def _regression(summary: pl.DataFrame) -> list[Row]:
+    measures = ["prediction_distance", "sensitivity_distance", "sensitivity_cosine"]
+    measures += ["loss_model", "loss_gd"]
+    found = [["model", "rate of GD", *(name.replace("_", " ") for name in measures)]]
+    at_home = summary.filter(pl.col("scale") == 1)
+    for key, part in at_home.group_by("model", "rate", maintain_order=True):
+        value = dict(part.select("metric", "estimate").rows())
+        found.append([key[0], f"{key[1]:g}", *(f"{value[name]:.3g}" for name in measures)])
     return found

@@ -11,7 +11,7 @@ from iclgd.cli import InputError
 
 EPOCHS = (0, 1, 2, 5, 10, *range(20, 1001, 20))
 OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-LOSSES = ("label", "all")
+LOSSES = ("label", "all", "squared")
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,10 @@ class Learner:
 
     ``batch``: demonstrations per step, in their stored order (null: all, full-batch GD).
     ``train``: null for all weights; ``{layers, matrices}`` for W_x of some layers (numbers,
-    or fractions of depth) or ``all``; ``{lora: {rank, alpha, matrices}}`` for adapters.
-    ``loss``: ``label`` (the answer's tokens, Shen et al.) or ``all`` (every token, Dai et al.).
+    or fractions of depth) or ``all``; ``{lora: {rank, alpha, matrices}}`` for adapters;
+    ``{parameters: [...]}`` for those of the model's parameters, by their names.
+    ``loss``: ``label`` (the answer's tokens, Shen et al.), ``all`` (every token, Dai et al.) or
+    ``squared`` (the answer's tokens, von Oswald et al.; see ``descent.squared_error``).
     ``causal``: null, or layer-causal GD (Deutch et al.) by one of `causal.READINGS`.
     ``record``: epochs at which the queries are asked; null: 0, 1, 2, 5, 10, 20, 40, ...
     """
@@ -69,12 +71,15 @@ def learner(entry: dict) -> Learner:
     if made.train is not None:
         part = made.train.get("lora", made.train)
         needed = ("rank", "matrices") if "lora" in made.train else ("layers", "matrices")
+        needed = ("parameters",) if "parameters" in made.train else needed
         if not set(needed) <= set(part) <= {*needed, "alpha"} or len(made.train) > 2:
             raise InputError(f"learner: train {made.train} needs just the keys {', '.join(needed)}")
-        for matrix in part["matrices"]:
+        for matrix in part.get("matrices", []):
             one_of("matrix", matrix, projections.MATRICES)
     if made.causal is not None:
         one_of("causal", made.causal, causal.READINGS)
-        if made.train is None or "lora" in made.train:
-            raise InputError("learner: causal needs train with layers and matrices")
+        if "layers" not in (made.train or {}) or made.loss == "squared":
+            raise InputError(
+                "learner: causal needs train with layers and matrices, and no squared loss"
+            )
     return made

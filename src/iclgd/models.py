@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import struct
 import sys
@@ -56,6 +57,18 @@ def trust(manifest: dict) -> dict:
     return {"local_files_only": True, "trust_remote_code": manifest["remote_code"]}
 
 
+def config(folder: Path, arguments: dict):
+    """The transformers config of a model folder, of the construction's own architecture too.
+
+    ``arguments`` are those of `trust`.
+    """
+    from transformers import AutoConfig
+
+    if json.loads((folder / "config.json").read_text()).get("model_type") == "constructed":
+        importlib.import_module("iclgd.constructed")  # makes itself known to transformers
+    return AutoConfig.from_pretrained(folder, **arguments)
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A model in evaluation mode with its tokenizer, manifest and device."""
@@ -92,6 +105,7 @@ def load(manifest: Path, device: str = "auto") -> Loaded:
     tokenizer = AutoTokenizer.from_pretrained(folder, **arguments)
     model, found = AutoModelForCausalLM.from_pretrained(
         folder,
+        config=config(folder, arguments),
         dtype=getattr(torch, entry["dtype"]),
         use_safetensors=True,
         output_loading_info=True,

@@ -64,6 +64,7 @@ LAYOUTS = {
     "llama": _LLAMA,
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
+    "constructed": _separate("model.layers", "attention", "o_proj", ()),
     "gptj": _separate("transformer.h", "attn", "out_proj", ("mlp.fc_in", "mlp.fc_out"), True),
     "gpt_neo": _separate("transformer.h", "attn.attention", "out_proj", _CONV, True),
     "opt": _separate("model.decoder.layers", "self_attn", "out_proj", ("fc1", "fc2")),

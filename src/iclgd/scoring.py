@@ -81,6 +81,20 @@ def logits_at(
         return torch.func.functional_call(model, parameters or {}, (), arguments).logits
 
 
+def unembedded_at(
+    model, tokens: Tensor, positions: Tensor, parameters: dict | None = None
+) -> Tensor:
+    """What enters the unembedding, [batch, chosen, width]; see ``logits_at``."""
+    found = []
+    unembedding = model.get_output_embeddings()
+    handle = unembedding.register_forward_hook(lambda _, inputs, __: found.append(inputs[0]))
+    try:
+        logits_at(model, tokens, positions, parameters)
+    finally:
+        handle.remove()
+    return found[0]
+
+
 @dataclass(frozen=True)
 class Distributions:
     """Next-token distributions of M prompts, natural logarithms over the whole vocabulary.

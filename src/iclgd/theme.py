@@ -183,6 +183,14 @@ def ramp(stops: list[str], count: int) -> list[str]:
     return colours
 
 
+def model_colours(models: list[str]) -> dict[str, str]:
+    """A colour for every model: warm for constructions of GD, cold for all others."""
+    made = [one for one in models if "construction" in re.split(r"[-_.@]", one)]
+    rest = [one for one in models if one not in made]
+    warm, cold = ramp(RATES[1:4], len(made)), ramp(MODELS, len(rest))
+    return dict(zip([*made, *rest], [*warm, *cold], strict=True))
+
+
 def epoch_ticks(last: float) -> list[int]:
     """0 and 1, 2, 5, 10, ... up to ``last``: readable on a symlog axis."""
     ticks = [0] + [m * 10**e for e in range(9) for m in (1, 2, 5) if m * 10**e <= last]

@@ -119,6 +119,13 @@ def choose(model, train: dict | None, seed: str = "") -> tuple[object, Trained]:
         names = list(parameters)
     elif "lora" in train:
         names = [name for name in parameters if "lora_" in name]
+    elif "parameters" in train:
+        names = train["parameters"]
+        if unknown := [name for name in names if name not in parameters]:
+            raise InputError(
+                f"learner: the model has no parameter {unknown[0]!r} "
+                f"(it has {', '.join(list(parameters)[:5])}, ...)"
+            )
     else:
         for number in projections.layer_numbers(model.config, train["layers"]):
             for matrix in train["matrices"]:

@@ -1,0 +1,92 @@
+"""Plot what becomes of agreement with GD as a model leaves the construction that is GD.
+
+Columns: departures. Above: metrics of agreement, all scaled so that 1 is equal. Below: what does
+not compare ICL and GD row by row, the accuracy and the order sensitivity of each. One block per
+task and design of the summary.
+"""
+
+from iclgd import theme
+
+args = theme.parser(__doc__).parse_args()
+
+import math
+
+import polars as pl
+
+from iclgd import charts, doses, export
+
+COLUMNS = "model task design shots departure dose metric estimate low high draws"
+# Metric: name, and the value that stands for "nothing in common".
+AGREEMENT = {
+    "token_overlap": ("token overlap @10", 0),
+    "ocs": ("OCS @10", 0),
+    "rbo": ("rank-biased overlap", 0),
+    "tv": ("1 - total variation", 1),
+    "js": ("1 - JS / ln 2", math.log(2)),
+}
+ACCURACY = {"accuracy_a": "ICL", "accuracy_b": "GD"}
+SEN = {"sen_a": "ICL", "sen_b": "GD"}
+STEPS = "other numbers of steps"
+colours = dict(zip(AGREEMENT, ["#009E73", "#882255", "#E69F00", "#3D4248", "#56B4E9"], strict=True))
+styles = {name: {"color": one, "dash": theme.SOLID} for name, one in colours.items()}
+icl, gd = theme.ROLES["icl"]["color"], theme.ROLES["gd"]["color"]
+for ours, theirs in (ACCURACY, SEN):
+    styles |= {
+        ours: {"color": icl, "dash": theme.SOLID},
+        theirs: {"color": gd, "dash": theme.DASHED},
+    }
+names = {name: text for name, (text, _) in AGREEMENT.items()} | ACCURACY | SEN
+tips = {**charts.TIPS, "series": "metric"}
+summary = charts.read(args.summary, COLUMNS.split()).filter(pl.col("metric").is_in(list(names)))
+worst = {name: float(value) for name, (_, value) in AGREEMENT.items() if value}
+divisor = pl.col("metric").replace_strict(worst, default=None, return_dtype=pl.Float64)
+summary = summary.with_columns(
+    pl.when(divisor.is_null()).then(one).otherwise(1 - pl.col(other) / divisor).alias(one)
+    for one, other in (("estimate", "estimate"), ("low", "high"), ("high", "low"))
+)
+departures = sorted(set(summary["departure"]) - {doses.STEPS})
+departures += [doses.STEPS] if doses.STEPS in summary["departure"] else []
+
+
+def across(departure: str) -> charts.Axis:
+    """The axis of a departure: shares of it, or steps of GD."""
+    if departure != doses.STEPS:
+        scale = {"domain": [-0.05, 1.05], "nice": False}
+        return charts.Axis("share of it", scale, [0, 0.5, 1], "format(datum.value, '~g')")
+    dose = summary.filter(pl.col("departure") == departure)["dose"]
+    ends = [float(dose.min()), float(dose.max())]
+    ticks = list(range(int(ends[0]), int(ends[1]) + 1))
+    scale = {"domain": [ends[0] - 0.25, ends[1] + 0.25], "nice": False}
+    return charts.Axis("steps of GD beyond the layers", scale, ticks)
+
+
+sen = summary.filter(pl.col("metric").is_in(list(SEN)))
+top = max(*(sen[column].max() or 0 for column in ("estimate", "high")), 1e-6)
+rows = (
+    (AGREEMENT, charts.share("agreement (1: equal)"), 150),
+    (ACCURACY, charts.Axis("accuracy", {"domain": [0, 1]}, [0, 0.5, 1]), 60),
+    (SEN, charts.Axis("Sen", {"domain": [0, 1.2 * top]}, [0, float(f"{top:.1g}")]), 60),
+)
+blocks = []
+for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
+    "task", "shots", "design", maintain_order=True
+):
+    panels = []
+    for kind, y, high in rows:
+        for departure in departures:
+            mine = part.filter(pl.col("departure") == departure, pl.col("metric").is_in(list(kind)))
+            x, left = across(departure).inner(kind is SEN), y.inner(departure == departures[0])
+            drawn = charts.curves(
+                charts.look(mine, "metric", styles, names), x, left, "dose", 30, tips
+            )
+            head = theme.label(departure, {doses.STEPS: STEPS, **args.labels})
+            panels.append(charts.panel(drawn, x, left, (150, high), head * (kind is AGREEMENT)))
+    head = f"{theme.label(task, args.labels)} · {shots} demonstrations"
+    blocks.append(charts.block(panels, len(departures), head))
+items = [{"label": names[one], **styles[one]} for one in (*AGREEMENT, *ACCURACY)]
+title = args.title or "What becomes of agreement as a model ceases to be gradient descent?"
+subtitle = "ICL of each model against GD with as many steps as the model has layers. At 0: the "
+subtitle += "construction of von Oswald et al., where the two are one. Bands: 95 % over draws."
+chart = charts.figure(blocks, items, title, subtitle, 700)
+chart = chart if blocks else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

@@ -1,0 +1,61 @@
+"""Plot how near constructed models are to GD on linear regression, against the inputs' scale.
+
+Columns: distance of predictions, distance and cosine of sensitivities (von Oswald et al.). A
+line per model: its departure's colour, solid for the greatest share. Scale 1 is that of training;
+others are out of distribution.
+"""
+
+from iclgd import theme
+
+args = theme.parser(__doc__).parse_args()
+
+import polars as pl
+
+from iclgd import charts, export
+
+COLUMNS = "model rate scale metric estimate low high prompts"
+LOWEST = 1e-17  # of the distances: rounding of float64
+METRICS = {
+    "prediction_distance": "distance of predictions",
+    "sensitivity_distance": "distance of sensitivities",
+    "sensitivity_cosine": "cosine of sensitivities",
+}
+summary = charts.read(args.summary, COLUMNS.split())
+models = summary["model"].unique().sort().to_list()
+families = dict.fromkeys(theme.family(one) for one in models if "@" in one)
+styles = {one: {"color": theme.INK, "dash": theme.SOLID} for one in models}
+for index, family in enumerate(families):
+    own = sorted((one for one in models if theme.family(one) == family), key=theme.rate)
+    colour = theme.TASKS[1 + index % 7]
+    for place, one in enumerate(reversed(own)):
+        styles[one] = {"color": colour, "dash": theme.MORE_DASHES[place % 5]}
+names = {
+    one: theme.label(theme.family(one), args.labels)
+    + (f", {theme.rate(one):g}" if "@" in one else "")
+    for one in models
+}
+scales = summary["scale"].unique().sort().to_list() or [1.0, 2.0]
+axis = {"type": "log", "domain": [scales[0] / 1.1, 1.1 * scales[-1]], "nice": False}
+x = charts.Axis("scale of the inputs (1: training)", axis, scales, grid=False)
+tips = {**charts.TIPS, "series": "model", "rate": "step size of GD", "prompts": "prompts"}
+panels = []
+for metric, title in METRICS.items():
+    rows = summary.filter(pl.col("metric") == metric)
+    y = charts.share(title, -1.0)
+    if metric != "sensitivity_cosine":
+        top = max(rows["estimate"].max() or 1, 1.0)
+        domain = {"type": "log", "domain": [LOWEST, 10 * top], "nice": False}
+        powers = [10.0**power for power in range(-16, 9, 4)]
+        y = charts.Axis(title, domain, powers, "format(datum.value, '~e')")
+        rows = rows.with_columns(pl.col("estimate", "low", "high").clip(LOWEST))
+    drawn = charts.curves(charts.look(rows, "model", styles, names), x, y, "scale", 30, tips)
+    panels.append(charts.panel(drawn, x, y, (210, 190)))
+items = [{"label": names[one], **styles[one]} for one in models]
+title = args.title or "How near is linear attention to gradient descent on linear regression?"
+subtitle = (
+    "Each model against as many steps of GD as it has layers, of the size that comes nearest "
+)
+subtitle += "to it on other prompts. Bands: 95 % over prompts."
+chart = charts.figure([charts.block(panels, 3)], items, title, subtitle, 720)
+chart = chart if models else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

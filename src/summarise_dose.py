@@ -1,0 +1,55 @@
+"""Summarise how agreement falls as a model leaves the construction of gradient descent.
+
+The one model without a list is the construction, dose 0 of every departure; `name@value`
+is the departure `name` with that dose. GD has made as many steps (epochs) as the model has
+layers. In the departure `steps of GD` it is GD that leaves: the construction against every recorded
+epoch, the dose being the steps beyond its layers. Metrics are those of the agreement tables and
+`sen_a`, `sen_b` (order sensitivity of each learner); estimates over test queries with 95 %
+bands over draws. `response` says what a metric of agreement does as the dose grows: it
+`falls`, `wavers`, or is `blind` (null for metrics that do not measure agreement).
+"""
+
+import json
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument(
+    "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
+)
+parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="their logits")
+parser.add_argument(
+    "--manifests", type=cli.existing, nargs="+", required=True, help="of the models"
+)
+parser.add_argument("--output", type=Path, required=True, help="summary to write")
+args = parser.parse_args()
+
+import polars as pl  # after parsing: --help is quick
+
+from iclgd import doses, order, statistics
+
+RUN = list(tables.RUN)
+BY = [*RUN, "epoch", "metric"]
+layers = {m["model"]: m["layers"] for m in (json.loads(p.read_text()) for p in args.manifests)}
+values, learners = [], set()
+for path in args.agreement:
+    rows = tables.read(path, tables.AGREEMENT).filter(pl.col("split") == "test")
+    values.append(statistics.draw_means(rows, [*RUN, "epoch", "draw"], list(tables.METRICS)))
+    learners.add((tables.only(rows, "a"), tables.only(rows, "b")))
+if len(learners) > 1:
+    raise cli.InputError(f"--agreement: one pair of learners is needed, found {sorted(learners)}")
+side = {name: f"sen_{letter}" for name, letter in zip(learners.pop(), "ab", strict=True)}
+found = []
+for path in args.logits:
+    rows = tables.read(path, tables.LOGITS).filter(pl.col("split") == "test")
+    alone = rows["epoch"].n_unique() == 1  # ICL stands beside the epoch that is compared with it
+    for key, group in rows.group_by(*RUN, "learner", "epoch", "draw", maintain_order=True):
+        *run, learner, epoch, draw = key
+        answers = order.read(group)
+        at = layers[run[0]] if alone else epoch
+        found.append((*run, at, draw, side[learner], order.sen(answers) if answers else None))
+schema = {name: values[0].schema[name] for name in values[0].columns}
+values.append(pl.DataFrame(found, schema=schema, orient="row"))
+bands = statistics.bands(pl.concat(values), BY)
+tables.write(doses.graded(bands, layers), args.output)

@@ -1,0 +1,62 @@
+"""Summarise what von Oswald et al. measure: how near constructed models are to GD.
+
+Each model's attention and as many steps of GD as it has layers are put before the same
+prompts of linear regression, with inputs of the scale of training (1) and of others. GD has
+the step size whose predictions come nearest to the model's on prompts of their own. Metrics:
+`prediction_distance`, `sensitivity_distance` and `sensitivity_cosine` between the two, and
+the losses `loss_model` and `loss_gd` against the targets (1/2 of the squared error); means
+over prompts with 95 % bands. Models in a rotated basis have no x and y to be given.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from iclgd import cli
+
+parser = cli.parser(__doc__)
+parser.add_argument("--models", type=cli.existing, nargs="+", required=True, help="manifests")
+parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+parser.add_argument("--output", type=Path, required=True, help="summary to write")
+args = parser.parse_args()
+cli.torch_step()
+
+import polars as pl
+import torch
+
+from iclgd import constructed, construction, models, statistics, tables
+
+SCALES = (0.25, 0.5, 1.0, 1.5, 2.0)
+RATES = [step / 8 for step in range(1, 65)]  # up to 8, where GD is no longer stable
+PROMPTS = 100
+
+torch.set_num_threads(args.threads)
+generator = torch.Generator().manual_seed(0)
+size = (construction.SHOTS, constructed.D_X, constructed.D_Y)
+calibration = construction.regression(generator, PROMPTS, *size)
+prompts = {s: construction.regression(generator, PROMPTS, *size, scale=s) for s in SCALES}
+
+values = []
+for manifest in cli.progress(args.models, len(args.models), "models"):
+    name, learner, start, steps = constructed.regressor(models.load(manifest, "cpu"))
+    rate = construction.nearest_rate(learner, start, steps, calibration, RATES)
+    for scale, (*shown, query, target) in prompts.items():
+        weight = construction.descend(*shown, start, rate, steps)
+        by_gd = (weight @ query[..., None])[..., 0]
+        by_model = learner(*shown, query)
+        slope = construction.sensitivity(partial(learner, *shown), query)
+        measured = {
+            "prediction_distance": construction.prediction_distance(by_model, by_gd),
+            "sensitivity_distance": construction.sensitivity_distance(slope, weight),
+            "sensitivity_cosine": construction.sensitivity_cosine(slope, weight),
+            "loss_model": (by_model - target).square().sum(-1) / 2,
+            "loss_gd": (by_gd - target).square().sum(-1) / 2,
+        }
+        values += [
+            pl.DataFrame({"value": found.detach().numpy()}).with_columns(
+                model=pl.lit(name), rate=pl.lit(rate), scale=pl.lit(scale), metric=pl.lit(metric)
+            )
+            for metric, found in measured.items()
+        ]
+BY = ["model", "rate", "scale", "metric"]
+summary = statistics.bands(pl.concat(values), BY).rename({"draws": "prompts"})
+tables.write(summary.sort(BY), args.output)

@@ -1,0 +1,71 @@
+"""Dose and response: what falls, what is blind, and which models belong together."""
+
+import polars as pl
+import pytest
+
+from iclgd import doses, tables
+from iclgd.cli import InputError
+
+
+def bands(values: dict[tuple[str, int], float], metric: str = "js") -> pl.DataFrame:
+    """Estimates by (model, epoch)."""
+    keys = {"task": "t", "design": "n", "shots": 8, "metric": metric, "low": None, "high": None}
+    rows = [
+        {"model": model, "epoch": epoch, "estimate": value, "draws": 5, **keys}
+        for (model, epoch), value in values.items()
+    ]
+    return pl.DataFrame(rows, schema_overrides={name: tables.RUN[name] for name in ("shots",)})
+
+
+LAYERS = {"base": 2, "soft@0.3": 2, "soft@1": 2}
+VALUES = {
+    ("base", 1): 0.4,
+    ("base", 2): 0.0,
+    ("base", 3): 0.1,
+    ("soft@0.3", 1): 9.0,
+    ("soft@0.3", 2): 0.2,
+    ("soft@1", 2): 0.5,
+}
+
+
+def test_a_departure_has_the_construction_at_dose_0_and_steps_of_their_own():
+    table = doses.graded(bands(VALUES), LAYERS)
+    rows = table.select("departure", "dose", "estimate", "response").rows()
+    assert rows == [
+        ("soft", 0.0, 0.0, "falls"),
+        ("soft", 0.3, 0.2, "falls"),
+        ("soft", 1.0, 0.5, "falls"),
+        (doses.STEPS, -1.0, 0.4, "falls"),
+        (doses.STEPS, 0.0, 0.0, "falls"),
+        (doses.STEPS, 1.0, 0.1, "falls"),
+    ]
+
+
+def test_what_is_no_agreement_has_no_response():
+    table = doses.graded(bands(VALUES, "accuracy_a"), LAYERS)
+    assert table["response"].null_count() == len(table) == 6
+
+
+def test_one_construction_is_needed():
+    with pytest.raises(InputError, match="one model without departures is needed, found base, two"):
+        doses.graded(bands({**VALUES, ("two", 2): 0.0}), {**LAYERS, "two": 2})
+
+
+@pytest.mark.parametrize(
+    ("places", "values", "sense", "said"),
+    [
+        ([0, 0.5, 1], [1.0, 0.9, 0.5], 1, "falls"),
+        ([1, 0, 0.5], [0.5, 1.0, 0.9], 1, "falls"),  # in any order
+        ([0, 0.5, 1], [0.0, 0.1, 0.5], -1, "falls"),
+        ([0, 0.5, 1], [1.0, 0.9, 0.9], 1, "falls"),
+        ([0, 0.5, 1], [1.0, 0.5, 0.9], 1, "wavers"),
+        ([0, 0.5, 1], [0.0, 0.1, 0.5], 1, "wavers"),
+        ([0, 0.5, 1], [1.0, 1.0, 1.0 - 1e-7], 1, "blind"),
+        ([0, 0.5, 1], [0.0, None, 0.5], -1, "falls"),
+        ([-2, -1, 0, 1], [0.1, 0.5, 1.0, 0.9], 1, "falls"),
+        ([-2, -1, 0, 1], [0.6, 0.5, 1.0, 0.9], 1, "wavers"),
+        ([-1, 0, 1], [0.6, 1.0, 1.0], 1, "blind"),
+    ],
+)
+def test_responses(places, values, sense, said):
+    assert doses.response(places, values, sense) == said
