@@ -20,7 +20,7 @@ NEEDS = {
     **dict.fromkeys(("agreement", "shots", "size", "depth"), ("tasks", "demonstrations", "pairs")),
     **dict.fromkeys(("order", "variance", "checkpoints"), ("tasks", "demonstrations", "learners")),
     "scale": ("tasks", "runs"),
-    "sparsity": (),
+    **dict.fromkeys(("sparsity", "twins"), ()),
 }
 DISPLAY = ("label",)  # keys that only figures read; changing them recomputes nothing else
 DESCENT = ("rate", "epochs", "record", "batch", "optimiser", "momentum", "loss", "train")

@@ -166,3 +166,27 @@ rule summarise_checkpoints:
     shell:
         "python {input.script:q} --accuracy {input.accuracy:q} --drift {input.drift:q}"
         " --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_twins:
+    input:
+        perplexity=figure_perplexity,
+        manifests=figure_manifests,
+        script="src/summarise_twins.py",
+        lib=imports("src/summarise_twins.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_twins/{figure}.log",
+    benchmark:
+        "logs/summarise_twins/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("twins"),
+    conda:
+        "../envs/plot.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.script:q} --perplexity {input.perplexity:q}"
+        " --manifests {input.manifests:q} --output {output:q} > {log:q} 2>&1"

@@ -35,7 +35,7 @@ def band(row, estimate, width, draws=5):
 
 def kept(rows, path, **ints):
     """Write rows with every column in the type that the summaries have."""
-    whole = {"shots", "epoch", "draws", "layers", "step", "k"}
+    whole = {"shots", "epoch", "draws", "layers", "step", "k", "at", "seed", "seeds"}
     texts = [
         "model",
         "task",
@@ -48,6 +48,7 @@ def kept(rows, path, **ints):
         "source",
         "matrix",
         "revision",
+        "kind",
     ]
     schema = {
         name: pl.Int32
@@ -291,6 +292,26 @@ def depth(path, tasks=("agnews",), draws=5):
                     band({**run, "metric": "token_overlap"}, top, 0.03, draws),
                     band({**run, "metric": "ocs"}, min(top + 0.1, 1), 0.03, draws),
                 ]
+    return kept(rows, path)
+
+
+def twins(path, seeds=5, etas=(0.0, 0.5)):
+    """Lower perplexity and no better learning; a band needs two seeds."""
+    rows = []
+    grid = [("perplexity", [1, 11, 21, 31, 41, 51]), ("accuracy_2way", [0, 1, 2, 4, 8])]
+    grid.append(("accuracy_4way", [0, 1, 2, 4, 8]))
+    for measure, places in grid:
+        for at in places:
+            for eta in etas:
+                base = 6 - 0.02 * at if measure == "perplexity" else 0.3 + 0.08 * at
+                for kind in ("mean", "difference") if eta else ("mean",):
+                    value = base + 0.1 * eta if kind == "mean" else 0.1 * eta
+                    key = {"measure": measure, "at": at, "eta": eta, "kind": kind, "seed": None}
+                    row = band(key, value, 0.05, seeds)
+                    rows.append({**row, "seeds": row.pop("draws")})
+                    for seed in range(seeds):
+                        own = {**key, "seed": seed, "estimate": value + 0.02 * seed}
+                        rows.append({**own, "low": None, "high": None, "seeds": None})
     return kept(rows, path)
 
 

@@ -20,6 +20,7 @@ from summaries import (
     order,
     size_arguments,
     sparsity,
+    twins,
     variance,
 )
 
@@ -43,6 +44,11 @@ FIGURES = {
     "variance": (variance, [], ["share of variance"]),
     "sparsity": (sparsity, [], ["threshold on |w|", "share of entries", "stable rank"]),
     "checkpoints": (checkpoints, [], ["pretraining steps", "change of a weight"]),
+    "twins": (
+        twins,
+        [],
+        ["position in the document", "demonstrations", "difference from momentum 0"],
+    ),
     "depth": (depth, [], ["K (most likely tokens)", "OCS"]),
 }
 TWO = ("agnews", "cb")
@@ -67,6 +73,8 @@ HARD = {
         lambda path: checkpoints(path, models=("a", "b", "c"), draws=1, first=1000),
         [],
     ),
+    "twins-one-pair": ("twins", lambda path: twins(path, seeds=1), []),
+    "twins-three": ("twins", lambda path: twins(path, etas=(0.0, 0.1, 0.5)), []),
     "depth-one-draw": ("depth", lambda path: depth(path, draws=1), []),
 }
 

@@ -106,6 +106,8 @@ def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
         "remote_code": entry.get("remote_code", False),
         "in_context_learning": learned.get("in_context_learning"),
         "objective": learned.get("entry", {}).get("objective"),
+        "pretraining": learned.get("entry"),
+        "probes": learned.get("probes"),
     }
 
 

@@ -17,6 +17,7 @@ def table(kind: str, summary: pl.DataFrame) -> list[Row]:
         "order": _order,
         "sparsity": _sparsity,
         "checkpoints": _checkpoints,
+        "twins": _twins,
     }.get(kind)
     return find(summary) if find else []
 
@@ -97,4 +98,15 @@ def _checkpoints(summary: pl.DataFrame) -> list[Row]:
     for key, part in rows.group_by("model", "task", maintain_order=True):
         cells = dict(part.select("revision", pl.col("estimate").round(2)).rows())
         found.append([*map(str, key), *(str(cells.get(step, "-")) for step in steps)])
+    return found
+
+
+def _twins(summary: pl.DataFrame) -> list[Row]:
+    """The longest contexts and the most demonstrations, with the difference from the twin."""
+    banded = summary.filter(pl.col("seed").is_null())
+    last = banded.filter(pl.col("at") == pl.col("at").max().over("measure"))
+    found = [["measure", "at", "momentum", "seeds", "mean over seeds", "minus the twin's"]]
+    for key, part in last.group_by("measure", "at", "eta", maintain_order=True):
+        mean, difference = (part.filter(pl.col("kind") == k) for k in ("mean", "difference"))
+        found.append([*map(str, key), str(mean["seeds"][0]), _value(mean), _value(difference)])
     return found

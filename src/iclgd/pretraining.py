@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from iclgd import corpus
+from iclgd import corpus, momentum
 from iclgd.cli import InputError
 
 OBJECTIVES = ("next-token", "label")
@@ -41,7 +41,8 @@ class Recipe:
     4 classes and 8 demonstrations (None: train to the cap). ``steps``: the cap. ``decay``: steps
     of linear decay after criterion or cap, on top of them.
     ``probe_every``: steps between probes. ``checkpoints``: steps whose weights are kept too;
-    they need a known end, so no criterion.
+    they need a known end, so no criterion. ``attention_momentum``: eta of momentum attention
+    (Dai et al. 2023); 0 is plain attention through the same code, null the model's own.
     """
 
     shape: dict
@@ -58,6 +59,7 @@ class Recipe:
     accuracy: float | None = None
     probe_every: int = 200
     checkpoints: tuple[int, ...] = ()
+    attention_momentum: float | None = None
 
 
 def _known(given: dict, known: set[str], where: str) -> None:
@@ -85,6 +87,8 @@ def read_entry(entry: dict) -> Recipe:
         raise InputError(f"objective {recipe.objective!r}: it is one of {', '.join(OBJECTIVES)}")
     if recipe.checkpoints and recipe.accuracy is not None:
         raise InputError("checkpoints need a known end: leave accuracy out, or checkpoints")
+    if not 0 <= (recipe.attention_momentum or 0) < 1:
+        raise InputError(f"attention_momentum {recipe.attention_momentum}: it is in [0, 1)")
     last = recipe.steps + recipe.decay
     if any(step not in range(last + 1) for step in recipe.checkpoints):
         raise InputError(f"checkpoints lie between 0 and steps + decay = {last}")
@@ -101,8 +105,10 @@ def build_model(recipe: Recipe):
         raise InputError(f"shape: model_type {kind!r} is not one that transformers knows")
     config = CONFIG_MAPPING[kind]
     _known(shape, {*config().to_dict(), *config.attribute_map}, "shape")
+    if recipe.attention_momentum is not None:
+        shape["attention_momentum"] = recipe.attention_momentum
     torch.manual_seed(recipe.seed)
-    return AutoModelForCausalLM.from_config(
+    model = AutoModelForCausalLM.from_config(
         config(
             **shape,
             vocab_size=len(corpus.VOCABULARY),
@@ -111,6 +117,8 @@ def build_model(recipe: Recipe):
             pad_token_id=None,
         )
     )
+    momentum.activate(model)
+    return model
 
 
 @torch.no_grad()

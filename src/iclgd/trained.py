@@ -106,10 +106,12 @@ def choose(model, train: dict | None, seed: str = "") -> tuple[object, Trained]:
     """The model to descend on and the tensors that ``train`` (see Learner) names.
 
     The model comes back wrapped if adapters are trained, else as it is, with
-    `plain_attention`. Updates of size 1e-5 vanish in bfloat16, so trained weights are made
-    float32 at least; what the model computes in stays as it was.
+    `plain_attention` (which is in momentum attention, too). Updates of size 1e-5 vanish in
+    bfloat16, so trained weights are made float32 at least; what the model computes in stays
+    as it was.
     """
-    if model.config._attn_implementation != "eager":  # else it has but one, plain as well
+    # One that is eager has no other, and is plain as well.
+    if model.config._attn_implementation not in ("eager", "momentum"):
         model.set_attn_implementation("plain")
     masks = {}
     if train and "lora" in train:
