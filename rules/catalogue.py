@@ -120,6 +120,9 @@ def reference_problems(config: dict, root: Path) -> list[str]:
     for name, entry in config["tasks"].items():
         where = f"tasks.{name}"
         _exactly_one(problem, where, entry, ("generate", "files", "hub"))
+        generate = entry.get("generate", {})
+        if "length" in generate and generate["kind"] != "ginc":
+            problem(f"{where}.generate", "key 'length' has no meaning for this kind")
         if "generate" not in entry and "labels" not in entry:
             problem(where, "key 'labels' is missing")
         if entry["prompt"].count("{label}") != 1:
@@ -175,10 +178,10 @@ def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
         if train and "lora" not in train and not {"layers", "matrices"} <= set(train):
             problem(f"{where}.train", "both 'layers' and 'matrices' are needed, or 'lora'")
         extra = {"shift"} & set(entry)
-    elif entry.get("method") == "icl":
+    elif entry.get("method") in ("icl", "bayes"):
         extra = set(entry) - {"method", *DISPLAY}
     else:
-        problem(where, "key 'method' (icl or gd) or 'reference' is missing")
+        problem(where, "key 'method' (icl, gd or bayes) or 'reference' is missing")
         return
     for key in sorted(extra):
         problem(where, f"key {key!r} has no meaning here")
@@ -239,6 +242,9 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
                 )
     for name in learners:
         learner = config["learners"].get(name.split("@")[0], {})
+        for task in tasks if learner.get("method") == "bayes" else []:
+            if config["tasks"][task].get("generate", {}).get("kind") != "ginc":
+                problem(f"{where}.tasks", f"{name!r} reads tasks of kind 'ginc' only, not {task!r}")
         for layer in learner.get("train", {}).get("layers", []):
             for model in models:
                 layers = layer_count(config["models"][model.split("@")[0]], root)

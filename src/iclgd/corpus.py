@@ -65,12 +65,14 @@ class Mixture:
 
     ``repeat`` is the share of lines that repeat an earlier line of their document,
     ``pairs`` the share of pair documents, ``topics`` the least and the greatest number of
-    topics that one topic document binds.
+    topics that one topic document binds; ``ginc`` the share of documents that are of another
+    language instead, made of hidden Markov models (see the module of that name).
     """
 
     repeat: float = 0.0
     pairs: float = 0.0
     topics: tuple[int, int] = (2, 4)
+    ginc: float = 0.0
 
 
 def choose(rng: np.random.Generator, count: int, size: int, chosen: int) -> np.ndarray:
