@@ -2,7 +2,7 @@
 
 Columns: perplexity by position in held-out documents, then accuracy of in-context learning by
 the number of demonstrations. Above: means over seeds; below: differences from the twin of the
-same seed. One line per momentum; small circles are single seeds.
+same seed. One line per momentum; dots are single seeds.
 """
 
 from iclgd import theme
@@ -23,7 +23,8 @@ NAMES = {
 }
 summary = charts.read(args.summary, COLUMNS.split()).drop_nulls("estimate")
 etas = summary["eta"].unique().sort().to_list()
-colours = dict(zip(etas, theme.ramp(theme.MODELS, len(etas)), strict=True))
+others = [one for one in etas if one > 0]
+colours = {0.0: theme.QUIET, **dict(zip(others, theme.ramp(theme.RATES, len(others)), strict=True))}
 styles = {one: {"color": colour, "dash": theme.SOLID} for one, colour in colours.items()}
 names = {one: f"momentum {theme.number(one)}" for one in etas}
 tips = {"series": "attention", "seed": "seed", **charts.TIPS, "seeds": "seeds"}
@@ -64,20 +65,23 @@ for kind in ("mean", "difference"):
         )
         y = vertical(rows, measure, kind)
         y = y.inner(True) if measure == "perplexity" else replace(y, title="")
-        drawn = charts.curves(rows.filter(pl.col("seed").is_null()), x, y, "place", 30, tips)
+        drawn = charts.curves(rows.filter(pl.col("seed").is_null()), x, y, "place", tips=tips)
         if drawn:
-            single = rows.filter(pl.col("seed").is_not_null())
+            # Side by side, so that the seeds of one momentum do not hide another's.
+            gap = 0.12 * (max(ends) - min(ends)) / max(len(place) - 1, 1)
+            aside = {one: (i - (len(etas) - 1) / 2) * gap for i, one in enumerate(etas)}
+            single = rows.filter(pl.col("seed").is_not_null()).with_columns(
+                pl.col("place") + pl.col("eta").replace_strict(aside, default=None)
+            )
             level = 0.0 if kind == "difference" else chance
             drawn = charts.chance(level, x, y) + drawn
-            drawn += charts.marks(
-                single, x, y, "place", "circle", tips, size=14, filled=False, strokeWidth=1
-            )
+            drawn += charts.marks(single, x, y, "place", "circle", tips, size=30)
         panels.append(charts.panel(drawn, x, y, size, title if kind == "mean" else ""))
 items = [{"label": names[one], **styles[one]} for one in etas]
 items.append({"label": "chance, or no difference", "color": theme.FAINT, "dash": theme.SOLID})
 title = args.title or "Does momentum attention help a language model?"
 subtitle = "Twins of one seed see the same documents and begin with the same weights. Bands: 95 % "
-subtitle += "over seeds, below of the paired difference. Small circles: single seeds."
+subtitle += "over seeds, below of the paired difference. Dots: single seeds."
 wide = len(NAMES) * (size[0] + 30)
 blocks = [charts.block(panels, len(NAMES))] if len(summary) else []
 chart = charts.figure(blocks, items, title, subtitle, wide)

@@ -1,7 +1,8 @@
-"""Momentum attention: attention plus an exponential moving average of the values before it.
+"""Attention in single operations, plain or with momentum, for transformers' interface.
 
 Dai et al. (2023, arXiv 2212.10559, section 5) read attention over demonstrations as gradient
-descent and add what momentum is to descent: token t gets, beside its attention,
+descent and add what momentum is to descent, an exponential moving average of the values of
+earlier tokens:
 
     MoAttn_t = Attn_t + sum_{i<t} eta^(t-i) v_i.
 
@@ -18,9 +19,24 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from iclgd.cli import InputError
-from iclgd.trained import plain_attention
 
 BLOCK = 64  # tokens of the scan that one matrix product takes together
+
+
+def plain_attention(
+    module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, **_
+) -> tuple[Tensor, None]:
+    """Attention in single operations: [batch, heads, time, width] to [batch, time, heads, width].
+
+    Unlike the fused kernels it runs at full speed under vmap and takes the mixed precision
+    of float32 weights in a bfloat16 model; unlike transformers' ``eager`` its softmax is
+    not cut to float32 in a float64 model.
+    """
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
+    weights = (query @ key.mT * scaling + mask).softmax(-1)
+    return (weights @ value).transpose(1, 2), None
 
 
 def moving_average(values: Tensor, eta: float) -> Tensor:
@@ -57,8 +73,18 @@ def momentum_attention(
     return attended + average.transpose(1, 2), None
 
 
-AttentionInterface.register("momentum", momentum_attention)
-AttentionMaskInterface.register("momentum", eager_mask)
+for name, function in (("plain", plain_attention), ("momentum", momentum_attention)):
+    AttentionInterface.register(name, function)
+    AttentionMaskInterface.register(name, eager_mask)
+
+
+def simplify(model) -> None:
+    """Let ``model`` attend in single operations, with what momentum it has.
+
+    One that is ``eager`` has no other attention, and does so already.
+    """
+    if model.config._attn_implementation not in ("eager", "momentum"):
+        model.set_attn_implementation("plain")
 
 
 def activate(model) -> None:
