@@ -25,7 +25,7 @@ NEEDS = {
     ),
     "scale": ("tasks", "runs"),
     **dict.fromkeys(("controls", "dose"), ("tasks", "demonstrations", "pairs")),
-    **dict.fromkeys(("sparsity", "regression"), ()),
+    **dict.fromkeys(("sparsity", "regression", "twins"), ()),
 }
 DISPLAY = ("label",)  # keys that only figures read; changing them recomputes nothing else
 DESCENT = ("rate", "epochs", "record", "batch", "optimiser", "momentum", "loss", "causal", "train")
@@ -92,6 +92,9 @@ def reference_problems(config: dict, root: Path) -> list[str]:
         for key in ("prompt", *(() if "generate" in entry else ("labels",))):
             if key not in entry:
                 problem(where, f"key {key!r} is missing")
+        generate = entry.get("generate", {})
+        if "length" in generate and generate["kind"] != "ginc":
+            problem(f"{where}.generate", "key 'length' has no meaning for this kind")
         for path in _files(entry):
             if not os.path.isfile(root / path):
                 problem(f"{where}.files", f"{path!r} does not exist")
@@ -167,10 +170,10 @@ def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
         if "causal" in entry and "layers" not in (train or {}):
             problem(f"{where}.causal", "it needs 'train' with 'layers' and 'matrices'")
         extra = {"shift"} & set(entry)
-    elif entry.get("method") == "icl":
+    elif entry.get("method") in ("icl", "bayes"):
         extra = set(entry) - {"method", *DISPLAY}
     else:
-        problem(where, "key 'method' (icl or gd) or 'reference' is missing")
+        problem(where, "key 'method' (icl, gd or bayes) or 'reference' is missing")
         return
     for key in sorted(extra):
         problem(where, f"key {key!r} has no meaning here")
@@ -235,6 +238,10 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
                 )
     for name in learners:
         learner = config["learners"].get(name.split("@")[0], {})
+        for task in tasks if learner.get("method") == "bayes" else []:
+            original = derived.base(config["tasks"], task)
+            if original.get("generate", {}).get("kind") != "ginc":
+                problem(f"{where}.tasks", f"{name!r} reads tasks of kind 'ginc' only, not {task!r}")
         trained = learner.get("train", {}).get("layers", [])
         for layer in trained if trained != "all" else []:
             for model in models:

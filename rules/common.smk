@@ -384,6 +384,10 @@ def figure_folders(wildcards):
     return [f"results/models/{model}" for model in figure_models(wildcards)]
 
 
+def figure_perplexity(wildcards):
+    return [f"results/perplexity/{model}.parquet" for model in figure_models(wildcards)]
+
+
 def figure_sparsity(wildcards):
     return [f"results/sparsity/{model}.parquet" for model in figure_models(wildcards)]
 

@@ -442,6 +442,37 @@ rule plot_regression:
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule plot_twins:
+    input:
+        summary="results/summary/{figure}.parquet",
+        library="results/library.js",
+        script="src/plot_twins.py",
+        lib=imports("src/plot_twins.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/twins.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_twins/{figure}.log",
+    benchmark:
+        "logs/plot_twins/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("twins"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        title=figure_title,
+    shell:
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
+        " --title {params.title:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule report_findings:
     input:
         summaries=summaries,

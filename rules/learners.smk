@@ -1,4 +1,4 @@
-"""The two learners on the same demonstrations: one job per model, task, design and block of draws."""
+"""The learners on the same demonstrations: one job per model, task, design and block of draws."""
 
 
 rule run_icl:
@@ -28,6 +28,33 @@ rule run_icl:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --name {wildcards.learner:q}"
         " --keep {params.keep} --threads {threads} --output {output:q} > {log:q} 2>&1"
+
+
+rule run_bayes:
+    input:
+        model="results/models/{model}.json",
+        folder="results/models/{model}",
+        task="results/tasks/{task}.parquet",
+        demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
+        script="src/run_bayes.py",
+        lib=imports("src/run_bayes.py"),
+    output:
+        "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet",
+    log:
+        "logs/run_bayes/{model}/{task}/{design}/{learner}/{draws}.log",
+    benchmark:
+        "logs/run_bayes/{model}/{task}/{design}/{learner}/{draws}.tsv"
+    wildcard_constraints:
+        learner=of_method("bayes"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    params:
+        keep=keep,
+    shell:
+        "python {input.script:q} --model {input.model:q} --task {input.task:q}"
+        " --demonstrations {input.demonstrations:q} --name {wildcards.learner:q}"
+        " --keep {params.keep} --output {output:q} > {log:q} 2>&1"
 
 
 rule run_gd:

@@ -76,6 +76,28 @@ rule extract_sparsity:
         " --circuits {output.circuits:q} > {log:q} 2>&1"
 
 
+rule measure_perplexity:
+    input:
+        model="results/models/{model}.json",
+        folder="results/models/{model}",
+        script="src/measure_perplexity.py",
+        lib=imports("src/measure_perplexity.py"),
+    output:
+        "results/perplexity/{model}.parquet",
+    log:
+        "logs/measure_perplexity/{model}.log",
+    benchmark:
+        "logs/measure_perplexity/{model}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+    shell:
+        "python {input.script:q} --model {input.model:q} --threads {threads}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
 rule measure_drift:
     input:
         model="results/models/{model}.json",

@@ -32,5 +32,4 @@ def wait_for_earlier_jobs():
     )
     while earlier_jobs():
         time.sleep(5)
-    workflow.persistence.unlock()
     os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])

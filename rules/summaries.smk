@@ -234,3 +234,24 @@ rule summarise_checkpoints:
     shell:
         "python {input.script:q} --accuracy {input.accuracy:q} --drift {input.drift:q}"
         " --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_twins:
+    input:
+        perplexity=figure_perplexity,
+        manifests=figure_manifests,
+        script="src/summarise_twins.py",
+        lib=imports("src/summarise_twins.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_twins/{figure}.log",
+    benchmark:
+        "logs/summarise_twins/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("twins"),
+    conda:
+        "../envs/plot.yaml"
+    shell:
+        "python {input.script:q} --perplexity {input.perplexity:q}"
+        " --manifests {input.manifests:q} --output {output:q} > {log:q} 2>&1"

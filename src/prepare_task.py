@@ -20,11 +20,12 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="task table to write")
 args = parser.parse_args()
 
-from iclgd import corpus, tasks  # after parsing: --help is quick
+from iclgd import corpus, ginc, tasks  # after parsing: --help is quick
 
 entry, queries = args.entry, args.entry.get("queries", 500)
 if "generate" in entry:
-    made = corpus.make_task(tasks.generator(args.task, "rows"), **entry["generate"])
+    make = ginc.make_task if entry["generate"]["kind"] == "ginc" else corpus.make_task
+    made = make(tasks.generator(args.task, "rows"), **entry["generate"])
     entry = {**entry, "labels": {str(row["label"]): row["label_text"] for row in made}}
     sources = {"train": ((f"row {i}", row) for i, row in enumerate(made))}
 elif "files" in entry:

@@ -36,6 +36,7 @@ def band(row, estimate, width, draws=5):
 def kept(rows, path, **ints):
     """Write rows with every column in the type that the summaries have."""
     whole = {"prompts", "shots", "epoch", "draws", "layers", "step", "k", "layer"}
+    whole |= {"at", "seed", "seeds"}
     texts = [
         "model",
         "task",
@@ -351,6 +352,26 @@ def regression(path, models=("construction", "soft@0.3", "soft@1", "mix@1")):
                 row = {"model": model, "rate": 1.0, "scale": scale, "metric": metric}
                 rows.append(band(row, value, 0.1 * apart, 100))
     return kept([{**row, "prompts": row.pop("draws")} for row in rows], path)
+
+
+def twins(path, seeds=5, etas=(0.0, 0.5)):
+    """Lower perplexity and no better learning; a band needs two seeds."""
+    rows = []
+    grid = [("perplexity", [1, 11, 21, 31, 41, 51]), ("accuracy_2way", [0, 1, 2, 4, 8])]
+    grid.append(("accuracy_4way", [0, 1, 2, 4, 8]))
+    for measure, places in grid:
+        for at in places:
+            for eta in etas:
+                base = 6 - 0.02 * at if measure == "perplexity" else 0.3 + 0.08 * at
+                for kind in ("mean", "difference") if eta else ("mean",):
+                    value = base + 0.1 * eta if kind == "mean" else 0.1 * eta
+                    key = {"measure": measure, "at": at, "eta": eta, "kind": kind, "seed": None}
+                    row = band(key, value, 0.05, seeds)
+                    rows.append({**row, "seeds": row.pop("draws")})
+                    for seed in range(seeds):
+                        own = {**key, "seed": seed, "estimate": value + 0.02 * seed}
+                        rows.append({**own, "low": None, "high": None, "seeds": None})
+    return kept(rows, path)
 
 
 def manifests(folder, weights=None):

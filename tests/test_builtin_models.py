@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
-from iclgd import pretraining
+from iclgd import momentum, pretraining
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE = yaml.safe_load((ROOT / "config" / "pretrain.yaml").read_text())["models"]
@@ -30,6 +30,7 @@ CRITERIA = {
     "gptj": {"2way_8shot": 0.95, "4way_8shot": 0.95},
     "llama-objective": {"2way_8shot": 0.9, "4way_8shot": 0.75},
 }
+CRITERIA |= {name: {"2way_2shot": 0.95} for name in KEPT if name.startswith("twin-")}
 
 
 def provenance(name):
@@ -41,6 +42,7 @@ def probes(name):
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(ROOT / "models" / name)
+    momentum.activate(model)
     return pretraining.probe_accuracies(model, pretraining.FINAL_COUNT)
 
 

@@ -50,7 +50,7 @@ BAD = {
     ),
     "learners/icl/rate": (0.1, "learners.icl: key 'rate' has no meaning here"),
     "learners/icl-reordered/reference": ("icll", "'icll' is no learner (did you mean 'icl'?)"),
-    "learners/x": ({}, "learners.x: key 'method' (icl or gd) or 'reference' is missing"),
+    "learners/x": ({}, "learners.x: key 'method' (icl, gd or bayes) or 'reference' is missing"),
     "models/llama-small": ({"path": "models/none"}, "'models/none' is no model folder"),
     "models/two": (
         {"path": "a", "hub": "b"},

@@ -28,6 +28,7 @@ from summaries import (
     regression,
     size_arguments,
     sparsity,
+    twins,
     variance,
 )
 
@@ -68,6 +69,11 @@ FIGURES = {
         ["--controls", json.dumps(CONTROLS)],
         ["control: random labels", "GD, whole model: 0.50", "cannot tell"],
     ),
+    "twins": (
+        twins,
+        [],
+        ["position in the document", "demonstrations", "difference from momentum 0"],
+    ),
     "depth": (depth, [], ["K (most likely tokens)", "OCS"]),
     "dose": (dose, [], ["share of it", "steps of GD", "agreement (1: equal)", "Sen"]),
     "regression": (regression, [], ["scale of the inputs", "cosine of sensitivities"]),
@@ -101,6 +107,8 @@ HARD = {
     ),
     "dose-one-draw": ("dose", lambda path: dose(path, draws=1, departures=()), []),
     "regression-one": ("regression", lambda path: regression(path, models=("m",)), []),
+    "twins-one-pair": ("twins", lambda path: twins(path, seeds=1), []),
+    "twins-three": ("twins", lambda path: twins(path, etas=(0.0, 0.1, 0.5)), []),
     "depth-one-draw": ("depth", lambda path: depth(path, draws=1), []),
 }
 

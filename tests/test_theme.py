@@ -21,6 +21,7 @@ from iclgd.cli import InputError
         ("gd-causal@0.1", "gd-other"),
         ("sgd-1@0.01", "sgd"),
         ("adam@0.001", "adam"),
+        ("bayes", "bayes"),
         ("momentum", "other"),
     ],
 )

@@ -258,7 +258,7 @@ def test_descent_edited_reruns_gd_and_what_follows(finished):
     assert [job for job in jobs if job.startswith("run_")] == sorted(
         f"run_gd {path.relative_to(finished / 'results')}"
         for path in (finished / "results/logits").rglob("*.parquet")
-        if "icl" not in path.parts
+        if not {"icl", "bayes"} & {*path.parts}
     )
     assert not rules_of(jobs) & {"prepare_task", "sample_demonstrations", "fetch_model", "run_icl"}
     assert "compare_logits agreement/llama-small/topic2/n4/icl--icl-reordered.parquet" not in jobs

@@ -19,6 +19,7 @@ All randomness comes from the ``numpy.random.Generator`` that the caller passes.
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ TOPICS, WORDS_PER_TOPIC, TAGS = 16, 12, 16
 WORDS_PER_LINE = 2
 LINE = WORDS_PER_LINE + 3  # words, colon or question mark, tag, new line
 BOS, UNKNOWN, NEWLINE, COLON, QUESTION = range(5)
+HELD_OUT = 2**31 + 1  # a seed that no recipe uses
 SPECIAL = ("<s>", "<unk>", "\n", ":", "?")
 
 
@@ -63,12 +65,14 @@ class Mixture:
 
     ``repeat`` is the share of lines that repeat an earlier line of their document,
     ``pairs`` the share of pair documents, ``topics`` the least and the greatest number of
-    topics that one topic document binds.
+    topics that one topic document binds; ``ginc`` the share of documents that are of another
+    language instead, made of hidden Markov models (see the module of that name).
     """
 
     repeat: float = 0.0
     pairs: float = 0.0
     topics: tuple[int, int] = (2, 4)
+    ginc: float = 0.0
 
 
 def choose(rng: np.random.Generator, count: int, size: int, chosen: int) -> np.ndarray:
@@ -136,6 +140,22 @@ def documents(
         lines[again, line] = lines[again, earlier[again, line]]
     tokens = _document(lines, length)
     return tokens, tokens >= FIRST_TAG
+
+
+def text(tokens: np.ndarray) -> str:
+    """A document [length] as text, which `tokenizer_json` turns into the same tokens again."""
+    words = " ".join(VOCABULARY[token] for token in tokens if token != BOS)
+    return re.sub(" ?\n ?", "\n", words)
+
+
+def held_out(count: int, lines: int = 12) -> list[str]:
+    """``count`` documents of whole lines that no model was trained on, always the same.
+
+    They are of the mixture that the built-in models learned from, and as long as theirs.
+    """
+    rng = np.random.default_rng(HELD_OUT)
+    mixture = Mixture(repeat=0.3, topics=(3, 5))
+    return [text(tokens) for tokens in documents(rng, count, 1 + lines * LINE, mixture)[0]]
 
 
 def _probe(

@@ -212,6 +212,8 @@ def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
         "remote_code": remote_code,
         "in_context_learning": said,
         "objective": recipe.get("objective"),
+        "pretraining": recipe or None,
+        "probes": learned.get("probes"),
     }
 
 

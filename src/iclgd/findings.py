@@ -21,6 +21,7 @@ def table(kind: str, summary: pl.DataFrame) -> list[Row]:
         "checkpoints": _checkpoints,
         "dose": _dose,
         "regression": _regression,
+        "twins": _twins,
     }.get(kind)
     return find(summary) if find else []
 
@@ -162,4 +163,15 @@ def _regression(summary: pl.DataFrame) -> list[Row]:
     for key, part in at_home.group_by("model", "rate", maintain_order=True):
         value = dict(part.select("metric", "estimate").rows())
         found.append([key[0], f"{key[1]:g}", *(f"{value[name]:.3g}" for name in measures)])
+    return found
+
+
+def _twins(summary: pl.DataFrame) -> list[Row]:
+    """The longest contexts and the most demonstrations, with the difference from the twin."""
+    banded = summary.filter(pl.col("seed").is_null())
+    last = banded.filter(pl.col("at") == pl.col("at").max().over("measure"))
+    found = [["measure", "at", "momentum", "seeds", "mean over seeds", "minus the twin's"]]
+    for key, part in last.group_by("measure", "at", "eta", maintain_order=True):
+        mean, difference = (part.filter(pl.col("kind") == k) for k in ("mean", "difference"))
+        found.append([*map(str, key), str(mean["seeds"][0]), _value(mean), _value(difference)])
     return found

@@ -90,6 +90,8 @@ def load(manifest: Path, device: str = "auto") -> Loaded:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
+    from iclgd import momentum
+
     logging.disable_progress_bar()
     entry = json.loads(manifest.read_text())
     folder = manifest.with_suffix("")
@@ -120,6 +122,7 @@ def load(manifest: Path, device: str = "auto") -> Loaded:
             f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens and the embedding "
             f"{embedded}: they do not belong together"
         )
+    momentum.activate(model)
     model = model.to(device).eval().requires_grad_(False)
     context = getattr(model.config, "max_position_embeddings", None)
     return Loaded(entry["model"], model, tokenizer, device, context)

@@ -19,9 +19,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from iclgd import corpus
+from iclgd import corpus, ginc, momentum
 from iclgd.cli import InputError
 
+# What is probed, with the accuracy of guessing (GINC: without demonstrations).
+PROBES = {
+    "2way": ("2 topics", 1 / 2),
+    "4way": ("4 topics", 1 / 4),
+    "pair": ("pairs (same topic or not)", 1 / 2),
+    "ginc": ("GINC", None),
+}
+LANGUAGE = corpus.Mixture()
 OBJECTIVES = ("next-token", "label")
 PROBE_COUNT = 256  # prompts a probe while training; the finished model is asked FINAL_COUNT
 FINAL_COUNT = 512
@@ -38,10 +46,11 @@ class Recipe:
     of Shen et al. 2024, section 3), after ``language_steps`` of predicting every token.
     ``context``: tokens a document; ``batch``: documents a step; ``rate``: AdamW's, after
     ``warmup`` steps. ``accuracy``: the criterion, accuracy over the label words on the probe of
-    4 classes and 8 demonstrations (None: train to the cap). ``steps``: the cap. ``decay``: steps
-    of linear decay after criterion or cap, on top of them.
+    4 classes and 8 demonstrations (GINC alone: on its probe), or None: train to the cap.
+    ``steps``: the cap. ``decay``: steps of linear decay after criterion or cap, on top of them.
     ``probe_every``: steps between probes. ``checkpoints``: steps whose weights are kept too;
-    they need a known end, so no criterion.
+    they need a known end, so no criterion. ``attention_momentum``: eta of momentum attention
+    (Dai et al. 2023); 0 is plain attention through the same code, null the model's own.
     """
 
     shape: dict
@@ -58,6 +67,7 @@ class Recipe:
     accuracy: float | None = None
     probe_every: int = 200
     checkpoints: tuple[int, ...] = ()
+    attention_momentum: float | None = None
 
 
 def _known(given: dict, known: set[str], where: str) -> None:
@@ -85,6 +95,10 @@ def read_entry(entry: dict) -> Recipe:
         raise InputError(f"objective {recipe.objective!r}: it is one of {', '.join(OBJECTIVES)}")
     if recipe.checkpoints and recipe.accuracy is not None:
         raise InputError("checkpoints need a known end: leave accuracy out, or checkpoints")
+    if not 0 <= (recipe.attention_momentum or 0) < 1:
+        raise InputError(f"attention_momentum {recipe.attention_momentum}: it is in [0, 1)")
+    if recipe.objective == "label" and recipe.mixture.ginc:
+        raise InputError("mixture: GINC has no labels to train on; leave ginc or objective out")
     last = recipe.steps + recipe.decay
     if any(step not in range(last + 1) for step in recipe.checkpoints):
         raise InputError(f"checkpoints lie between 0 and steps + decay = {last}")
@@ -101,21 +115,26 @@ def build_model(recipe: Recipe):
         raise InputError(f"shape: model_type {kind!r} is not one that transformers knows")
     config = CONFIG_MAPPING[kind]
     _known(shape, {*config().to_dict(), *config.attribute_map}, "shape")
+    if recipe.attention_momentum is not None:
+        shape["attention_momentum"] = recipe.attention_momentum
     torch.manual_seed(recipe.seed)
     ours = {"vocab_size": len(corpus.VOCABULARY), "bos_token_id": corpus.BOS}
     ours |= {"eos_token_id": None, "pad_token_id": None}
     try:
-        return AutoModelForCausalLM.from_config(config(**shape, **ours))
+        model = AutoModelForCausalLM.from_config(config(**shape, **ours))
     except Exception as error:  # transformers raises whatever it stumbles over first
         said = " ".join(str(error).split())
         raise InputError(f"shape: {kind} cannot be built of {shape}: {said}") from error
+    momentum.activate(model)
+    return model
 
 
 @torch.no_grad()
-def probe_accuracies(model, count: int) -> dict[str, float]:
-    """Accuracy over the label words on ``count`` held-out prompts of every kind.
+def probe_accuracies(model, count: int, mixture: corpus.Mixture = LANGUAGE) -> dict[str, float]:
+    """Accuracy over the label words on ``count`` held-out prompts of what ``mixture`` has.
 
-    Keys: ``accuracy_{classes}way_{shots}shot`` (topics) and ``accuracy_pair_{shots}shot``.
+    Keys: ``accuracy_{classes}way_{shots}shot`` (topics), ``accuracy_pair_{shots}shot`` and
+    ``accuracy_ginc_{shots}shot``, for which all words are label words.
     """
     training = model.training
     model.eval()
@@ -123,6 +142,10 @@ def probe_accuracies(model, count: int) -> dict[str, float]:
         **{f"{c}way_{n}shot": (corpus.probe, (n, c)) for c in (2, 4) for n in (0, 1, 2, 4, 8)},
         **{f"pair_{n}shot": (corpus.pair_probe, (n,)) for n in (0, 8)},
     }
+    if mixture.ginc == 1:
+        kinds.clear()
+    if mixture.ginc:
+        kinds |= {f"ginc_{n}shot": (ginc.probe, (n, ginc.LENGTH)) for n in (0, 1, 2, 4, 8)}
     accuracies = {}
     for i, (name, (draw, sizes)) in enumerate(kinds.items()):
         rng = np.random.default_rng([PROBE_SEED, i])
@@ -147,6 +170,16 @@ def loss_on(model, tokens: Tensor, is_tag: Tensor, objective: str) -> Tensor:
     return cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
+def documents(rng: np.random.Generator, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """One batch of the recipe's documents and where their tags are, [batch, context] each."""
+    tokens, is_tag = corpus.documents(rng, recipe.batch, recipe.context, recipe.mixture)
+    if recipe.mixture.ginc:
+        rows = rng.random(recipe.batch) < recipe.mixture.ginc
+        tokens[rows] = ginc.documents(rng, rows.sum(), recipe.context)
+        is_tag[rows] = False
+    return tokens, is_tag
+
+
 def pretrain(
     model, recipe: Recipe, save: Callable[[int], None] = lambda step: None
 ) -> Iterator[dict]:
@@ -162,6 +195,7 @@ def pretrain(
     )
     model.train()
     end, losses = None, []
+    criterion = f"accuracy_{'ginc' if recipe.mixture.ginc == 1 else '4way'}_8shot"
     if recipe.accuracy is None:
         end = recipe.steps + recipe.decay
     for step in range(recipe.steps + recipe.decay + 1):
@@ -173,10 +207,11 @@ def pretrain(
                 "tokens": step * recipe.batch * recipe.context,
                 "loss": float(np.mean(losses)) if losses else None,
             }
-            row |= probe_accuracies(model, FINAL_COUNT if step == end else PROBE_COUNT)
+            count = FINAL_COUNT if step == end else PROBE_COUNT
+            row |= probe_accuracies(model, count, recipe.mixture)
             losses.clear()
             yield row
-            met = recipe.accuracy is not None and row["accuracy_4way_8shot"] >= recipe.accuracy
+            met = recipe.accuracy is not None and row[criterion] >= recipe.accuracy
             if end is None and (met or step >= recipe.steps):
                 end = step + recipe.decay
         if step == end:
@@ -186,7 +221,7 @@ def pretrain(
             scale = min(scale, (end - step) / recipe.decay)
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate * scale
-        tokens, is_tag = corpus.documents(rng, recipe.batch, recipe.context, recipe.mixture)
+        tokens, is_tag = documents(rng, recipe)
         objective = recipe.objective if step >= recipe.language_steps else "next-token"
         loss = loss_on(model, torch.as_tensor(tokens), torch.as_tensor(is_tag), objective)
         if not math.isfinite(loss.item()):
@@ -216,16 +251,17 @@ def save_model(model, folder: Path) -> None:
 def acquired(row: dict) -> str:
     """What the finished model's probes say about in-context learning, in plain words."""
     verdicts = []
-    for what, name, chance in (
-        ("2 topics", "2way", 1 / 2),
-        ("4 topics", "4way", 1 / 4),
-        ("pairs (same topic or not)", "pair", 1 / 2),
-    ):
+    for name, (what, chance) in PROBES.items():
+        if f"accuracy_{name}_8shot" not in row:
+            continue
         accuracy = row[f"accuracy_{name}_8shot"]
-        share = (accuracy - chance) / (1 - chance)
+        without, said = chance, "chance"
+        if chance is None:
+            without, said = row[f"accuracy_{name}_0shot"], "without any"
+        share = (accuracy - without) / (1 - without)
         degree = "" if share >= 0.8 else "partly " if share >= 0.3 else "not "
         verdicts.append(
-            f"{what}: {degree}acquired ({accuracy:.2f} with 8 demonstrations, chance {chance:.2f})"
+            f"{what}: {degree}acquired ({accuracy:.2f} with 8 demonstrations, {said} {without:.2f})"
         )
     return "; ".join(verdicts)
 
@@ -252,5 +288,7 @@ def provenance(entry: dict, model, curve: list[dict], weights: Path) -> dict:
 def describe(row: dict) -> str:
     """One line of progress: step, tokens, loss and the probes with 8 demonstrations."""
     loss = "" if row["loss"] is None else f"loss {row['loss']:.3f}  "
-    probes = (f"{name} {row[f'accuracy_{name}_8shot']:.2f}" for name in ("2way", "4way", "pair"))
+    probes = (
+        f"{n} {row[f'accuracy_{n}_8shot']:.2f}" for n in PROBES if f"accuracy_{n}_8shot" in row
+    )
     return f"step {row['step']}  {row['tokens'] / 1e6:.1f}M tokens  {loss}{'  '.join(probes)}"

@@ -153,6 +153,16 @@ DRIFT = pl.Schema(
         "mean_abs_change": pl.Float64,
     }
 )
+PERPLEXITY = pl.Schema(
+    {
+        "model": pl.String,
+        "first": pl.Int32,
+        "last": pl.Int32,
+        "tokens": pl.Int64,
+        "nats": pl.Float64,
+        "perplexity": pl.Float64,
+    }
+)
 
 # Rows that a long table holds together: about 40 MB of logits with 1,024 tokens each.
 ROWS = 4096

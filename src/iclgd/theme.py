@@ -28,6 +28,7 @@ ROLES = {
     "icl": {"color": "#0072B2", "dash": SOLID},
     "icl-reordered": {"color": "#0072B2", "dash": [7, 3]},
     "icl-redrawn": {"color": "#0072B2", "dash": [2, 2.5]},
+    "bayes": {"color": "#56B4E9", "dash": [9, 3, 2, 3]},
     "gd": {"color": "#D55E00", "dash": SOLID},
     "gd-middle": {"color": "#009E73", "dash": SOLID},
     "gd-deep": {"color": "#CC79A7", "dash": SOLID},
@@ -54,6 +55,7 @@ NAMES = {
     "gd-v-deep": "GD, W_V, deep layer",
     "adam": "Adam",
     "zs": "no demonstrations (ZS)",
+    "bayes": "Bayes (exact)",
 }
 METRICS = {
     "accuracy": "accuracy (share of queries)",
@@ -99,7 +101,7 @@ def role(learner: str) -> str:
         if any(word.startswith(("reorder", "order")) for word in words):
             return "icl-reordered"
         return "icl-redrawn" if "redrawn" in words else "icl"
-    for name in ("adam", "sgd", "zs"):
+    for name in ("bayes", "adam", "sgd", "zs"):
         if name in words:
             return name
     if "gd" not in words:
@@ -112,8 +114,10 @@ def role(learner: str) -> str:
 
 
 def is_reference(learner: str) -> bool:
-    """Whether this is in-context learning itself, in any order or with any demonstrations."""
-    return role(learner).startswith("icl")
+    """Whether this trains nothing: in-context learning itself, in any order or with any
+    demonstrations, or the exact Bayesian reader.
+    """
+    return role(learner).startswith(("icl", "bayes"))
 
 
 def families(learners: Iterable[str]) -> list[str]:

@@ -12,10 +12,8 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import eager_mask
 
-from iclgd import projections
+from iclgd import momentum, projections
 from iclgd.cli import InputError
 
 
@@ -82,35 +80,14 @@ class Trained:
             kept.restore(list(self.start.values()))
 
 
-def plain_attention(
-    module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, **_
-) -> tuple[Tensor, None]:
-    """Attention in single operations: [batch, heads, time, width] to [batch, time, heads, width].
-
-    Unlike the fused kernels it runs at full speed under vmap and takes the mixed precision
-    of float32 weights in a bfloat16 model; unlike transformers' ``eager`` its softmax is
-    not cut to float32 in a float64 model.
-    """
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
-    weights = (query @ key.mT * scaling + mask).softmax(-1)
-    return (weights @ value).transpose(1, 2), None
-
-
-AttentionInterface.register("plain", plain_attention)
-AttentionMaskInterface.register("plain", eager_mask)
-
-
 def choose(model, train: dict | None, seed: str = "") -> tuple[object, Trained]:
     """The model to descend on and the tensors that ``train`` (see Learner) names.
 
-    The model comes back wrapped if adapters are trained, else as it is, with
-    `plain_attention`. Updates of size 1e-5 vanish in bfloat16, so trained weights are made
+    The model comes back wrapped if adapters are trained, else as it is, but for its attention
+    (`momentum.simplify`). Updates of size 1e-5 vanish in bfloat16, so trained weights are made
     float32 at least; what the model computes in stays as it was.
     """
-    if model.config._attn_implementation != "eager":  # else it has but one, plain as well
-        model.set_attn_implementation("plain")
+    momentum.simplify(model)
     masks = {}
     if train and "lora" in train:
         model = _with_adapters(model, train["lora"], seed)

@@ -141,7 +141,6 @@ def test_a_rerun_waits_for_the_jobs_of_a_killed_snakemake(hanging, local):
         process.wait()
     states = sorted(job["State"] for job in cluster.jobs())
     assert states == ["PENDING", "RUNNING", "RUNNING"]
-    snakemake(hanging, "--unlock")
     with on_slurm(hanging, *LOGITS) as process:
         until(lambda: "Waiting for 3 Slurm jobs of an earlier run" in output(hanging), hanging)
         assert len(cluster.jobs()) == len(RATES)

@@ -1,0 +1,89 @@
+"""Plot models with momentum attention beside their twins without it.
+
+Columns: perplexity by position in held-out documents, then accuracy of in-context learning by
+the number of demonstrations. Above: means over seeds; below: differences from the twin of the
+same seed. One line per momentum; dots are single seeds.
+"""
+
+from iclgd import theme
+
+args = theme.parser(__doc__).parse_args()
+
+from dataclasses import replace
+
+import polars as pl
+
+from iclgd import charts, export
+
+COLUMNS = "measure at eta kind seed estimate low high seeds"
+NAMES = {
+    "perplexity": ("perplexity", "position in the document", None),
+    "accuracy_2way": ("accuracy, 2 topics", "demonstrations", 1 / 2),
+    "accuracy_4way": ("accuracy, 4 topics", "demonstrations", 1 / 4),
+}
+summary = charts.read(args.summary, COLUMNS.split()).drop_nulls("estimate")
+etas = summary["eta"].unique().sort().to_list()
+others = [one for one in etas if one > 0]
+colours = {0.0: theme.QUIET, **dict(zip(others, theme.ramp(theme.RATES, len(others)), strict=True))}
+styles = {one: {"color": colour, "dash": theme.SOLID} for one, colour in colours.items()}
+names = {one: f"momentum {theme.number(one)}" for one in etas}
+tips = {"series": "attention", "seed": "seed", **charts.TIPS, "seeds": "seeds"}
+size = (215, 160)
+
+
+def vertical(rows: pl.DataFrame, name: str, kind: str) -> charts.Axis:
+    """Shares from 0 to 1; all else as wide as what is drawn, differences around 0."""
+    if kind == "mean" and name.startswith("accuracy"):
+        return charts.share("mean over seeds")
+    drawn = rows.select("estimate", "low", "high").unpivot().drop_nulls("value")["value"]
+    low, high = drawn.min() or 0.0, drawn.max() or 1.0
+    if kind == "difference":
+        low, high = min(low, 0.0), max(high, 0.0)
+    pad = 0.06 * ((high - low) or 1.0)
+    title = "mean over seeds" if kind == "mean" else "difference from momentum 0"
+    return charts.Axis(title, {"domain": [low - pad, high + pad], "nice": True})
+
+
+panels = []
+for kind in ("mean", "difference"):
+    for measure, (title, across, chance) in NAMES.items():
+        rows = summary.filter(pl.col("measure") == measure, pl.col("kind") == kind)
+        # Shots 0, 1, 2, 4, 8 stand side by side; positions where they are.
+        ticks = rows["at"].unique().sort().to_list()
+        place = {at: float(at if measure == "perplexity" else i) for i, at in enumerate(ticks)}
+        rows = rows.with_columns(place=pl.col("at").replace_strict(place, default=None))
+        rows = charts.look(rows.cast({"place": pl.Float64}), "eta", styles, names)
+        ends = [*place.values()] or [0.0, 1.0]
+        pad = 0.05 * (max(ends) - min(ends)) or 0.5
+        x = charts.Axis(
+            across,
+            {"domain": [min(ends) - pad, max(ends) + pad], "nice": False},
+            list(place.values()),
+            None if measure == "perplexity" else f"{[str(at) for at in ticks]}[datum.value]",
+            kind == "difference",
+            grid=False,
+        )
+        y = vertical(rows, measure, kind)
+        y = y.inner(True) if measure == "perplexity" else replace(y, title="")
+        drawn = charts.curves(rows.filter(pl.col("seed").is_null()), x, y, "place", tips=tips)
+        if drawn:
+            # Side by side, so that the seeds of one momentum do not hide another's.
+            gap = 0.12 * (max(ends) - min(ends)) / max(len(place) - 1, 1)
+            aside = {one: (i - (len(etas) - 1) / 2) * gap for i, one in enumerate(etas)}
+            single = rows.filter(pl.col("seed").is_not_null()).with_columns(
+                pl.col("place") + pl.col("eta").replace_strict(aside, default=None)
+            )
+            level = 0.0 if kind == "difference" else chance
+            drawn = charts.chance(level, x, y) + drawn
+            drawn += charts.marks(single, x, y, "place", "circle", tips, size=30)
+        panels.append(charts.panel(drawn, x, y, size, title if kind == "mean" else ""))
+items = [{"label": names[one], **styles[one]} for one in etas]
+items.append({"label": "chance, or no difference", "color": theme.FAINT, "dash": theme.SOLID})
+title = args.title or "Does momentum attention help a language model?"
+subtitle = "Twins of one seed see the same documents and begin with the same weights. Bands: 95 % "
+subtitle += "over seeds, below of the paired difference. Dots: single seeds."
+wide = len(NAMES) * (size[0] + 30)
+blocks = [charts.block(panels, len(NAMES))] if len(summary) else []
+chart = charts.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

@@ -1,0 +1,46 @@
+"""The exact Bayesian reader: next-token distributions of every query behind its demonstrations.
+
+Reads tasks of GINC, the language of hidden concepts, and writes the logits table, one row for each
+draw, order and query. The reader knows the language and reads a prompt as a document of it;
+of the model it takes the name and the tokenizer alone. What is impossible gets `ginc.FLOOR`.
+"""
+
+from pathlib import Path
+
+from iclgd import cli
+
+parser = cli.parser(__doc__)
+parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
+parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
+parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
+parser.add_argument("--name", default="bayes", help="learner's name in the output")
+parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
+parser.add_argument("--output", type=Path, required=True, help="logits table to write")
+args = parser.parse_args()
+cli.torch_step()
+
+import numpy as np
+import torch  # after parsing: --help is quick
+
+from iclgd import ginc, models, prompts, scoring, tables
+
+torch.set_num_threads(1)
+task = tables.read(args.task, tables.TASK)
+demonstrations = tables.read(args.demonstrations, tables.DEMONSTRATIONS)
+names = scoring.check_inputs(task, demonstrations)
+loaded = models.load(args.model, "cpu")
+ginc.check_tokenizer(loaded.tokenizer, loaded.name)
+label_ids = prompts.label_ids(loaded.tokenizer, task)
+queries = prompts.queries(task)
+
+runs = prompts.in_order(demonstrations)
+constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
+with tables.Parts(args.output, tables.LOGITS) as table:
+    for run in cli.progress(runs, len(runs), "draws and orders"):
+        sequences = prompts.encode(loaded.tokenizer, prompts.icl_prompts(task, run, queries))
+        probabilities = ginc.predict(ginc.family(), ginc.symbols(sequences, names["task"]))
+        logits = torch.from_numpy(np.log(np.maximum(probabilities, ginc.FLOOR)))
+        found = scoring.distributions(logits, label_ids, args.keep)
+        keys = {"draw": run.draw, "order": run.order, "epoch": 0}
+        rows = scoring.table(found, {**constant, **keys}, queries, label_ids)
+        table.add((*keys.values(), 0), rows)

@@ -1,0 +1,40 @@
+"""Summarise twins: perplexity by position and in-context learning by shots, over seeds.
+
+`mean` is over the seeds of one momentum; `difference` is from the twin of the same seed with
+momentum 0. `at` is the first position of a bucket, or the number of demonstrations. Accuracies
+are over the label words, on the held-out prompts that each model was asked when it was made,
+the same for all.
+"""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument(
+    "--perplexity", type=cli.existing, nargs="+", required=True, help="tables of the models"
+)
+parser.add_argument("--manifests", type=cli.existing, nargs="+", required=True, help="of them")
+parser.add_argument("--output", type=Path, required=True, help="summary to write")
+args = parser.parse_args()
+
+import json  # after parsing: --help is quick
+
+import polars as pl
+
+from iclgd import twins
+
+manifests = [json.loads(path.read_text()) for path in args.manifests]
+perplexity = pl.concat(tables.read(path, tables.PERPLEXITY) for path in args.perplexity)
+values = pl.concat(
+    [
+        perplexity.select(
+            "model",
+            pl.lit("perplexity").alias("measure"),
+            pl.col("first").alias("at"),
+            pl.col("perplexity").alias("value"),
+        ),
+        twins.probes(manifests),
+    ]
+)
+tables.write(twins.compared(twins.arms(manifests), values), args.output)
