@@ -200,6 +200,8 @@ def train(
         loss = (found - target).square().sum(-1).mean() / 2
         optimiser.zero_grad()
         loss.backward()
+        # A few prompts on which deep linear layers blow up would else steer.
+        torch.nn.utils.clip_grad_norm_([circuits], 5.0)
         optimiser.step()
         schedule.step()
         losses.append(loss.item())
