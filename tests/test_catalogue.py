@@ -90,6 +90,11 @@ BAD = {
         "agrement",
         "figures.agreement.kind: 'agrement' is not valid (did you mean 'agreement'?)",
     ),
+    "learners/bayes": (
+        {"method": "bayes", "rate": 0.1},
+        "learners.bayes: key 'rate' has no meaning here",
+    ),
+    "tasks/topic2/generate/length": (5, "tasks.topic2.generate: key 'length' has no meaning"),
     "figures/agreement/learners": (["icl"], "key 'learners' has no meaning for kind 'agreement'"),
     "figures/new": ({"kind": "order", "models": ["gptj"]}, "figures.new: key 'tasks' is missing"),
     "figurs": ({}, "top level: unknown key 'figurs' (did you mean 'figures'?)"),
@@ -132,3 +137,10 @@ def test_labels_for_readers_never_reach_a_job():
         {"models": {"m": {"path": "p", "label": "L", "revisions": ["a"]}}}, "m@a"
     )
     assert entry == {"path": "p", "revision": "a"}
+
+
+def test_the_bayesian_reader_reads_its_own_language_only():
+    config = changed("learners/bayes", {"method": "bayes"})
+    config["figures"]["agreement"]["pairs"] = [["icl", "bayes"]]
+    with pytest.raises(catalogue.ConfigError, match="'bayes' reads tasks of kind 'ginc' only"):
+        catalogue.check(config, ROOT)
