@@ -133,6 +133,11 @@ BAD = {
         "agrement",
         "figures.agreement.kind: 'agrement' is not valid (did you mean 'agreement'?)",
     ),
+    "learners/bayes": (
+        {"method": "bayes", "rate": 0.1},
+        "learners.bayes: key 'rate' has no meaning here",
+    ),
+    "tasks/topic2/generate/length": (5, "tasks.topic2.generate: key 'length' has no meaning"),
     "figures/agreement/learners": (["icl"], "key 'learners' has no meaning for kind 'agreement'"),
     "figures/attention/learners": (
         ["gd-kv", "icl"],
@@ -242,3 +247,10 @@ def test_labels_for_readers_never_reach_a_job():
         {"models": {"m": {"path": "p", "label": "L", "revisions": ["a"]}}}, "m@a"
     )
     assert entry == {"path": "p", "revision": "a"}
+
+
+def test_the_bayesian_reader_reads_its_own_language_only():
+    config = changed("learners/bayes", {"method": "bayes"})
+    config["figures"]["agreement"]["pairs"] = [["icl", "bayes"]]
+    with pytest.raises(catalogue.ConfigError, match="'bayes' reads tasks of kind 'ginc' only"):
+        catalogue.check(config, ROOT)

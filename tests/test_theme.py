@@ -2,7 +2,9 @@
 
 import itertools
 
+import polars as pl
 import pytest
+from summaries import agreement
 
 from iclgd import theme
 from iclgd.cli import InputError
@@ -91,3 +93,16 @@ def test_a_broken_manifest_is_an_error_that_names_it(tmp_path):
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(InputError, match=r"x\.json"):
         theme.manifests([tmp_path / "x.json"])
+
+
+def test_the_bayesian_reader_is_compared_and_is_no_untouched_model(tmp_path):
+    """It has epoch 0 alone, as the untouched model has, but is none."""
+    summary = pl.read_parquet(agreement(tmp_path / "s.parquet", gds=["gd"], rates=[1e-3]))
+    reader = summary.filter(pl.col("b") == "icl-redrawn").with_columns(b=pl.lit("bayes"))
+    both = theme.compared(pl.concat([summary, reader]), ["ocs"]).sort("who")
+    plain = theme.compared(summary, ["ocs"]).sort("who")
+    assert both.filter(pl.col("who") != "bayes").equals(plain)
+    assert (
+        both.filter(pl.col("who") == "bayes")["estimate"].to_list()
+        == reader.filter(pl.col("metric") == "ocs")["estimate"].to_list()
+    )
