@@ -15,6 +15,7 @@ if "figures" not in config:
 
 
 include: "rules/common.smk"
+include: "rules/wanted.smk"
 include: "rules/slurm.smk"
 include: "rules/models.smk"
 include: "rules/tasks.smk"
@@ -22,6 +23,7 @@ include: "rules/learners.smk"
 include: "rules/metrics.smk"
 include: "rules/summaries.smk"
 include: "rules/figures.smk"
+include: "rules/figures_models.smk"
 
 
 # The limit of rules/common.smk is for the cards of this machine, not for a cluster's.

@@ -53,7 +53,7 @@ def test_rule_script_and_log_have_one_name():
     assert scripts == set(rules())
 
 
-# Numbers and words that the schema has checked, and two that common.smk quotes by itself.
+# Numbers and words that the schema has checked, and those that common.smk quotes by itself.
 CHECKED = {"threads", "params.keep", "params.shots", "params.orders", "wildcards.draws"}
 QUOTED = {"params.second", "params.source", "params.texts", "params.toward"}
 
