@@ -9,7 +9,7 @@ from test_descent import demonstrations, tolerance
 from test_projections import LAYER, per_head, weights
 from test_projections import model as model  # a fixture
 
-from iclgd import capture, descent, projections, trained
+from iclgd import capture, descent, momentum, projections, trained
 from iclgd.learners import Learner
 
 KV = {"layers": "all", "matrices": ["k", "v"]}
@@ -131,3 +131,16 @@ def test_of_several_epochs_the_last_is_seen():
     ]
     assert found[0].shape == found[1].shape == (3, 3, batch.tokens.shape[1], 16)
     assert (found[0][0] - found[1][0]).abs().max() > 1e-4
+
+
+def test_a_model_with_momentum_keeps_it_while_it_is_watched():
+    model = tiny_model("llama", attention_momentum=0.5)
+    momentum.activate(model)
+    tokens = torch.arange(1, 9)[None]
+    seen = []
+    with torch.no_grad():
+        alone = model(input_ids=tokens).logits
+        with capture.scored(model, lambda query, key, scaling: seen.append(query)):
+            watched = model(input_ids=tokens).logits
+    assert len(seen) == 3
+    assert torch.equal(alone, watched)

@@ -17,9 +17,9 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
-from iclgd import blocks, descent, projections, scoring
+from iclgd import blocks, descent, momentum, projections, scoring
 from iclgd.learners import Learner
-from iclgd.trained import Trained, plain_attention
+from iclgd.trained import Trained
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,11 @@ class Captured:
 def watched_attention(
     module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, **more
 ) -> tuple[Tensor, None]:
-    """`plain_attention` that first shows its module's ``see`` the query, key and scaling."""
+    """The model's attention, which first shows its module's ``see`` query, key and scaling."""
     module.see(query, key, scaling)
-    return plain_attention(module, query, key, value, mask, scaling, **more)
+    with_momentum = hasattr(module.config, "attention_momentum")
+    own = momentum.momentum_attention if with_momentum else momentum.plain_attention
+    return own(module, query, key, value, mask, scaling, **more)
 
 
 AttentionInterface.register("watched", watched_attention)
