@@ -53,6 +53,8 @@ def test_a_local_model_is_linked_described_and_loads(tmp_path, source):
         "remote_code": False,
         "in_context_learning": True,
         "objective": None,
+        "pretraining": None,
+        "probes": None,
     }
     loaded = models.load(manifest, "cpu")
     assert torch.equal(loaded.model(TOKENS).logits, model(TOKENS).logits)
