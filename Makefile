@@ -16,7 +16,7 @@ run: .venv/ready
 test: .venv/ready
 	pytest
 
-# On a Slurm cluster of one node, started for it (as root): about three minutes.
+# On a Slurm cluster of one node, started for it (as root): three to five minutes.
 test-slurm: .venv/ready
 	pytest -n 0 -rs tests/slurm
 
