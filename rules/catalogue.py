@@ -169,6 +169,8 @@ def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
             )
         if "causal" in entry and "layers" not in (train or {}):
             problem(f"{where}.causal", "it needs 'train' with 'layers' and 'matrices'")
+        if "causal" in entry and entry.get("loss") == "squared":
+            problem(f"{where}.causal", "the squared loss has no layers")
         extra = {"shift"} & set(entry)
     elif entry.get("method") in ("icl", "bayes"):
         extra = set(entry) - {"method", *DISPLAY}

@@ -65,7 +65,10 @@ BAD = {
         {"of": "llama-large-random", "control": "random"},
         "models.of-derived.of: 'llama-large-random' is not in the catalogue, or derived itself",
     ),
-    "models/uncontrolled": ({"of": "gptj"}, "'control' must say which control it is: random"),
+    "models/uncontrolled": (
+        {"of": "gptj"},
+        "models.uncontrolled: key 'control' is missing beside 'of'",
+    ),
     "tasks/both": (
         {"of": "topic4", "control": "labels", "prompt": "{text} : {label}"},
         "tasks.both: key 'prompt' has no meaning beside 'of'",
@@ -143,6 +146,7 @@ BAD = {
         ["gd-kv", "icl"],
         "figures.attention.learners: a learner of method icl is needed, then others of gd",
     ),
+    "learners/gd-kv-block/loss": ("squared", "causal: the squared loss has no layers"),
     "learners/gd-orders/causal": ("block", "causal: it needs 'train' with 'layers' and 'matrices'"),
     "figures/new": ({"kind": "order", "models": ["gptj"]}, "figures.new: key 'tasks' is missing"),
     "figurs": ({}, "top level: unknown key 'figurs' (did you mean 'figures'?)"),

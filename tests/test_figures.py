@@ -19,18 +19,15 @@ from summaries import (
     WEIGHTS,
     accuracy,
     agreement,
-    attention,
     checkpoints,
     controls,
     depth,
-    dose,
     order,
-    regression,
     size_arguments,
     sparsity,
-    twins,
     variance,
 )
+from summaries_models import attention, dose, regression, twins
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 

@@ -228,7 +228,7 @@ def descend(
     ``watch`` is called with the demonstrations of every step, before it.
     """
     alone, squared = len(batches) == 1, learner.loss == "squared"
-    if learner.loss == "squared" and any(
+    if squared and any(
         own is model.get_output_embeddings().weight for own in trained.start.values()
     ):
         raise InputError("learner: loss squared needs the unembedding as it is; train less")

@@ -115,7 +115,7 @@ def pattern_cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     ``a``, ``b``: probabilities [Q, O, tokens]; a pattern is their deviation from the mean
     over orders, flattened over orders and tokens. It is 1 where S's Theorem 1 holds. NaN
-    where a pattern's norm is below 1e-6: the deviations of full-batch GD, which does not
+    where a pattern's norm is below `FLOOR`: the deviations of full-batch GD, which does not
     depend on the order, are rounding noise and have no direction.
     """
     a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
