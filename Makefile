@@ -20,7 +20,7 @@ test: .venv/ready
 test-slurm: .venv/ready
 	pytest -n 0 -rs tests/slurm
 
-# Speed as ratios within one run, into results/benchmarks/: about a quarter of an hour.
+# Speed as ratios within one run, into results/benchmarks/: about eleven minutes.
 bench: .venv-bench/ready
 	for one in icl runs depth large scale report; do .venv-bench/bin/python benchmarks/$$one.py || exit 1; done
 
