@@ -79,7 +79,7 @@ if (summary["diverged"].max() or 0) > 0:
     items.append({"label": "diverges after", "color": theme.QUIET, "shape": "cross"})
 items += theme.rate_key(colours)
 subtitle = "Token overlap and overlap cosine similarity (OCS) are with ICL. "
-subtitle += "Bands: 95 % over draws of demonstrations."
+subtitle += "Bands: 95 % over draws and queries."
 title = args.title or "Does gradient descent come to agree with in-context learning?"
 chart = charts.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else charts.empty(title, "the summary is empty")

@@ -99,10 +99,8 @@ items = [
     {"label": "baseline", "color": theme.QUIET, "dash": theme.SOLID},
 ]
 title = args.title or "Is gradient descent like in-context learning inside attention?"
-subtitle = (
-    "ICL against gradient descent, at the last token of a query. Whiskers: 95 % over draws of "
-)
-subtitle += "demonstrations. Baseline of SimAOU and Rec2FTP: updates and corrections that have "
+subtitle = "ICL against gradient descent, at the last token of a query. Whiskers: 95 % over "
+subtitle += "draws and queries. Baseline of SimAOU and Rec2FTP: updates and corrections that have "
 subtitle += (
     "nothing to do with each other; of SimAM and tau: ICL against the model before training."
 )

@@ -61,7 +61,7 @@ title = args.title or "Does ICL change while pretraining goes on?"
 subtitle = (
     "Accuracy of ICL at each checkpoint, and how far the weights have moved since the first. "
 )
-subtitle += "Bands: 95 % over draws of demonstrations."
+subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(models) * (size[0] + 12), 460)
 chart = charts.figure(
     [charts.block([*above, *below], max(len(models), 1))] if models else [],

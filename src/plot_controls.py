@@ -102,7 +102,9 @@ subtitle = (
 subtitle += (
     "place from 0 to 1; none where a control agrees as well, so that the metric cannot tell. "
 )
-subtitle += "GD at the rate and epoch chosen on validation queries. Bars: 95 % over draws."
+subtitle += (
+    "GD at the rate and epoch chosen on validation queries. Bars: 95 % over draws and queries."
+)
 chart = charts.figure(blocks, [], title, subtitle, 900)
 chart = chart if blocks else charts.empty(title, "the summary is empty")
 export.save(chart, args.output, title, args.library)

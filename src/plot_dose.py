@@ -86,7 +86,9 @@ for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
 items = [{"label": names[one], **styles[one]} for one in (*AGREEMENT, *ACCURACY)]
 title = args.title or "What becomes of agreement as a model ceases to be gradient descent?"
 subtitle = "ICL of each model against GD with as many steps as the model has layers. At 0: the "
-subtitle += "construction of von Oswald et al., where the two are one. Bands: 95 % over draws."
+subtitle += (
+    "construction of von Oswald et al., where the two are one. Bands: 95 % over draws and queries."
+)
 chart = charts.figure(blocks, items, title, subtitle, 700)
 chart = chart if blocks else charts.empty(title, "the summary is empty")
 export.save(chart, args.output, title, args.library)

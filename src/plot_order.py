@@ -78,7 +78,7 @@ if (summary["diverged"].max() or 0) > 0:
     items.append({"label": "diverges after", "color": theme.QUIET, "shape": "cross"})
 items += theme.rate_key(colours)
 subtitle = "Sen: standard deviation of the next-token probabilities over orders, summed over the "
-subtitle += "vocabulary. Bands: 95 % over draws of demonstrations."
+subtitle += "vocabulary. Bands: 95 % over draws and queries."
 title = args.title or "Does the order of demonstrations matter as it does to ICL?"
 chart = charts.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else charts.empty(title, "the summary is empty")

@@ -160,8 +160,7 @@ for column, model in enumerate(models):
 items = theme.role_key([one for one in styles if one in [*lanes, "zs"]], styles, args.labels)
 title = args.title or "Does GD on many demonstrations reach ICL on few?"
 subtitle = "Numbers beside the dots: demonstrations. Arrows lead from fewest to most. Bars: "
-subtitle += "95 % over draws of "
-subtitle += "demonstrations; GD at the rate and epoch chosen on validation queries."
+subtitle += "95 % over draws and queries; GD at the rate and epoch chosen on validation queries."
 wide = max(len(models) * (size[0] + 12), 420)
 chart = charts.figure(
     [charts.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide

@@ -71,7 +71,7 @@ if args.chance:
     items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
 title = args.title or "Do more demonstrations bring GD closer to ICL?"
 subtitle = "GD: rate and epoch with the best accuracy on validation queries. Token overlap and OCS "
-subtitle += "are with ICL. Bars: 95 % over draws of demonstrations."
+subtitle += "are with ICL. Bars: 95 % over draws and queries."
 wide = max(len(tasks) * (size[0] + 12), 420)
 chart = charts.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else charts.empty(title, "the summary is empty")

@@ -106,7 +106,7 @@ if args.chance:
 title = args.title or "Do larger models learn in context more like GD?"
 subtitle = "GD at the rate and epoch chosen on validation queries. Token overlap and OCS "
 subtitle += "are with ICL. Bars: 95 % over "
-subtitle += "draws of demonstrations. Models of nearly one size are moved apart."
+subtitle += "draws and queries. Models of nearly one size are moved apart."
 block = [charts.block(panels, len(facets))] if facets else []
 chart = charts.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
 chart = chart if facets else charts.empty(title, "the summary is empty")

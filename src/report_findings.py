@@ -30,9 +30,9 @@ for path in args.manifests:
 lines = [
     *findings.layout(rows),
     "",
-    "Values are means over draws with half the width of their 95 %",
+    "Values are means over draws and queries of the test split with their 95 % interval; GD at the",
+    "rate and epoch chosen on validation queries.",
 ]
-lines += ["interval, over test queries; GD at the rate and epoch chosen on validation queries."]
 for path in args.summaries:
     figure = path.name.split(".")[0]
     if found := findings.table(args.kinds[figure], tables.read(path)):

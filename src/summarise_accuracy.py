@@ -1,4 +1,4 @@
-"""Summarise logits tables: accuracy per learner and epoch, with 95 % bands over draws.
+"""Summarise logits tables: accuracy per learner and epoch, with 95 % intervals.
 
 Estimates are over test queries. `chosen` marks, for every family of learners, the rate and
 epoch with the best accuracy on the validation queries, which are disjoint from those.
@@ -15,7 +15,7 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import statistics
+from iclgd import intervals, statistics
 
 RUN = [*tables.RUN, "learner"]
 ok = pl.col("status") == "ok"
@@ -32,19 +32,18 @@ rows = pl.concat(
     for path in args.logits
 )
 test = rows.filter(pl.col("split") == "test")
-by = [*RUN, "epoch", "draw"]
-values = pl.concat(
+by = [*RUN, "epoch"]
+estimates = pl.concat(
     [
-        statistics.draw_means(test, by, ["accuracy", "label_accuracy"]),
-        statistics.f1_per_draw(test, by, "predicted", "macro_f1"),
+        intervals.means(test, by, ["accuracy", "label_accuracy"]),
+        intervals.macro_f1(test, by, "predicted", "macro_f1"),
     ]
 )
 diverged = test.group_by(*RUN, "epoch").agg((~ok).mean().alias("diverged"))
 choice = statistics.chosen(rows, tables.RUN.keys(), "learner", "accuracy")
 summary = (
-    statistics.bands(values, [*RUN, "epoch", "metric"])
-    .join(diverged, on=[*RUN, "epoch"])
-    .join(choice.with_columns(pl.lit(True).alias("chosen")), on=[*RUN, "epoch"], how="left")
+    estimates.join(diverged, on=by)
+    .join(choice.with_columns(pl.lit(True).alias("chosen")), on=by, how="left")
     .with_columns(pl.col("chosen").fill_null(False))
 )
 tables.write(summary.sort(*RUN, "epoch", "metric"), args.output)

@@ -1,4 +1,4 @@
-"""Summarise agreement tables: every metric per epoch, with 95 % bands over draws.
+"""Summarise agreement tables: every metric per epoch, with 95 % intervals.
 
 Estimates are over test queries. `chosen` marks, for every family of learners, the rate and
 epoch with the best accuracy on the validation queries, which are disjoint from those.

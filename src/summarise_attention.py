@@ -3,7 +3,8 @@
 Reads attention tables and the logits of the same learners and of ICL. Every measure of
 `compare_attention` per layer, and, with a null layer, its mean over layers (of those where
 it is defined); `rec2ftp` of Dai et al. and `label_accuracy`, by the likeliest label word, as
-in their code. Estimates are over test queries, bands 95 % over draws. `chosen` marks the
+in their code. Estimates are over test queries with 95 % intervals (of `rec2ftp`, a ratio of a
+whole draw, over draws). `chosen` marks the
 rate of every family with the best label accuracy on the validation queries.
 """
 
@@ -22,7 +23,7 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import attention, statistics
+from iclgd import attention, intervals, statistics
 
 RUN = list(tables.RUN)
 BY = [*RUN, "learner", "epoch", "draw"]
@@ -61,16 +62,21 @@ recalls = pl.DataFrame(
     recalls, schema={**kinds, "metric": pl.String, "value": pl.Float64}, orient="row"
 )
 test = pl.concat([icl, untouched, trained]).filter(pl.col("split") == "test")
-accuracies = statistics.draw_means(test, BY, ["label_accuracy"])
+KEY = [*RUN, "learner", "epoch"]
+accuracies = intervals.means(test, KEY, ["label_accuracy"])
 similar = pl.concat(tables.read(path, tables.ATTENTION) for path in args.attention)
 measured = similar.filter(pl.col("split") == "test")
-layers = statistics.draw_means(measured, [*BY, "layer"], list(tables.SIMILARITIES))
-means = layers.group_by(*BY, "metric", maintain_order=True).agg(pl.col("value").mean())
-values = pl.concat([layers, means, recalls, accuracies], how="diagonal")
-key = [*RUN, "learner", "epoch"]
+names = list(tables.SIMILARITIES)
+over_layers = measured.group_by(*KEY, "draw", "order", "example").agg(pl.col(names).mean())
+found = [
+    intervals.means(measured, [*KEY, "layer"], names),
+    intervals.means(over_layers, KEY, names),
+    statistics.bands(recalls, [*KEY, "metric"]),
+    accuracies,
+]
 summary = (
-    statistics.bands(values, [*key, "layer", "metric"])
-    .join(choice.with_columns(chosen=pl.lit(True)), on=key, how="left")
+    pl.concat(found, how="diagonal")
+    .join(choice.with_columns(chosen=pl.lit(True)), on=KEY, how="left")
     .with_columns(pl.col("chosen").fill_null(False))
 )
-tables.write(summary.sort(*key, "layer", "metric"), args.output)
+tables.write(summary.sort(*KEY, "layer", "metric"), args.output)

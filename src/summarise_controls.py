@@ -1,7 +1,7 @@
 """Summarise agreement beside its negative controls and ICL's agreement with itself.
 
 Every metric of the pair, of each control and of ICL with itself, over test queries, with 95 %
-bands over draws; and (score - floor) / (ceiling - floor), the floor being the best control.
+intervals; and (score - floor) / (ceiling - floor), the floor being the best control.
 """
 
 from pathlib import Path

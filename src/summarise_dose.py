@@ -5,7 +5,7 @@ is the departure `name` with that dose. GD has made as many steps (epochs) as th
 layers. In the departure `steps of GD` it is GD that leaves: the construction against every recorded
 epoch, the dose being the steps beyond its layers. Metrics are those of the agreement tables and
 `sen_a`, `sen_b` (order sensitivity of each learner); estimates over test queries with 95 %
-bands over draws. `response` says what a metric of agreement does as the dose grows: it
+intervals. `response` says what a metric of agreement does as the dose grows: it
 `falls`, `wavers`, or is `blind` (null for metrics that do not measure agreement).
 """
 
@@ -27,29 +27,27 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import doses, order, statistics
+from iclgd import doses, intervals, order
 
 RUN = list(tables.RUN)
-BY = [*RUN, "epoch", "metric"]
 layers = {m["model"]: m["layers"] for m in (json.loads(p.read_text()) for p in args.manifests)}
-values, learners = [], set()
+found, learners = [], set()
 for path in args.agreement:
     rows = tables.read(path, tables.AGREEMENT).filter(pl.col("split") == "test")
-    values.append(statistics.draw_means(rows, [*RUN, "epoch", "draw"], list(tables.METRICS)))
+    found.append(intervals.means(rows, [*RUN, "epoch"], list(tables.METRICS)))
     learners.add((tables.only(rows, "a"), tables.only(rows, "b")))
 if len(learners) > 1:
     raise cli.InputError(f"--agreement: one pair of learners is needed, found {sorted(learners)}")
 side = {name: f"sen_{letter}" for name, letter in zip(learners.pop(), "ab", strict=True)}
-found = []
 for path in args.logits:
     rows = tables.read(path, tables.LOGITS).filter(pl.col("split") == "test")
-    alone = rows["epoch"].n_unique() == 1  # ICL stands beside the epoch that is compared with it
-    for key, group in rows.group_by(*RUN, "learner", "epoch", "draw", maintain_order=True):
-        *run, learner, epoch, draw = key
-        answers = order.read(group)
-        at = layers[run[0]] if alone else epoch
-        found.append((*run, at, draw, side[learner], order.sen(answers) if answers else None))
-schema = {name: values[0].schema[name] for name in values[0].columns}
-values.append(pl.DataFrame(found, schema=schema, orient="row"))
-bands = statistics.bands(pl.concat(values), BY)
-tables.write(doses.graded(bands, layers), args.output)
+    name, sens = side[tables.only(rows, "learner")], []
+    if rows["epoch"].n_unique() == 1:  # ICL stands beside the epoch that is compared with it
+        rows = rows.with_columns(epoch=pl.lit(layers[tables.only(rows, "model")], pl.Int32))
+    for _, group in rows.group_by("epoch", "draw", maintain_order=True):
+        if answers := order.read(group):
+            first = group.select(*RUN, "epoch", "draw").head(1)
+            own = pl.DataFrame({"example": answers.examples, name: order.sen(answers)})
+            sens.append(first.join(own, how="cross"))
+    found.append(intervals.means(pl.concat(sens), [*RUN, "epoch"], [name]))
+tables.write(doses.graded(pl.concat(found), layers), args.output)

@@ -3,9 +3,10 @@
 Reads the logits tables of several learners on one design with several orders per draw.
 Measures, over test queries: `sen` (Shen et al.: sum over the vocabulary of the standard
 deviation over orders, mean over queries), `label_sen` (label words only), and against the
-reference `pattern_cosine`, `mantel_r` and `mantel_p`. Bands are 95 % over draws; `mantel_p`
-combines the draws' p-values by Fisher's method and has none. A draw in which a row diverged
-has no value at that epoch; `diverged` is the share of such rows.
+reference `pattern_cosine`, with 95 % intervals over draws and queries; `mantel_r` (of a whole
+draw) with a t-interval over draws, and `mantel_p`, which combines the draws' p-values by
+Fisher's method. A draw in which a row diverged has no value at that epoch; `diverged` is the
+share of such rows.
 """
 
 from pathlib import Path
@@ -18,9 +19,10 @@ parser.add_argument("--reference", default="icl", help="learner whose pattern is
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
-import polars as pl  # after parsing: --help is quick
+import numpy as np  # after parsing: --help is quick
+import polars as pl
 
-from iclgd import order, statistics
+from iclgd import intervals, order, statistics
 
 RUN = list(tables.RUN)
 BY = [*RUN, "learner", "epoch"]
@@ -37,49 +39,57 @@ is_reference = {
 }
 if not any(is_reference.values()):
     raise cli.InputError(f"--logits: no table is of the reference {args.reference!r}")
-references, values, diverged = {}, [], []
+KEYS = {**tables.RUN, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
+TESTS = {"mantel_r": pl.Float64, "mantel_p": pl.Float64}
+references, asked, tests, diverged = {}, [], [], []
 for path in sorted(args.logits, key=lambda path: not is_reference[path]):
     rows = test_rows(path)
     diverged.append(rows.select(*BY, (pl.col("status") != "ok").alias("diverged")))
     for key, group in rows.group_by(*BY, "draw", maintain_order=True):
         *run, learner, epoch, draw = key
         found = order.read(group)
-        if is_reference[path] and (*run, draw) in references:
+        lost = np.full(group["example"].n_unique(), np.nan)
+        examples = group["example"].unique().sort()
+        size = (order.sen(found), order.label_sen(found)) if found else (lost, lost)
+        cosine, test = lost, None
+        if not is_reference[path]:
+            reference = references.get((*run, draw))
+            if found and reference:
+                cosine, test = order.against(found, reference, draw)
+            tests.append((*key, *(test or (None, None))))
+        elif (*run, draw) in references:
             raise cli.InputError(
                 f"reference {args.reference}: draw {draw} is there more than once (several "
                 "epochs, or the same file twice)"
             )
-        measured = dict.fromkeys(("sen", "label_sen"))
-        if found:
-            measured = {"sen": order.sen(found), "label_sen": order.label_sen(found)}
-        if is_reference[path]:
-            references[*run, draw] = found
         else:
-            reference = references.get((*run, draw))
-            both = found and reference
-            measured |= (
-                order.against(found, reference, draw) if both else dict.fromkeys(order.AGAINST)
-            )
-        values += [(*key, name, value) for name, value in measured.items()]
+            references[*run, draw] = found
+        columns = {"sen": size[0], "label_sen": size[1], "pattern_cosine": cosine}
+        one = pl.DataFrame({**dict(zip(KEYS, key, strict=True)), "example": examples, **columns})
+        asked.append(one.cast(KEYS))
 
-kinds = {**tables.RUN, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
-values = pl.DataFrame(
-    values, schema={**kinds, "measure": pl.String, "value": pl.Float64}, orient="row"
+by_query = pl.concat(asked).with_columns(pl.col(pl.Float64).fill_nan(None))
+of_reference = (pl.col("learner") == args.reference) & (pl.col("metric") == "pattern_cosine")
+tested = pl.DataFrame(tests, schema=KEYS | TESTS, orient="row")
+by_draw = statistics.bands(
+    tested.unpivot(list(TESTS), index=list(KEYS), variable_name="metric"), [*BY, "metric"]
 )
-is_p = pl.col("measure") == "mantel_p"
-bands = statistics.bands(values, [*BY, "measure"])
+is_p = pl.col("metric") == "mantel_p"
 combined = (
-    values.filter(is_p, pl.col("value").is_not_null())
-    .group_by(*BY, "measure", maintain_order=True)
-    .agg(pl.col("value").map_batches(order.fisher, pl.Float64, returns_scalar=True).alias("fisher"))
+    tested.drop_nulls("mantel_p")
+    .group_by(BY, maintain_order=True)
+    .agg(pl.col("mantel_p").map_batches(order.fisher, pl.Float64, returns_scalar=True))
 )
-summary = (
-    bands.join(combined, on=[*BY, "measure"], how="left")
-    .with_columns(
-        pl.when(is_p).then("fisher").otherwise("estimate").alias("estimate"),
-        *(pl.when(~is_p).then(edge).alias(edge) for edge in ("low", "high")),
-    )
-    .drop("fisher")
-    .join(pl.concat(diverged).group_by(BY).agg(pl.col("diverged").mean()), on=BY)
+by_draw = by_draw.join(combined, on=BY, how="left").with_columns(
+    pl.when(is_p).then("mantel_p").otherwise("estimate").alias("estimate"),
+    *(pl.when(~is_p).then(edge).alias(edge) for edge in ("low", "high")),
 )
-tables.write(summary.sort(*BY, "measure"), args.output)
+summary = pl.concat(
+    [
+        intervals.means(by_query, BY, ["sen", "label_sen", "pattern_cosine"]).filter(~of_reference),
+        by_draw.drop("mantel_p"),
+    ],
+    how="diagonal",
+).rename({"metric": "measure"})
+shares = pl.concat(diverged).group_by(BY).agg(pl.col("diverged").mean())
+tables.write(summary.join(shares, on=BY).sort(*BY, "measure"), args.output)

@@ -1,6 +1,5 @@
-"""Estimates over draws: bands, macro-F1, and a choice that does not see the test queries."""
+"""Estimates over draws: bands, and a choice that does not see the test queries."""
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -22,27 +21,10 @@ def test_nulls_are_left_out_and_one_draw_has_no_band():
     assert rows == [("m", 1.0, None, None, 1), ("n", None, None, None, 0)]
 
 
-def test_macro_f1_by_hand():
-    # Class 0: 2 hits, 3 true, 2 predicted: 4/5. Class 1: 1, 1, 2: 2/3. Class 2: never true.
-    label, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
-    assert statistics.macro_f1(label, predicted) == pytest.approx((4 / 5 + 2 / 3) / 2)
-    assert statistics.macro_f1(label, np.array([0, 0, 2, 1])) == pytest.approx((4 / 5 + 1 + 0) / 3)
-
-
-def test_draw_means_and_f1_share_their_form():
-    rows = pl.DataFrame(
-        {
-            "draw": [0, 0, 1, 1],
-            "accuracy": [1.0, 0.0, 1.0, None],
-            "label": [0, 1, 0, 1],
-            "predicted": [0, 1, 0, None],
-        }
-    )
+def test_draw_means():
+    rows = pl.DataFrame({"draw": [0, 0, 1, 1], "accuracy": [1.0, 0.0, 1.0, None]})
     means = statistics.draw_means(rows, ["draw"], ["accuracy"])
-    f1 = statistics.f1_per_draw(rows, ["draw"], "predicted", "macro_f1")
     assert means.rows() == [(0, "accuracy", 0.5), (1, "accuracy", 1.0)]
-    assert f1.rows() == [(0, "macro_f1", 1.0), (1, "macro_f1", 1.0)]
-    assert f1.columns == means.columns
 
 
 def choices(*rows):

@@ -36,12 +36,12 @@ def layout(rows: list[Row]) -> list[str]:
 
 
 def _value(rows: pl.DataFrame) -> str:
-    """The estimate of the only row with half its band, or a dash."""
+    """The estimate of the only row with its interval, or a dash."""
     if rows.is_empty() or rows["estimate"][0] is None:
         return "-"
     row = rows.row(0, named=True)
-    half = "" if row["high"] is None else f" ± {row['high'] - row['estimate']:.2f}"
-    return f"{row['estimate']:.2f}{half}"
+    ends = "" if row["high"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
+    return f"{row['estimate']:.2f}{ends}"
 
 
 def _agreement(summary: pl.DataFrame) -> list[Row]:

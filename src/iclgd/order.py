@@ -20,7 +20,6 @@ from iclgd.cli import InputError
 CELLS = 1 << 23  # of a dense block of probabilities (64 MiB in float64)
 FLOOR = 3e-4  # norm of a pattern below which it is rounding noise, grown by training in float32
 PERMUTATIONS = 999
-AGAINST = ("pattern_cosine", "mantel_r", "mantel_p")
 
 
 @dataclass(frozen=True)
@@ -91,23 +90,23 @@ def compressed(ids: np.ndarray) -> tuple[np.ndarray, int]:
     return number.reshape(ids.shape) - first[:-1, None, None], int(np.diff(first).max())
 
 
-def sen(found: Orders) -> float | None:
-    """S's Sen: sum over the vocabulary of the standard deviation over the orders of p(v).
+def sen(found: Orders) -> np.ndarray:
+    """S's Sen of every query [Q]: the sum over tokens of the standard deviation of p(v).
 
-    The sum (not the mean) over tokens, ddof = 1, then the mean over queries. None for fewer
-    than two orders. Tokens that are not kept: see ``probabilities``.
+    Over the orders, ddof = 1; the sum (not the mean) over the vocabulary. S reports its mean
+    over queries. NaN for fewer than two orders. Tokens that are not kept: see ``probabilities``.
     """
     if len(found.orders) < 2:
-        return None
+        return np.full(len(found.examples), np.nan)
     blocks = probabilities(found.ids, found.logprobs)
-    return float(np.concatenate([p.std(1, ddof=1).sum(1) for p in blocks]).mean())
+    return np.concatenate([p.std(1, ddof=1).sum(1) for p in blocks])
 
 
-def label_sen(found: Orders) -> float | None:
-    """Sen with the sum over the label words only; probabilities over the whole vocabulary."""
+def label_sen(found: Orders) -> np.ndarray:
+    """Sen [Q] with the sum over the label words only; probabilities over the whole vocabulary."""
     if len(found.orders) < 2:
-        return None
-    return float(np.exp(found.labels, dtype=float).std(1, ddof=1).sum(1).mean())
+        return np.full(len(found.examples), np.nan)
+    return np.exp(found.labels, dtype=float).std(1, ddof=1).sum(1)
 
 
 def pattern_cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -162,11 +161,14 @@ def fisher(p: list[float]) -> float:
     return float(chdtrc(2 * len(p), -2 * np.log(p).sum()))
 
 
-def against(found: Orders, reference: Orders, seed: int = 0) -> dict[str, float | None]:
-    """``pattern_cosine`` (mean over queries), ``mantel_r`` and ``mantel_p`` of two learners.
+def against(
+    found: Orders, reference: Orders, seed: int = 0
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """`pattern_cosine` of two learners [Q], and `mantel` of their distances over all queries.
 
-    Orders that only one of them has are left out; what is undefined is None. Raises
-    InputError if they were asked different queries. ``seed``: of the permutations.
+    Orders that only one of them has are left out; with fewer than two in common all is NaN,
+    and None. Raises InputError if they were asked different queries. ``seed``: of the
+    permutations.
     """
     if not np.array_equal(found.examples, reference.examples):
         raise InputError("the learner and the reference were asked different queries")
@@ -179,18 +181,12 @@ def against(found: Orders, reference: Orders, seed: int = 0) -> dict[str, float 
         pads = [((0, 0), (0, 0), (0, kept - z.shape[2])) for z in (x, y)]
         return np.concatenate([np.pad(z, p, "edge") for z, p in zip((x, y), pads, strict=True)], 1)
 
-    measured = dict.fromkeys(AGAINST)
     if len(both) < 2:
-        return measured
+        return np.full(len(found.examples), np.nan), None
     cosines, apart = [], [0.0, 0.0]
     for p in probabilities(joined(a.ids, b.ids), joined(a.logprobs, b.logprobs)):
         halves = p[:, : len(both)], p[:, len(both) :]
         cosines.append(pattern_cosine(*halves))
         apart = [total + distances(half) for total, half in zip(apart, halves, strict=True)]
-    known = np.concatenate(cosines)
-    known = known[~np.isnan(known)]
-    if len(known):
-        measured["pattern_cosine"] = float(known.mean())
-    if test := mantel(*(total / len(found.examples) for total in apart), seed):
-        measured["mantel_r"], measured["mantel_p"] = test
-    return measured
+    distance = (total / len(found.examples) for total in apart)
+    return np.concatenate(cosines), mantel(*distance, seed)

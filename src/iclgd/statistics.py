@@ -1,7 +1,7 @@
-"""Estimates over draws: means with 95 % bands, macro-F1, and an honest choice of rates.
+"""Summaries: every metric with its interval, bands over draws, an honest choice of rates.
 
-The draw of demonstrations is the unit: values are first averaged over queries (and orders)
-within a draw, and the band is Student's t over the draws' means.
+Intervals of what is measured query by query are those of `intervals`. `bands` is for what is
+measured once a draw (or seed): Student's t over these.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from scipy.special import stdtrit  # scipy.stats has it too, at a second of imports
 
-from iclgd import tables
+from iclgd import intervals, tables
 
 LEVEL = 0.95
 
@@ -50,15 +50,6 @@ def bands(frame: pl.DataFrame, by: list[str], value: str = "value") -> pl.DataFr
     )
 
 
-def macro_f1(label: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean F1 over the classes that occur in ``label`` or ``predicted``, in [0, 1]."""
-    scores = []
-    for one in np.union1d(label, predicted):
-        hits = ((label == one) & (predicted == one)).sum()
-        scores.append(2 * hits / ((label == one).sum() + (predicted == one).sum()))
-    return float(np.mean(scores))
-
-
 def draw_means(rows: pl.DataFrame, by: list[str], values: list[str]) -> pl.DataFrame:
     """Mean over queries and orders within each draw: columns ``metric`` and ``value``.
 
@@ -66,17 +57,6 @@ def draw_means(rows: pl.DataFrame, by: list[str], values: list[str]) -> pl.DataF
     """
     means = rows.group_by(by, maintain_order=True).agg(pl.col(values).mean())
     return means.unpivot(values, index=by, variable_name="metric", value_name="value")
-
-
-def f1_per_draw(rows: pl.DataFrame, by: list[str], predicted: str, metric: str) -> pl.DataFrame:
-    """Macro-F1 of every draw in the same form as ``draw_means``."""
-    known = rows.filter(pl.col(predicted).is_not_null())
-    found = [
-        (*key, metric, macro_f1(group["label"].to_numpy(), group[predicted].to_numpy()))
-        for key, group in known.group_by(by, maintain_order=True)
-    ]
-    schema = {**{name: rows.schema[name] for name in by}, "metric": pl.String, "value": pl.Float64}
-    return pl.DataFrame(found, schema=schema, orient="row")
 
 
 def family(name: str) -> str:
@@ -114,27 +94,26 @@ PAIR = [*tables.RUN, "a", "b"]
 
 
 def agreement(pairs: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Every metric of agreement tables (``tables.AGREEMENT``) per epoch, with bands over draws.
+    """Every metric of agreement tables (``tables.AGREEMENT``) per epoch, with its interval.
 
-    Estimates are over test queries: ``PAIR, epoch, metric, estimate, low, high, draws``,
-    ``diverged`` (share of rows) and ``chosen`` (the rate and epoch of best accuracy on
-    validation queries, see `chosen`).
+    Estimates are over test queries: ``PAIR, epoch, metric``, the columns of
+    ``intervals.ESTIMATE``, ``diverged`` (share of rows) and ``chosen`` (the rate and epoch of
+    best accuracy on validation queries, see `chosen`).
     """
     summaries, choices = [], []
     for rows in pairs:
         test = rows.filter(pl.col("split") == "test")
-        by = [*PAIR, "epoch", "draw"]
-        values = pl.concat(
+        by = [*PAIR, "epoch"]
+        estimates = pl.concat(
             [
-                draw_means(test, by, list(tables.METRICS)),
-                f1_per_draw(test, by, "label_a", "macro_f1_a"),
-                f1_per_draw(test, by, "label_b", "macro_f1_b"),
+                intervals.means(test, by, list(tables.METRICS)),
+                intervals.macro_f1(test, by, "label_a", "macro_f1_a"),
+                intervals.macro_f1(test, by, "label_b", "macro_f1_b"),
             ]
         )
         diverged = test.group_by(*PAIR, "epoch").agg(
             (pl.col("status") == "diverged").mean().alias("diverged")
         )
-        estimates = bands(values, [*PAIR, "epoch", "metric"])
         summaries.append(estimates.join(diverged, on=[*PAIR, "epoch"]))
         choices.append(rows.filter(pl.col("split") == "validation"))
     choice = chosen(pl.concat(choices), [*tables.RUN, "a"], "b", "accuracy_b")

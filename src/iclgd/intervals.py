@@ -1,0 +1,109 @@
+"""Tables of estimates with their intervals, from rows of draws and queries (`resampling`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from iclgd import resampling, tables
+
+PROPORTIONS = {
+    f"{name}{side}" for name in ("accuracy", "label_accuracy") for side in ("", "_a", "_b")
+}
+# Where the values of a metric lie, and so the ends of its interval.
+RANGE = {
+    **dict.fromkeys(("token_overlap", "ocs", "rbo", "label_ocs", "tv", "label_tv"), (0, 1)),
+    **dict.fromkeys(("macro_f1", "macro_f1_a", "macro_f1_b"), (0, 1)),
+    **dict.fromkeys(("ocs_paper", "js", "label_js", "kl_ab", "kl_ba"), (0, np.inf)),
+    **dict.fromkeys(("sen", "label_sen", "sen_a", "sen_b"), (0, np.inf)),
+    **dict.fromkeys(("pattern_cosine", *tables.SIMILARITIES), (-1, 1)),
+}
+# What every estimate comes with: its interval, standard error and degrees of freedom, how many
+# draws and queries have a value, and the smallest difference that they could tell from none.
+ESTIMATE = {
+    **dict.fromkeys(("estimate", "low", "high", "error", "df"), pl.Float64),
+    **dict.fromkeys(("draws", "queries"), pl.Int32),
+    "mde": pl.Float64,
+}
+
+
+def means(rows: pl.DataFrame, by: list[str], values: list[str]) -> pl.DataFrame:
+    """Means of ``values`` over draws and queries in each group of ``by``, with 95 % intervals.
+
+    ``rows`` have ``draw`` and ``example``; orders are averaged within them, nulls (diverged or
+    undefined) left out. One row per group and value: ``by``, ``metric`` (its name) and the
+    columns of ``ESTIMATE``, null where undefined.
+    """
+    found = []
+    for key, cells in grids(rows, by, values):
+        spread = resampling.ratio(cells[:, None])
+        found += _rows(key, values, spread, ~np.isnan(cells))
+    return _table(rows, by, found)
+
+
+def macro_f1(rows: pl.DataFrame, by: list[str], predicted: str, metric: str) -> pl.DataFrame:
+    """Macro-F1 of the labels ``predicted`` against ``label``, in the form of `means`.
+
+    The mean over classes of 2 hits / (true + predicted), counted over all draws and queries.
+    Classes that occur in neither are left out, and rows without a prediction.
+    """
+    rows = rows.drop_nulls(predicted)
+    classes = sorted({*rows["label"], *rows[predicted]})
+    counts = []
+    for one in classes:
+        true, said = pl.col("label") == one, pl.col(predicted) == one
+        counts += [(2.0 * (true & said)).alias(f"hits {one}")]
+        counts += [(1.0 * true + 1.0 * said).alias(f"all {one}")]
+    names = [f"{part} {one}" for part in ("hits", "all") for one in classes]
+    found = []
+    for key, cells in grids(rows.with_columns(counts), by, names):
+        hits, both = np.split(np.nan_to_num(cells), 2)
+        spread = resampling.ratio(hits[None], both[None])
+        found += _rows(key, [metric], spread, both.any(0)[None])
+    return _table(rows, by, found)
+
+
+def grids(
+    rows: pl.DataFrame, by: list[str], values: list[str]
+) -> Iterator[tuple[tuple, np.ndarray]]:
+    """The key of each group of ``by`` in its order, and the cells [values, draws, queries].
+
+    A cell is the mean over the orders of a draw; NaN where there is none.
+    """
+    cells = rows.group_by(*by, "draw", "example").agg(pl.col(values).mean())
+    for key, group in cells.sort(*by, "draw", "example").group_by(by, maintain_order=True):
+        draw, query = (
+            np.unique(group[name].to_numpy(), return_inverse=True)[1]
+            for name in ("draw", "example")
+        )
+        grid = np.full((len(values), draw.max() + 1, query.max() + 1), np.nan)
+        grid[:, draw, query] = group.select(values).cast(pl.Float64).to_numpy().T
+        yield key, grid
+
+
+def _rows(key, metrics, spread, known) -> list[tuple]:
+    """``key, metric`` and the values of ``ESTIMATE``; ``known`` [metrics, draws, queries]."""
+    rows = []
+    for i, metric in enumerate(metrics):
+        one = resampling.Spread(*(part[i : i + 1] for part in spread))
+        draws, queries = int(known[i].any(1).sum()), int(known[i].any(0).sum())
+        if min(draws, queries) < 2:
+            one = resampling.Spread(one.value, *np.full((2, 1), np.nan))
+        if metric in PROPORTIONS:
+            low, high = resampling.proportion_interval(one, draws, queries)
+        else:
+            low, high = (
+                x.clip(*RANGE.get(metric, (None, None))) for x in resampling.t_interval(one)
+            )
+        mde = resampling.detectable(one)
+        numbers = [float(x[0]) for x in (one.value, low, high, one.error, one.df)]
+        rows.append((*key, metric, *numbers, draws, queries, float(mde[0])))
+    return rows
+
+
+def _table(rows: pl.DataFrame, by: list[str], found: list[tuple]) -> pl.DataFrame:
+    schema = {**{name: rows.schema[name] for name in by}, "metric": pl.String, **ESTIMATE}
+    table = pl.DataFrame(found, schema=schema, orient="row")
+    return table.with_columns(pl.col(pl.Float64).fill_nan(None))

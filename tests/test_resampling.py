@@ -1,0 +1,129 @@
+"""Standard errors of crossed draws and queries, by hand and against plain twins."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from iclgd import resampling
+
+
+def anova(cells):
+    """Mean squares of draws, queries and rest over the number of cells: [D, Q] to three."""
+    d, q = cells.shape
+    rows, columns, mean = cells.mean(1), cells.mean(0), cells.mean()
+    rest = cells - rows[:, None] - columns + mean
+    squares = (
+        q * ((rows - mean) ** 2).sum() / (d - 1),
+        d * ((columns - mean) ** 2).sum() / (q - 1),
+    )
+    return [x / (d * q) for x in (*squares, (rest**2).sum() / ((d - 1) * (q - 1)))]
+
+
+def cells(draws=5, queries=40, seed=0):
+    rng = np.random.default_rng(seed)
+    return (
+        rng.normal(size=(draws, 1))
+        + rng.normal(size=(1, queries))
+        + rng.normal(size=(draws, queries))
+    )
+
+
+def test_the_bootstrap_finds_the_mean_squares():
+    x = cells()
+    a, b, c = anova(x)
+    found = resampling.ratio(x[None, None])
+    assert found.value == pytest.approx(x.mean())
+    # 2,000 resamples know a variance to about 3 %.
+    assert found.error**2 == pytest.approx(a + b - c, rel=0.08)
+    df = (a + b - c) ** 2 / (a**2 / 4 + b**2 / 39 + c**2 / 156)
+    assert found.df == pytest.approx(df, rel=0.15)
+
+
+def test_weights_are_the_same_whenever_they_are_drawn():
+    resampling.weights.cache_clear()
+    first = resampling.weights(5, 40)
+    resampling.weights.cache_clear()
+    resampling.weights(7, 3)
+    for a, b in zip(first, resampling.weights(5, 40), strict=True):
+        assert np.array_equal(a, b)
+        assert a.sum(0) == pytest.approx(1)
+
+
+def test_statistics_are_independent_of_their_company():
+    x = np.stack([cells(seed=s) for s in range(3)])[:, None]
+    together, alone = resampling.ratio(x), resampling.ratio(x[1:2])
+    for a, b in zip(together, alone, strict=True):
+        assert a[1] == pytest.approx(b[0], rel=1e-12)
+
+
+def test_what_does_not_vary_has_no_error_and_one_draw_no_interval():
+    found = resampling.ratio(np.full((1, 1, 5, 40), 0.7))
+    assert (found.value[0], found.error[0]) == (pytest.approx(0.7), 0)
+    assert np.isnan(resampling.detectable(found)).all()
+    one = resampling.ratio(cells(draws=1)[None, None])
+    assert np.isnan(one.error).all() and np.isnan(np.concatenate(resampling.t_interval(one))).all()
+
+
+def test_cells_without_a_value_are_left_out():
+    x = cells()
+    x[0, :10] = np.nan
+    found = resampling.ratio(x[None, None])
+    assert found.value == pytest.approx(np.nanmean(x))
+    lost = resampling.ratio(np.full((1, 1, 5, 40), np.nan))
+    assert np.isnan(lost.value).all() and np.isnan(lost.error).all()
+
+
+def test_a_mean_of_ratios_leaves_out_what_was_not_counted():
+    over = np.zeros((1, 3, 2, 2))
+    under = np.zeros((1, 3, 2, 2))
+    over[0, 0], under[0, 0] = 1, 2  # 1/2
+    over[0, 1], under[0, 1] = [[1, 0], [0, 0]], 1  # 1/4; the third never occurs
+    assert resampling.ratio(over, under).value == pytest.approx(3 / 8)
+
+
+def test_clopper_pearson_by_scipy():
+    for hits, n in ((0, 20), (7, 20), (20, 20)):
+        low, high = resampling.clopper_pearson(np.array([hits / n]), np.array([float(n)]))
+        expected = stats.binomtest(hits, n).proportion_ci(method="exact")
+        assert (low[0], high[0]) == pytest.approx((expected.low, expected.high))
+
+
+def test_a_proportion_without_variation_is_that_of_its_queries():
+    # All right: Wilson's interval of 96 of 96, low end n / (n + z^2); exact of 20 of 20.
+    ones = resampling.Spread(*np.array([[1.0], [0.0], [4.0]]))
+    low, high = resampling.proportion_interval(ones, 5, 96)
+    assert (low[0], high[0]) == (pytest.approx(96 / (96 + 1.959964**2)), 1)
+    low, high = resampling.proportion_interval(ones, 5, 20)
+    assert (low[0], high[0]) == (pytest.approx(0.025 ** (1 / 20)), 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0, 1), st.floats(0, 0.3), st.floats(1, 100), st.sampled_from([10, 96]))
+def test_a_proportion_lies_in_its_interval_and_that_in_its_range(p, error, df, queries):
+    found = resampling.Spread(*np.array([[p], [error], [df]]))
+    (low,), (high,) = resampling.proportion_interval(found, 5, queries)
+    assert 0 <= low <= p + 1e-9 and p - 1e-9 <= high <= 1
+
+
+def test_p_values_are_those_of_students_t():
+    found = resampling.Spread(*np.array([[0.3, -0.3, 0.0], [0.1, 0.1, 0.0], [4.0, 4.0, 4.0]]))
+    assert resampling.p_above(found) == pytest.approx([stats.t.sf(3, 4), stats.t.cdf(3, 4), 0.5])
+    certain = resampling.Spread(*np.array([[0.3, -0.3], [0.0, 0.0], [4.0, 4.0]]))
+    assert resampling.p_above(certain).tolist() == [0, 1]
+
+
+def test_detectable_effect_by_hand():
+    found = resampling.Spread(*np.array([[0.0], [0.1], [4.0]]))
+    assert resampling.detectable(found) == pytest.approx(
+        0.1 * (stats.t.ppf(0.975, 4) + stats.t.ppf(0.8, 4))
+    )
+
+
+def test_holm_by_hand():
+    # Sorted .01 .03 .04: times 3, 2, 1, never falling.
+    assert resampling.holm(np.array([0.03, 0.01, np.nan, 0.04])) == pytest.approx(
+        [0.06, 0.03, np.nan, 0.06], nan_ok=True
+    )
+    assert resampling.holm(np.array([0.9, 0.8])).max() == 1
