@@ -63,6 +63,15 @@ def test_a_writer_that_fails_leaves_the_old_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_writer_leaves_those_alone_whose_name_goes_on(tmp_path):
+    with files.whole(tmp_path / "m.5") as other:
+        other.mkdir()
+        with files.whole(tmp_path / "m") as temporary:
+            temporary.write_text("m")
+        assert other.is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "m.5"]
+
+
 def test_two_writers_of_one_file_do_not_meet(tmp_path):
     path = tmp_path / "artifact"
     with pytest.raises(FileNotFoundError), files.whole(path) as one:

@@ -41,7 +41,8 @@ def whole(path: Path) -> Iterator[Path]:
     DiskFull naming ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for old in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+    # The token's own pattern: "m.*" would be another writer's "m.5.0123abcd" as well.
+    for old in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.partial"):
         remove(old)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
