@@ -58,4 +58,5 @@ rule all:
             figure=config["figures"],
             format=["svg", "png", "html"],
         ),
+        "results/summary/claims.parquet",
         "results/findings.txt",

@@ -17,19 +17,19 @@ from shape import nearest, schema_problems, value_problems
 
 from iclgd import text
 
-# What each kind of figure must name, beside its models.
+# What each kind of figure must name.
+RUNS = ("models", "tasks", "demonstrations")
 NEEDS = {
-    **dict.fromkeys(("agreement", "shots", "size", "depth"), ("tasks", "demonstrations", "pairs")),
-    **dict.fromkeys(
-        ("order", "variance", "attention", "checkpoints"), ("tasks", "demonstrations", "learners")
-    ),
-    "scale": ("tasks", "runs"),
-    **dict.fromkeys(("controls", "dose"), ("tasks", "demonstrations", "pairs")),
-    **dict.fromkeys(("sparsity", "regression", "twins"), ()),
+    **dict.fromkeys(("agreement", "shots", "size", "depth", "controls", "dose"), (*RUNS, "pairs")),
+    **dict.fromkeys(("order", "variance", "attention", "checkpoints"), (*RUNS, "learners")),
+    "scale": ("models", "tasks", "runs"),
+    **dict.fromkeys(("sparsity", "regression", "twins"), ("models",)),
+    **dict.fromkeys(("equivalence", "nearest"), ("of",)),
 }
 DISPLAY = ("label",)  # keys that only figures read; changing them recomputes nothing else
 DESCENT = ("rate", "epochs", "record", "batch", "optimiser", "momentum", "loss", "causal", "train")
 TRAINED = ({"lora"}, {"layers", "matrices"}, {"parameters"})  # what a learner may train
+RESERVED = ("claims", "cells")  # tables of a whole study beside those of its figures
 BLOCK = 5
 DECAY = 2000  # of pretraining.Recipe
 SHOWN = 20  # of many problems
@@ -115,6 +115,8 @@ def reference_problems(config: dict, root: Path) -> list[str]:
     if problems:
         return problems
     for name, entry in config["figures"].items():
+        if name in RESERVED:
+            problem(f"figures.{name}", "results/summary has a table of this name of its own")
         _check_figure(problem, f"figures.{name}", entry, config, root)
     return problems
 
@@ -185,8 +187,13 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
     for key in NEEDS[entry["kind"]]:
         if key not in entry:
             problem(where, f"key {key!r} is missing (a figure of kind {entry['kind']!r} needs it)")
-    for key in set(entry) - {"kind", "title", "models", *NEEDS[entry["kind"]]}:
+    for key in set(entry) - {"kind", "title", *NEEDS[entry["kind"]]}:
         problem(where, f"key {key!r} has no meaning for kind {entry['kind']!r}")
+    if "of" in entry:
+        _check_of(problem, f"{where}.of", entry["of"], config)
+        return
+    if "models" not in entry:
+        return
 
     def known(key: str, names, catalogue: dict) -> list[str]:
         found = []
@@ -253,6 +260,21 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
                         f"learners.{name}.train.layers",
                         f"{layer} is outside model {model!r}, which has layers 0 ... {layers - 1}",
                     )
+
+
+def _check_of(problem, where: str, names: list[str], config: dict) -> None:
+    paired = [name for name, entry in config["figures"].items() if "pairs" in entry]
+    for name in names:
+        if name not in paired:
+            problem(where, f"{name!r} is no figure with pairs {nearest(name, paired)}")
+            continue
+        for first in {pair[0].split("@")[0] for pair in config["figures"][name]["pairs"]}:
+            if order_reference(config, first) is None:
+                problem(
+                    where,
+                    f"{name!r} compares {first!r}, of which the learners have no reference with "
+                    "'shift: order'",
+                )
 
 
 def most_rows(task: dict, root: Path) -> int | None:
@@ -350,6 +372,23 @@ def learner_entry(config: dict, name: str) -> dict:
     if value:
         settings["rate"] = next(rate for rate in entry["rates"] if f"{rate:g}" == value)
     return settings
+
+
+def parts(config: dict, entry: dict) -> list[dict]:
+    """A figure's entry, or those of the figures that it is of."""
+    return [config["figures"][name] for name in entry["of"]] if "of" in entry else [entry]
+
+
+def is_reference(config: dict, learner: str) -> bool:
+    """Whether a learner is another under another order or with other demonstrations."""
+    return "reference" in config["learners"][learner.split("@")[0]]
+
+
+def order_reference(config: dict, learner: str) -> str | None:
+    """The learner that is this one under another order; None if there is none."""
+    of = {"reference": learner.split("@")[0], "shift": "order"}
+    entries = config["learners"].items()
+    return next((name for name, entry in entries if of.items() <= entry.items()), None)
 
 
 def blocks(design: dict) -> list[str]:

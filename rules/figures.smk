@@ -281,6 +281,70 @@ rule plot_scale:
         " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
 
 
+rule plot_equivalence:
+    input:
+        summary="results/summary/{figure}.parquet",
+        library="results/library.js",
+        script="src/plot_equivalence.py",
+        lib=imports("src/plot_equivalence.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/equivalence.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_equivalence/{figure}.log",
+    benchmark:
+        "logs/plot_equivalence/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("equivalence"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        title=figure_title,
+        labels=human_names,
+    shell:
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_nearest:
+    input:
+        summary="results/summary/{figure}.parquet",
+        library="results/library.js",
+        script="src/plot_nearest.py",
+        lib=imports("src/plot_nearest.py"),
+    output:
+        report(
+            "results/figures/{figure}.svg",
+            caption="captions/nearest.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        "results/figures/{figure}.png",
+        "results/figures/{figure}.html",
+    log:
+        "logs/plot_nearest/{figure}.log",
+    benchmark:
+        "logs/plot_nearest/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("nearest"),
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        title=figure_title,
+        labels=human_names,
+    shell:
+        "python {input.script:q} --summary {input.summary:q} --library {input.library:q}"
+        " --title {params.title:q} --labels {params.labels:q} --output {output:q} > {log:q} 2>&1"
+
+
 rule report_findings:
     input:
         summaries=summaries,

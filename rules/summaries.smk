@@ -255,3 +255,68 @@ rule summarise_twins:
     shell:
         "python {input.script:q} --perplexity {input.perplexity:q}"
         " --manifests {input.manifests:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_equivalence:
+    input:
+        agreement=figure_pairs,
+        script="src/summarise_equivalence.py",
+        lib=imports("src/summarise_equivalence.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_equivalence/{figure}.log",
+    benchmark:
+        "logs/summarise_equivalence/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("equivalence"),
+    conda:
+        "../envs/plot.yaml"
+    params:
+        reference=order_reference,
+    shell:
+        "python {input.script:q} --agreement {input.agreement:q} --reference {params.reference:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule summarise_nearest:
+    input:
+        agreement=figure_pairs,
+        logits=figure_pair_logits,
+        script="src/summarise_nearest.py",
+        lib=imports("src/summarise_nearest.py"),
+    output:
+        "results/summary/{figure}.parquet",
+    log:
+        "logs/summarise_nearest/{figure}.log",
+    benchmark:
+        "logs/summarise_nearest/{figure}.tsv"
+    wildcard_constraints:
+        figure=of_kind("nearest"),
+    conda:
+        "../envs/plot.yaml"
+    shell:
+        "python {input.script:q} --agreement {input.agreement:q} --logits {input.logits:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule judge_claims:
+    input:
+        summaries=summaries,
+        script="src/judge_claims.py",
+        lib=imports("src/judge_claims.py"),
+    output:
+        "results/summary/claims.parquet",
+    log:
+        "logs/judge_claims/claims.log",
+    benchmark:
+        "logs/judge_claims/claims.tsv"
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        kinds=figure_kinds,
+        roles=roles,
+    shell:
+        "python {input.script:q} --summaries {input.summaries:q} --kinds {params.kinds:q}"
+        " --roles {params.roles:q} --output {output:q} > {log:q} 2>&1"

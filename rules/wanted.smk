@@ -2,9 +2,9 @@
 
 
 def figure_models(wildcards):
-    return catalogue.expand_all(
-        config["figures"][wildcards.figure]["models"], config["models"]
-    )
+    parts = catalogue.parts(config, config["figures"][wildcards.figure])
+    names = dict.fromkeys(name for part in parts for name in part["models"])
+    return list(dict.fromkeys(catalogue.expand_all(list(names), config["models"])))
 
 
 def figure_runs(wildcards):
@@ -39,11 +39,7 @@ def controlled_pairs(entry, model, task):
     if entry["kind"] != "controls" or controls == 0:
         return entry["pairs"]
     learners = [] if controls == 2 else entry["pairs"]
-    return [
-        pair
-        for pair in learners
-        if "reference" not in config["learners"][pair[1].split("@")[0]]
-    ]
+    return [pair for pair in learners if not catalogue.is_reference(config, pair[1])]
 
 
 def figure_attention(wildcards):
@@ -58,35 +54,59 @@ def figure_attention(wildcards):
     ]
 
 
-def figure_pairs(wildcards, ending=""):
-    """Agreement tables of a figure; a reference that a design has no second order for is left out."""
+def compared(wildcards):
+    """(model, task, design, a, b) of every agreement table that a figure shows.
+
+    A reference that a design has no second order for is left out. A figure of other figures
+    takes their learners, and ICL under another order.
+    """
     entry = config["figures"][wildcards.figure]
-    paths = []
-    for model in figure_models(wildcards):
-        for task in entry["tasks"]:
-            for design in entry["demonstrations"]:
-                for first, second in controlled_pairs(entry, model, task):
-                    for a in catalogue.expand_all([first], config["learners"]):
-                        for b in catalogue.expand_all([second], config["learners"]):
-                            if catalogue.comparable(config, design, b):
-                                paths.append(
-                                    f"results/agreement/{model}/{task}/{design}/{a}--{b}{ending}.parquet"
-                                )
-    return paths
+    found = [
+        (model, task, design, a, b)
+        for part in catalogue.parts(config, entry)
+        for model in catalogue.expand_all(part["models"], config["models"])
+        for task in part["tasks"]
+        for design in part["demonstrations"]
+        for first, second in controlled_pairs(part, model, task)
+        for a in catalogue.expand_all([first], config["learners"])
+        for b in catalogue.expand_all([second], config["learners"])
+    ]
+    if "of" in entry:
+        learners = [run for run in found if not catalogue.is_reference(config, run[-1])]
+        found = [
+            (*run, a, b)
+            for *run, a, learner in learners
+            for b in (learner, catalogue.order_reference(config, a))
+        ]
+    return [
+        run
+        for run in dict.fromkeys(found)
+        if catalogue.comparable(config, run[2], run[-1])
+    ]
+
+
+def figure_pairs(wildcards, ending=""):
+    """Agreement tables of a figure."""
+    return [
+        f"results/agreement/{model}/{task}/{design}/{a}--{b}{ending}.parquet"
+        for model, task, design, a, b in compared(wildcards)
+    ]
 
 
 def figure_pair_logits(wildcards):
-    """Logits tables of both learners of every pair of a figure."""
-    entry = config["figures"][wildcards.figure]
-    names = dict.fromkeys(name for pair in entry["pairs"] for name in pair)
-    return [
-        path
-        for model in figure_models(wildcards)
-        for task in entry["tasks"]
-        for design in entry["demonstrations"]
-        for learner in catalogue.expand_all(list(names), config["learners"])
-        for path in logits(model, task, design, learner)
+    """Logits tables of both learners of every pair of a figure; a reference has none."""
+    runs = [
+        (model, task, design, learner)
+        for model, task, design, *pair in compared(wildcards)
+        for learner in pair
+        if not catalogue.is_reference(config, learner)
     ]
+    return [path for run in dict.fromkeys(runs) for path in logits(*run)]
+
+
+def order_reference(wildcards):
+    """ICL under another order, as a figure of other figures calls it."""
+    return catalogue.order_reference(config, compared(wildcards)[0][3])
 
 
 def figure_curves(wildcards):
@@ -173,10 +193,23 @@ def summaries(wildcards):
     ]
 
 
-def all_manifests(wildcards):
-    names = dict.fromkeys(
-        n for entry in config["figures"].values() for n in entry["models"]
+def roles(wildcards):
+    """What is no plain model, task or learner: controls, constructions, layer-causal GD."""
+    keys = {"of": "control", "construct": "construction", "causal": "causal"}
+    return as_json(
+        {
+            name: role
+            for part in ("models", "tasks", "learners")
+            for name, entry in config[part].items()
+            for key, role in keys.items()
+            if key in entry
+        }
     )
+
+
+def all_manifests(wildcards):
+    figures = config["figures"].values()
+    names = dict.fromkeys(n for entry in figures for n in entry.get("models", []))
     models = catalogue.expand_all(list(names), config["models"])
     return [f"results/models/{model}.json" for model in dict.fromkeys(models)]
 
@@ -187,13 +220,12 @@ def figure_title(wildcards):
 
 def named_in(wildcards):
     """Base names of all that a figure names: models, tasks and learners."""
-    entry = config["figures"][wildcards.figure]
-    pairs = [*entry.get("pairs", []), *entry.get("runs", [])]
-    names = [*entry["models"], *entry.get("tasks", []), *entry.get("learners", [])]
-    return {
-        name.split("@")[0]
-        for name in [*names, *(name for pair in pairs for name in pair)]
-    }
+    names = []
+    for entry in catalogue.parts(config, config["figures"][wildcards.figure]):
+        names += [*entry["models"], *entry.get("tasks", []), *entry.get("learners", [])]
+        for pair in [*entry.get("pairs", []), *entry.get("runs", [])]:
+            names += pair
+    return {name.split("@")[0] for name in names}
 
 
 def human_names(wildcards):

@@ -44,4 +44,5 @@ if len(unnumbered):
     raise cli.InputError(f"revision {unnumbered[0]!r} has no number in it, so no step")
 keys = ["model", "step", "revision", "task", "design", "shots", "learner", "measure"]
 columns = ["model", "revision", "step", *keys[3:], "estimate", "low", "high"]
+columns += ["error", "df", "draws", "queries"]
 tables.write(table.sort(keys).select(columns), args.output)

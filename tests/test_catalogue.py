@@ -148,6 +148,16 @@ BAD = {
     ),
     "learners/gd-kv-block/loss": ("squared", "causal: the squared loss has no layers"),
     "learners/gd-orders/causal": ("block", "causal: it needs 'train' with 'layers' and 'matrices'"),
+    "figures/equivalence/of": (
+        ["agrement"],
+        "figures.equivalence.of: 'agrement' is no figure with pairs (did you mean 'agreement'?)",
+    ),
+    "figures/nearest/of": (["sparsity"], "figures.nearest.of: 'sparsity' is no figure with pairs"),
+    "figures/nearest/models": (["gptj"], "key 'models' has no meaning for kind 'nearest'"),
+    "figures/claims": (
+        {"kind": "sparsity", "models": ["gptj"]},
+        "figures.claims: results/summary has a table of this name of its own",
+    ),
     "figures/new": ({"kind": "order", "models": ["gptj"]}, "figures.new: key 'tasks' is missing"),
     "figurs": ({}, "top level: unknown key 'figurs' (did you mean 'figures'?)"),
 }

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from iclgd import tables, weights
+from iclgd import intervals, tables, weights
 from iclgd.cli import InputError
 
 SRC = Path(__file__).parents[1] / "src"
@@ -96,7 +96,8 @@ def test_measure_drift(tmp_path):
 
 def accuracy(model, learner, epoch, chosen, estimate):
     keys = {"model": model, "task": "t", "design": "d", "shots": 4, "learner": learner}
-    found = {"estimate": estimate, "low": None, "high": None, "draws": 1, "diverged": 0.0}
+    numbers = dict.fromkeys(intervals.ESTIMATE) | {"estimate": estimate, "draws": 1, "queries": 9}
+    found = numbers | {"diverged": 0.0}
     return {**keys, "epoch": epoch, "metric": "accuracy", **found, "chosen": chosen}
 
 
@@ -109,7 +110,7 @@ def test_summarise_checkpoints(tmp_path):
             accuracy("m@step200", "gd@1.0", 9, False, 0.9),
             accuracy("other", "icl", 0, True, 0.1),
         ]
-    ).cast({"shots": pl.Int32, "low": pl.Float64, "high": pl.Float64})
+    ).cast({pl.Int64: pl.Int32, pl.Null: pl.Float64})
     files = {name: tmp_path / f"{name}.parquet" for name in ("accuracy", "drift", "out")}
     tables.write(summary, files["accuracy"])
     moved = [("m@step1000", "m@step200", "a", 1, 0.4), ("m@step1000", "m@step200", "b", 3, 0.8)]
@@ -121,7 +122,7 @@ def test_summarise_checkpoints(tmp_path):
     table = pl.read_parquet(files["out"])
     assert table.columns == [
         *("model", "revision", "step", "task", "design", "shots", "learner", "measure"),
-        *("estimate", "low", "high"),
+        *("estimate", "low", "high", "error", "df", "draws", "queries"),
     ]
     columns = ["model", "revision", "step", "task", "learner", "measure"]
     assert table.select(columns).rows() == [

@@ -28,6 +28,7 @@ from summaries import (
     variance,
 )
 from summaries_models import attention, dose, regression, twins
+from summaries_verdicts import equivalence, nearest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
@@ -71,6 +72,12 @@ FIGURES = {
         [],
         ["position in the document", "demonstrations", "difference from momentum 0"],
     ),
+    "equivalence": (
+        equivalence,
+        [],
+        ["total variation from ICL", "multiple of the margin", "different", "untouched model"],
+    ),
+    "nearest": (nearest, [], ["training loss (nats", "total variation (0: equal)"]),
     "depth": (depth, [], ["K (most likely tokens)", "OCS"]),
     "dose": (dose, [], ["share of it", "steps of GD", "agreement (1: equal)", "Sen"]),
     "regression": (regression, [], ["scale of the inputs", "cosine of sensitivities"]),
@@ -106,6 +113,8 @@ HARD = {
     "regression-one": ("regression", lambda path: regression(path, models=("m",)), []),
     "twins-one-pair": ("twins", lambda path: twins(path, seeds=1), []),
     "twins-three": ("twins", lambda path: twins(path, etas=(0.0, 0.1, 0.5)), []),
+    "equivalence-one": ("equivalence", lambda path: equivalence(path, draws=1), []),
+    "nearest-lost": ("nearest", lambda path: nearest(path, draws=1, broken=True), []),
     "depth-one-draw": ("depth", lambda path: depth(path, draws=1), []),
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from iclgd import tables
+from iclgd import claims, tables
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -64,6 +64,12 @@ def test_whatever_enters_a_shell_is_quoted():
     assert len(fields) >= 100
     plain = {field for field in fields if not field.endswith(":q")}
     assert plain == CHECKED | QUOTED
+
+
+def test_the_data_dictionary_names_every_column_of_claims():
+    row = next(line for line in README.splitlines() if "summary/claims.parquet` |" in line)
+    words = set(re.findall(r"\w+", row))
+    assert [name for name in claims.SCHEMA if name not in words] == []
 
 
 @pytest.mark.parametrize(

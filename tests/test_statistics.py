@@ -13,12 +13,13 @@ def test_band_is_the_t_interval():
     half = 4.302652729911275 / 3**0.5
     assert (row["estimate"], row["draws"]) == (2, 3)
     assert (row["low"], row["high"]) == pytest.approx((2 - half, 2 + half))
+    assert (row["error"], row["df"]) == pytest.approx((1 / 3**0.5, 2))
 
 
 def test_nulls_are_left_out_and_one_draw_has_no_band():
     frame = pl.DataFrame({"model": ["m", "m", "n"], "value": [1.0, None, None]})
     rows = statistics.bands(frame, ["model"]).rows()
-    assert rows == [("m", 1.0, None, None, 1), ("n", None, None, None, 0)]
+    assert rows == [("m", 1.0, *[None] * 4, 1), ("n", *[None] * 5, 0)]
 
 
 def test_draw_means():

@@ -13,6 +13,8 @@ def table(kind: str, summary: pl.DataFrame) -> list[Row]:
     find = {
         "agreement": _agreement,
         "size": _agreement,
+        "equivalence": _equivalence,
+        "nearest": _nearest,
         "scale": _scale,
         "order": _order,
         "attention": _attention,
@@ -60,6 +62,47 @@ def _agreement(summary: pl.DataFrame) -> list[Row]:
             columns = ("accuracy_b", "token_overlap", "ocs")
             found.append([*place, at, *(cell(name, metric) for metric in columns)])
     return found
+
+
+def _equivalence(summary: pl.DataFrame) -> list[Row]:
+    """Verdicts on the rate and epoch nearest to ICL (Bayes has neither) by total variation."""
+    rows = summary.filter(pl.col("measure") == "tv", pl.col("factor") == 1)
+    rows = rows.with_columns(family=pl.col("b").str.split("@").list.first())
+    key = ["model", "task", "shots", "family"]
+    rows = rows.sort(*key, pl.col("choice") != "nearest").unique(key, keep="first")
+    found = [[*MODEL, "learner", "distance from ICL", "ICL from itself", "margin", "verdict"]]
+    for row in rows.sort(key).iter_rows(named=True):
+        at = f"{row['b']}, epoch {row['epoch']}" if row["epoch"] else row["b"]
+        levels = (_short(row["reference"]), _short(row["margin"]))
+        weak = row["verdict"] == "inconclusive" and row["underpowered"]
+        verdict = row["verdict"] + (" (underpowered)" if weak else "")
+        place = [row["model"], row["task"], str(row["shots"]), at]
+        found.append([*place, _interval(row), *levels, verdict])
+    return found
+
+
+def _nearest(summary: pl.DataFrame) -> list[Row]:
+    """What each family can do at its best, and the distance that none of its members is below."""
+    head = ["learner", "distance", "none nearer than", "token overlap", "loss (nats)"]
+    found = [[*MODEL, *head]]
+    rows = summary.filter(pl.col("nearest"))
+    for key, part in rows.group_by("model", "task", "shots", "b", "epoch", maintain_order=True):
+        tv, overlap = (part.filter(pl.col("metric") == m) for m in ("tv", "token_overlap"))
+        low, loss = tv["low"][0], tv["loss"][0]
+        place = [*map(str, key[:3]), f"{key[3]}, epoch {key[4]}"]
+        cells = [_value(tv), _short(low), _value(overlap), _short(loss)]
+        found.append([*place, *cells])
+    return found
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
+
+
+def _interval(row: dict) -> str:
+    """An estimate with its interval to two digits, for what may be very small."""
+    ends = "" if row["high"] is None else f" [{row['low']:.2g}, {row['high']:.2g}]"
+    return f"{_short(row['estimate'])}{ends}"
 
 
 def _scale(summary: pl.DataFrame) -> list[Row]:

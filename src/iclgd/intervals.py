@@ -15,6 +15,7 @@ PROPORTIONS = {
 # Where the values of a metric lie, and so the ends of its interval.
 RANGE = {
     **dict.fromkeys(("token_overlap", "ocs", "rbo", "label_ocs", "tv", "label_tv"), (0, 1)),
+    **dict.fromkeys(("distance", "reference", "untouched"), (0, 1)),  # of `equivalence`
     **dict.fromkeys(("macro_f1", "macro_f1_a", "macro_f1_b"), (0, 1)),
     **dict.fromkeys(("ocs_paper", "js", "label_js", "kl_ab", "kl_ba"), (0, np.inf)),
     **dict.fromkeys(("sen", "label_sen", "sen_a", "sen_b"), (0, np.inf)),

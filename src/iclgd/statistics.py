@@ -28,7 +28,7 @@ def half_width(deviation: float, draws: int) -> float | None:
 
 
 def bands(frame: pl.DataFrame, by: list[str], value: str = "value") -> pl.DataFrame:
-    """Mean over the rows of each group with its band: ``estimate, low, high, draws``.
+    """Mean over the rows of each group: ``estimate, low, high, error, df, draws``.
 
     One row of ``frame`` is one draw. Nulls are left out; bands are null below two draws.
     """
@@ -46,6 +46,8 @@ def bands(frame: pl.DataFrame, by: list[str], value: str = "value") -> pl.DataFr
         "estimate",
         (pl.col("estimate") - pl.col("half")).alias("low"),
         (pl.col("estimate") + pl.col("half")).alias("high"),
+        (pl.col("deviation") / pl.col("draws").sqrt()).alias("error"),
+        pl.when(pl.col("draws") > 1).then(pl.col("draws") - 1.0).alias("df"),
         "draws",
     )
 

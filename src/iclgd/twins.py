@@ -74,4 +74,5 @@ def compared(arms: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
     banded = statistics.bands(single.sort(columns), [*keys, "kind"]).rename({"draws": "seeds"})
     found = pl.concat([banded, single.rename({"value": "estimate"})], how="diagonal")
     order = [*keys, "kind", "seed"]
-    return found.select(*order, "estimate", "low", "high", "seeds").sort(order)
+    numbers = ("estimate", "low", "high", "error", "df", "seeds")
+    return found.select(*order, *numbers).sort(order)

@@ -1,0 +1,275 @@
+"""The claims of the papers as tests: what decides each, and what a study's summaries say of it.
+
+Every claim says that a quantity is above 0 (or another null); `evidence` finds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from iclgd import evidence, resampling
+from iclgd.evidence import WHERE
+
+ALPHA = 0.05
+SHEN, DAI = "Shen et al. 2024", "Dai et al. 2023"
+DEUTCH, OSWALD = "Deutch et al. 2024", "von Oswald et al. 2023"
+XIE = "Xie et al. 2022"
+SCHEMA = pl.Schema(
+    {
+        **dict.fromkeys(("paper", "place", "claim", "quantity", "figure"), pl.String),
+        **{"model": pl.String, "task": pl.String, "shots": pl.Int32, "learner": pl.String},
+        **dict.fromkeys(("estimate", "low", "high"), pl.Float64),
+        "reference": pl.String,
+        **dict.fromkeys(("p", "p_holm"), pl.Float64),
+        **{"draws": pl.Int32, "queries": pl.Int32, "mde": pl.Float64},
+        **{"underpowered": pl.Boolean, "verdict": pl.String},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says, what decides it, and what it found.
+
+    ``null``: the claim holds above it. ``effect``: the paper's own distance from it, if it has
+    one; a study that would miss such an effect in more than 20 % of cases is underpowered.
+    """
+
+    paper: str
+    place: str
+    claim: str
+    quantity: str
+    reference: str = ""
+    null: float = 0.0
+    effect: float | None = None
+
+
+CLAIMS = {
+    "apart": Claim(
+        SHEN,
+        "section 4",
+        "GD on the same demonstrations is farther from ICL than ICL is from itself reordered.",
+        "total variation, GD nearest to ICL minus ICL reordered",
+        "not measured by the paper",
+    ),
+    "tokens": Claim(
+        SHEN,
+        "Figure 5",
+        "ICL keeps more of its likeliest tokens when reordered than GD shares with it.",
+        "token overlap, ICL reordered minus most accurate GD",
+        ".66 against 0 to .20 (AG News, N = 4)",
+        effect=0.46,
+    ),
+    "accuracy": Claim(
+        SHEN,
+        "Figure 5",
+        "ICL is more accurate than GD on the same demonstrations.",
+        "accuracy, ICL minus most accurate GD",
+        ".71 against .42 (AG News, N = 4)",
+        effect=0.29,
+    ),
+    "more": Claim(
+        SHEN,
+        "Table 1",
+        "GD is more accurate with many demonstrations than with few.",
+        "accuracy of GD, most minus fewest demonstrations",
+        ".69 against .42 (AG News, 512 and 8)",
+        effect=0.27,
+    ),
+    "enough": Claim(
+        SHEN,
+        "Table 1",
+        "GD with many demonstrations comes within .10 of ICL with few.",
+        "accuracy, GD with most demonstrations minus ICL with fewest, plus .10",
+        ".69 against .71 (AG News, 512 and 8)",
+        effect=0.08,
+    ),
+    "order": Claim(
+        SHEN,
+        "section 5",
+        "ICL depends more on the order of demonstrations than gradient descent does.",
+        "Sen, ICL minus learner at its last epoch",
+        "ICL .150; GD 0; SGD .054 to .010; Adam .063 to .016",
+        effect=0.087,
+    ),
+    "pattern": Claim(
+        SHEN,
+        "Theorem 1",
+        "Under the same orders ICL and gradient descent do not change alike.",
+        "1 minus the cosine of both changes over orders",
+        "not measured by the paper",
+    ),
+    "sparse": Claim(
+        SHEN,
+        "section 6",
+        "Pretrained weights are less sparse than the construction of GD needs.",
+        "share of entries below .01, needed minus found",
+        "W_Q, W_K .33 of .9999; W_V .41 of .75 (LLaMA-7B)",
+    ),
+    "checkpoints": Claim(
+        SHEN,
+        "section on checkpoints",
+        "Late in pretraining ICL stays within .10 while the weights keep moving.",
+        ".10 minus the change of accuracy over the last two checkpoints",
+        ".70 to .76 throughout (GPT-J)",
+    ),
+    "aou": Claim(
+        DAI,
+        "SimAOU",
+        "Attention's output is changed by ICL and GD more alike than by unrelated updates.",
+        "SimAOU minus that of unrelated updates of the same size",
+        ".08 to .28 (without that baseline)",
+    ),
+    "am": Claim(
+        DAI,
+        "SimAM",
+        "After GD attention to the query is more like ICL's than before.",
+        "SimAM after minus before",
+        ".496 against .152 (AG News); .585 against .555 (SST-2)",
+        effect=0.03,
+    ),
+    "kendall": Claim(
+        DAI,
+        "Kendall",
+        "ICL attends to the demonstrations as GD weighs them, beyond random ranks.",
+        "Kendall's tau minus that of random ranks",
+        ".151 to .274",
+        effect=0.15,
+    ),
+    "kendall before": Claim(
+        DEUTCH,
+        "baselines",
+        "That likeness of attention is there before any training, too.",
+        "Kendall's tau before training minus that of random ranks",
+    ),
+    "rec2ftp": Claim(
+        DAI,
+        "Rec2FTP",
+        "ICL makes the corrections that GD makes, beyond independent ones.",
+        "Rec2FTP minus that of independent corrections",
+        ".67 to .97 (without that baseline)",
+    ),
+    "untrained": Claim(
+        DEUTCH,
+        "untrained baselines",
+        "Models without training score as high in SimAOU as trained ones.",
+        "SimAOU (normalised), untrained minus trained, plus .05",
+        "comparable scores",
+        effect=0.05,
+    ),
+    "causal": Claim(
+        DEUTCH,
+        "layer-causal GD",
+        "Layer-causal GD is more like ICL than GD through all layers.",
+        "SimAOU (not normalised), layer-causal minus plain",
+    ),
+    "perplexity": Claim(
+        DAI,
+        "momentum attention",
+        "Momentum attention lowers perplexity.",
+        "perplexity at the end of documents, plain minus momentum",
+    ),
+    "momentum": Claim(
+        DAI,
+        "momentum attention",
+        "Momentum attention improves ICL.",
+        "accuracy with most demonstrations, momentum minus plain",
+    ),
+    "construction": Claim(
+        OSWALD,
+        "Proposition 1",
+        "With the weights of the construction ICL is GD.",
+        "total variation of ICL and GD, equivalent within the margin",
+        "equal",
+    ),
+    "falls": Claim(
+        OSWALD,
+        "section 3",
+        "As the model leaves the construction, ICL and GD come apart.",
+        "total variation of ICL and GD at the largest dose",
+    ),
+    "bayes": Claim(
+        XIE,
+        "section 2",
+        "ICL is as near to the exact Bayesian reader as to itself reordered.",
+        "total variation of ICL and Bayes, equivalent within the margin",
+    ),
+}
+
+
+def judged(figures: list[tuple[str, str, pl.DataFrame]], roles: dict[str, str]) -> pl.DataFrame:
+    """The table of claims (`SCHEMA`) from ``(figure, kind, summary)``.
+
+    ``roles``: names of models and tasks that are a ``control`` or a ``construction``, and of
+    learners that are ``causal`` (layer by layer); others are a ``model``. A claim holds or
+    fails if it differs surely from its null (two-sided t-test at 5 %, Holm over all rows of
+    the claim) or if its quantity is no sample; else one cannot tell.
+    """
+    found = []
+    for figure, kind, summary in figures:
+        if kind in evidence.FINDERS:
+            found += [
+                _row(figure, *one) for one in evidence.FINDERS[kind](_with_roles(summary, roles))
+            ]
+    table = pl.DataFrame(
+        found, schema={**SCHEMA, "null": pl.Float64, "said": pl.Boolean}, orient="row"
+    )
+    holm = pl.col("p").map_batches(
+        lambda p: pl.Series(resampling.holm(p.to_numpy()), nan_to_null=True)
+    )
+    table = table.with_columns(holm.over("claim").alias("p_holm"))
+    sure = pl.col("p_holm") < ALPHA
+    above = pl.coalesce("said", pl.when(sure).then(pl.col("estimate") > pl.col("null")))
+    verdict = pl.when(above).then(pl.lit("holds")).when(~above).then(pl.lit("fails"))
+    table = table.with_columns(verdict.otherwise(pl.lit("cannot tell")).alias("verdict"))
+    order = {claim.claim: i for i, claim in enumerate(CLAIMS.values())}
+    table = table.sort(
+        pl.col("claim").replace_strict(order, return_dtype=pl.Int32),
+        "figure",
+        *WHERE,
+        maintain_order=True,
+    )
+    return table.select(SCHEMA.keys())
+
+
+def _with_roles(summary: pl.DataFrame, roles: dict[str, str]) -> pl.DataFrame:
+    """The summary with ``role`` of its rows and whether their learner is ``causal``."""
+
+    def named(column: str, role: str) -> pl.Expr:
+        if column not in summary.columns:
+            return pl.lit(False)
+        names = [name for name, one in roles.items() if one == role]
+        return pl.col(column).str.split("@").list.first().is_in(names)
+
+    role = (
+        pl.when(named("model", "control") | named("task", "control"))
+        .then(pl.lit("control"))
+        .when(named("model", "construction"))
+        .then(pl.lit("construction"))
+        .otherwise(pl.lit("model"))
+    )
+    return summary.with_columns(role.alias("role"), named("learner", "causal").alias("causal"))
+
+
+def _row(figure: str, name: str, found: dict) -> dict:
+    """One claim about one estimate, its test not yet corrected."""
+    claim = CLAIMS[name]
+    numbers = [found.get(part) for part in ("estimate", "error", "df")]
+    spread = resampling.Spread(*np.array([[np.nan if x is None else x] for x in numbers], float))
+    low, high = (float(end[0]) for end in resampling.t_interval(spread))
+    above = float(resampling.p_above(spread, claim.null)[0])
+    tested = "said" not in found
+    mde = float(resampling.detectable(spread)[0])
+    row = {
+        **{part: getattr(claim, part) for part in ("paper", "place", "claim", "quantity")},
+        **{part: found.get(part) for part in (*WHERE, "draws", "queries", "estimate")},
+        **{"figure": figure, "low": low, "high": high, "reference": claim.reference},
+        "p": 2 * min(above, 1 - above) if tested else None,
+        "mde": mde,
+        "underpowered": claim.effect is not None and mde > claim.effect,
+        **{"null": claim.null, "said": found.get("said")},
+    }
+    return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}

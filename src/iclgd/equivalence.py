@@ -1,0 +1,182 @@
+"""Is gradient descent as near to ICL as ICL is to itself? Tests of difference and equivalence.
+
+Distances between next-token distributions, over test queries: d of ICL and GD, r of ICL and ICL
+under another order of the same demonstrations (what ICL differs by for no reason that GD
+could explain), z of ICL and the untouched model. Tested are their means over queries. The margin
+is fixed beforehand: the 95th percentile, over draws and orders, of the mean of r over the
+validation queries. One-sided tests (two one-sided tests, TOST: Schuirmann 1987, of which a
+distance needs one; verdicts as in Lakens 2017), each at 5 % with Holm's correction over all
+that one model is judged by: its tasks, demonstrations and learners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from iclgd import intervals, resampling, statistics, tables
+from iclgd.cli import InputError
+
+# Distances in [0, 1], 0 for equal distributions; the first one decides.
+DISTANCES = {"tv": pl.col("tv"), "token_overlap": 1 - pl.col("token_overlap")}
+PERCENTILE = 0.95
+TOLERANCE = 1e-6  # distances below it are rounding: probabilities are stored in float32
+ALPHA = 0.05
+FACTORS = tuple(2.0**k for k in range(-4, 5))  # of the margin, for its sensitivity curve
+VERDICTS = ("equivalent", "different", "trivially both", "inconclusive")
+PLACE = [*tables.RUN, "a"]
+KEY, CELL = [*PLACE, "b", "epoch"], [*PLACE, "draw", "example"]
+CHOICES = ("accuracy", "nearest")
+
+
+def judged(pairs: Iterable[pl.DataFrame], reference: str) -> pl.DataFrame:
+    """Verdicts on every family of learners of agreement tables (``tables.AGREEMENT``).
+
+    ``reference`` is ICL under another order, one of the learners ``b``; runs without it (one
+    demonstration has one order) are left out. Each family is judged at the rate and epoch of
+    best accuracy, and at those nearest to ICL, both on validation queries (``choice``), by
+    each of `DISTANCES` (``measure``), at `FACTORS` of the margin (``factor``; 1 is the verdict).
+    Beside the columns of ``intervals.ESTIMATE``, of d: ``reference`` and ``untouched`` (r and
+    z), ``excess`` (d - r) with its interval, ``margin``, Holm's p-values, ``verdict``
+    (see `_verdict`), and ``underpowered``: an excess as large as the margin would be
+    missed in more than 20 % of cases. Measure ``accuracy`` is ICL's minus GD's, without verdict.
+    Raises InputError where no table is of the reference.
+    """
+    runs: dict[tuple, list[pl.DataFrame]] = {}
+    for rows in pairs:
+        runs.setdefault(rows.select(PLACE).row(0), []).append(rows)
+    found, margins = [], []
+    for parts in runs.values():
+        own = [rows for rows in parts if rows["b"][0] == reference]
+        others = [rows for rows in parts if rows["b"][0] != reference]
+        if own and others:
+            margins.append(_margins(own[0]))
+            found.append(_run(own[0], pl.concat(others)))
+    if not found:
+        raise InputError(f"no tables are of a learner and of the reference {reference!r}")
+    table = _wide(pl.concat(found)).join(pl.concat(margins), on=[*PLACE, "measure"], how="left")
+    tested = [_tested(table, factor) for factor in FACTORS]
+    return pl.concat(tested).sort(*PLACE, "b", "choice", "measure", "factor")
+
+
+def nearest(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """The ``b`` and ``epoch`` with the least mean total variation on validation queries.
+
+    Per group of ``by``. Epoch 0 is left out, and where any row diverged; of equals the earliest
+    and first by name.
+    """
+    means = (
+        rows.filter(pl.col("split") == "validation", pl.col("epoch") > 0)
+        .group_by(*by, "b", "epoch")
+        .agg(pl.col("tv").mean(), (pl.col("status") == "ok").all().alias("sound"))
+        .filter("sound")
+        .sort(*by, "tv", "epoch", "b")
+    )
+    return means.group_by(by, maintain_order=True).first().select(*by, "b", "epoch")
+
+
+def _margins(reference: pl.DataFrame) -> pl.DataFrame:
+    """``PLACE, measure, margin`` from the validation queries of ICL and ICL reordered."""
+    rows = reference.filter(pl.col("split") == "validation")
+    distances = [distance.mean().alias(name) for name, distance in DISTANCES.items()]
+    margin = pl.col(list(DISTANCES)).quantile(PERCENTILE, "linear").fill_null(0).clip(TOLERANCE)
+    wide = rows.group_by(*PLACE, "draw", "order").agg(distances).group_by(PLACE).agg(margin)
+    return wide.unpivot(index=PLACE, variable_name="measure", value_name="margin")
+
+
+def _run(reference: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """Estimates of every family of one model, task and design, at both choices."""
+    family = pl.col("b").str.split("@").list.first().alias("family")
+    best = statistics.chosen(others, PLACE, "b", "accuracy_b").select("b", "epoch")
+    near = nearest(others.with_columns(family), ["family"]).select("b", "epoch")
+    test = others.filter(pl.col("split") == "test")
+    trained = test.filter(pl.col("epoch").max().over("b") > 0)
+    itself = _cells(reference.filter(pl.col("split") == "test"), []).rename({"value": "reference"})
+    zs = trained.filter(pl.col("epoch") == 0, pl.col("b") == pl.col("b").min())
+    untouched = _cells(zs, []).rename({"value": "untouched"})
+    gain = pl.col("accuracy_a") - pl.col("accuracy_b")
+    found = []
+    for choice, chosen in zip(CHOICES, (best, near), strict=True):
+        rows = test.join(chosen, on=["b", "epoch"], how="semi")
+        apart = _cells(rows, ["b", "epoch"]).rename({"value": "distance"})
+        both = apart.join(itself, on=[*CELL, "measure"])
+        if len(both) < len(apart):
+            raise InputError(f"{others['b'][0]} was asked what {reference['b'][0]} was not")
+        both = both.join(untouched, on=[*CELL, "measure"], how="left")
+        both = both.with_columns(excess=pl.col("distance") - pl.col("reference"))
+        names = ["distance", "reference", "untouched", "excess"]
+        found += [
+            intervals.means(both, [*KEY, "measure"], names).with_columns(choice=pl.lit(choice)),
+            intervals.means(rows.with_columns(gain=gain), KEY, ["gain"]).with_columns(
+                choice=pl.lit(choice), measure=pl.lit("accuracy")
+            ),
+        ]
+    return pl.concat(found, how="diagonal")
+
+
+def _cells(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """The ``value`` of every measure in every cell, the mean over its orders."""
+    named = [distance.mean().alias(name) for name, distance in DISTANCES.items()]
+    cells = rows.group_by(*CELL, *by).agg(named)
+    return cells.unpivot(list(DISTANCES), index=[*CELL, *by], variable_name="measure")
+
+
+def _wide(estimates: pl.DataFrame) -> pl.DataFrame:
+    """One row per learner, choice and measure: those of d, beside them the others."""
+    key = [*KEY, "choice", "measure"]
+    table = estimates.filter(pl.col("metric").is_in(["distance", "gain"])).drop("metric")
+    for name in ("reference", "untouched", "excess"):
+        parts = ("low", "high", "error", "df", "mde")
+        other = estimates.filter(pl.col("metric") == name).select(
+            *key,
+            pl.col("estimate").alias(name),
+            *(pl.col(part).alias(f"{name}_{part}") for part in parts),
+        )
+        table = table.join(other, on=key, how="left")
+    return table
+
+
+def _tested(table: pl.DataFrame, factor: float) -> pl.DataFrame:
+    """The table with p-values and verdicts at a multiple of the margin."""
+    table = table.with_columns(factor=pl.lit(factor), margin=pl.col("margin") * factor)
+
+    def p(value: pl.Expr, prefix: str) -> pl.Series:
+        numbers = table.select(value, f"{prefix}error", f"{prefix}df").cast(pl.Float64).to_numpy()
+        return pl.Series(resampling.p_above(resampling.Spread(*numbers.T)), nan_to_null=True)
+
+    table = table.with_columns(
+        p(pl.col("excess") - TOLERANCE, "excess_").alias("p_difference"),
+        p(pl.col("margin") - pl.col("estimate"), "").alias("p_equivalence"),
+        p(pl.col("untouched") - pl.col("margin"), "untouched_").alias("p_learned"),
+    )
+    tests = pl.col("p_difference", "p_equivalence", "p_learned")
+    holm = tests.map_batches(lambda s: pl.Series(resampling.holm(s.to_numpy()), nan_to_null=True))
+    table = table.with_columns(holm.over("model", "measure", "choice"))
+    verdict = pl.when(pl.col("measure") != "accuracy").then(_verdict())
+    table = table.with_columns(
+        verdict.alias("verdict"), (pl.col("excess_mde") > pl.col("margin")).alias("underpowered")
+    )
+    return table.drop(pl.selectors.matches("^(reference|untouched)_"))
+
+
+def _verdict() -> pl.Expr:
+    """Equivalent: surely within the margin, not surely farther apart than ICL from itself, and
+    the untouched model surely is beyond the margin. Different: surely farther apart than ICL
+    from itself. Trivially both: that, but within the margin. Inconclusive: else, and where
+    demonstrations change so little that the untouched model would be equivalent as well.
+    """
+    different, near, learned = (
+        (pl.col(f"p_{name}") < ALPHA).fill_null(False)
+        for name in ("difference", "equivalence", "learned")
+    )
+    equivalent, other, both, unsure = (pl.lit(name) for name in VERDICTS)
+    return (
+        pl.when(different & near)
+        .then(both)
+        .when(different)
+        .then(other)
+        .when(near & learned)
+        .then(equivalent)
+        .otherwise(unsure)
+    )

@@ -1,0 +1,174 @@
+"""What decides the claims (`claims`), from the summaries of each kind of figure.
+
+An estimate is a value of a summary, or the difference of two with the error of independent
+ones (Welch), which is too large for learners that share draws: verdicts err towards
+"cannot tell".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import polars as pl
+
+from iclgd import theme
+
+WHERE = ("model", "task", "shots", "learner")
+BASELINES = {
+    "aou": ("sim_aou", "sim_aou_chance"),
+    "am": ("sim_am", "sim_am_before"),
+    "kendall": ("kendall", "kendall_random"),
+    "kendall before": ("kendall_before", "kendall_random"),
+    "rec2ftp": ("rec2ftp", "rec2ftp_chance"),
+}
+# What a verdict of equivalence says of a claim of equality; others say nothing.
+SAID = {"equivalent": True, "different": False}
+Found = Iterator[tuple[str, dict]]
+
+
+def _minus(a: dict, b: dict) -> dict:
+    """a - b, its error and degrees of freedom, for independent estimates (Welch 1947)."""
+    known = [x.get("error") is not None for x in (a, b)]
+    error, df = None, None
+    if all(known):
+        variance = a["error"] ** 2 + b["error"] ** 2
+        parts = sum(x["error"] ** 4 / x["df"] for x in (a, b))
+        error, df = variance**0.5, variance**2 / parts if parts else min(a["df"], b["df"])
+    counts = {
+        name: min((x[name] for x in (a, b) if x.get(name) is not None), default=None)
+        for name in ("draws", "queries")
+    }
+    return {"estimate": a["estimate"] - b["estimate"], "error": error, "df": df, **counts}
+
+
+def _one(rows: pl.DataFrame, **which) -> dict | None:
+    """The only row with these values, if there is one and it has an estimate."""
+    rows = rows.filter(**which).drop_nulls("estimate")
+    return rows.row(0, named=True) if len(rows) else None
+
+
+def _plus(numbers: dict, shift: float) -> dict:
+    return {**numbers, "estimate": numbers["estimate"] + shift}
+
+
+def equivalence(summary: pl.DataFrame) -> Found:
+    """Of the kind ``equivalence``: models, and the construction itself; controls have no claim."""
+    summary = summary.filter(factor=1.0).rename({"b": "learner"})
+    for row in summary.iter_rows(named=True):
+        excess = {**row, "estimate": row["excess"], "low": row["excess_low"]}
+        excess |= {"high": row["excess_high"], "error": row["excess_error"], "df": row["excess_df"]}
+        at = (row["role"], row["choice"], row["measure"])
+        bayes = theme.role(row["learner"]) == "bayes"
+        if bayes:
+            if at == ("model", "accuracy", "tv"):
+                yield "bayes", {**row, "said": SAID.get(row["verdict"])}
+        elif at == ("model", "nearest", "tv"):
+            yield "apart", excess
+        elif at == ("model", "accuracy", "token_overlap"):
+            yield "tokens", excess
+        elif at == ("model", "accuracy", "accuracy"):
+            yield "accuracy", row
+        elif at == ("construction", "nearest", "tv") and "@" not in row["model"]:
+            yield "construction", {**row, "said": SAID.get(row["verdict"])}
+
+
+def scale(summary: pl.DataFrame) -> Found:
+    """Of the kind ``scale``: GD with most demonstrations against GD and ICL with fewest."""
+    rows = summary.filter(pl.col("chosen"), metric="accuracy").with_columns(
+        role=pl.col("learner").map_elements(theme.role, pl.String)
+    )
+    for _, part in rows.group_by("model", "task", maintain_order=True):
+        trained = part.filter(~pl.col("role").str.starts_with("icl")).sort("shots")
+        icl = part.filter(role="icl").sort("shots")
+        if len(trained) < 2 or icl.is_empty():
+            continue
+        few, many = trained.row(0, named=True), trained.row(-1, named=True)
+        yield "more", {**many, **_minus(many, few)}
+        yield "enough", {**many, **_plus(_minus(many, icl.row(0, named=True)), 0.1)}
+
+
+def order(summary: pl.DataFrame) -> Found:
+    """Of the kind ``order``: at the last epoch of each learner, against ICL."""
+    last = summary.filter(pl.col("epoch") == pl.col("epoch").max().over(*WHERE))
+    for _, part in last.group_by("model", "task", "shots", maintain_order=True):
+        icl = [one for one in part["learner"].unique() if theme.role(one) == "icl"]
+        sen = _one(part, learner=icl[0], measure="sen") if icl else None
+        for row in part.filter(~pl.col("learner").is_in(icl)).iter_rows(named=True):
+            if row["estimate"] is None:
+                continue
+            if row["measure"] == "sen" and sen:
+                yield "order", {**row, **_minus(sen, row)}
+            if row["measure"] == "pattern_cosine" and row["error"] is not None:
+                yield "pattern", {**row, "estimate": 1 - row["estimate"]}
+
+
+def sparsity(summary: pl.DataFrame) -> Found:
+    """Of the kind ``sparsity``: pretrained models alone; their weights are no sample."""
+    rows = summary.filter(pl.col("matrix").is_in(["q", "v"]), measure="share", role="model")
+    for row in rows.filter(pl.col("threshold") == 1e-2).iter_rows(named=True):
+        missing = row["required"] - row["estimate"]
+        where = {"model": row["model"], "learner": f"W_{row['matrix'].upper()}"}
+        yield "sparse", {**where, "estimate": missing, "said": missing > 0}
+
+
+def checkpoints(summary: pl.DataFrame) -> Found:
+    """Of the kind ``checkpoints``: the last two revisions of every model and task."""
+    rows = summary.filter(measure="accuracy").sort("step").drop_nulls("estimate")
+    for _, part in rows.group_by("model", "task", "shots", maintain_order=True):
+        if len(part) > 1:
+            before, after = part.tail(2).rows(named=True)
+            change = _minus(after, before)
+            yield "checkpoints", {**after, **change, "estimate": 0.1 - abs(change["estimate"])}
+
+
+def attention(summary: pl.DataFrame) -> Found:
+    """Of the kind ``attention``: means over layers, of trained models and untrained controls."""
+    rows = summary.filter(pl.col("chosen"), pl.col("layer").is_null())
+    plain = rows.filter(~pl.col("causal"))
+    for key, part in plain.filter(role="model").group_by(WHERE, maintain_order=True):
+        where = dict(zip(WHERE, key, strict=True))
+        for claim, names in BASELINES.items():
+            both = [_one(part, metric=name) for name in names]
+            if all(both):
+                yield claim, {**where, **_minus(*both)}
+        same = {name: where[name] for name in ("task", "shots", "learner")}
+        for row in plain.filter(role="control", metric="sim_aou", **same).iter_rows(named=True):
+            yield "untrained", {**row, **_plus(_minus(row, _one(part, metric="sim_aou")), 0.05)}
+    raw = rows.filter(role="model", metric="sim_aou_raw").drop_nulls("estimate")
+    for row in raw.filter("causal").iter_rows(named=True):
+        same = {name: row[name] for name in ("model", "task", "shots")}
+        for other in raw.filter(~pl.col("causal"), **same).iter_rows(named=True):
+            yield "causal", {**row, **_minus(row, other)}
+
+
+def twins(summary: pl.DataFrame) -> Found:
+    """Of the kind ``twins``: the longest contexts and the most demonstrations."""
+    rows = summary.filter(pl.col("seed").is_null(), kind="difference")
+    for row in rows.filter(pl.col("at") == pl.col("at").max().over("measure")).iter_rows(
+        named=True
+    ):
+        where = {**row, "model": f"momentum {row['eta']:g}", "draws": row["seeds"]}
+        if row["measure"] == "perplexity":
+            yield "perplexity", {**where, "estimate": -row["estimate"]}
+        else:
+            yield "momentum", {**where, "task": row["measure"].removeprefix("accuracy_")}
+
+
+def dose(summary: pl.DataFrame) -> Found:
+    """Of the kind ``dose``: the largest dose of every departure."""
+    rows = summary.filter(metric="tv").sort("dose")
+    for (departure,), part in rows.group_by("departure", maintain_order=True):
+        row = part.row(-1, named=True)
+        yield "falls", {**row, "learner": departure, "said": part["response"][0] == "falls"}
+
+
+FINDERS: dict[str, Callable[[pl.DataFrame], Found]] = {
+    "equivalence": equivalence,
+    "scale": scale,
+    "order": order,
+    "sparsity": sparsity,
+    "checkpoints": checkpoints,
+    "attention": attention,
+    "twins": twins,
+    "dose": dose,
+}

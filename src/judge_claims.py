@@ -1,0 +1,28 @@
+"""Judge the claims of the papers by the summaries of a study: holds, fails, or cannot tell."""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument(
+    "--summaries", type=cli.existing, nargs="*", default=[], help="summary tables of figures"
+)
+parser.add_argument("--kinds", type=cli.json_object, required=True, help="JSON: figure to its kind")
+parser.add_argument(
+    "--roles",
+    type=cli.json_object,
+    default={},
+    help='JSON: what is no plain model or learner, such as {"m-random": "control"}',
+)
+parser.add_argument("--output", type=Path, required=True, help="table of claims to write")
+args = parser.parse_args()
+
+from iclgd import claims  # after parsing: --help is quick
+
+names = [path.name.split(".")[0] for path in args.summaries]
+figures = [
+    (name, args.kinds[name], tables.read(path))
+    for name, path in zip(names, args.summaries, strict=True)
+]
+tables.write(claims.judged(figures, args.roles), args.output)

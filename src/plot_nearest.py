@@ -1,0 +1,69 @@
+"""Plot how near gradient descent comes to ICL along its training loss.
+
+Rows: total variation and token overlap with ICL. Columns: what GD trains. One line per learning
+rate; circles: the rate and epoch of each family nearest to ICL on validation queries;
+horizontal lines: ICL under another order, and the untouched model, which is where GD begins.
+"""
+
+from iclgd import theme
+
+args = theme.parser(__doc__).parse_args()
+
+import polars as pl
+
+from iclgd import charts, export
+
+COLUMNS = "model task design shots a b epoch metric loss estimate low high draws diverged nearest"
+ROWS = {"tv": "total variation (0: equal)", "token_overlap": "token overlap @10 (share)"}
+LEAST = 1e-4  # nats; a loss below it stands there
+summary = charts.read(args.summary, COLUMNS.split())
+learners = [one for one in summary["b"].unique().sort() if not theme.is_reference(one)]
+families, colours = theme.families(learners) or ["gd"], theme.rates(learners)
+styles = theme.styles(["icl-reordered", *summary["b"].unique()])
+references = [one for one in styles if theme.is_reference(one)]
+called = {one: theme.label(one, args.labels) for one in styles}
+top = max(summary["loss"].max() or 1.0, 1.0) * 1.3
+decades = [10.0**e for e in range(-4, 3) if 10.0**e <= top]
+scale = {"type": "log", "domain": [LEAST, top], "nice": False, "reverse": True}
+expression = (
+    f"datum.value <= {LEAST} ? '≤ ' + format(datum.value, '~e') : format(datum.value, '~g')"
+)
+x = charts.Axis("training loss (nats, log scale)", scale, decades, expression, grid=False)
+tips = {
+    "series": "learner",
+    "epoch": "epoch",
+    **{k: v for k, v in charts.TIPS.items() if k != "series"},
+}
+size = (210 if len(families) <= 3 else 165, 150)
+blocks, shown = [], set()
+for run, part in theme.runs(summary):
+    panels = []
+    for row, (metric, title) in enumerate(ROWS.items()):
+        rows = part.filter(pl.col("metric") == metric)
+        rows = rows.with_columns(pl.col("loss").clip(LEAST))
+        flat = rows.filter(pl.col("b").is_in(references)).drop_nulls("estimate")
+        shown.update(flat["b"].to_list())
+        for column, family in enumerate(families):
+            mine = charts.rate_look(rows.filter(theme.of("b", [family])), "b", colours, args.labels)
+            lines, ends = theme.sound(mine, "b", "metric")
+            y, bottom = charts.share(title).inner(column == 0), x.inner(row == len(ROWS) - 1)
+            drawn = charts.curves(lines, bottom, y, "loss", 14, tips)
+            if drawn:
+                drawn += charts.flats(charts.look(flat, "b", styles, called), bottom, y)
+                drawn += charts.marks(ends, bottom, y, "loss", "cross", tips, size=110)
+                drawn += charts.marks(
+                    lines.filter("nearest"), bottom, y, "loss", "circle", tips, size=90
+                )
+            head = theme.short(family, args.labels) if row == 0 else ""
+            panels.append(charts.panel(drawn, bottom, y, size, head))
+    blocks.append(charts.block(panels, len(families), theme.run_title(run, args.labels)))
+items = theme.role_key([one for one in references if one in shown], styles, args.labels)
+mark = {"label": "nearest to ICL on validation queries", "color": theme.QUIET, "shape": "circle"}
+items += [mark, *theme.rate_key(colours)]
+title = args.title or "How near does gradient descent come to ICL?"
+subtitle = "Epochs of GD run from left (untouched) to right, along the loss of its demonstrations. "
+subtitle += "Bands: 95 % over draws and queries."
+wide = max(len(families) * (size[0] + 18), 460)
+chart = charts.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else charts.empty(title, "the summary is empty")
+export.save(chart, args.output, title, args.library)

@@ -1,0 +1,22 @@
+"""Judge whether gradient descent is as near to ICL as ICL is to itself: verdicts and margins.
+
+One row per run, family of learners, choice of rate and epoch (best accuracy, or nearest to
+ICL, on validation queries), measure of distance, and multiple of the margin (1: the verdict).
+"""
+
+from pathlib import Path
+
+from iclgd import cli, tables
+
+parser = cli.parser(__doc__)
+parser.add_argument(
+    "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
+)
+parser.add_argument("--reference", required=True, help="ICL under another order, a learner b")
+parser.add_argument("--output", type=Path, required=True, help="summary to write")
+args = parser.parse_args()
+
+from iclgd import equivalence  # after parsing: --help is quick
+
+pairs = (tables.read(path, tables.AGREEMENT) for path in args.agreement)
+tables.write(equivalence.judged(pairs, args.reference), args.output)

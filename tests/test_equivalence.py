@@ -1,0 +1,166 @@
+"""Verdicts of equivalence on planted distances, margins, and the nearest that GD comes."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from iclgd import equivalence, intervals, tables
+from iclgd.cli import InputError
+
+DRAWS, QUERIES = 5, 80
+SPLITS = np.array(["validation"] * 20 + ["test"] * 60)
+
+
+def pair(b, tv, epoch=0, noise=0.02, accuracy=(1.0, 1.0), model="m", seed=0):
+    """An agreement table of ICL and ``b`` whose total variation is ``tv`` on average."""
+    rng = np.random.default_rng([seed, len(b), epoch])
+    draw, example = np.indices((DRAWS, QUERIES)).reshape(2, -1)
+    values = (tv + noise * rng.uniform(-1, 1, len(draw))).clip(0, 1)
+    frame = pl.DataFrame({"draw": draw, "example": example, "split": SPLITS[example]})
+    named = {"model": model, "task": "t", "design": "d", "a": "icl", "b": b, "status": "ok"}
+    whole = {"shots": 4, "order": 0, "epoch": epoch, "label": 0, "label_a": 0, "label_b": 0}
+    metrics = dict.fromkeys(tables.METRICS, pl.lit(0.5)) | {
+        "tv": pl.Series(values),
+        "token_overlap": pl.Series(1 - values),
+        "accuracy_a": pl.lit(accuracy[0]),
+        "accuracy_b": pl.lit(accuracy[1]),
+    }
+    frame = frame.with_columns(**{k: pl.lit(v) for k, v in (named | whole).items()}, **metrics)
+    return frame.select(tables.AGREEMENT.keys()).cast(dict(tables.AGREEMENT))
+
+
+def gd(name, *epochs, start=0.8, **more):
+    """GD whose untouched model is ``start`` from ICL, and so far at ``epochs`` as they say."""
+    parts = [pair(name, start, 0, **more)]
+    parts += [pair(name, tv, epoch + 1, **more) for epoch, tv in enumerate(epochs)]
+    return pl.concat(parts)
+
+
+def verdict(reference, *epochs, choice="nearest", **more):
+    pairs = [pair("icl-reordered", reference), gd("gd@1", *epochs, **more)]
+    table = equivalence.judged(pairs, "icl-reordered")
+    rows = table.filter(factor=1.0, choice=choice, measure="tv")
+    return rows.row(0, named=True)
+
+
+def test_the_margin_is_the_95th_percentile_of_the_draws_validation_means():
+    reference = pair("icl-reordered", 0.1)
+    row = verdict(0.1, 0.5)
+    means = (
+        reference.filter(pl.col("split") == "validation").group_by("draw").agg(pl.col("tv").mean())
+    )
+    assert row["margin"] == pytest.approx(np.quantile(means["tv"], 0.95))
+    assert row["reference"] == pytest.approx(
+        reference.filter(pl.col("split") == "test")["tv"].mean()
+    )
+
+
+@pytest.mark.parametrize(
+    ("reference", "distance", "start", "expected"),
+    [
+        (0.1, 0.05, 0.8, "equivalent"),  # nearer to ICL than ICL to itself
+        (0.1, 0.5, 0.8, "different"),
+        (0.1, 0.05, 0.05, "inconclusive"),  # so is the untouched model: ICL did nothing
+        (0.0, 0.0, 0.8, "equivalent"),  # the construction: nothing but rounding
+    ],
+)
+def test_verdicts(reference, distance, start, expected):
+    assert verdict(reference, distance, start=start, noise=0.0)["verdict"] == expected
+
+
+def test_rounding_is_no_difference():
+    pairs = [pair("icl-reordered", 0.0, noise=0.0), gd("gd", 1e-8, noise=1e-9)]
+    row = equivalence.judged(pairs, "icl-reordered").filter(
+        factor=1.0, choice="nearest", measure="tv"
+    )
+    assert row["verdict"].to_list() == ["equivalent"]
+    assert row["margin"].to_list() == [equivalence.TOLERANCE]
+
+
+def test_different_but_within_the_margin_is_trivially_both():
+    # ICL is .1 from itself on average, but one draw is far off: the margin is wide.
+    far = pair("icl-reordered", 0.1).with_columns(
+        pl.when(pl.col("draw") == 0, pl.col("split") == "validation")
+        .then(0.4)
+        .otherwise("tv")
+        .alias("tv")
+    )
+    table = equivalence.judged([far, gd("gd", 0.2)], "icl-reordered")
+    row = table.filter(factor=1.0, choice="nearest", measure="tv").row(0, named=True)
+    assert row["margin"] > 0.3
+    assert row["verdict"] == "trivially both"
+
+
+def test_few_draws_that_differ_are_inconclusive_and_underpowered():
+    wild = gd("gd", 0.3).with_columns(
+        pl.when(pl.col("epoch") > 0).then(pl.col("draw") / 5).otherwise("tv").alias("tv")
+    )
+    table = equivalence.judged([pair("icl-reordered", 0.1), wild], "icl-reordered")
+    row = table.filter(factor=1.0, choice="nearest", measure="tv").row(0, named=True)
+    assert (row["verdict"], row["underpowered"]) == ("inconclusive", True)
+
+
+def test_a_larger_margin_never_takes_equivalence_back():
+    pairs = [pair("icl-reordered", 0.1), gd("gd", 0.15)]
+    rows = equivalence.judged(pairs, "icl-reordered").filter(choice="nearest", measure="tv")
+    near = [v in ("equivalent", "trivially both") for v in rows.sort("factor")["verdict"]]
+    assert near == sorted(near)
+    assert near[0] != near[-1]
+
+
+def test_nearest_is_chosen_on_validation_queries_and_reported_on_others():
+    lucky = gd("gd", 0.3, 0.2).with_columns(
+        pl.when(pl.col("epoch") == 1, pl.col("split") == "test")
+        .then(0.0)
+        .otherwise("tv")
+        .alias("tv")
+    )
+    table = equivalence.judged([pair("icl-reordered", 0.1), lucky], "icl-reordered")
+    row = table.filter(factor=1.0, choice="nearest", measure="tv").row(0, named=True)
+    assert row["epoch"] == 2
+    assert row["estimate"] == pytest.approx(0.2, abs=0.01)
+
+
+def test_most_accurate_and_nearest_may_differ():
+    best = pl.concat([gd("gd@1", 0.5, accuracy=(1, 1)), gd("gd@2", 0.2, accuracy=(1, 0.5))])
+    table = equivalence.judged(
+        [pair("icl-reordered", 0.1), *best.partition_by("b")], "icl-reordered"
+    )
+    rows = table.filter(factor=1.0, measure="accuracy")
+    assert dict(rows.select("choice", "b").rows()) == {"accuracy": "gd@1", "nearest": "gd@2"}
+    gains = dict(rows.select("choice", "estimate").rows())
+    assert gains == {"accuracy": 0, "nearest": 0.5}
+    assert rows["verdict"].null_count() == 2
+
+
+def test_holm_is_over_what_one_model_is_judged_by():
+    def p(*names):
+        pairs = [pair("icl-reordered", 0.1)] + [gd(name, 0.13, noise=0.3) for name in names]
+        pairs += [pair("icl-reordered", 0.1, model="n"), gd("gd", 0.13, model="n")]
+        table = equivalence.judged(pairs, "icl-reordered")
+        mine = table.filter(factor=1.0, choice="nearest", measure="tv", model="m", b="gd")
+        return mine["p_difference"][0]
+
+    alone, beside = p("gd"), p("gd", "gd-v", "gd-w")
+    assert alone < beside <= 3 * alone + 1e-12
+
+
+def test_diverged_and_untouched_are_never_nearest():
+    rows = pl.concat([gd("gd@1", 0.3, 0.1, start=0.0), gd("gd@2", 0.05)])
+    lost = (pl.col("b") == "gd@2") & (pl.col("epoch") == 1) & (pl.col("draw") == 0)
+    rows = rows.with_columns(
+        pl.when(lost).then(pl.lit("diverged")).otherwise("status").alias("status")
+    )
+    assert equivalence.nearest(rows, ["model"]).rows() == [("m", "gd@1", 2)]
+
+
+def test_the_table_has_every_estimate_column_and_what_is_missing_is_an_error():
+    table = equivalence.judged([pair("icl-reordered", 0.1), gd("gd", 0.3)], "icl-reordered")
+    assert set(intervals.ESTIMATE) <= set(table.columns)
+    assert set(table["factor"]) == set(equivalence.FACTORS)
+    assert set(table["verdict"].drop_nulls()) <= set(equivalence.VERDICTS)
+    with pytest.raises(InputError, match="reference 'icl-reordered'"):
+        equivalence.judged([gd("gd", 0.3)], "icl-reordered")
+    fewer = pair("icl-reordered", 0.1).filter(pl.col("draw") > 0)
+    with pytest.raises(InputError, match="gd was asked what icl-reordered was not"):
+        equivalence.judged([fewer, gd("gd", 0.3)], "icl-reordered")
