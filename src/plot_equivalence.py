@@ -24,7 +24,7 @@ VERDICTS = {  # colours apart in lightness, too
     "inconclusive": "#B4BAC1",
     "different": "#D55E00",
 }
-FLOOR, LANE = 1e-8, 19
+LEAST, LANE = 1e-8, 19
 
 
 def called(name):
@@ -44,19 +44,21 @@ texts = [
 lanes = lanes.with_row_index("lane").with_columns(pl.col("lane").cast(pl.Float64))
 table = table.join(lanes, on=["model", "task", "shots", "family"])
 numbers = ("estimate", "low", "high", "reference", "untouched", "margin")
+least = table.select(pl.min_horizontal("estimate", "reference", "margin").min()).item() or LEAST
+floor = 10.0 ** math.floor(math.log10(max(least, LEAST)))
 table = table.with_columns(
-    pl.col(name).clip(FLOOR, 1).alias(f"{name}_at") for name in numbers
+    pl.col(name).clip(floor, 1).alias(f"{name}_at") for name in numbers
 ).with_columns(color=pl.col("verdict").replace_strict(VERDICTS, default=theme.FAINT))
 high = LANE * max(len(lanes), 1)
 ticks = list(range(len(lanes)))
 lane_scale = {"domain": [-0.7, len(lanes) - 0.3], "reverse": True, "nice": False}
 y = charts.Axis("", lane_scale, ticks, f"{texts}[datum.value]", grid=False)
-decades = [10.0**e for e in range(-8, 1, 2)]
+decades = [10.0**e for e in range(-8, 1, 2 if floor < 1e-4 else 1) if 10.0**e >= floor]
 x = charts.Axis(
     "total variation from ICL (log scale)",
-    {"type": "log", "domain": [FLOOR / 2, 1.3], "nice": False},
+    {"type": "log", "domain": [floor / 2, 1.3], "nice": False},
     decades,
-    f"(datum.value <= {FLOOR} ? '≤ ' : '') +"
+    f"(datum.value <= {LEAST} ? '≤ ' : '') +"
     " format(datum.value, datum.value < 0.001 ? '~e' : '~g')",
 )
 tips = {
@@ -78,7 +80,7 @@ if len(table):
     hollow = alt.Chart(charts.values(accurate)).mark_point(filled=False, strokeWidth=1.4, **dot)
     before = base.mark_tick(color=theme.FAINT, size=LANE - 9, thickness=1.4)
     left = [
-        bar.encode(x.x("margin_at"), y.y("lane"), x2=alt.datum(FLOOR / 2)),
+        bar.encode(x.x("margin_at"), y.y("lane"), x2=alt.datum(floor / 2)),
         rule.encode(x.x("low_at"), alt.X2("high_at:Q"), y.y("lane"), charts.paint()),
         tick.encode(x.x("reference_at"), y.y("lane")),
         before.encode(x.x("untouched_at"), y.y("lane")),

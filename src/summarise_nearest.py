@@ -32,10 +32,11 @@ losses = pl.concat(
     .agg(pl.col("loss").cast(pl.Float64).mean())
     for path in args.logits
 ).rename({"learner": "b"})
-family = rows.with_columns(family=pl.col("b").str.split("@").list.first())
+trained = rows.filter(pl.col("epoch").max().over("b") > 0)
+family = trained.with_columns(family=pl.col("b").str.split("@").list.first())
 marks = {
     "nearest": equivalence.nearest(family, [*equivalence.PLACE, "family"]),
-    "best": equivalence.nearest(rows, equivalence.PLACE),
+    "best": equivalence.nearest(trained, equivalence.PLACE),
 }
 test = rows.filter(pl.col("split") == "test")
 diverged = test.group_by(KEY).agg((pl.col("status") == "diverged").mean().alias("diverged"))

@@ -63,15 +63,15 @@ def judged(pairs: Iterable[pl.DataFrame], reference: str) -> pl.DataFrame:
 def nearest(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     """The ``b`` and ``epoch`` with the least mean total variation on validation queries.
 
-    Per group of ``by``. Epoch 0 is left out, and where any row diverged; of equals the earliest
-    and first by name.
+    Per group of ``by``. Epoch 0, which is no learning, is left out unless nothing else is there,
+    and where any row diverged; of equals the earliest and first by name.
     """
     means = (
-        rows.filter(pl.col("split") == "validation", pl.col("epoch") > 0)
+        rows.filter(pl.col("split") == "validation")
         .group_by(*by, "b", "epoch")
         .agg(pl.col("tv").mean(), (pl.col("status") == "ok").all().alias("sound"))
         .filter("sound")
-        .sort(*by, "tv", "epoch", "b")
+        .sort(*by, pl.col("epoch") == 0, "tv", "epoch", "b")
     )
     return means.group_by(by, maintain_order=True).first().select(*by, "b", "epoch")
 

@@ -60,7 +60,7 @@ def equivalence(summary: pl.DataFrame) -> Found:
         at = (row["role"], row["choice"], row["measure"])
         bayes = theme.role(row["learner"]) == "bayes"
         if bayes:
-            if at == ("model", "accuracy", "tv"):
+            if at == ("model", "nearest", "tv"):
                 yield "bayes", {**row, "said": SAID.get(row["verdict"])}
         elif at == ("model", "nearest", "tv"):
             yield "apart", excess

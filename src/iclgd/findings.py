@@ -65,13 +65,10 @@ def _agreement(summary: pl.DataFrame) -> list[Row]:
 
 
 def _equivalence(summary: pl.DataFrame) -> list[Row]:
-    """Verdicts on the rate and epoch nearest to ICL (Bayes has neither) by total variation."""
-    rows = summary.filter(pl.col("measure") == "tv", pl.col("factor") == 1)
-    rows = rows.with_columns(family=pl.col("b").str.split("@").list.first())
-    key = ["model", "task", "shots", "family"]
-    rows = rows.sort(*key, pl.col("choice") != "nearest").unique(key, keep="first")
+    """Verdicts on the rate and epoch nearest to ICL, by total variation."""
+    rows = summary.filter(measure="tv", factor=1.0, choice="nearest")
     found = [[*MODEL, "learner", "distance from ICL", "ICL from itself", "margin", "verdict"]]
-    for row in rows.sort(key).iter_rows(named=True):
+    for row in rows.sort("model", "task", "shots", "b").iter_rows(named=True):
         at = f"{row['b']}, epoch {row['epoch']}" if row["epoch"] else row["b"]
         levels = (_short(row["reference"]), _short(row["margin"]))
         weak = row["verdict"] == "inconclusive" and row["underpowered"]
