@@ -24,7 +24,7 @@ VERDICTS = {  # colours apart in lightness, too
     "inconclusive": "#B4BAC1",
     "different": "#D55E00",
 }
-LEAST, LANE = 1e-8, 19
+LEAST, LANE = 1e-8, 17
 
 
 def called(name):
@@ -36,23 +36,30 @@ def called(name):
 table = charts.read(args.summary, [*COLUMNS.split(), *NUMBERS.split()])
 table = table.filter(pl.col("measure") == "tv").sort("model", "task", "shots", "b")
 table = table.with_columns(family=pl.col("b").map_elements(theme.family, pl.String))
-lanes = table.select("model", "task", "shots", "family").unique(maintain_order=True)
-texts = [
-    " · ".join([called(model), theme.label(task, args.labels), str(shots), called(family)])
-    for model, task, shots, family in lanes.rows()
-]
-lanes = lanes.with_row_index("lane").with_columns(pl.col("lane").cast(pl.Float64))
-table = table.join(lanes, on=["model", "task", "shots", "family"])
+# A model has a lane for its name, and below it one for each of what it is judged by.
+keys = ["model", "task", "shots", "family"]
+lanes, texts, heads, last = {}, [], [], None
+for key in table.select(keys).unique(maintain_order=True).rows():
+    model, task, shots, family = key
+    if model != last:
+        heads.append(len(texts))
+        texts.append(called(model))
+    last, lanes[key] = model, float(len(texts))
+    texts.append(f"{theme.label(task, args.labels)}, {shots} · {called(family)}")
+table = table.with_columns(
+    pl.struct(keys).map_elements(lambda row: lanes[tuple(row.values())], pl.Float64).alias("lane")
+)
 numbers = ("estimate", "low", "high", "reference", "untouched", "margin")
 least = table.select(pl.min_horizontal("estimate", "reference", "margin").min()).item() or LEAST
 floor = 10.0 ** math.floor(math.log10(max(least, LEAST)))
 table = table.with_columns(
     pl.col(name).clip(floor, 1).alias(f"{name}_at") for name in numbers
 ).with_columns(color=pl.col("verdict").replace_strict(VERDICTS, default=theme.FAINT))
-high = LANE * max(len(lanes), 1)
-ticks = list(range(len(lanes)))
-lane_scale = {"domain": [-0.7, len(lanes) - 0.3], "reverse": True, "nice": False}
-y = charts.Axis("", lane_scale, ticks, f"{texts}[datum.value]", grid=False)
+high = LANE * max(len(texts), 1)
+ticks = list(range(len(texts)))
+lane_scale = {"domain": [-0.7, len(texts) - 0.3], "reverse": True, "nice": False, "padding": 0}
+bold = f"indexof({heads}, datum.value) >= 0"
+y = charts.Axis("", lane_scale, ticks, f"{texts}[datum.value]", grid=False, bold=bold)
 decades = [10.0**e for e in range(-8, 1, 2 if floor < 1e-4 else 1) if 10.0**e >= floor]
 x = charts.Axis(
     "total variation from ICL (log scale)",
@@ -125,8 +132,8 @@ if len(table):
         .encode(across.x("at")),
     ]
     panels = [
-        charts.panel(left, x, y, (330, high), "distance from ICL"),
-        charts.panel(right, across, blank, (190, high), "verdict if the margin were …"),
+        charts.panel(left, x, y, (260, high), "distance from ICL"),
+        charts.panel(right, across, blank, (150, high), "verdict by margin"),
     ]
 items = [{"label": name, "color": color, "shape": "square"} for name, color in VERDICTS.items()]
 items += [
@@ -143,6 +150,6 @@ items += [
 title = args.title or "Is gradient descent as near to ICL as ICL is to itself?"
 subtitle = "Number: demonstrations. Bars: 95 % over draws and queries. Margin: 95th percentile of "
 subtitle += "ICL's distance from itself under another order, on validation queries."
-chart = charts.figure([charts.block(panels, 2)] if panels else [], items, title, subtitle, 860)
+chart = charts.figure([charts.block(panels, 2)] if panels else [], items, title, subtitle, 500)
 chart = chart if panels else charts.empty(title, "the summary is empty")
 export.save(chart, args.output, title, args.library)

@@ -35,6 +35,7 @@ class Axis:
     show: bool = True
     grid: bool = True
     extent: float = 0  # pixels kept free for labels, so that blocks stand in line
+    bold: str | None = None  # expression: which labels are
 
     def _axis(self) -> alt.Axis:
         given = {"grid": self.grid}
@@ -44,6 +45,9 @@ class Axis:
             given["values"] = self.ticks
         if self.expression:
             given["labelExpr"] = self.expression
+        if self.bold:
+            bold = {"test": self.bold, "value": "bold"}
+            given["labelFontWeight"] = {"condition": bold, "value": "normal"}
         if not self.show:
             # A blank label has a height, which keeps the titles of a row of panels in line.
             given |= {"labelExpr": "' '", "ticks": False, "minExtent": 0}
