@@ -264,7 +264,7 @@ def test_summarise_variance(tmp_path):
     table = pl.read_parquet(files["out"])
     assert table.columns == [
         *("model", "task", "design", "shots", "learner", "epoch", "source"),
-        *("estimate", "low", "high", "draws"),
+        *("estimate", "low", "high", "error", "df", "draws"),
     ]
     shares = dict(table.select("source", "estimate").rows())
     assert shares["last label"] == pytest.approx(1)

@@ -153,6 +153,16 @@ def test_touching_every_source_reruns_nothing(finished):
 DRAWS = {"n2": "0-0", "n4": "0-1"}
 GD = "logits/llama-small/topic2/n4/gd"
 PAIR = "agreement/llama-small/topic2/n4/icl--gd"
+# What is about other figures, and what is about the whole study.
+JUDGED = [
+    f"{verb}_{name} {place}"
+    for name in ("equivalence", "nearest")
+    for verb, place in (
+        ("summarise", f"summary/{name}.parquet"),
+        ("plot", f"figures/{name}.svg"),
+    )
+]
+STUDIED = ["judge_claims summary/claims.parquet", "report_findings findings.txt"]
 
 
 def test_one_learning_rate_added(finished):
@@ -174,7 +184,8 @@ def test_one_learning_rate_added(finished):
                 f"plot_{x} figures/{x}.svg"
                 for x in ("agreement", "shots", "size", "depth", "scale")
             ),
-            "report_findings findings.txt",
+            *JUDGED,
+            *STUDIED,
         ]
     )
 
@@ -196,7 +207,8 @@ def test_one_block_of_draws_added(finished):
             "plot_agreement figures/agreement.svg",
             "plot_depth figures/depth.svg",
             "plot_order figures/order.svg",
-            "report_findings findings.txt",
+            *JUDGED,
+            *STUDIED,
         ]
     )
 
@@ -216,7 +228,8 @@ def test_one_task_added(finished):
             "compare_logits agreement/llama-small/more/n4/icl--icl-reordered.parquet",
             "summarise_agreement summary/agreement.parquet",
             "plot_agreement figures/agreement.svg",
-            "report_findings findings.txt",
+            *JUDGED,
+            *STUDIED,
         ]
     )
 
@@ -233,7 +246,7 @@ def test_a_checkpoint_added(finished):
             "summarise_accuracy summary/checkpoints.accuracy.parquet",
             "summarise_checkpoints summary/checkpoints.parquet",
             "plot_checkpoints figures/checkpoints.svg",
-            "report_findings findings.txt",
+            *STUDIED,
         ]
     )
 
@@ -272,7 +285,12 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "summarise_controls",
         "summarise_curves",
         "summarise_dose",
+        "summarise_equivalence",
+        "summarise_nearest",
+        "judge_claims",
         "plot_dose",
+        "plot_equivalence",
+        "plot_nearest",
         "plot_agreement",
         "plot_controls",
         "plot_shots",
