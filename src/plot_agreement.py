@@ -25,7 +25,7 @@ colours = theme.rates(learners)
 last = summary["epoch"].max() or 1
 styles = theme.styles(["icl", "icl-reordered", "icl-redrawn", "zs", *summary["b"].unique()])
 x = charts.epochs(last)
-size = (210 if len(families) <= 3 else 165, 150)
+size = (210 if len(families) <= 3 else 160, 150)
 wide = max(len(families) * (size[0] + 18), 460)
 shown = set()
 

@@ -34,7 +34,7 @@ tips = {
     "epoch": "epoch",
     **{k: v for k, v in charts.TIPS.items() if k != "series"},
 }
-size = (210 if len(families) <= 3 else 165, 150)
+size = (210 if len(families) <= 3 else 160, 150)
 blocks, shown = [], set()
 for run, part in theme.runs(summary):
     panels = []

@@ -87,7 +87,7 @@ def _nearest(summary: pl.DataFrame) -> list[Row]:
         tv, overlap = (part.filter(pl.col("metric") == m) for m in ("tv", "token_overlap"))
         low, loss = tv["low"][0], tv["loss"][0]
         place = [*map(str, key[:3]), f"{key[3]}, epoch {key[4]}"]
-        cells = [_value(tv), _short(low), _value(overlap), _short(loss)]
+        cells = [_interval(tv.row(0, named=True)), _short(low), _value(overlap), _short(loss)]
         found.append([*place, *cells])
     return found
 
