@@ -1,6 +1,5 @@
 """Claims: what decides them by hand, verdicts, Holm, and the whole table."""
 
-import numpy as np
 import polars as pl
 import pytest
 from scipy import stats
@@ -184,4 +183,3 @@ def test_every_claim_can_be_found_and_says_what_decides_it():
         assert f'"{name}"' in source
         assert claim.claim.endswith(".") and claim.quantity
         assert claim.effect is None or claim.effect > 0
-    assert not np.isnan([c.null for c in claims.CLAIMS.values()]).any()

@@ -1,6 +1,6 @@
 """The claims of the papers as tests: what decides each, and what a study's summaries say of it.
 
-Every claim says that a quantity is above 0 (or another null); `evidence` finds it.
+Every claim says that a quantity is above 0; `evidence` finds it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ SCHEMA = pl.Schema(
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says, what decides it, and what it found.
+    """What a paper says, the quantity above 0 that decides it, and what the paper found.
 
-    ``null``: the claim holds above it. ``effect``: the paper's own distance from it, if it has
-    one; a study that would miss such an effect in more than 20 % of cases is underpowered.
+    ``effect``: the paper's own value of the quantity, if it has one; a study that would miss
+    such an effect in more than 20 % of cases is underpowered.
     """
 
     paper: str
@@ -43,14 +43,13 @@ class Claim:
     claim: str
     quantity: str
     reference: str = ""
-    null: float = 0.0
     effect: float | None = None
 
 
 CLAIMS = {
     "apart": Claim(
         SHEN,
-        "section 4",
+        "main comparison",
         "GD on the same demonstrations is farther from ICL than ICL is from itself reordered.",
         "total variation, GD nearest to ICL minus ICL reordered",
         "not measured by the paper",
@@ -89,7 +88,7 @@ CLAIMS = {
     ),
     "order": Claim(
         SHEN,
-        "section 5",
+        "order sensitivity",
         "ICL depends more on the order of demonstrations than gradient descent does.",
         "Sen, ICL minus learner at its last epoch",
         "ICL .150; GD 0; SGD .054 to .010; Adam .063 to .016",
@@ -104,14 +103,14 @@ CLAIMS = {
     ),
     "sparse": Claim(
         SHEN,
-        "section 6",
+        "sparsity",
         "Pretrained weights are less sparse than the construction of GD needs.",
         "share of entries below .01, needed minus found",
         "W_Q, W_K .33 of .9999; W_V .41 of .75 (LLaMA-7B)",
     ),
     "checkpoints": Claim(
         SHEN,
-        "section on checkpoints",
+        "pretraining checkpoints",
         "Late in pretraining ICL stays within .10 while the weights keep moving.",
         ".10 minus the change of accuracy over the last two checkpoints",
         ".70 to .76 throughout (GPT-J)",
@@ -187,13 +186,13 @@ CLAIMS = {
     ),
     "falls": Claim(
         OSWALD,
-        "section 3",
+        "softmax and trained attention",
         "As the model leaves the construction, ICL and GD come apart.",
         "total variation of ICL and GD at the largest dose",
     ),
     "bayes": Claim(
         XIE,
-        "section 2",
+        "Bayesian predictor",
         "ICL is as near to the exact Bayesian reader as to itself reordered.",
         "total variation of ICL and Bayes, equivalent within the margin",
     ),
@@ -205,7 +204,7 @@ def judged(figures: list[tuple[str, str, pl.DataFrame]], roles: dict[str, str]) 
 
     ``roles``: names of models and tasks that are a ``control`` or a ``construction``, and of
     learners that are ``causal`` (layer by layer); others are a ``model``. A claim holds or
-    fails if it differs surely from its null (two-sided t-test at 5 %, Holm over all rows of
+    fails if its quantity differs surely from 0 (two-sided t-test at 5 %, Holm over all rows of
     the claim) or if its quantity is no sample; else one cannot tell.
     """
     found = []
@@ -214,15 +213,13 @@ def judged(figures: list[tuple[str, str, pl.DataFrame]], roles: dict[str, str]) 
             found += [
                 _row(figure, *one) for one in evidence.FINDERS[kind](_with_roles(summary, roles))
             ]
-    table = pl.DataFrame(
-        found, schema={**SCHEMA, "null": pl.Float64, "said": pl.Boolean}, orient="row"
-    )
+    table = pl.DataFrame(found, schema={**SCHEMA, "said": pl.Boolean}, orient="row")
     holm = pl.col("p").map_batches(
         lambda p: pl.Series(resampling.holm(p.to_numpy()), nan_to_null=True)
     )
     table = table.with_columns(holm.over("claim").alias("p_holm"))
     sure = pl.col("p_holm") < ALPHA
-    above = pl.coalesce("said", pl.when(sure).then(pl.col("estimate") > pl.col("null")))
+    above = pl.coalesce("said", pl.when(sure).then(pl.col("estimate") > 0))
     verdict = pl.when(above).then(pl.lit("holds")).when(~above).then(pl.lit("fails"))
     table = table.with_columns(verdict.otherwise(pl.lit("cannot tell")).alias("verdict"))
     order = {claim.claim: i for i, claim in enumerate(CLAIMS.values())}
@@ -260,7 +257,7 @@ def _row(figure: str, name: str, found: dict) -> dict:
     numbers = [found.get(part) for part in ("estimate", "error", "df")]
     spread = resampling.Spread(*np.array([[np.nan if x is None else x] for x in numbers], float))
     low, high = (float(end[0]) for end in resampling.t_interval(spread))
-    above = float(resampling.p_above(spread, claim.null)[0])
+    above = float(resampling.p_above(spread)[0])
     tested = "said" not in found
     mde = float(resampling.detectable(spread)[0])
     row = {
@@ -270,6 +267,6 @@ def _row(figure: str, name: str, found: dict) -> dict:
         "p": 2 * min(above, 1 - above) if tested else None,
         "mde": mde,
         "underpowered": claim.effect is not None and mde > claim.effect,
-        **{"null": claim.null, "said": found.get("said")},
+        "said": found.get("said"),
     }
     return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}

@@ -156,12 +156,12 @@ def detectable(found: Spread) -> np.ndarray:
     return error * (stdtrit(found.df, (1 + LEVEL) / 2) + stdtrit(found.df, POWER))
 
 
-def p_above(found: Spread, null: float | np.ndarray = 0.0) -> np.ndarray:
-    """One-sided p-value of estimates above ``null``; 0 or 1 where nothing varies."""
-    gap = found.value - null
+def p_above(found: Spread) -> np.ndarray:
+    """One-sided p-value of estimates above 0; 0, 1/2 or 1 where nothing varies."""
+    gap = found.value
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(found.error > 0, gap / found.error, np.sign(gap) * np.inf)
-    p = stdtr(np.where(np.isnan(found.df), 1, found.df), -np.where(gap == 0, 0, t))
+        t = np.where(found.error > 0, found.value / found.error, np.sign(found.value) * np.inf)
+    p = stdtr(np.where(np.isnan(found.df), 1, found.df), -np.where(found.value == 0, 0, t))
     return np.where(np.isnan(found.error), np.nan, p)
 
 
