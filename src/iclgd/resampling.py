@@ -158,7 +158,6 @@ def detectable(found: Spread) -> np.ndarray:
 
 def p_above(found: Spread) -> np.ndarray:
     """One-sided p-value of estimates above 0; 0, 1/2 or 1 where nothing varies."""
-    gap = found.value
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(found.error > 0, found.value / found.error, np.sign(found.value) * np.inf)
     p = stdtr(np.where(np.isnan(found.df), 1, found.df), -np.where(found.value == 0, 0, t))
