@@ -88,7 +88,7 @@ def test_attention_is_compared_with_its_baselines_and_controls():
         similarity("sim_aou_chance", 0.3),
         similarity("sim_aou", 0.1, layer=0),
         similarity("sim_aou", 0.1, chosen=False, learner="gd-kv@9"),
-        similarity("sim_aou", 0.49, model="m-random"),
+        similarity("sim_aou", 0.49, model="m-random", learner="gd-kv@9"),
         similarity("sim_aou_raw", 0.1),
         similarity("sim_aou_raw", 0.4, learner="layerwise"),
     ]

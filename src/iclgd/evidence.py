@@ -131,8 +131,9 @@ def attention(summary: pl.DataFrame) -> Found:
             both = [_one(part, metric=name) for name in names]
             if all(both):
                 yield claim, {**where, **_minus(*both)}
-        same = {name: where[name] for name in ("task", "shots", "learner")}
-        for row in plain.filter(role="control", metric="sim_aou", **same).iter_rows(named=True):
+        same = theme.of("learner", [theme.family(where["learner"])])
+        others = plain.filter(same, role="control", metric="sim_aou", task=where["task"])
+        for row in others.filter(shots=where["shots"]).iter_rows(named=True):
             yield "untrained", {**row, **_plus(_minus(row, _one(part, metric="sim_aou")), 0.05)}
     raw = rows.filter(role="model", metric="sim_aou_raw").drop_nulls("estimate")
     for row in raw.filter("causal").iter_rows(named=True):
