@@ -67,10 +67,12 @@ def _agreement(summary: pl.DataFrame) -> list[Row]:
 def _equivalence(summary: pl.DataFrame) -> list[Row]:
     """Verdicts on the rate and epoch nearest to ICL, by total variation."""
     rows = summary.filter(measure="tv", factor=1.0, choice="nearest")
-    found = [[*MODEL, "learner", "distance from ICL", "ICL from itself", "margin", "verdict"]]
+    head = ["learner", "distance from ICL", "ICL from itself", "margin", "draws x queries"]
+    found = [[*MODEL, *head, "detectable excess", "verdict"]]
     for row in rows.sort("model", "task", "shots", "b").iter_rows(named=True):
         at = f"{row['b']}, epoch {row['epoch']}" if row["epoch"] else row["b"]
-        levels = (_short(row["reference"]), _short(row["margin"]))
+        levels = [_short(row["reference"]), _short(row["margin"])]
+        levels += [f"{row['draws']} x {row['queries']}", _short(row["excess_mde"])]
         weak = row["verdict"] == "inconclusive" and row["underpowered"]
         verdict = row["verdict"] + (" (underpowered)" if weak else "")
         place = [row["model"], row["task"], str(row["shots"]), at]
