@@ -13,7 +13,7 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
@@ -83,4 +83,5 @@ subtitle += "Bands: 95 % over draws and queries."
 title = args.title or "Does gradient descent come to agree with in-context learning?"
 chart = page.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("agreement", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

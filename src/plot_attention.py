@@ -13,7 +13,7 @@ args = theme.parser(__doc__).parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 # Measure, its title, and its baseline: another measure, or none for 0.
 PANELS = [
@@ -110,4 +110,5 @@ subtitle += (
 )
 chart = page.figure(blocks, items, title, subtitle, 740)
 chart = chart if blocks else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("attention", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

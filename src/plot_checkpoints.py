@@ -13,7 +13,7 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model revision step task learner measure estimate low high"
 summary = charts.read(args.summary, COLUMNS.split())
@@ -71,4 +71,5 @@ chart = page.figure(
     wide,
 )
 chart = chart if models else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("checkpoints", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -19,7 +19,7 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd import charts, controls, export, page
+from iclgd import charts, controls, export, findings, page
 
 WORDS = {
     "random": "control: random weights",
@@ -107,4 +107,5 @@ subtitle += (
 )
 chart = page.figure(blocks, [], title, subtitle, 740)
 chart = chart if blocks else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("controls", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

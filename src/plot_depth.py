@@ -10,7 +10,7 @@ args = theme.parser(__doc__).parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots a b epoch k metric estimate low high"
 ROWS = {"token_overlap": "token overlap (share)", "ocs": "OCS (cosine)"}
@@ -42,4 +42,5 @@ title = args.title or "How deep into the vocabulary does the agreement with ICL 
 subtitle = "Each learner against ICL on the same queries. Bands: 95 % over draws of demonstrations."
 chart = page.figure(blocks, items, title, subtitle, 680)
 chart = chart if blocks else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("depth", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

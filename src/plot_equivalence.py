@@ -14,7 +14,7 @@ import math
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots b epoch choice measure factor verdict underpowered"
 NUMBERS = "estimate low high draws queries reference untouched margin p_difference p_equivalence"
@@ -152,4 +152,5 @@ subtitle = "Number: demonstrations. Bars: 95 % over draws and queries. Margin: 9
 subtitle += "ICL's distance from itself under another order, on validation queries."
 chart = page.figure([page.block(panels, 2)] if panels else [], items, title, subtitle, 500)
 chart = chart if panels else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("equivalence", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -11,7 +11,7 @@ args = theme.parser(__doc__).parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots a b epoch metric loss estimate low high draws diverged nearest"
 ROWS = {"tv": "total variation (0: equal)", "token_overlap": "token overlap @10 (share)"}
@@ -66,4 +66,5 @@ subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(families) * (size[0] + 18), 460)
 chart = page.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("nearest", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

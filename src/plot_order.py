@@ -15,7 +15,7 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots learner epoch measure estimate low high draws diverged"
 summary = charts.read(args.summary, COLUMNS.split())
@@ -64,7 +64,8 @@ for run, part in theme.runs(summary):
             if mine["estimate"].count() < 2:
                 # A pattern needs a reaction; ICL's level alone would hide that there is none.
                 text = "no data" if mine.is_empty() else "undefined: no reaction to order"
-                drawn = [*charts.axes(bottom, y), charts.note(text, size[0] / 2, size[1] / 2 - 12, size=10)]
+                said = charts.note(text, size[0] / 2, size[1] / 2 - 12, size=10)
+                drawn = [*charts.axes(bottom, y), said]
             if len(flat):
                 drawn = [*charts.flats(flat, bottom, y), *drawn]
             head = theme.label(family, args.labels) if row == 0 else ""
@@ -82,4 +83,5 @@ subtitle += "vocabulary. Bands: 95 % over draws and queries."
 title = args.title or "Does the order of demonstrations matter as it does to ICL?"
 chart = page.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("order", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

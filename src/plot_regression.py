@@ -11,7 +11,7 @@ args = theme.parser(__doc__).parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model rate scale metric estimate low high prompts"
 LOWEST = 1e-17  # of the distances: rounding of float64
@@ -58,4 +58,5 @@ subtitle = (
 subtitle += "to it on other prompts. Bands: 95 % over prompts."
 chart = page.figure([page.block(panels, 3)], items, title, subtitle, 720)
 chart = chart if models else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("regression", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -14,7 +14,7 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 
 def dots(frame, x, y, tips):
@@ -166,4 +166,5 @@ chart = page.figure(
     [page.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
 )
 chart = chart if models else page.empty(title, f"no {args.metric}")
-export.save(chart, args.output, title, args.library)
+found = findings.of("scale", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -13,7 +13,7 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
@@ -75,4 +75,5 @@ subtitle += "are with ICL. Bars: 95 % over draws and queries."
 wide = max(len(tasks) * (size[0] + 12), 420)
 chart = page.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("shots", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -17,7 +17,7 @@ import math
 
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
@@ -110,4 +110,5 @@ subtitle += "draws and queries. Models of nearly one size are moved apart."
 block = [page.block(panels, len(facets))] if facets else []
 chart = page.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
 chart = chart if facets else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("size", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model matrix threshold measure estimate low high layers required"
 MEASURES = {
@@ -129,4 +129,5 @@ subtitle = "Means over layers and heads. Needed: by the construction of von Oswa
 subtitle += "Bands: the range of the layers."
 chart = page.figure(blocks, items, title, subtitle, 560)
 chart = chart if models else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("sparsity", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 COLUMNS = "measure at eta kind seed estimate low high seeds"
 NAMES = {
@@ -86,4 +86,5 @@ wide = len(NAMES) * (size[0] + 30)
 blocks = [page.block(panels, len(NAMES))] if len(summary) else []
 chart = page.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("twins", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -15,7 +15,7 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export, page
+from iclgd import charts, export, findings, page
 
 
 def lengths(frame, x, y):
@@ -89,8 +89,8 @@ for run, part in theme.runs(summary):
         drawn = lengths(rows, x, y)
         sure = rows.join(significant, on=[*KEYS.split(), "source"], how="semi")
         drawn += charts.across(sure, x, y, "lane", "circle", charts.TIPS)
-        high = max(60, 24 * len(learners))
-        panels.append(charts.panel(drawn, x, y, (page.fit(len(sources), 130, page.labels(texts)), high), PATTERNS.get(source, source)))
+        size = (page.fit(len(sources), 130, page.labels(texts)), max(60, 24 * len(learners)))
+        panels.append(charts.panel(drawn, x, y, size, PATTERNS.get(source, source)))
     blocks.append(page.block(panels, len(sources), theme.run_title(run, args.labels)))
 title = args.title or "What in the order of demonstrations moves the answer?"
 subtitle = "Share of the variance, over orders, of the logit of the answer. Bars: 95 % over "
@@ -104,4 +104,5 @@ if significant.height:
     items.append({"label": "Mantel p < 0.05", "color": theme.QUIET, "shape": "circle"})
 chart = page.figure(blocks, items, title, subtitle, 740)
 chart = chart if blocks else page.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+found = findings.of("variance", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)
