@@ -11,7 +11,7 @@ run: .venv/ready
 	PYTHONPATH=src python -m iclgd.warm snakemake --cores all --quiet rules reason host
 	@cat results/findings.txt
 	@echo
-	@echo "Figures: results/figures/ (*.png, *.svg; *.html with tooltips)"
+	@echo "Figures: results/figures/ (*.png, *.svg; *.html with tooltips; for a paper *.pdf, *.tex)"
 
 test: .venv/ready
 	pytest

@@ -10,7 +10,7 @@ import altair as alt
 import measure
 import polars as pl
 
-from iclgd import charts, export, theme
+from iclgd import charts, export, page, theme
 
 AIMS = {
     "ICL, 8 demonstrations, queries": 6,
@@ -139,15 +139,15 @@ panels = [
     scaling(scale, "megabytes", "peak memory in MB", [200, 2000], [200, 500, 1000, 2000]),
 ]
 for name, blocks, items, title, below in (
-    ("speed", [charts.block([speedups(found)], 1)], [], "How much faster", subtitle),
+    ("speed", [page.block([speedups(found)], 1)], [], "How much faster", subtitle),
     (
         "scale",
-        [charts.block(panels, 2)],
+        [page.block(panels, 2)],
         key,
         "Time grows with the work, memory stays within bounds",
         "llama-small, one process for each point, without imports. Draws of GD train side by side, "
         f"until their weights fill 256 MB. Measured on {machine}.",
     ),
 ):
-    chart = charts.figure(blocks, items, title, below, 740)
+    chart = page.figure(blocks, items, title, below, 740)
     export.save(chart, [measure.RESULTS / f"{name}.{kind}" for kind in ("svg", "png")], title)

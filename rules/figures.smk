@@ -1,4 +1,4 @@
-"""Figures, each as SVG, PNG and a self-contained page; and the findings in words."""
+"""Figures as SVG, PNG, PDF, a self-contained page and a LaTeX table; and the findings in words."""
 
 
 rule bundle_library:
@@ -32,7 +32,9 @@ rule plot_agreement:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_agreement/{figure}.log",
     benchmark:
@@ -65,7 +67,9 @@ rule plot_shots:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_shots/{figure}.log",
     benchmark:
@@ -98,7 +102,9 @@ rule plot_depth:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_depth/{figure}.log",
     benchmark:
@@ -130,7 +136,9 @@ rule plot_order:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_order/{figure}.log",
     benchmark:
@@ -163,7 +171,9 @@ rule plot_variance:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_variance/{figure}.log",
     benchmark:
@@ -195,7 +205,9 @@ rule plot_controls:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_controls/{figure}.log",
     benchmark:
@@ -230,7 +242,9 @@ rule plot_size:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_size/{figure}.log",
     benchmark:
@@ -263,7 +277,9 @@ rule plot_scale:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_scale/{figure}.log",
     benchmark:
@@ -295,7 +311,9 @@ rule plot_equivalence:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_equivalence/{figure}.log",
     benchmark:
@@ -327,7 +345,9 @@ rule plot_nearest:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_nearest/{figure}.log",
     benchmark:

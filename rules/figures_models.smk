@@ -15,7 +15,9 @@ rule plot_attention:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_attention/{figure}.log",
     benchmark:
@@ -47,7 +49,9 @@ rule plot_sparsity:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_sparsity/{figure}.log",
     benchmark:
@@ -79,7 +83,9 @@ rule plot_checkpoints:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_checkpoints/{figure}.log",
     benchmark:
@@ -112,7 +118,9 @@ rule plot_dose:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_dose/{figure}.log",
     benchmark:
@@ -144,7 +152,9 @@ rule plot_regression:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_regression/{figure}.log",
     benchmark:
@@ -176,7 +186,9 @@ rule plot_twins:
             labels={"figure": "{figure}"},
         ),
         "results/figures/{figure}.png",
+        "results/figures/{figure}.pdf",
         "results/figures/{figure}.html",
+        "results/figures/{figure}.tex",
     log:
         "logs/plot_twins/{figure}.log",
     benchmark:

@@ -13,7 +13,7 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
@@ -25,7 +25,7 @@ colours = theme.rates(learners)
 last = summary["epoch"].max() or 1
 styles = theme.styles(["icl", "icl-reordered", "icl-redrawn", "zs", *summary["b"].unique()])
 x = charts.epochs(last)
-size = (210 if len(families) <= 3 else 160, 150)
+size = (page.fit(len(families), 210), 150)
 wide = max(len(families) * (size[0] + 18), 460)
 shown = set()
 
@@ -68,7 +68,7 @@ for run, part in theme.runs(summary):
                 ]
             head = theme.short(family, args.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(charts.block(panels, len(families), theme.run_title(run, args.labels)))
+    blocks.append(page.block(panels, len(families), theme.run_title(run, args.labels)))
 
 items = theme.role_key([one for one in styles if one in shown], styles, args.labels)
 if args.chance:
@@ -81,6 +81,7 @@ items += theme.rate_key(colours)
 subtitle = "Token overlap and overlap cosine similarity (OCS) are with ICL. "
 subtitle += "Bands: 95 % over draws and queries."
 title = args.title or "Does gradient descent come to agree with in-context learning?"
-chart = charts.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else page.empty(title, "the summary is empty")
+found = findings.of("agreement", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

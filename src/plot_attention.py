@@ -13,7 +13,7 @@ args = theme.parser(__doc__).parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 # Measure, its title, and its baseline: another measure, or none for 0.
 PANELS = [
@@ -37,6 +37,10 @@ summary = summary.filter(
 families = theme.families(summary["family"].unique())
 styles = {one: {"color": theme.ROLES["gd"]["color"], "dash": theme.SOLID} for one in families}
 names = {one: theme.label(one, args.labels) for one in families}
+size = (
+    page.fit(len(PANELS), 118, page.labels(list(names.values()))),
+    max(60, 26 * len(families)),
+)
 TIPS = {**charts.TIPS, "layer": "layer"}
 
 
@@ -89,8 +93,8 @@ for run, part in theme.runs(summary):
                 x.x("estimate"), y.y("lane"), charts.paint(), tooltip=charts.tooltip(layers, TIPS)
             )
             drawn = [bar, *([dots] if len(layers) else []), *drawn]
-        panels.append(charts.panel(drawn, x, y, (118, max(60, 26 * len(families))), title))
-    blocks.append(charts.block(panels, len(PANELS), theme.run_title(run, args.labels)))
+        panels.append(charts.panel(drawn, x, y, size, title))
+    blocks.append(page.block(panels, len(PANELS), theme.run_title(run, args.labels)))
 
 colour = theme.ROLES["gd"]["color"]
 items = [
@@ -104,6 +108,7 @@ subtitle += "draws and queries. Baseline of SimAOU and Rec2FTP: updates and corr
 subtitle += (
     "nothing to do with each other; of SimAM and tau: ICL against the model before training."
 )
-chart = charts.figure(blocks, items, title, subtitle, 950)
-chart = chart if blocks else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure(blocks, items, title, subtitle, 740)
+chart = chart if blocks else page.empty(title, "the summary is empty")
+found = findings.of("attention", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -13,7 +13,7 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model revision step task learner measure estimate low high"
 summary = charts.read(args.summary, COLUMNS.split())
@@ -38,7 +38,7 @@ highest = change.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high
 moved = charts.Axis(
     "mean |change of a weight|", {"domain": [0, (highest or 1) * 1.08], "nice": True}
 )
-size = (460 if len(models) == 1 else 300, 190)
+size = (page.fit(len(models), 460), 190)
 tips = {"revision": "revision", **charts.TIPS}
 above, below = [], []
 for column, model in enumerate(models):
@@ -63,12 +63,13 @@ subtitle = (
 )
 subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(models) * (size[0] + 12), 460)
-chart = charts.figure(
-    [charts.block([*above, *below], max(len(models), 1))] if models else [],
+chart = page.figure(
+    [page.block([*above, *below], max(len(models), 1))] if models else [],
     items,
     title,
     subtitle,
     wide,
 )
-chart = chart if models else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = chart if models else page.empty(title, "the summary is empty")
+found = findings.of("checkpoints", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

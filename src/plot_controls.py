@@ -19,7 +19,7 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd import charts, controls, export
+from iclgd import charts, controls, export, findings, page
 
 WORDS = {
     "random": "control: random weights",
@@ -91,10 +91,10 @@ for run, part in theme.runs(summary):
         rows = charts.look(rows.with_columns(places.alias("lane")), "who", styles, called)
         drawn = charts.across(rows, x, y, "lane", "circle", tips)
         drawn = between(rows, x, y) + drawn if drawn else []
-        size = (170, max(60, 24 * len(lanes)))
+        size = (page.fit(len(controls.METRICS), 170, page.labels(texts)), max(60, 24 * len(lanes)))
         panel = charts.panel(drawn, x, y, size, names[metric])
         panels.append({**panel, "title": {**panel["title"], "subtitle": verdict(rows)}})
-    blocks.append(charts.block(panels, len(panels), theme.run_title(run, args.labels)))
+    blocks.append(page.block(panels, len(panels), theme.run_title(run, args.labels)))
 title = args.title or "Is the agreement more than what nothing learned would show?"
 subtitle = (
     "Shade: from the best negative control to ICL's agreement with itself, in which GD has a "
@@ -105,6 +105,7 @@ subtitle += (
 subtitle += (
     "GD at the rate and epoch chosen on validation queries. Bars: 95 % over draws and queries."
 )
-chart = charts.figure(blocks, [], title, subtitle, 900)
-chart = chart if blocks else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure(blocks, [], title, subtitle, 740)
+chart = chart if blocks else page.empty(title, "the summary is empty")
+found = findings.of("controls", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

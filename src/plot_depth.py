@@ -10,7 +10,7 @@ args = theme.parser(__doc__).parse_args()
 
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots a b epoch k metric estimate low high"
 ROWS = {"token_overlap": "token overlap (share)", "ocs": "OCS (cosine)"}
@@ -36,10 +36,11 @@ for run, part in theme.runs(summary):
         ).with_columns(series=pair)
         drawn = charts.curves(rows, x, charts.share(title), "k")
         panels.append(charts.panel(drawn, x, charts.share(title), (300, 190)))
-    blocks.append(charts.block(panels, 2, theme.run_title(run, args.labels)))
+    blocks.append(page.block(panels, 2, theme.run_title(run, args.labels)))
 items = theme.role_key(names, styles, args.labels)
 title = args.title or "How deep into the vocabulary does the agreement with ICL go?"
 subtitle = "Each learner against ICL on the same queries. Bands: 95 % over draws of demonstrations."
-chart = charts.figure(blocks, items, title, subtitle, 680)
-chart = chart if blocks else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure(blocks, items, title, subtitle, 680)
+chart = chart if blocks else page.empty(title, "the summary is empty")
+found = findings.of("depth", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -13,7 +13,7 @@ import math
 
 import polars as pl
 
-from iclgd import charts, doses, export
+from iclgd import charts, doses, export, findings, page
 
 COLUMNS = "model task design shots departure dose metric estimate low high draws"
 # Metric: name, and the value that stands for "nothing in common".
@@ -67,6 +67,7 @@ rows = (
     (ACCURACY, charts.Axis("accuracy", {"domain": [0, 1]}, [0, 0.5, 1]), 60),
     (SEN, charts.Axis("Sen", {"domain": [0, 1.2 * top]}, [0, float(f"{top:.1g}")]), 60),
 )
+wide = page.fit(len(departures), 150)
 blocks = []
 for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
     "task", "shots", "design", maintain_order=True
@@ -80,15 +81,16 @@ for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
                 charts.look(mine, "metric", styles, names), x, left, "dose", 30, tips
             )
             head = theme.label(departure, {doses.STEPS: STEPS, **args.labels})
-            panels.append(charts.panel(drawn, x, left, (150, high), head * (kind is AGREEMENT)))
+            panels.append(charts.panel(drawn, x, left, (wide, high), head * (kind is AGREEMENT)))
     head = f"{theme.label(task, args.labels)} · {shots} demonstrations"
-    blocks.append(charts.block(panels, len(departures), head))
+    blocks.append(page.block(panels, len(departures), head))
 items = [{"label": names[one], **styles[one]} for one in (*AGREEMENT, *ACCURACY)]
 title = args.title or "What becomes of agreement as a model ceases to be gradient descent?"
 subtitle = "ICL of each model against GD with as many steps as the model has layers. At 0: the "
 subtitle += (
     "construction of von Oswald et al., where the two are one. Bands: 95 % over draws and queries."
 )
-chart = charts.figure(blocks, items, title, subtitle, 700)
-chart = chart if blocks else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure(blocks, items, title, subtitle, 700)
+chart = chart if blocks else page.empty(title, "the summary is empty")
+found = findings.of("dose", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -14,7 +14,7 @@ import math
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots b epoch choice measure factor verdict underpowered"
 NUMBERS = "estimate low high draws queries reference untouched margin p_difference p_equivalence"
@@ -150,6 +150,7 @@ items += [
 title = args.title or "Is gradient descent as near to ICL as ICL is to itself?"
 subtitle = "Number: demonstrations. Bars: 95 % over draws and queries. Margin: 95th percentile of "
 subtitle += "ICL's distance from itself under another order, on validation queries."
-chart = charts.figure([charts.block(panels, 2)] if panels else [], items, title, subtitle, 500)
-chart = chart if panels else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure([page.block(panels, 2)] if panels else [], items, title, subtitle, 500)
+chart = chart if panels else page.empty(title, "the summary is empty")
+found = findings.of("equivalence", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

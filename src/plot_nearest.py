@@ -11,7 +11,7 @@ args = theme.parser(__doc__).parse_args()
 
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots a b epoch metric loss estimate low high draws diverged nearest"
 ROWS = {"tv": "total variation (0: equal)", "token_overlap": "token overlap @10 (share)"}
@@ -23,7 +23,7 @@ styles = theme.styles(["icl-reordered", *summary["b"].unique()])
 references = [one for one in styles if theme.is_reference(one)]
 called = {one: theme.label(one, args.labels) for one in styles}
 top = max(summary["loss"].max() or 1.0, 1.0) * 1.3
-decades = [10.0**e for e in range(-4, 3) if 10.0**e <= top]
+decades = [10.0**e for e in range(-4, 3, 2) if 10.0**e <= top]
 scale = {"type": "log", "domain": [LEAST, top], "nice": False, "reverse": True}
 expression = (
     f"datum.value <= {LEAST} ? '≤ ' + format(datum.value, '~e') : format(datum.value, '~g')"
@@ -34,7 +34,7 @@ tips = {
     "epoch": "epoch",
     **{k: v for k, v in charts.TIPS.items() if k != "series"},
 }
-size = (210 if len(families) <= 3 else 160, 150)
+size = (page.fit(len(families), 210), 150)
 blocks, shown = [], set()
 for run, part in theme.runs(summary):
     panels = []
@@ -56,7 +56,7 @@ for run, part in theme.runs(summary):
                 )
             head = theme.short(family, args.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(charts.block(panels, len(families), theme.run_title(run, args.labels)))
+    blocks.append(page.block(panels, len(families), theme.run_title(run, args.labels)))
 items = theme.role_key([one for one in references if one in shown], styles, args.labels)
 mark = {"label": "nearest to ICL on validation queries", "color": theme.QUIET, "shape": "circle"}
 items += [mark, *theme.rate_key(colours)]
@@ -64,6 +64,7 @@ title = args.title or "How near does gradient descent come to ICL?"
 subtitle = "Epochs of GD run from left (untouched) to right, along the loss of its demonstrations. "
 subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(families) * (size[0] + 18), 460)
-chart = charts.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else page.empty(title, "the summary is empty")
+found = findings.of("nearest", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -15,7 +15,7 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots learner epoch measure estimate low high draws diverged"
 summary = charts.read(args.summary, COLUMNS.split())
@@ -25,7 +25,7 @@ colours = theme.rates(learners)
 styles = theme.styles(summary["learner"].unique())
 names = {one: theme.label(one, args.labels) for one in styles}
 x = charts.epochs(summary["epoch"].max() or 1, "epochs of training")
-size = (200 if len(families) <= 4 else 165, 150)
+size = (page.fit(len(families), 200), 150)
 wide = max(len(families) * (size[0] + 18), 460)
 
 
@@ -64,12 +64,13 @@ for run, part in theme.runs(summary):
             if mine["estimate"].count() < 2:
                 # A pattern needs a reaction; ICL's level alone would hide that there is none.
                 text = "no data" if mine.is_empty() else "undefined: no reaction to order"
-                drawn = [*charts.axes(bottom, y), charts.note(text, size[0] / 2, size[1] / 2 - 12)]
+                said = charts.note(text, size[0] / 2, size[1] / 2 - 12, size=10)
+                drawn = [*charts.axes(bottom, y), said]
             if len(flat):
                 drawn = [*charts.flats(flat, bottom, y), *drawn]
             head = theme.label(family, args.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(charts.block(panels, len(families), theme.run_title(run, args.labels)))
+    blocks.append(page.block(panels, len(families), theme.run_title(run, args.labels)))
 
 items = theme.role_key([one for one in styles if theme.is_reference(one)], styles, args.labels)
 if "mantel_r" in args.measures:
@@ -80,6 +81,7 @@ items += theme.rate_key(colours)
 subtitle = "Sen: standard deviation of the next-token probabilities over orders, summed over the "
 subtitle += "vocabulary. Bands: 95 % over draws and queries."
 title = args.title or "Does the order of demonstrations matter as it does to ICL?"
-chart = charts.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else page.empty(title, "the summary is empty")
+found = findings.of("order", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -11,7 +11,7 @@ args = theme.parser(__doc__).parse_args()
 
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model rate scale metric estimate low high prompts"
 LOWEST = 1e-17  # of the distances: rounding of float64
@@ -49,13 +49,14 @@ for metric, title in METRICS.items():
         y = charts.Axis(title, domain, powers, "format(datum.value, '~e')")
         rows = rows.with_columns(pl.col("estimate", "low", "high").clip(LOWEST))
     drawn = charts.curves(charts.look(rows, "model", styles, names), x, y, "scale", 30, tips)
-    panels.append(charts.panel(drawn, x, y, (210, 190)))
+    panels.append(charts.panel(drawn, x, y, (page.fit(3, 210, 150), 190)))
 items = [{"label": names[one], **styles[one]} for one in models]
 title = args.title or "How near is linear attention to gradient descent on linear regression?"
 subtitle = (
     "Each model against as many steps of GD as it has layers, of the size that comes nearest "
 )
 subtitle += "to it on other prompts. Bands: 95 % over prompts."
-chart = charts.figure([charts.block(panels, 3)], items, title, subtitle, 720)
-chart = chart if models else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure([page.block(panels, 3)], items, title, subtitle, 720)
+chart = chart if models else page.empty(title, "the summary is empty")
+found = findings.of("regression", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -14,7 +14,7 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 
 def dots(frame, x, y, tips):
@@ -23,7 +23,7 @@ def dots(frame, x, y, tips):
         return []
     base = alt.Chart(charts.values(frame)).encode(y.y("lane"))
     bands = alt.Chart(charts.values(frame.drop_nulls(["low", "high"]))).encode(y.y("lane"))
-    write = base.mark_text(dy=-10, fontSize=9.5, color=theme.QUIET)
+    write = base.mark_text(dy=-10, fontSize=10, color=theme.QUIET)
     return [
         bands.mark_rule(strokeWidth=5, opacity=0.22, clip=True).encode(
             x.x("low"), alt.X2("high:Q"), charts.paint()
@@ -115,7 +115,7 @@ x = charts.Axis(
     {"domain": [0, 1], "nice": False},
     [0, 0.2, 0.4, 0.6, 0.8, 1],
 )
-size = (420 if len(models) == 1 else 300, max(80, 25 * count))
+size = (page.fit(len(models), 420, page.labels(texts) + 18), max(80, 25 * count))
 tips = {"shots": "demonstrations", "learner": "rate", **charts.TIPS}
 panels = []
 for column, model in enumerate(models):
@@ -162,8 +162,9 @@ title = args.title or "Does GD on many demonstrations reach ICL on few?"
 subtitle = "Numbers beside the dots: demonstrations. Arrows lead from fewest to most. Bars: "
 subtitle += "95 % over draws and queries; GD at the rate and epoch chosen on validation queries."
 wide = max(len(models) * (size[0] + 12), 420)
-chart = charts.figure(
-    [charts.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
+chart = page.figure(
+    [page.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
 )
-chart = chart if models else charts.empty(title, f"no {args.metric}")
-export.save(chart, args.output, title, args.library)
+chart = chart if models else page.empty(title, f"no {args.metric}")
+found = findings.of("scale", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

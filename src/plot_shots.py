@@ -13,7 +13,7 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
@@ -36,7 +36,7 @@ summary = summary.with_columns(
 expression = f"{[str(n) for n in shots]}[datum.value]"
 scale = {"domain": [-0.4, max(len(shots) - 0.6, 0.4)], "nice": False}
 x = charts.Axis("demonstrations", scale, list(range(len(shots))), expression, grid=False)
-size = (max(150, 60 * len(shots)) if len(tasks) > 1 else 280, 150)
+size = (page.fit(len(tasks), 60 * len(shots) if len(tasks) > 1 else 280), 150)
 tips = {
     "series": "learner",
     "shots": "demonstrations",
@@ -65,7 +65,7 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
                 drawn += charts.marks(rows, bottom, y, "place", "circle", tips, size=38)
             head = theme.label(task, args.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(charts.block(panels, len(tasks), theme.label(model[0], args.labels)))
+    blocks.append(page.block(panels, len(tasks), theme.label(model[0], args.labels)))
 items = theme.role_key(names, styles, args.labels)
 if args.chance:
     items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
@@ -73,6 +73,7 @@ title = args.title or "Do more demonstrations bring GD closer to ICL?"
 subtitle = "GD: rate and epoch with the best accuracy on validation queries. Token overlap and OCS "
 subtitle += "are with ICL. Bars: 95 % over draws and queries."
 wide = max(len(tasks) * (size[0] + 12), 420)
-chart = charts.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else page.empty(title, "the summary is empty")
+found = findings.of("shots", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

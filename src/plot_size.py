@@ -17,7 +17,7 @@ import math
 
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
@@ -36,7 +36,7 @@ names = theme.families(summary["who"].unique())
 styles = theme.styles(names)
 called = {one: theme.label(one, args.labels) for one in names}
 facets = summary.select("task", "shots").unique().sort("task", "shots").rows()
-wide = 460 if len(facets) == 1 else 230
+wide = page.fit(len(facets), 460)
 exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
 low, high = (min(exact) - 0.3, max(exact) + 0.3) if models else (0, 1)
 low, high = (low, high) if high - low > 1.5 else (low - 0.5, high + 0.5)
@@ -107,7 +107,8 @@ title = args.title or "Do larger models learn in context more like GD?"
 subtitle = "GD at the rate and epoch chosen on validation queries. Token overlap and OCS "
 subtitle += "are with ICL. Bars: 95 % over "
 subtitle += "draws and queries. Models of nearly one size are moved apart."
-block = [charts.block(panels, len(facets))] if facets else []
-chart = charts.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
-chart = chart if facets else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+block = [page.block(panels, len(facets))] if facets else []
+chart = page.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
+chart = chart if facets else page.empty(title, "the summary is empty")
+found = findings.of("size", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 COLUMNS = "model matrix threshold measure estimate low high layers required"
 MEASURES = {
@@ -35,6 +35,7 @@ tips = {"series": "model", "measure": "measure", "layers": "layers", **charts.TI
 del tips["draws"]
 above = []
 room = max([30, *(theme.width(theme.label(one, args.labels), 10) - 14 for one in models)])
+wide = page.fit(3, 210, room + 60)
 matrices = [one for one in ("q", "k", "v") if one in shares["matrix"]]
 matrices += sorted(set(shares["matrix"].drop_nulls()) - set(matrices))
 for column, matrix in enumerate(matrices or ["q"]):
@@ -71,8 +72,8 @@ for column, matrix in enumerate(matrices or ["q"]):
         text = f"needed: {100 * need[0]:.6g} %"
         # Below the line, for that of W_Q and W_K lies at the top of the panel.
         drawn.append(charts.note(text, 4, 170 * (1 - need[0]) + 10, theme.INK, "left", 10))
-    above.append(charts.panel(drawn, x, y, (210, 170), f"W_{matrix.upper()}"))
-blocks = [charts.block(above, len(above), "Sparsity of the weights")]
+    above.append(charts.panel(drawn, x, y, (wide, 170), f"W_{matrix.upper()}"))
+blocks = [page.block(above, len(above), "Sparsity of the weights")]
 
 circuits = summary.filter(pl.col("measure").is_in(list(MEASURES)))
 if len(circuits):
@@ -106,8 +107,8 @@ if len(circuits):
                 {m: f"{theme.label(m, args.labels)}, {circuit}" for m in models},
             )
             drawn += charts.across(mine, inner, y, "place", shape, tips)
-        below.append(charts.panel(drawn, inner, y, (210, max(70, 26 * len(models)))))
-    blocks.append(charts.block(below, len(below), "Invariants of the circuits of each head"))
+        below.append(charts.panel(drawn, inner, y, (wide, max(70, 26 * len(models)))))
+    blocks.append(page.block(below, len(below), "Invariants of the circuits of each head"))
 items = [
     {"label": theme.label(m, args.labels), "color": c, "dash": theme.SOLID}
     for m, c in colours.items()
@@ -126,6 +127,7 @@ if len(circuits):
 title = args.title or "Are the weights as sparse as the construction of GD needs them?"
 subtitle = "Means over layers and heads. Needed: by the construction of von Oswald et al. "
 subtitle += "Bands: the range of the layers."
-chart = charts.figure(blocks, items, title, subtitle, 690)
-chart = chart if models else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure(blocks, items, title, subtitle, 560)
+chart = chart if models else page.empty(title, "the summary is empty")
+found = findings.of("sparsity", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 COLUMNS = "measure at eta kind seed estimate low high seeds"
 NAMES = {
@@ -28,7 +28,7 @@ colours = {0.0: theme.QUIET, **dict(zip(others, theme.ramp(theme.RATES, len(othe
 styles = {one: {"color": colour, "dash": theme.SOLID} for one, colour in colours.items()}
 names = {one: f"momentum {theme.number(one)}" for one in etas}
 tips = {"series": "attention", "seed": "seed", **charts.TIPS, "seeds": "seeds"}
-size = (215, 160)
+size = (page.fit(len(NAMES), 215, 120), 160)
 
 
 def vertical(rows: pl.DataFrame, name: str, kind: str) -> charts.Axis:
@@ -83,7 +83,8 @@ title = args.title or "Does momentum attention help a language model?"
 subtitle = "Twins of one seed see the same documents and begin with the same weights. Bands: 95 % "
 subtitle += "over seeds, below of the paired difference. Dots: single seeds."
 wide = len(NAMES) * (size[0] + 30)
-blocks = [charts.block(panels, len(NAMES))] if len(summary) else []
-chart = charts.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+blocks = [page.block(panels, len(NAMES))] if len(summary) else []
+chart = page.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else page.empty(title, "the summary is empty")
+found = findings.of("twins", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

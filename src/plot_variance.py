@@ -15,7 +15,7 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export
+from iclgd import charts, export, findings, page
 
 
 def lengths(frame, x, y):
@@ -56,9 +56,9 @@ families = theme.families(summary["learner"].unique())
 styles = theme.styles(families)
 number = "format(datum.value, '~g')"
 share = {"domain": [0, 1], "nice": False}
-share = charts.Axis("share of variance", share, [0, 0.25, 0.5, 0.75, 1], number)
+share = charts.Axis("share of variance", share, [0, 0.5, 1], number)
 with_icl = {"domain": [-1, 1], "nice": False}
-with_icl = charts.Axis("with ICL", with_icl, [-1, -0.5, 0, 0.5, 1], number)
+with_icl = charts.Axis("with ICL", with_icl, [-1, 0, 1], number)
 blocks = []
 for run, part in theme.runs(summary):
     # Where a learner has several epochs, its last one stands for it.
@@ -89,9 +89,9 @@ for run, part in theme.runs(summary):
         drawn = lengths(rows, x, y)
         sure = rows.join(significant, on=[*KEYS.split(), "source"], how="semi")
         drawn += charts.across(sure, x, y, "lane", "circle", charts.TIPS)
-        high = max(60, 24 * len(learners))
-        panels.append(charts.panel(drawn, x, y, (130, high), PATTERNS.get(source, source)))
-    blocks.append(charts.block(panels, len(sources), theme.run_title(run, args.labels)))
+        size = (page.fit(len(sources), 130, page.labels(texts)), max(60, 24 * len(learners)))
+        panels.append(charts.panel(drawn, x, y, size, PATTERNS.get(source, source)))
+    blocks.append(page.block(panels, len(sources), theme.run_title(run, args.labels)))
 title = args.title or "What in the order of demonstrations moves the answer?"
 subtitle = "Share of the variance, over orders, of the logit of the answer. Bars: 95 % over "
 subtitle += "draws of demonstrations."
@@ -102,6 +102,7 @@ if patterns.height:
     )
 if significant.height:
     items.append({"label": "Mantel p < 0.05", "color": theme.QUIET, "shape": "circle"})
-chart = charts.figure(blocks, items, title, subtitle, 150 * max(5, len(sources)))
-chart = chart if blocks else charts.empty(title, "the summary is empty")
-export.save(chart, args.output, title, args.library)
+chart = page.figure(blocks, items, title, subtitle, 740)
+chart = chart if blocks else page.empty(title, "the summary is empty")
+found = findings.of("variance", args.summary, args.labels)
+export.save(chart, args.output, title, args.library, found)

@@ -52,6 +52,7 @@ def kept(rows, path, **ints):
         "kind",
         "control",
         "departure",
+        "response",
     ]
     schema = {
         name: pl.Int32

@@ -42,7 +42,9 @@ def dose(path, draws=5, departures=("softmax", "causal")):
                     "dose": share,
                 }
                 level = 1.0 if change < 0 or metric == "accuracy_a" else 0.0
-                rows.append(band(row, level + change * abs(share) / 3, 0.02, draws))
+                said = "falls" if change < 0 and not share else None
+                row = band(row, level + change * abs(share) / 3, 0.02, draws)
+                rows.append({**row, "response": said})
     return kept(rows, path)
 
 
@@ -55,6 +57,8 @@ def regression(path, models=("construction", "soft@0.3", "soft@1", "mix@1")):
                 ("prediction_distance", apart),
                 ("sensitivity_distance", 2 * apart),
                 ("sensitivity_cosine", 1 - apart / 2),
+                ("loss_model", 6.4 + apart),
+                ("loss_gd", 6.4),
             ):
                 row = {"model": model, "rate": 1.0, "scale": scale, "metric": metric}
                 rows.append(band(row, value, 0.1 * apart, 100))

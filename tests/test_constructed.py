@@ -373,5 +373,5 @@ def test_the_findings_of_the_control(control):
     assert rows[0][:4] == ["task", "N", "departure", "dose"]
     steps = {row[3]: row for row in rows if row[2] == doses.STEPS}
     assert list(steps) == ["-2", "-1", "0", "1", "2"]
-    assert steps["0"][4:7] == ["1", "1", "0"]
+    assert steps["0"][4:7] == ["1 [1, 1]", "1 [1, 1]", "0 [0, 0]"]
     assert steps["0"][-1] == "falls: 10" and steps["1"][-1] == ""

@@ -30,7 +30,10 @@ from summaries import (
 from summaries_models import attention, dose, regression, twins
 from summaries_verdicts import equivalence, nearest
 
+from iclgd import latex
+
 SOURCE = Path(__file__).resolve().parents[1] / "src"
+SUFFIXES = ["svg", "png", "pdf", "html", "tex"]
 
 
 def order_arguments(folder):
@@ -151,9 +154,14 @@ def draw(name, folder, build, more, outputs, monkeypatch=None):
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure(name, tmp_path, monkeypatch):
     build, more, words = FIGURES[name]
-    svg, png, page = draw(name, tmp_path / "one", build, more, ["svg", "png", "html"])
-    text, page = svg.decode(), page.decode()
+    made = draw(name, tmp_path / "one", build, more, SUFFIXES)
+    svg, png, pdf, page, tex = made
+    text, page, tex = svg.decode(), page.decode(), tex.decode()
     assert png.startswith(b"\x89PNG")
+    assert_printable(text, pdf)
+    assert r"\caption{Headline \& more. In brackets: " in tex and r"\label{tab:figure}" in tex
+    values = re.findall(r"\d \[[^]]+\]", tex)
+    assert values or name == "controls", "a table with intervals"
     assert "Headline &amp; more" in text
     for word in words:
         assert word in text, word
@@ -161,20 +169,29 @@ def test_figure(name, tmp_path, monkeypatch):
     assert "<title>Headline &amp; more</title>" in page
     assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
     assert not list((tmp_path / "one").glob(".*"))
-    assert draw(name, tmp_path / "two", build, more, ["svg"], monkeypatch) == [svg]
+    again = draw(name, tmp_path / "two", build, more, ["svg", "pdf", "tex"], monkeypatch)
+    assert again == [svg, pdf, made[-1]]
+
+
+def assert_printable(svg, pdf):
+    """On a page of two columns, 6.75 inches wide, no text is smaller than 6 points."""
+    wide = float(re.search(r'<svg[^>]* width="([\d.]+)"', svg)[1])
+    smallest = min(float(one) for one in re.findall(r'font-size="([\d.]+)px"', svg))
+    printed = float(re.search(rb"/MediaBox \[0 0 ([\d.]+) ", pdf)[1])
+    assert printed <= 6.75 * 72
+    assert smallest * printed / wide >= 6
 
 
 def test_same_bytes_in_every_format(tmp_path):
-    first = draw("variance", tmp_path / "a", variance, order_arguments, ["svg", "png", "html"])
-    assert first == draw(
-        "variance", tmp_path / "b", variance, order_arguments, ["svg", "png", "html"]
-    )
+    first = draw("variance", tmp_path / "a", variance, order_arguments, SUFFIXES)
+    assert first == draw("variance", tmp_path / "b", variance, order_arguments, SUFFIXES)
 
 
 @pytest.mark.parametrize("case", HARD)
 def test_hard_summaries_are_drawn(case, tmp_path, monkeypatch):
     name, build, more = HARD[case]
-    (svg,) = draw(name, tmp_path / "x", build, more, ["svg"], monkeypatch)
+    svg, pdf, _ = draw(name, tmp_path / "x", build, more, ["svg", "pdf", "tex"], monkeypatch)
+    assert_printable(svg.decode(), pdf)
     if case in ("agreement-icl-only", "scale-lost", "variance-lost"):
         assert "no data" in svg.decode()
 
@@ -189,7 +206,8 @@ def test_names_are_text_and_never_markup(name, tmp_path, monkeypatch):
     names = ["icl", "gd", "gd-orders", "adam", "agnews", "llama-7b", "a", "m", "W_Q"]
     more = [*(more(tmp_path) if callable(more) else more), "--title", EVIL]
     more += ["--labels", json.dumps(dict.fromkeys(names, EVIL))]
-    svg, page = draw(name, tmp_path / "x", build, more, ["svg", "html"], monkeypatch)
+    svg, page, tex = draw(name, tmp_path / "x", build, more, ["svg", "html", "tex"], monkeypatch)
+    assert latex.escaped(EVIL) in tex.decode() and "<script" not in tex.decode()
     drawing = ElementTree.fromstring(svg)
     kinds = {element.tag.split("}")[1] for element in drawing.iter()}
     assert kinds <= {
@@ -227,4 +245,6 @@ def test_nothing_to_draw_is_said(name, tmp_path, monkeypatch):
         pl.read_parquet(path).clear().write_parquet(path)
         return path
 
-    assert "no data" in draw(name, tmp_path / "x", nothing, more, ["svg"], monkeypatch)[0].decode()
+    svg, tex = draw(name, tmp_path / "x", nothing, more, ["svg", "tex"], monkeypatch)
+    assert "no data" in svg.decode()
+    assert tex.count(b"\\\\\n") == 1, "the header alone"

@@ -1,11 +1,10 @@
-"""Parts that the figures are put together from: axes, bands, references, keys.
+"""Parts that the panels of a figure are put together from: axes, bands, references, marks.
 
 Data frames carry their own look in the columns ``series, color, dash``; no scale of Vega-Lite
-is shared between panels, and the key below a figure is drawn by ``key``, which wraps and never
-truncates. The same summary gives the same bytes.
+is shared between panels. The same summary gives the same bytes.
 
-Layers are Altair charts; panels, blocks and figures are Vega-Lite as plain dicts: Altair would
-copy all that is in them, deeply and several times, at each step up.
+Layers are Altair charts; panels are Vega-Lite as plain dicts, and so is what ``page`` makes of
+them: Altair would copy all that is in them, deeply and several times, at each step up.
 """
 
 from __future__ import annotations
@@ -238,7 +237,7 @@ def panel(layers: list, x: Axis, y: Axis, size: tuple[float, float], title: str 
             note("no data", wide / 2, high / 2),
         ]
     chart = layered(layers, wide, high)
-    return {**chart, "title": heading(title)} if title else chart
+    return {**chart, "title": heading(title, wide)} if title else chart
 
 
 def axes(x: Axis, y: Axis) -> list:
@@ -255,75 +254,10 @@ def note(text: str, x: float, y: float, color: str = theme.FAINT, align: str = "
     return mark.encode(alt.Text("text:N"), x=alt.value(x), y=alt.value(y))
 
 
-def heading(text: str) -> dict:
-    """The title of one panel, above its middle."""
-    return {"text": text, "fontSize": 11.5, "anchor": "middle", "offset": 6, "limit": 0}
-
-
-def block(panels: list[dict], columns: int, title: str = "") -> dict:
-    """A grid of panels, row by row, under a title of its own."""
-    chart = {"concat": panels, "columns": columns, "spacing": 18}
-    text = {"text": title, "fontSize": 12.5, "anchor": "start", "offset": 10, "color": theme.INK}
-    return {**chart, "title": text} if title else chart
-
-
-def key(items: list[dict], wide: float) -> dict:
-    """The legend below a figure: samples with names, wrapped to ``wide`` pixels.
-
-    An item has ``label`` and ``color``, and either ``dash`` (a line) or ``shape`` (a symbol,
-    ``open`` if hollow); an item with ``label`` alone begins a line of its own as a heading.
-    """
-    rows, left, row = [], 0.0, 0
-    for item in items:
-        lead = "color" not in item
-        need = theme.width(item["label"]) + (10 if lead else 46)
-        if left and (lead or left + need > wide):
-            left, row = 0.0, row + 1
-        offset = 0 if lead else 28
-        rows.append({"left": left, "right": left + 22, "text": left + offset, "y": row, **item})
-        left += need
-    high = 18 * (row + 1)
-    x = {"scale": alt.Scale(domain=[0, wide], nice=False), "axis": None}
-    y = alt.Y("y:Q", scale=alt.Scale(domain=[-0.5, row + 0.5], reverse=True), axis=None)
-    layers = [
-        alt.Chart(alt.Data(values=rows))
-        .mark_text(align="left", baseline="middle", fontSize=11)
-        .encode(alt.X("text:Q", **x), y, alt.Text("label:N"))
-    ]
-    for item in rows:
-        base = alt.Chart(alt.Data(values=[item]))
-        if "dash" in item:
-            mark = base.mark_rule(strokeWidth=2, strokeDash=item["dash"])
-            layers.append(mark.encode(alt.X("left:Q", **x), y, alt.X2("right:Q"), paint()))
-        elif "shape" in item:
-            middle = {**item, "left": item["left"] + 13}
-            symbol = alt.Chart(alt.Data(values=[middle]))
-            if item["shape"] == "cross":
-                mark = symbol.mark_text(text="×", fontSize=17, baseline="middle")
-            else:
-                hollow = item.get("open", False)
-                mark = symbol.mark_point(
-                    shape=item["shape"], size=55, filled=not hollow, opacity=1, strokeWidth=1.6
-                )
-            layers.append(mark.encode(alt.X("left:Q", **x), y, paint()))
-    return layered(layers, wide, high)
-
-
-def figure(blocks: list[dict], items: list[dict], title: str, subtitle: str, wide: float) -> dict:
-    """Blocks below each other, the key under them, headline and explanation above."""
-    if items:
-        blocks = [*blocks, key(items, wide)]
-    lines = textwrap.wrap(subtitle, max(40, int((wide + 30) / 5.3)))
-    text = {"text": title or " ", "subtitle": lines, "anchor": "start", "offset": 14}
-    if not title:
-        text = {"text": lines or " ", "fontSize": 11, "fontWeight": "normal", "color": theme.QUIET}
-    return {"vconcat": blocks, "spacing": 26, "title": text}
-
-
-def empty(title: str, why: str) -> dict:
-    """A whole figure that says that there is nothing to show."""
-    chart = layered([note(f"no data: {why}", 300, 60)], 600, 120)
-    return figure([chart], [], title, "", 600)
+def heading(text: str, wide: float) -> dict:
+    """The title of one panel, above its middle, in lines that leave its neighbours' alone."""
+    lines = textwrap.wrap(text, int(wide / 6)) if theme.width(text, 11.5) > wide + 4 else text
+    return {"text": lines, "fontSize": 11.5, "anchor": "middle", "offset": 6, "limit": 0}
 
 
 def rate_look(frame: pl.DataFrame, column: str, colours: dict, labels: dict) -> pl.DataFrame:
@@ -401,4 +335,4 @@ def slanted(texts: list[str], places: list[float], x: Axis, wide: float, title: 
     hidden = alt.X("at:Q", scale=alt.Scale(**x.scale), axis=None)
     mark = alt.Chart(values(rows)).mark_text(angle=310, align="left", baseline="middle")
     strip = mark.encode(hidden, alt.Text("text:N"), y=alt.value(high + 8))
-    return {**layered([strip], wide, high), "title": heading(title)}
+    return {**layered([strip], wide, high), "title": heading(title, wide)}

@@ -1,4 +1,4 @@
-"""Figures as files: SVG, PNG and a self-contained page; the same figure gives the same bytes."""
+"""Figures as files: SVG, PNG, PDF, a self-contained page, a table; always the same bytes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from pathlib import Path
 
 import vl_convert
 
-from iclgd import files, theme
+from iclgd import files, latex, pdf, theme
 from iclgd.cli import InputError
 
+FORMATS = (".svg", ".png", ".pdf", ".html", ".tex")
 
-def save(chart: dict, outputs: list[Path], title: str, library: Path | None = None) -> None:
-    """Write .svg, .png (twice the size) or .html (whole, works offline), each at once.
+
+def save(
+    chart: dict,
+    outputs: list[Path],
+    title: str,
+    library: Path | None = None,
+    found: tuple[list[latex.Row], str] | None = None,
+) -> None:
+    """Write .svg, .png (twice the size), .pdf (of print size), .html (whole, works offline) or
+    .tex (what the figure ``found``: `findings.of`), each at once.
 
     ``title`` names the document; ``library`` is the JavaScript of bundle_library, for pages,
     which takes seconds to bundle. Raises InputError for another suffix.
@@ -23,8 +32,8 @@ def save(chart: dict, outputs: list[Path], title: str, library: Path | None = No
     spec["config"] = theme.config()
     vega = vl_convert.vegalite_to_vega(spec)
     for path in outputs:
-        if path.suffix not in (".svg", ".png", ".html"):
-            raise InputError(f"{path}: figures are written as .svg, .png or .html")
+        if path.suffix not in FORMATS:
+            raise InputError(f"{path}: figures are written as {', '.join(FORMATS)}")
     svg = vl_convert.vega_to_svg(vega)
     for path in outputs:
         if path.suffix == ".png":
@@ -35,6 +44,12 @@ def save(chart: dict, outputs: list[Path], title: str, library: Path | None = No
                 r"(<svg[^>]*>)", lambda m, name=name: m[1] + name, _numbered(svg), count=1
             )
             content = text.encode()
+        elif path.suffix == ".pdf":
+            content = pdf.of(svg)
+        elif path.suffix == ".tex":
+            rows, brackets = found
+            caption = f"{title}{'' if title.endswith(('.', '?')) else '.'} In brackets: {brackets}."
+            content = latex.table(rows, caption, path.stem).encode()
         else:
             content = _page(vega, title, library).encode()
         with files.whole(path) as temporary:

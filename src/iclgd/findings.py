@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
+
+from iclgd import tables, theme
 
 Row = list[str]
 MODEL = ["model", "task", "N"]
+NAMES = ("model", "task", "departure")
+# What the brackets behind a value are, where it is not the interval over draws and queries.
+BRACKETS = {
+    "depth": "95 % intervals over draws",
+    "variance": "95 % intervals over draws",
+    "regression": "95 % intervals over prompts",
+    "twins": "95 % intervals over seeds",
+    "sparsity": "the range of the layers",
+}
+
+
+def of(kind: str, path: Path, labels: dict[str, str]) -> tuple[list[Row], str]:
+    """The findings of a summary in readers' words, and what stands in their brackets."""
+    head, *rows = table(kind, tables.read(path))
+    rows = [[_word(*cell, labels) for cell in zip(head, row, strict=True)] for row in rows]
+    return [head, *rows], BRACKETS.get(kind, "95 % intervals over draws and queries")
+
+
+def _word(column: str, cell: str, labels: dict[str, str]) -> str:
+    """A name with what follows it (", epoch 5") by its label; all else as it is."""
+    name, comma, rest = cell.partition(", ")
+    if column == "learner":
+        return theme.label(name, labels) + comma + rest
+    if column in NAMES:  # what stands behind the @ is a revision or a dose
+        base, at, value = name.partition("@")
+        return f"{labels.get(base, base)}{' ' if at else ''}{value}"
+    return cell
 
 
 def table(kind: str, summary: pl.DataFrame) -> list[Row]:
-    """The findings of one summary, header first; empty for kinds that are whole curves."""
+    """The findings of one summary, header first."""
     find = {
         "agreement": _agreement,
         "size": _agreement,
+        "shots": _shots,
+        "depth": _depth,
+        "variance": _variance,
         "equivalence": _equivalence,
         "nearest": _nearest,
         "scale": _scale,
@@ -24,8 +58,8 @@ def table(kind: str, summary: pl.DataFrame) -> list[Row]:
         "dose": _dose,
         "regression": _regression,
         "twins": _twins,
-    }.get(kind)
-    return find(summary) if find else []
+    }[kind]
+    return find(summary)
 
 
 def layout(rows: list[Row]) -> list[str]:
@@ -37,13 +71,13 @@ def layout(rows: list[Row]) -> list[str]:
     ]
 
 
-def _value(rows: pl.DataFrame) -> str:
+def _value(rows: pl.DataFrame, decimals: int = 2) -> str:
     """The estimate of the only row with its interval, or a dash."""
     if rows.is_empty() or rows["estimate"][0] is None:
         return "-"
-    row = rows.row(0, named=True)
-    ends = "" if row["high"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
-    return f"{row['estimate']:.2f}{ends}"
+    row, form = rows.row(0, named=True), f"z.{decimals}f"
+    ends = "" if row["high"] is None else f" [{row['low']:{form}}, {row['high']:{form}}]"
+    return f"{row['estimate']:{form}}{ends}"
 
 
 def _agreement(summary: pl.DataFrame) -> list[Row]:
@@ -56,11 +90,57 @@ def _agreement(summary: pl.DataFrame) -> list[Row]:
             return _value(chosen.filter(pl.col("b") == name, pl.col("metric") == metric))
 
         itself = chosen.filter(pl.col("metric") == "accuracy_a")
-        found.append([*place, chosen["a"][0], _value(itself), "", ""])
+        found.append([*place, part["a"][0], _value(itself), "", ""])
         for name, epoch in chosen.select("b", "epoch").unique(maintain_order=True).rows():
-            at = f"{name}, epoch {epoch}" if epoch else name
             columns = ("accuracy_b", "token_overlap", "ocs")
-            found.append([*place, at, *(cell(name, metric) for metric in columns)])
+            found.append([*place, _at(name, epoch), *(cell(name, metric) for metric in columns)])
+    return found
+
+
+def _shots(summary: pl.DataFrame) -> list[Row]:
+    """Each learner with the fewest and with the most demonstrations that ICL has."""
+    metrics = {"accuracy_b": "accuracy", "token_overlap": "token overlap", "ocs": "OCS"}
+    rows = theme.compared(theme.one_design(summary), list(metrics))
+    rows = rows.sort("model", "task", maintain_order=True)
+    ends = dict.fromkeys([rows["shots"].min(), rows["shots"].max()])
+    head = [f"{name}, N = {n}" for name in metrics.values() for n in ends]
+    found = [["model", "task", "learner", *head]]
+    for key, part in rows.group_by("model", "task", "who", maintain_order=True):
+        cells = [
+            _value(part.filter(pl.col("metric") == metric, pl.col("shots") == n))
+            for metric in metrics
+            for n in ends
+        ]
+        found.append([*key, *cells])
+    return found
+
+
+def _depth(summary: pl.DataFrame) -> list[Row]:
+    """Agreement on the likeliest, the ten likeliest and all tokens that are compared."""
+    depths = sorted({k for k in (2, 10, summary["k"].max()) if k is not None})
+    metrics = {"token_overlap": "token overlap", "ocs": "OCS"}
+    head = [f"{name}, K = {k}" for name in metrics.values() for k in depths]
+    found = [[*MODEL, "learner", *head]]
+    keys = ("model", "task", "shots", "b", "epoch")
+    for key, part in summary.group_by(keys, maintain_order=True):
+        cells = [
+            _value(part.filter(pl.col("metric") == metric, pl.col("k") == k))
+            for metric in metrics
+            for k in depths
+        ]
+        found.append([*map(str, key[:3]), _at(*key[3:]), *cells])
+    return found
+
+
+def _variance(summary: pl.DataFrame) -> list[Row]:
+    """The share of each source in the variance over orders, at a learner's last epoch."""
+    keys = ("model", "task", "shots", "learner", "epoch")
+    summary = summary.filter(pl.col("epoch") == pl.col("epoch").max().over(keys[:-1]))
+    sources = summary["source"].unique(maintain_order=True).to_list()
+    found = [[*MODEL, "learner", *sources]]
+    for key, part in summary.group_by(keys, maintain_order=True):
+        cells = [_value(part.filter(pl.col("source") == source)) for source in sources]
+        found.append([*map(str, key[:3]), _at(*key[3:]), *cells])
     return found
 
 
@@ -70,12 +150,11 @@ def _equivalence(summary: pl.DataFrame) -> list[Row]:
     head = ["learner", "distance from ICL", "ICL from itself", "margin", "draws x queries"]
     found = [[*MODEL, *head, "detectable excess", "verdict"]]
     for row in rows.sort("model", "task", "shots", "b").iter_rows(named=True):
-        at = f"{row['b']}, epoch {row['epoch']}" if row["epoch"] else row["b"]
         levels = [_short(row["reference"]), _short(row["margin"])]
         levels += [f"{row['draws']} x {row['queries']}", _short(row["excess_mde"])]
         weak = row["verdict"] == "inconclusive" and row["underpowered"]
         verdict = row["verdict"] + (" (underpowered)" if weak else "")
-        place = [row["model"], row["task"], str(row["shots"]), at]
+        place = [row["model"], row["task"], str(row["shots"]), _at(row["b"], row["epoch"])]
         found.append([*place, _interval(row), *levels, verdict])
     return found
 
@@ -88,7 +167,7 @@ def _nearest(summary: pl.DataFrame) -> list[Row]:
     for key, part in rows.group_by("model", "task", "shots", "b", "epoch", maintain_order=True):
         tv, overlap = (part.filter(pl.col("metric") == m) for m in ("tv", "token_overlap"))
         low, loss = tv["low"][0], tv["loss"][0]
-        place = [*map(str, key[:3]), f"{key[3]}, epoch {key[4]}"]
+        place = [*map(str, key[:3]), _at(*key[3:])]
         cells = [_interval(tv.row(0, named=True)), _short(low), _value(overlap), _short(loss)]
         found.append([*place, *cells])
     return found
@@ -98,10 +177,18 @@ def _short(value: float | None) -> str:
     return "-" if value is None else f"{value:.2g}"
 
 
-def _interval(row: dict) -> str:
-    """An estimate with its interval to two digits, for what may be very small."""
-    ends = "" if row["high"] is None else f" [{row['low']:.2g}, {row['high']:.2g}]"
-    return f"{_short(row['estimate'])}{ends}"
+def _interval(row: dict, digits: int = 2) -> str:
+    """An estimate with its interval to so many digits, for what may be very small."""
+    if row["estimate"] is None:
+        return "-"
+    low, high = row["low"], row["high"]
+    ends = "" if high is None else f" [{low:.{digits}g}, {high:.{digits}g}]"
+    return f"{row['estimate']:.{digits}g}{ends}"
+
+
+def _at(learner: str, epoch: int) -> str:
+    """A learner with the epoch at which it is shown; what trains nothing has none."""
+    return f"{learner}, epoch {epoch}" if epoch else learner
 
 
 def _scale(summary: pl.DataFrame) -> list[Row]:
@@ -160,7 +247,7 @@ def _sparsity(summary: pl.DataFrame) -> list[Row]:
         [
             row["model"],
             f"W_{row['matrix'].upper()}",
-            f"{row['estimate']:.4f}",
+            _value(pl.DataFrame([row]), 4),
             f"{row['required']:.4f}",
         ]
         for row in rows.sort("model", "matrix").iter_rows(named=True)
@@ -169,13 +256,11 @@ def _sparsity(summary: pl.DataFrame) -> list[Row]:
 
 
 def _checkpoints(summary: pl.DataFrame) -> list[Row]:
-    rows = summary.filter(pl.col("measure") == "accuracy").sort("model", "step")
-    steps = rows["revision"].unique(maintain_order=True).to_list()
-    found = [["model", "task", *steps]]
-    for key, part in rows.group_by("model", "task", maintain_order=True):
-        cells = dict(part.select("revision", pl.col("estimate").round(2)).rows())
-        found.append([*map(str, key), *(str(cells.get(step, "-")) for step in steps)])
-    return found
+    rows = summary.filter(pl.col("measure") == "accuracy").sort("model", "task", "step")
+    return [["model", "task", "step", "accuracy"]] + [
+        [row["model"], row["task"], str(row["step"]), _value(pl.DataFrame([row]))]
+        for row in rows.iter_rows(named=True)
+    ]
 
 
 def _dose(summary: pl.DataFrame) -> list[Row]:
@@ -191,8 +276,8 @@ def _dose(summary: pl.DataFrame) -> list[Row]:
             for r, m in said.sort("response", descending=True).rows()
         ]
         for (dose,), rows in part.group_by("dose", maintain_order=True):
-            value = dict(rows.select("metric", "estimate").rows())
-            cells = ["-" if value.get(name) is None else f"{value[name]:.3g}" for name in shown]
+            value = {row["metric"]: row for row in rows.iter_rows(named=True)}
+            cells = [_interval(value[name], 3) if name in value else "-" for name in shown]
             found.append([*map(str, key), f"{dose:g}", *cells, "" if dose else "; ".join(words)])
     return found
 
@@ -203,8 +288,8 @@ def _regression(summary: pl.DataFrame) -> list[Row]:
     found = [["model", "rate of GD", *(name.replace("_", " ") for name in measures)]]
     at_home = summary.filter(pl.col("scale") == 1)
     for key, part in at_home.group_by("model", "rate", maintain_order=True):
-        value = dict(part.select("metric", "estimate").rows())
-        found.append([key[0], f"{key[1]:g}", *(f"{value[name]:.3g}" for name in measures)])
+        value = {row["metric"]: row for row in part.iter_rows(named=True)}
+        found.append([key[0], f"{key[1]:g}", *(_interval(value[name], 3) for name in measures)])
     return found
 
 

@@ -77,7 +77,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     shared = cli.parser(description)
     shared.add_argument("--summary", type=cli.existing, required=True, help="table to draw")
     shared.add_argument(
-        "--output", type=Path, nargs="+", required=True, help="files to write: .svg, .png, .html"
+        "--output", type=Path, nargs="+", required=True, help="files to write, by suffix"
     )
     shared.add_argument("--title", default="", help="headline of the figure")
     shared.add_argument(
