@@ -56,7 +56,7 @@ rule all:
         expand(
             "results/figures/{figure}.{format}",
             figure=config["figures"],
-            format=["svg", "png", "html"],
+            format=["svg", "png", "pdf", "html", "tex"],
         ),
         "results/summary/claims.parquet",
         "results/findings.txt",

@@ -19,7 +19,7 @@ def equivalence(path, models=("llama-7b",), draws=5, verdicts=("different", "equ
                     run |= {"a": "icl", "b": f"{gd}@0.01", "epoch": 20, "choice": choice}
                     run |= {"measure": "tv", "factor": 2.0**k, "queries": 96}
                     run |= {"reference": 0.05, "untouched": 0.9, "margin": 0.1 * 2.0**k}
-                    run |= {"p_difference": 0.01, "p_equivalence": 0.9}
+                    run |= {"p_difference": 0.01, "p_equivalence": 0.9, "excess_mde": 0.1}
                     run |= {"verdict": verdicts[k > g], "underpowered": False}
                     rows.append(band(run, 0.3 * g + shift, 0.05, draws))
     return write(rows, path)
