@@ -17,7 +17,7 @@ import polars as pl
 from iclgd import charts, export, findings, page
 
 COLUMNS = "model task design shots b epoch choice measure factor verdict underpowered"
-NUMBERS = "estimate low high draws queries reference untouched margin p_difference p_equivalence excess_mde"
+NUMBERS = "estimate low high draws queries reference untouched margin p_difference p_equivalence"
 VERDICTS = {  # colours apart in lightness, too
     "equivalent": "#0072B2",
     "trivially both": "#9AC7E4",
