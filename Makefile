@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test test-slurm bench lint pretrain lock
+.PHONY: run test test-slurm bench lint pretrain dictionary notebook lock
 
 run: .venv/ready
 	PYTHONPATH=src python -m iclgd.warm snakemake --cores all --quiet rules reason host
@@ -30,6 +30,10 @@ lint: .venv/ready
 	snakefmt --check Snakefile rules
 	snakemake --lint
 
+# What every column means, for README and docs/data.md.
+dictionary: .venv/ready
+	PYTHONPATH=src python -m iclgd.dictionary
+
 # Train the built-in models anew (it takes a while) in place of those kept under models/.
 pretrain: .venv/ready
 	snakemake keep_models --cores all --configfile config/pretrain.yaml
@@ -51,4 +55,5 @@ lock:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.lock
+	echo '$(CURDIR)/src' > "$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/iclgd.pth"
 	touch $@

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from iclgd import claims, tables
+from iclgd import artifacts, claims, dictionary, tables
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -66,20 +66,39 @@ def test_whatever_enters_a_shell_is_quoted():
     assert plain == CHECKED | QUOTED
 
 
-def test_the_data_dictionary_names_every_column_of_claims():
-    row = next(line for line in README.splitlines() if "summary/claims.parquet` |" in line)
-    words = set(re.findall(r"\w+", row))
-    assert [name for name in claims.SCHEMA if name not in words] == []
+TABLES = {
+    "results/tasks/{task}.parquet": tables.TASK,
+    "results/demonstrations/{task}/{design}/{draws}.parquet": tables.DEMONSTRATIONS,
+    "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet": tables.LOGITS,
+    "results/agreement/{model}/{task}/{design}/{a}--{b}.parquet": tables.AGREEMENT,
+    "results/agreement/{model}/{task}/{design}/{a}--{b}.curves.parquet": tables.CURVES,
+    "results/attention/{model}/{task}/{design}/{learner}/{draws}.parquet": tables.ATTENTION,
+    "results/sparsity/{model}.parquet": tables.SPARSITY,
+    "results/sparsity/{model}.circuits.parquet": tables.CIRCUITS,
+    "results/drift/{model}--{reference}.parquet": tables.DRIFT,
+    "results/perplexity/{model}.parquet": tables.PERPLEXITY,
+    "results/summary/claims.parquet": claims.SCHEMA,
+}
 
 
-@pytest.mark.parametrize(
-    "schema",
-    ["TASK", "DEMONSTRATIONS", "LOGITS", "AGREEMENT", "SPARSITY", "CIRCUITS", "ATTENTION", "DRIFT"],
-)
-def test_the_data_dictionary_names_every_column(schema):
-    dictionary = README[README.index("### Data dictionary") : README.index("## Add something")]
-    words = set(re.findall(r"\w+", dictionary))
-    assert [name for name in getattr(tables, schema) if name not in words] == []
+@pytest.mark.parametrize("path", TABLES)
+def test_the_data_dictionary_has_the_columns_of_every_table_in_their_order(path):
+    (artifact,) = (one for one in artifacts.ARTIFACTS if one.path == path)
+    assert list(artifact.columns) == list(TABLES[path])
+    assert dictionary.by_columns(TABLES[path]) is artifact
+
+
+def test_readme_and_docs_have_the_data_dictionary():
+    """`make dictionary` writes both."""
+    assert dictionary.readme(README) == README
+    assert (ROOT / "docs/data.md").read_text() == dictionary.page()
+
+
+def test_every_output_of_a_rule_is_in_the_data_dictionary():
+    """But logs, figures, text, and folders of weights."""
+    outputs = re.findall(r'"(results/[^"]+\.(?:parquet|json))"', "\n".join(rules().values()))
+    assert len(outputs) >= 30
+    assert [path for path in outputs if dictionary.of(path) is None] == []
 
 
 def test_the_figures_of_the_readme_are_there():

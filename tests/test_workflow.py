@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
-from iclgd import tables
+from iclgd import artifacts, dictionary, tables
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "src", "profiles", "slurm", "envs", "models")
@@ -83,15 +83,29 @@ def finished(project, tmp_path):
     return folder
 
 
-def test_every_figure_is_there_in_three_formats(project):
+def test_every_figure_is_there_in_every_format(project):
     for figure in STUDY["figures"]:
-        svg, png, page = (project / f"results/figures/{figure}.{x}" for x in ("svg", "png", "html"))
-        assert svg.read_text().startswith("<svg")
-        assert png.read_bytes().startswith(b"\x89PNG")
-        assert "<script" in page.read_text()
+        figure = project / "results/figures" / figure
+        assert figure.with_suffix(".svg").read_text().startswith("<svg")
+        assert figure.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+        assert figure.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+        assert "<script" in figure.with_suffix(".html").read_text()
+        assert r"\toprule" in figure.with_suffix(".tex").read_text()
     findings = (project / "results/findings.txt").read_text()
     assert "token overlap with ICL" in findings
     assert "llama-small" in findings
+
+
+def test_every_column_of_every_table_is_in_the_data_dictionary(project):
+    found = {
+        (dictionary.of(str(path.relative_to(project))), column)
+        for path in project.glob("results/**/*.parquet")
+        for column in pl.read_parquet_schema(path)
+    }
+    kinds = {artifact.path for (artifact, _), _ in found}
+    tables = {one.path for one in artifacts.ARTIFACTS if one.path.endswith(".parquet")}
+    assert kinds == tables
+    assert [(one.path, column) for (one, _), column in found if not one.meaning(column)] == []
 
 
 def test_tables_hold_their_keys_and_promised_columns(project):

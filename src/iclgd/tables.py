@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import glob
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -247,14 +249,26 @@ def read(path: str | Path, schema: dict[str, pl.DataType | None] | None = None) 
 
     Raises InputError naming the path, and the column that is missing or of another type.
     """
-    try:
-        found = pl.read_parquet_schema(path)
+    with _whole(path):
+        found = pl.scan_parquet(path, glob=False).collect_schema()
         for name, kind in (schema or {}).items():
             if name not in found:
                 raise InputError(f"{path}: no column {name!r}; it has {', '.join(found)}")
             if kind is not None and found[name] != kind:
                 raise InputError(f"{path}: column {name!r} holds {found[name]}, not {kind}")
-        return pl.read_parquet(path, columns=list(schema or found))
+        return pl.read_parquet(path, columns=list(schema or found), glob=False)
+
+
+def length(path: str | Path) -> int:
+    """The number of a table's rows, without reading them. Raises InputError as `read`."""
+    with _whole(path):
+        return pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+
+
+@contextmanager
+def _whole(path: str | Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path}: not a whole table ({' '.join(str(error).split())})") from error
 

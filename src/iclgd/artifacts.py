@@ -1,0 +1,336 @@
+"""What every artifact is and what its columns mean, in words: the one source of them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Where it lies (``{}`` stand for names), what a row or the file is, columns to meanings."""
+
+    path: str
+    what: str
+    columns: Mapping[str, str]
+
+    def names(self, path: str) -> dict[str, str] | None:
+        """The names in a path that is one of this artifact, such as ``{"model": "gptj"}``."""
+        found = re.fullmatch(_pattern(self.path), path)
+        return found and found.groupdict()
+
+    def meaning(self, column: str) -> str | None:
+        """What a column means; None if it is not one of this artifact."""
+        for name, meaning in self.columns.items():
+            if re.fullmatch(_pattern(name), column):
+                return meaning
+        return None
+
+
+def _pattern(text: str) -> str:
+    """A regular expression for a path or a column with ``{}`` in it."""
+    parts = re.split(r"\{(\w+)\}", text)
+    odd = itertools.cycle((re.escape, lambda name: f"(?P<{name}>[^/]+?)"))
+    return "".join(make(part) for make, part in zip(odd, parts, strict=False))
+
+
+KEYS = {
+    "model": "name of the model in the configuration; `name@value` is a checkpoint or a dose",
+    "task": "name of the task",
+    "design": "name of the design in `demonstrations`",
+    "shots": "number of demonstrations",
+    "learner": "what answered; `name@rate` is GD at that learning rate",
+    "a": "the learner that the others are compared with",
+    "b": "the learner that is compared with it",
+    "draw": "which choice of demonstrations, from 0",
+    "order": "which of a draw's orders, from 0",
+    "epoch": "epochs of GD; ICL has 0 only, and 0 of GD is the untouched model",
+    "example": "number of the task's row that is asked",
+    "split": "`train` (demonstrations), `validation` (choice of rate and epoch), `test` (reports)",
+    "label": "class of the query, from 0",
+    "status": "`ok`, or `diverged` (then there is nothing to compare)",
+}
+ESTIMATE = {
+    "estimate": "the value",
+    "low": "lower end of its 95 % interval (sparsity: the lowest layer)",
+    "high": "upper end of its 95 % interval (sparsity: the highest layer)",
+    "error": "its standard error",
+    "df": "degrees of freedom of its interval",
+    "draws": "draws that have a value",
+    "queries": "queries that have a value",
+    "mde": "smallest difference that a test at 5 % finds in 80 % of cases",
+}
+
+
+def _keys(names: str) -> dict[str, str]:
+    return {name: KEYS[name] for name in names.split()}
+
+
+RUN = _keys("model task design shots")
+ARTIFACTS = (
+    Artifact(
+        "results/tasks/{task}.parquet",
+        "one row per example; a prompt is `instruction` + (`text` + `answer` + `ending`) of every"
+        " demonstration + `text` of the query",
+        {
+            **_keys("task"),
+            "example": "number of the row",
+            **_keys("split"),
+            "instruction": "stands once, before all demonstrations",
+            "text": "the input, up to the space before the answer",
+            "answer": "the label word, with the space in front of it",
+            "ending": "what separates a demonstration from what follows",
+            "label": "class, from 0",
+        },
+    ),
+    Artifact(
+        "results/demonstrations/{task}/{design}/{draws}.parquet",
+        "which examples are shown, the one table that every learner uses",
+        {
+            **_keys("task design draw order"),
+            "position": "place in the prompt, from 0",
+            "example": "number of the task's row that stands there",
+        },
+    ),
+    Artifact(
+        "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet",
+        "next-token distributions, one row per draw, order, recorded epoch and query",
+        {
+            **RUN,
+            **_keys("learner draw order epoch example split label"),
+            "answer_id": "id of the first token of the query's answer",
+            "status": "`ok`, or `diverged` (then the distributions are null)",
+            "loss": "GD: mean loss of the demonstrations at this epoch, nats",
+            "label_logprobs": "natural log-probability (over the whole vocabulary) of each label's"
+            " first token",
+            "top_ids": "most likely tokens (up to the design's `keep`), ties by token id",
+            "top_logprobs": "their natural log-probabilities",
+            "tail_mass": "probability of all other tokens",
+        },
+    ),
+    Artifact(
+        "results/agreement/{model}/{task}/{design}/{a}--{b}.curves.parquet",
+        "agreement on the K most likely tokens, means over test queries",
+        {
+            **RUN,
+            **_keys("a b draw order epoch"),
+            "k": "tokens that are compared, 1 to 100",
+            "token_overlap": "share of shared tokens among the K likeliest",
+            "ocs": "cosine of the two distributions cut to their K likeliest",
+        },
+    ),
+    Artifact(
+        "results/agreement/{model}/{task}/{design}/{a}--{b}.parquet",
+        "learner a against learner b, one row per query (draw, order and epoch are those of b)",
+        {
+            **RUN,
+            **_keys("a b draw order epoch example split label"),
+            "label_a": "the likeliest label under a",
+            "label_b": "the likeliest label under b",
+            **_keys("status"),
+            "accuracy_a": "is a's likeliest token of the whole vocabulary the answer's first one?",
+            "accuracy_b": "is b's likeliest token of the whole vocabulary the answer's first one?",
+            "label_accuracy_a": "the same of a among the label words",
+            "label_accuracy_b": "the same of b among the label words",
+            "token_overlap": "share of shared tokens among the ten likeliest",
+            "ocs": "cosine of the two distributions cut to their ten likeliest",
+            "ocs_paper": "the formula as printed in the paper, with max(K - overlap, 1)",
+            "js": "Jensen-Shannon divergence, nats, 0 to 0.693; exact if the whole vocabulary is"
+            " kept, else a lower bound",
+            "tv": "total variation, 0 to 1; exact or a lower bound as `js`",
+            "kl_ab": "Kullback-Leibler divergence of a from b, nats; exact or a lower bound",
+            "kl_ba": "Kullback-Leibler divergence of b from a, nats; exact or a lower bound",
+            "rbo": "rank-biased overlap, persistence 0.9, 0 to 1",
+            "label_js": "`js` over the label words, normalised",
+            "label_tv": "`tv` over the label words, normalised",
+            "label_ocs": "cosine over the label words, normalised",
+        },
+    ),
+    Artifact(
+        "results/attention/{model}/{task}/{design}/{learner}/{draws}.parquet",
+        "inside self-attention at the learner's last epoch, one row per draw, order, query, layer",
+        {
+            **RUN,
+            **_keys("learner draw order epoch example"),
+            "layer": "layer, from 0; null: all of them",
+            **_keys("split"),
+            "sim_aou": "cosine of the updates of attention's output, normalised (Dai et al.)",
+            "sim_aou_chance": "what unrelated updates of that size give",
+            "sim_aou_raw": "not normalised (Deutch et al.)",
+            "sim_am": "cosine of the scores q·k with the query's own tokens, ICL and GD",
+            "sim_am_before": "the same of ICL and ZS",
+            "sim_am_delta": "the same of their changes from ZS",
+            "kendall": "tau-b of attention to the demonstrations, against the trained model",
+            "kendall_before": "against the untouched model",
+            "kendall_random": "against random ranks",
+        },
+    ),
+    Artifact(
+        "results/sparsity/{model}.circuits.parquet",
+        "measures of each head's circuits that no rotation of the basis changes",
+        {
+            **_keys("model"),
+            "layer": "layer, from 0",
+            "head": "head, from 0",
+            "circuit": "`qk` (W_Q W_K) or `ov` (W_O W_V)",
+            "stable_rank": "squared Frobenius norm over squared largest singular value, from 1",
+            "hoyer": "Hoyer's sparsity of the singular values, 0 to 1",
+            "gini": "Gini's index of the singular values, 0 to 1",
+            "singular_values": "singular values, largest first",
+        },
+    ),
+    Artifact(
+        "results/sparsity/{model}.parquet",
+        "how many weights are small, one row per head, matrix and threshold",
+        {
+            **_keys("model"),
+            "layer": "layer, from 0",
+            "head": "head, from 0",
+            "matrix": "`q`, `k` or `v`",
+            "threshold": "absolute value of a weight",
+            "share": "share of entries below it",
+            "share_rms": "the same after scaling the matrix to RMS 1",
+        },
+    ),
+    Artifact(
+        "results/drift/{model}--{reference}.parquet",
+        "how far weights are from those of another checkpoint, one row per tensor",
+        {
+            **_keys("model"),
+            "reference": "the checkpoint it is compared with",
+            "tensor": "name of the tensor",
+            "weights": "number of its entries",
+            "mean_abs_change": "mean absolute difference of an entry",
+        },
+    ),
+    Artifact(
+        "results/perplexity/{model}.parquet",
+        "perplexity by position in held-out documents, one row per bucket of positions",
+        {
+            **_keys("model"),
+            "first": "first position of the bucket, from 0",
+            "last": "its last position",
+            "tokens": "tokens that were predicted",
+            "nats": "their mean loss, nats",
+            "perplexity": "exp of that",
+        },
+    ),
+    Artifact(
+        "results/models/{model}.json",
+        "a model as the steps see it; its weights are in the folder beside it",
+        {
+            "model": KEYS["model"],
+            "architecture": "`model_type` of its config",
+            "layers": "number of layers",
+            "weights": "number of weights",
+            "dtype": "type of its weights",
+            "source": "where it came from",
+            "commit": "commit of its repository; null for a folder",
+            "sha256": "of its weights",
+            "remote_code": "whether code from its repository may run",
+            "objective": "what it was trained on, if not on the next token",
+            "pretraining": "recipe of a built-in model",
+            "probes": "its accuracies on held-out prompts when it was made",
+            "in_context_learning": "whether it learns in context, in words; null: not probed",
+        },
+    ),
+    Artifact(
+        "results/{made}/{model}/provenance.json",
+        "how a model was constructed or pretrained here; its weights are beside it",
+        {
+            "entry": "recipe of the configuration",
+            "loss": "last loss of its training, nats; null without training",
+            "objective": "what it was trained on, if not on the next token",
+            "probes": "its accuracies on held-out prompts",
+            "in_context_learning": "whether it learns in context, in words",
+            "sha256": "of its weights",
+            "torch": "version of torch",
+            "{other}": "more about the run that made it",
+        },
+    ),
+    Artifact(
+        "results/pretraining/{model}/curve.parquet",
+        "how pretraining went, one row per evaluation",
+        {
+            "step": "steps of the optimiser",
+            "tokens": "tokens seen",
+            "loss": "mean loss since the row before, nats",
+            "accuracy_{classes}_{shots}shot": "accuracy among the label words on held-out prompts",
+        },
+    ),
+    Artifact(
+        "results/summary/claims.parquet",
+        "the papers' claims, one row per claim and place where it is decided",
+        {
+            "paper": "authors and year",
+            "place": "where it says so",
+            "claim": "what it says",
+            "quantity": "what decides it",
+            "figure": "the figure that shows it",
+            **_keys("model task shots learner"),
+            **{name: ESTIMATE[name] for name in ("estimate", "low", "high")},
+            "reference": "the paper's own value",
+            "p": "p-value",
+            "p_holm": "the same after Holm's correction",
+            **{name: ESTIMATE[name] for name in ("draws", "queries", "mde")},
+            "underpowered": "would miss the paper's effect in more than 20 % of cases",
+            "verdict": "holds, fails, cannot tell",
+        },
+    ),
+    Artifact(
+        "results/summary/{figure}.parquet",
+        "what a figure shows, one row per value; each kind of figure has some of these columns",
+        {
+            **RUN,
+            **_keys("learner a b epoch"),
+            "metric": "what the value is, a column of `results/agreement` or `results/attention`",
+            "measure": "what the value is, beyond those",
+            **ESTIMATE,
+            "diverged": "share of runs that diverged",
+            "chosen": "rate and epoch of best accuracy on validation queries",
+            "k": "agreement on so many most likely tokens",
+            "layer": "layer, from 0; null: mean over layers",
+            "source": "what in the order explains that share of the variance",
+            "kind": "controls: `pair`, `control` or `ceiling`; twins: `mean` or `difference`",
+            "control": "name of the negative control",
+            "floor": "agreement of the best negative control",
+            "ceiling": "agreement of ICL with itself",
+            "normalised": "place of the estimate between floor (0) and ceiling (1)",
+            "normalised_low": "the same of its lower end",
+            "normalised_high": "the same of its upper end",
+            "choice": "which rate and epoch: of best `accuracy`, or `nearest` to ICL",
+            "reference": "distance of ICL from itself under another order",
+            "untouched": "distance of ICL from the untouched model",
+            "excess": "estimate minus reference",
+            "excess_{of}": "interval, standard error, df and mde of the excess",
+            "margin": "distance up to which two learners count as equivalent",
+            "factor": "multiple of that margin which is tested; 1 decides",
+            "p_difference": 'p-value of "farther from ICL than ICL is from itself", by Holm',
+            "p_equivalence": 'p-value of "within the margin", by Holm',
+            "p_learned": 'p-value of "the untouched model is not within it", by Holm',
+            "verdict": "equivalent, different, trivially both, inconclusive",
+            "underpowered": "would miss an excess of the margin in more than 20 % of cases",
+            "loss": "mean loss of the demonstrations at this epoch, nats",
+            "nearest": "nearest to ICL of its family, on validation queries",
+            "best": "nearest to ICL of all, on validation queries",
+            "matrix": "`q`, `k`, `v`, or the circuit `qk`, `ov`",
+            "threshold": "absolute value of a weight",
+            "layers": "number of layers",
+            "required": "share that the construction of GD needs",
+            "revision": "checkpoint",
+            "step": "its step of pretraining",
+            "departure": "in what the model differs from the construction of GD",
+            "dose": "how much of it, 0 to 1; or steps of GD beyond the layers",
+            "response": "what the metric does as the dose grows",
+            "rate": "step size of GD",
+            "scale": "scale of the inputs, 1 in training",
+            "prompts": "prompts that have a value",
+            "at": "position in the document, or number of demonstrations",
+            "eta": "momentum of attention",
+            "seed": "seed of one pair of twins; null: over all",
+            "seeds": "seeds that have a value",
+        },
+    ),
+)
