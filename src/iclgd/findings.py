@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from iclgd import text
+
 Row = list[str]
 MODEL = ["model", "task", "N"]
 
@@ -26,6 +28,18 @@ def table(kind: str, summary: pl.DataFrame) -> list[Row]:
         "twins": _twins,
     }.get(kind)
     return find(summary) if find else []
+
+
+def models(manifests: list[dict]) -> list[Row]:
+    """Which models learned in context, header first; of checkpoints their own table speaks."""
+    found = [["model", "weights", "in-context learning, by its probes"]]
+    for manifest in manifests:
+        if "@" not in manifest["model"]:
+            learned = (manifest["in_context_learning"] or "not probed").replace(
+                " with 8 demonstrations", ""
+            )
+            found.append([manifest["model"], f"{manifest['weights']:,}", text.plain(learned)])
+    return found
 
 
 def layout(rows: list[Row]) -> list[str]:
