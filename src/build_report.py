@@ -4,7 +4,6 @@ Findings, the papers' claims, every figure, real prompts with what ICL and the l
 methods, the configuration and versions. The same inputs give the same bytes.
 """
 
-import json
 from pathlib import Path
 
 from iclgd import cli
@@ -20,9 +19,7 @@ parser.add_argument(
     help="JSON: figure to its kind, title, summary and files",
 )
 parser.add_argument("--captions", type=cli.existing, nargs="+", required=True, help="{kind}.rst")
-parser.add_argument(
-    "--manifests", type=cli.existing, nargs="*", default=[], help="of the models"
-)
+parser.add_argument("--manifests", type=cli.existing, nargs="*", default=[], help="of the models")
 parser.add_argument("--cells", type=cli.existing, required=True, help="table of cells")
 parser.add_argument("--claims", type=cli.existing, help="table of claims (none: no such section)")
 parser.add_argument("--labels", type=cli.json_object, default={}, help="JSON: name to its label")
@@ -39,12 +36,13 @@ from iclgd import files, findings, report, report_svg, tables, theme
 
 parts = {path.name: path.read_text() for path in args.parts}
 captions = {path.stem: path.read_text().strip() for path in args.captions}
-manifests = list(theme.manifests(args.manifests).values())
-cells = report.read_cells(args.cells)
+manifests = theme.manifests(args.manifests)
+cells = tables.read(args.cells, tables.CELLS)
+claims = tables.read(args.claims) if args.claims else None
 
 figures = []
 for name, entry in args.figures.items():
-    drawn = report_svg.inline(Path(entry["files"][0]), name)
+    drawn = report_svg.inline(Path(entry["files"][0]), name, entry["title"])
     figures.append(
         {
             "name": name,
@@ -67,12 +65,13 @@ page = environment.from_string(parts["page.html"]).render(
     style=Markup(parts["style.css"]),
     hashed=report.hashed,
     figures=figures,
-    summary=report.summary(args.figures, manifests, cells),
-    claims=report.claims(tables.read(args.claims)) if args.claims else None,
-    columns={name: report.HEADINGS.get(name, name) for name in report.CLAIM},
-    models=report.models(manifests),
-    learned=findings.models(manifests),
-    cells=report.explorer(cells, args.labels),
+    summary=report.summary(len(figures), list(manifests), cells),
+    claims=None if claims is None else report.claims(claims),
+    verdicts=None if claims is None else report.verdicts(claims),
+    columns=report.CLAIM,
+    models=report.models(manifests.values()),
+    learned=findings.models(manifests.values()),
+    cells=report.explorer(cells, list(manifests), args.labels),
     methods=Markup(MarkdownIt("js-default").render(parts["methods.md"])),
     config=yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True, width=100),
     versions=report.versions(),

@@ -17,7 +17,13 @@ from iclgd.cli import InputError
 
 PAIR = [*tables.RUN, "a", "b"]
 # Of the test queries of a pair, by total variation: typical and extreme ones.
-PLACES = {"nearest": 0, "lower quartile": 0.25, "median": 0.5, "upper quartile": 0.75, "farthest": 1}
+PLACES = {
+    "nearest": 0,
+    "lower quartile": 0.25,
+    "median": 0.5,
+    "upper quartile": 0.75,
+    "farthest": 1,
+}
 BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -40,9 +46,9 @@ def picked(pairs: pl.DataFrame) -> pl.DataFrame:
 def beside(a: pl.DataFrame, b: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
     """``cells`` (rows of `picked`, of one pair) with both distributions over likely tokens.
 
-    ``a`` and ``b`` are logits tables. Adds ``ids``: a's ten likeliest tokens, then b's others, and in
-    their order ``probability_a``, ``probability_b``, ``rank_a`` and ``rank_b`` (from 1); null for
-    a token that this side's table does not keep.
+    ``a`` and ``b`` are logits tables. Adds ``ids``: a's ten likeliest tokens, then b's others,
+    and in their order ``probability_a``, ``probability_b``, ``rank_a`` and ``rank_b`` (from 1);
+    null for a token that this side's table does not keep.
     """
     rows = comparison.paired(a, b).join(
         cells.select(*tables.KEYS, "place", "tv", "token_overlap"), on=list(tables.KEYS)
@@ -59,7 +65,9 @@ def beside(a: pl.DataFrame, b: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFram
             columns[f"probability_{side}"] = [probability.get(i) for i in ids]
             columns[f"rank_{side}"] = [rank.get(i) for i in ids]
         found.append(columns)
-    kinds = {name: tables.CELLS[name] for name in tables.CELLS if name[:-2] in ("probability", "rank")}
+    kinds = {
+        name: tables.CELLS[name] for name in tables.CELLS if name[:-2] in ("probability", "rank")
+    }
     return rows.hstack(pl.DataFrame(found, schema={"ids": pl.List(pl.Int32), **kinds}))
 
 
@@ -83,8 +91,8 @@ def tokenizer(folder: Path) -> Tokenizer:
 def spelled_token(tokens: Tokenizer, token: int) -> str:
     """A token as it stands within a text; ``[id]`` for one that only the embedding has.
 
-    Decoders take off the white space in front of a text, so it is decoded twice in a row. A token that
-    is not a whole character, or is decoded as nothing, has the tokenizer's own spelling.
+    Decoders take off the white space in front of a text, so it is decoded twice in a row. A token
+    that is not a whole character, or is decoded as nothing, has the tokenizer's own spelling.
     """
     piece = tokens.id_to_token(token)
     if piece is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from iclgd import text
@@ -30,7 +32,7 @@ def table(kind: str, summary: pl.DataFrame) -> list[Row]:
     return find(summary) if find else []
 
 
-def models(manifests: list[dict]) -> list[Row]:
+def models(manifests: Iterable[dict]) -> list[Row]:
     """Which models learned in context, header first; of checkpoints their own table speaks."""
     found = [["model", "weights", "in-context learning, by its probes"]]
     for manifest in manifests:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote
 
 import polars as pl
 
-from iclgd import agreement, cells, tables, theme
+from iclgd import agreement, cells, theme
 
 FORMATS = {
     "html": "interactive page",
@@ -24,34 +26,30 @@ FORMATS = {
     "png": "PNG",
     "tex": "LaTeX table",
 }
-PACKAGES = """torch transformers tokenizers safetensors peft numpy scipy polars altair
-vl-convert-python snakemake""".split()
-CLAIM = [
-    "verdict",
-    "claim",
-    "paper",
-    "place",
-    "estimate",
-    "reference",
-    "quantity",
-    "model",
-    "task",
-    "shots",
-    "learner",
-    "figure",
-    "p_holm",
-    "draws",
-    "queries",
-    "mde",
-]
-HEADINGS = {
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "peft", "numpy", "scipy")
+PACKAGES += ("polars", "altair", "vl-convert-python", "snakemake")
+# Columns of the claims table, in the order in which they are shown, with their headings.
+CLAIM = {
+    "verdict": "verdict",
+    "claim": "claim",
+    "paper": "paper",
+    "place": "place",
     "estimate": "here [95 %]",
     "reference": "in the paper",
     "quantity": "decided by",
+    "model": "model",
+    "task": "task",
     "shots": "N",
+    "learner": "learner",
+    "figure": "figure",
     "p_holm": "p (Holm)",
+    "draws": "draws",
+    "queries": "queries",
     "mde": "smallest detectable",
 }
+# Columns of `tables.CELLS` that the explorer shows as they are.
+SHOWN = ("tv", "token_overlap", "instruction", "demonstrations", "demonstrations_b", "text")
+SHOWN += ("answer", "answer_token")
 # Folders of tables, with the kinds of figures that need them ("" for all).
 _ASKED = "agreement shots size depth scale order variance attention checkpoints controls dose"
 _PAIRED = "agreement shots size depth controls dose"
@@ -98,12 +96,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def models(manifests: list[dict]) -> list[list[str]]:
+def models(manifests: Iterable[dict]) -> list[list[str]]:
     """Where every model comes from and what it is, header first."""
     head = ["model", "source", "commit", "architecture", "layers", "weights", "dtype"]
     found = [[*head, "SHA-256 of the weights"]]
     for one in manifests:
-        source = ", ".join(f"{key}: {value}" for key, value in one["source"].items())
+        source = ", ".join(
+            f"{key}: {value if isinstance(value, str) else json.dumps(value)}"
+            for key, value in one["source"].items()
+        )
         shape = [one["architecture"], str(one["layers"]), f"{one['weights']:,}", one["dtype"]]
         found.append([one["model"], source, one["commit"] or "", *shape, one["sha256"]])
     return found
@@ -130,6 +131,12 @@ def claims(table: pl.DataFrame) -> list[dict[str, tuple[str, float | str | None]
     ]
 
 
+def verdicts(table: pl.DataFrame) -> str:
+    """How many claims have which verdict, the most frequent one first."""
+    counts = table.group_by("verdict").len().sort("len", "verdict", descending=[True, False])
+    return ", ".join(f"{verdict}: {count}" for verdict, count in counts.rows())
+
+
 def _claim_text(name: str, row: dict) -> str:
     value = row[name]
     if name == "estimate":
@@ -149,60 +156,52 @@ def _short(value: float | str | None) -> str:
 # --- cells --------------------------------------------------------------------------------
 
 
-def explorer(table: pl.DataFrame, labels: dict[str, str]) -> list[dict]:
+def explorer(table: pl.DataFrame, models: list[str], labels: dict[str, str]) -> list[dict]:
     """The cells (`tables.CELLS`) as the explorer's script reads them: choices, then contents.
 
-    Shared tokens are those among the ten likeliest of both sides.
+    Models come in the order of ``models``, GD before the references. Shared tokens are those
+    among the ten likeliest of both sides.
     """
-    places = list(cells.PLACES)
-    order = pl.col("place").replace_strict(places, range(len(places)), return_dtype=pl.Int32)
+    places, families = list(cells.PLACES), theme.families(table["b"])
+
+    def order(row: dict) -> tuple:
+        b, run = row["b"], (row["task"], row["shots"], row["design"], row["a"])
+        learner = (theme.is_reference(b), families.index(theme.family(b)), b, row["epoch"])
+        query = (places.index(row["place"]), row["draw"], row["order"], row["example"])
+        return (models.index(row["model"]), *run, *learner, *query)
+
     found = []
-    keys = ["model", "task", "shots", "design", "a", "b", "epoch"]
-    for row in table.sort(*keys, order, "draw", "order", "example").iter_rows(named=True):
+    for row in sorted(table.iter_rows(named=True), key=order):
         learner = theme.label(row["b"], labels)
-        likely = zip(row["rank_a"], row["rank_b"], strict=True)
-        ranks = [[rank is not None and rank <= agreement.K for rank in pair] for pair in likely]
-        key = [f"{name} {row[name]}" for name in ("draw", "order")]
+        ranks = zip(row["rank_a"], row["rank_b"], strict=True)
+        likely = [[rank is not None and rank <= agreement.K for rank in pair] for pair in ranks]
+        columns = (row["tokens"], row["probability_a"], row["probability_b"], likely)
+        key = f"query {row['example']}, draw {row['draw']}, order {row['order']}"
         found.append(
             {
                 "model": theme.label(row["model"], labels),
                 "task": theme.label(row["task"], labels),
                 "N": f"{row['shots']} ({row['design']})",
                 "learner": f"{learner}, epoch {row['epoch']}" if row["epoch"] else learner,
-                "query": f"{row['place']}: TV {row['tv']:.3g} "
-                f"(query {row['example']}, {', '.join(key)})",
+                "query": f"{row['place']}: TV {row['tv']:.3g} ({key})",
                 "icl": theme.label(row["a"], labels),
-                "tokens": [
-                    [token, p, q, *likely]
-                    for token, p, q, likely in zip(
-                        *(row[name] for name in ("tokens", "probability_a", "probability_b")),
-                        ranks,
-                        strict=True,
-                    )
-                ],
+                "tokens": list(zip(*columns, strict=True)),
+                **{name: row[name] for name in SHOWN},
             }
-            | {name: row[name] for name in ("tv", "token_overlap", "instruction", "text", "answer")}
-            | {name: row[name] for name in ("answer_token", "demonstrations", "demonstrations_b")}
         )
     return found
 
 
-def summary(kinds: dict[str, str], manifests: list[dict], cell: pl.DataFrame) -> str:
-    """One sentence of what this study is made of."""
-    parts = [
-        f"{len({one['model'].split('@')[0] for one in manifests})} models",
-        f"{len(kinds)} figures",
-    ]
+def summary(figures: int, models: list[str], cell: pl.DataFrame) -> str:
+    """What this study is made of."""
+    parts = [f"{len({theme.family(name) for name in models})} models", f"{figures} figures"]
     if not cell.is_empty():
-        parts.insert(1, f"{cell['task'].n_unique()} tasks with {_range(cell['shots'])} demonstrations")
+        parts.insert(
+            1, f"{cell['task'].n_unique()} tasks with {_range(cell['shots'])} demonstrations"
+        )
     return ", ".join(parts)
 
 
 def _range(numbers: pl.Series) -> str:
     least, most = numbers.min(), numbers.max()
     return str(least) if least == most else f"{least} to {most}"
-
-
-def read_cells(path: Path) -> pl.DataFrame:
-    """The table of cells; InputError if it is none."""
-    return tables.read(path, tables.CELLS)

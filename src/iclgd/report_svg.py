@@ -11,14 +11,14 @@ from iclgd.cli import InputError
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 # Nothing else gets into the page: no scripts, no links, no styles.
-ELEMENTS = "svg g path line rect circle text tspan defs clipPath linearGradient stop".split()
-LENGTHS = "d transform x y x1 x2 y1 y2 dx dy r cx cy rx ry width height viewBox".split()
-ATTRIBUTES = {
-    *LENGTHS,
-    *"id clip-path fill fill-opacity stroke stroke-opacity stroke-width stroke-dasharray".split(),
-    *"stroke-linecap stroke-linejoin stroke-miterlimit opacity text-anchor font-size".split(),
-    *"font-weight font-style display offset stop-color gradientUnits".split(),
-}
+ELEMENTS = re.compile(
+    r"svg|g|path|line|rect|circle|text|tspan|title|defs|clipPath|linearGradient|stop"
+)
+LENGTHS = re.compile(r"d|transform|[cdr]?[xy]|[xy][12]|r|width|height|viewBox")
+PAINT = re.compile(
+    r"id|clip-path|(fill|stroke)(-\w+)?|opacity|display|text-anchor|font-(size|weight|style)"
+    r"|offset|stop-color|gradientUnits"
+)
 # Vega's label of a mark: what places it, its colour and maybe shape, then what readers may see.
 TIP = re.compile(r"(?:^|; )color: #\w{6}; (?:shape: [\w-]+; )?(.+)$", re.S)
 AXIS = re.compile(r"([XY])-axis titled '(.*?)' for a ", re.S)
@@ -33,9 +33,10 @@ class Inline:
     up: list[str]
 
 
-def inline(path: Path, name: str) -> Inline:
-    """The SVG at ``path`` for a page; ids begin with ``name``, marks have their values as ``data-tip``.
+def inline(path: Path, name: str, title: str) -> Inline:
+    """The SVG at ``path`` for a page, without ``title``, which the page has as a heading.
 
+    Ids begin with ``name``; marks have their values as ``data-tip``.
     Raises InputError naming the file if it is no SVG, or holds what no figure does.
     """
     try:
@@ -45,7 +46,9 @@ def inline(path: Path, name: str) -> Inline:
     axes: dict[str, dict[str, None]] = {"X": {}, "Y": {}}
     for element in root.iter():
         kind = element.tag.removeprefix(NAMESPACE)
-        if kind not in (*ELEMENTS, "title"):
+        if kind == "text" and element.text == title:
+            element.text = ""
+        if not ELEMENTS.fullmatch(kind):
             raise InputError(f"{path}: an element {kind!r} has no place in a figure")
         label = element.get("aria-label", "")
         if axis := AXIS.match(label):
@@ -62,13 +65,14 @@ def inline(path: Path, name: str) -> Inline:
 
 def _strip(element: ElementTree.Element, name: str) -> None:
     """Leave the attributes that draw, with lengths to a hundredth and ids of this figure's own."""
-    kept = {key: value for key, value in element.attrib.items() if key in ATTRIBUTES}
-    for key in kept.keys() & set(LENGTHS):
-        kept[key] = re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}", kept[key])
+    kept = {}
+    for key, value in element.attrib.items():
+        if LENGTHS.fullmatch(key):
+            kept[key] = re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}", value)
+        elif PAINT.fullmatch(key):
+            kept[key] = value.replace("url(#", f"url(#{name}-")
     if "id" in kept:
         kept["id"] = f"{name}-{kept['id']}"
-    for key, value in kept.items():
-        kept[key] = re.sub(r"url\(#", f"url(#{name}-", value)
     if kept.get("opacity") == "1":
         del kept["opacity"]
     element.attrib.clear()
@@ -76,12 +80,13 @@ def _strip(element: ElementTree.Element, name: str) -> None:
 
 
 def _prune(element: ElementTree.Element) -> None:
-    """Take out what draws nothing, below ``element``: paths without paint, groups without use."""
+    """Take out what draws nothing: paths without paint, texts without a word, plain groups."""
     for child in list(element):
         _prune(child)
         kind, place = child.tag.removeprefix(NAMESPACE), list(element).index(child)
+        empty = kind == "text" and not child.text and not len(child)
         unpainted = kind == "path" and not {"fill", "stroke"} & set(child.attrib)
-        if unpainted and element.tag != f"{NAMESPACE}clipPath":
+        if empty or (unpainted and element.tag != f"{NAMESPACE}clipPath"):
             element.remove(child)
         elif kind == "g" and not child.attrib:
             element[place : place + 1] = list(child)

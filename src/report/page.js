@@ -145,7 +145,7 @@ if (data) {
     const right = element("mark", "", ...visible(cell.answer));
     document.getElementById("result").replaceChildren(
       "Right answer: ", right,
-      `. Total variation ${number(cell.tv)}, shared among the ten likeliest tokens ${cell.token_overlap.toFixed(1)}.`,
+      `. Total variation ${number(cell.tv)}, token overlap ${cell.token_overlap.toFixed(1)}.`,
     );
     const rows = cell.tokens.map(([token, p, q, [inA, inB]]) => {
       const shared = inA && inB ? "both" : inA ? cell.icl : cell.learner;
