@@ -4,7 +4,6 @@
 rule collect_cells:
     input:
         summaries=explored(figure_summary),
-        agreement=explored(figure_pairs),
         logits=explored(figure_pair_logits),
         manifests=explored(figure_manifests),
         folders=explored(figure_folders),
@@ -23,9 +22,8 @@ rule collect_cells:
     params:
         shifts=shifts,
     shell:
-        "python {input.script:q} --summaries {input.summaries:q} --agreement {input.agreement:q}"
-        " --logits {input.logits:q} --manifests {input.manifests:q} --tasks {input.tasks:q}"
-        " --demonstrations {input.demonstrations:q} --shifts {params.shifts:q}"
+        "python {input.script:q} --summaries {input.summaries:q} --logits {input.logits:q}"
+        " --manifests {input.manifests:q} --tasks {input.tasks:q} --demonstrations {input.demonstrations:q} --shifts {params.shifts:q}"
         " --output {output:q} > {log:q} 2>&1"
 
 

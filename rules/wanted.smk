@@ -3,6 +3,11 @@
 from types import SimpleNamespace as Namespace
 
 FORMATS = ["svg", "png", "html"]  # of every figure
+EXPLORED = (
+    "agreement",
+    "shots",
+    "size",
+)  # kinds whose pairs the report's explorer shows
 
 
 def figure_models(wildcards):

@@ -15,8 +15,7 @@ from tokenizers import Tokenizer
 from iclgd import agreement, comparison, prompts, tables
 from iclgd.cli import InputError
 
-PAIR = [*tables.RUN, "a", "b"]
-# Of the test queries of a pair, by total variation: typical and extreme ones.
+# Of the test queries of two learners, by total variation: typical and extreme ones.
 PLACES = {
     "nearest": 0,
     "lower quartile": 0.25,
@@ -27,32 +26,34 @@ PLACES = {
 BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
-def picked(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Rows of agreement tables (`tables.AGREEMENT`): of each pair those at `PLACES`.
+def compared(a: pl.DataFrame, b: pl.DataFrame, name_b: str, epoch: int) -> pl.DataFrame:
+    """Both learners' answers to test queries at ``PLACES``, b's at one epoch.
 
-    Only test queries with a total variation count; ties go by draw, order and example. Where
-    fewer than five are left, each has the first of its places.
+    ``a`` and ``b`` are logits tables. The rows are those of `comparison.paired`, with the pair's
+    names, ``place``, ``tv`` and ``token_overlap``; ties in total variation go by draw, order and
+    example, and where fewer than five are left, each has the first of its places. Queries
+    without a distribution are left out.
     """
-    found = []
-    rows = pairs.filter(pl.col("split") == "test").drop_nulls("tv")
-    for _, part in rows.sort(*PAIR, "tv", *tables.KEYS).group_by(PAIR, maintain_order=True):
-        at: dict[int, str] = {}
+    pairs = comparison.paired(a.filter(split="test"), b.filter(split="test", epoch=epoch))
+    pairs = pairs.filter(status="ok", status_a="ok")
+    pairs = pairs.rename({"learner_a": "a"}).with_columns(b=pl.lit(name_b))
+    at: dict[int, str] = {}
+    if len(pairs):
+        tops = comparison.top(pairs, "_a"), comparison.top(pairs, "")
+        tv, overlap = agreement.divergences(*tops).tv, agreement.token_overlap(*tops)
+        pairs = pairs.with_columns(tv=tv, token_overlap=overlap).sort("tv", *tables.KEYS)
         for place, share in PLACES.items():
-            at.setdefault(round(share * (len(part) - 1)), place)
-        found.append(part[list(at)].with_columns(pl.Series("place", list(at.values()))))
-    return pl.concat([rows.clear().with_columns(place=pl.lit("")), *found])
+            at.setdefault(round(share * (len(pairs) - 1)), place)
+    return pairs[list(at)].with_columns(place=pl.Series(list(at.values()), dtype=pl.String))
 
 
-def beside(a: pl.DataFrame, b: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
-    """``cells`` (rows of `picked`, of one pair) with both distributions over likely tokens.
+def likely(rows: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` of `compared` with both distributions over likely tokens.
 
-    ``a`` and ``b`` are logits tables. Adds ``ids``: a's ten likeliest tokens, then b's others,
-    and in their order ``probability_a``, ``probability_b``, ``rank_a`` and ``rank_b`` (from 1);
-    null for a token that this side's table does not keep.
+    Adds ``ids``: a's ten likeliest tokens, then b's others, and in their order ``probability_a``,
+    ``probability_b``, ``rank_a`` and ``rank_b`` (from 1); null for a token that this side's
+    table does not keep.
     """
-    rows = comparison.paired(a, b).join(
-        cells.select(*tables.KEYS, "place", "tv", "token_overlap"), on=list(tables.KEYS)
-    )
     found = []
     for row in rows.iter_rows(named=True):
         sides = {"a": (row["top_ids_a"], row["top_logprobs_a"])}
@@ -65,10 +66,9 @@ def beside(a: pl.DataFrame, b: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFram
             columns[f"probability_{side}"] = [probability.get(i) for i in ids]
             columns[f"rank_{side}"] = [rank.get(i) for i in ids]
         found.append(columns)
-    kinds = {
-        name: tables.CELLS[name] for name in tables.CELLS if name[:-2] in ("probability", "rank")
-    }
-    return rows.hstack(pl.DataFrame(found, schema={"ids": pl.List(pl.Int32), **kinds}))
+    names = ("probability_a", "probability_b", "rank_a", "rank_b")
+    kinds = {"ids": pl.List(pl.Int32), **{name: tables.CELLS[name] for name in names}}
+    return rows.hstack(pl.DataFrame(found, schema=kinds))
 
 
 def tokenizer(folder: Path) -> Tokenizer:
@@ -105,7 +105,7 @@ def spelled_token(tokens: Tokenizer, token: int) -> str:
 
 
 def spell(rows: pl.DataFrame, tokens: Tokenizer) -> pl.DataFrame:
-    """``rows`` of `beside` with their tokens and the right answer's first one as text."""
+    """``rows`` of `likely` with their tokens and the right answer's first one as text."""
     spelled = [[spelled_token(tokens, token) for token in ids] for ids in rows["ids"]]
     answers = [spelled_token(tokens, token) for token in rows["answer_id"]]
     return rows.with_columns(pl.Series("tokens", spelled), pl.Series("answer_token", answers))
@@ -114,7 +114,7 @@ def spell(rows: pl.DataFrame, tokens: Tokenizer) -> pl.DataFrame:
 def prompts_of(
     task: pl.DataFrame, demonstrations: pl.DataFrame, cells: pl.DataFrame, shift: str | None
 ) -> pl.DataFrame:
-    """What both sides saw of each of ``cells`` (rows of `beside`): columns of `tables.CELLS`.
+    """What both sides saw of each of ``cells`` (rows of `compared`): columns of `tables.CELLS`.
 
     ``demonstrations_b`` is null for a trained learner, which is asked the query alone; a reference
     (``shift``, of `comparison.shifted`) has others than ICL, or an order of its own.
