@@ -47,6 +47,8 @@ for path in args.logits:
 
 @functools.lru_cache(2)  # ICL stays while one learner after the other is beside it
 def logits(*key):
+    if key not in paths:
+        raise cli.InputError(f"no logits of {key[-1]!r} for {'/'.join(map(str, key[:3]))}")
     return joined(paths[key], tables.LOGITS)
 
 
