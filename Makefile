@@ -5,13 +5,19 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test test-slurm bench lint pretrain dictionary notebook lock
+.PHONY: run report test test-slurm test-browser bench lint pretrain dictionary notebook lock
 
 run: .venv/ready
 	PYTHONPATH=src python -m iclgd.warm snakemake --cores all --quiet rules reason host
 	@cat results/findings.txt
 	@echo
 	@echo "Figures: results/figures/ (*.png, *.svg; *.html with tooltips; for a paper *.pdf, *.tex)"
+	@echo "Report: results/report.html (one page, opens in any browser)"
+
+# The report alone, and whatever of the study it still lacks.
+report: .venv/ready
+	PYTHONPATH=src python -m iclgd.warm snakemake --cores all --quiet rules reason host -- results/report.html
+	@echo "Report: results/report.html (one page, opens in any browser)"
 
 test: .venv/ready
 	pytest
@@ -19,6 +25,10 @@ test: .venv/ready
 # On a Slurm cluster of one node, started for it (as root): three to five minutes.
 test-slurm: .venv/ready
 	pytest -n 0 -rs tests/slurm
+
+# The report in a headless Chromium, installed for it with apt-get where it is missing: a minute.
+test-browser: .venv/ready .venv-browser/ready
+	PYTHONPATH=.venv-browser pytest -n 0 -rs tests/browser
 
 # Speed as ratios within one run, into results/benchmarks/: about eleven minutes.
 bench: .venv-bench/ready
@@ -41,6 +51,10 @@ pretrain: .venv/ready
 .venv-bench/ready: requirements.lock benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check --no-compile --requirement benchmarks/requirements.txt
+	touch $@
+
+.venv-browser/ready: tests/browser/requirements.txt .venv/ready
+	.venv/bin/pip install --quiet --disable-pip-version-check --target .venv-browser --requirement tests/browser/requirements.txt
 	touch $@
 
 # Resolve requirements.in into the versions that everybody gets.

@@ -24,6 +24,7 @@ include: "rules/metrics.smk"
 include: "rules/summaries.smk"
 include: "rules/figures.smk"
 include: "rules/figures_models.smk"
+include: "rules/report.smk"
 
 
 # The limit of rules/common.smk is for the cards of this machine, not for a cluster's.
@@ -53,10 +54,7 @@ localrules:
 rule all:
     default_target: True
     input:
-        expand(
-            "results/figures/{figure}.{format}",
-            figure=config["figures"],
-            format=["svg", "png", "pdf", "html", "tex"],
-        ),
+        all_figures,
         "results/summary/claims.parquet",
         "results/findings.txt",
+        "results/report.html",

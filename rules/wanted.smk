@@ -1,5 +1,14 @@
 """What each figure is made of: from its entry to files, titles and names, for input and params."""
 
+from types import SimpleNamespace as Namespace
+
+FORMATS = ["svg", "png", "pdf", "html", "tex"]  # of every figure
+EXPLORED = (
+    "agreement",
+    "shots",
+    "size",
+)  # kinds whose pairs the report's explorer shows
+
 
 def figure_models(wildcards):
     parts = catalogue.parts(config, config["figures"][wildcards.figure])
@@ -164,6 +173,20 @@ def figure_tasks(wildcards):
     ]
 
 
+def explored(files):
+    """``files`` of every figure whose pairs of learners the report's explorer shows."""
+
+    def found(wildcards):
+        kinds = ("agreement", "shots", "size")
+        figures = [
+            n for n, entry in config["figures"].items() if entry["kind"] in kinds
+        ]
+        paths = [path for name in figures for path in files(Namespace(figure=name))]
+        return list(dict.fromkeys(paths))
+
+    return found
+
+
 def first_learner(wildcards):
     return config["figures"][wildcards.figure]["learners"][0]
 
@@ -186,10 +209,10 @@ def figure_controls(wildcards):
 
 def summaries(wildcards):
     """The summary that each figure shows."""
-    parts = {"scale": ".accuracy", "order": ".order"}
     return [
-        f"results/summary/{name}{parts.get(entry['kind'], '')}.parquet"
-        for name, entry in config["figures"].items()
+        path
+        for name in config["figures"]
+        for path in figure_summary(Namespace(figure=name))
     ]
 
 
@@ -245,6 +268,66 @@ def chances(wildcards):
             for task in tasks
         }
     )
+
+
+def figure_summary(wildcards):
+    """The summary that a figure shows."""
+    parts = {"scale": ".accuracy", "order": ".order"}
+    kind = config["figures"][wildcards.figure]["kind"]
+    return [f"results/summary/{wildcards.figure}{parts.get(kind, '')}.parquet"]
+
+
+def figure_files(wildcards):
+    return [f"results/figures/{wildcards.figure}.{format}" for format in FORMATS]
+
+
+def all_figures(wildcards):
+    return [
+        path
+        for name in config["figures"]
+        for path in figure_files(Namespace(figure=name))
+    ]
+
+
+def all_captions(wildcards):
+    kinds = dict.fromkeys(entry["kind"] for entry in config["figures"].values())
+    return [f"rules/captions/{kind}.rst" for kind in kinds]
+
+
+def shifts(wildcards):
+    """What is shifted in every reference."""
+    learners = config["learners"].items()
+    return as_json(
+        {name: entry["shift"] for name, entry in learners if "shift" in entry}
+    )
+
+
+def reported_figures(wildcards):
+    """What the report is told of each figure, in their order."""
+    return json.dumps(
+        {
+            name: {
+                "kind": entry["kind"],
+                "title": entry.get("title", name),
+                "summary": figure_summary(Namespace(figure=name))[0],
+                "files": figure_files(Namespace(figure=name)),
+            }
+            for name, entry in config["figures"].items()
+        }
+    )
+
+
+def all_labels(wildcards):
+    """The ``label`` of every entry, for readers."""
+    catalogues = (config["models"], config["tasks"], config["learners"])
+    entries = {name: entry for one in catalogues for name, entry in one.items()}
+    return as_json(
+        {n: entry["label"] for n, entry in entries.items() if "label" in entry}
+    )
+
+
+def whole_configuration(wildcards):
+    return json.dumps(config)
 
 
 def figure_kinds(wildcards):

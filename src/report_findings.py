@@ -16,19 +16,11 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="text to write")
 args = parser.parse_args()
 
-from iclgd import files, findings, tables, text  # after parsing: --help is quick
+from iclgd import files, findings, tables  # after parsing: --help is quick
 
-rows = [["model", "weights", "in-context learning, by its probes"]]
-for path in args.manifests:
-    manifest = json.loads(path.read_text())
-    if "@" in manifest["model"]:
-        continue  # a checkpoint: the table of checkpoints shows what it learned
-    learned = (manifest["in_context_learning"] or "not probed").replace(
-        " with 8 demonstrations", ""
-    )
-    rows.append([manifest["model"], f"{manifest['weights']:,}", text.plain(learned)])
+manifests = [json.loads(path.read_text()) for path in args.manifests]
 lines = [
-    *findings.layout(rows),
+    *findings.layout(findings.models(manifests)),
     "",
     "Values are means over draws and queries of the test split with their 95 % interval; GD at the",
     "rate and epoch chosen on validation queries.",

@@ -280,6 +280,27 @@ ARTIFACTS = (
         },
     ),
     Artifact(
+        "results/summary/cells.parquet",
+        "prompts and answers of a few queries of every pair, which the report shows",
+        {
+            **_keys("model task design shots a b draw order epoch example"),
+            "place": "why this query: where its tv lies among the test queries of its pair",
+            "tv": "total variation of both answers",
+            "token_overlap": "share of shared tokens among the ten likeliest",
+            "instruction": "what the prompt begins with",
+            "demonstrations": "those that a was shown, as text",
+            "demonstrations_b": "those that b was shown, where they are others",
+            "text": "the query as the model saw it",
+            "answer": "its right answer",
+            "answer_token": "the first token of it",
+            "tokens": "the likeliest tokens of a and b, as text",
+            "probability_a": "their probabilities under a",
+            "probability_b": "their probabilities under b",
+            "rank_a": "their ranks under a",
+            "rank_b": "their ranks under b",
+        },
+    ),
+    Artifact(
         "results/summary/{figure}.parquet",
         "what a figure shows, one row per value; each kind of figure has some of these columns",
         {

@@ -44,7 +44,8 @@ def paired(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     return pairs
 
 
-def _top(pairs: pl.DataFrame, suffix: str) -> agreement.Top:
+def top(pairs: pl.DataFrame, suffix: str) -> agreement.Top:
+    """The distributions of one side of `paired` rows: suffix ``_a``, or none for the second."""
     return agreement.Top(
         tables.matrix(pairs[f"top_ids{suffix}"]),
         tables.matrix(pairs[f"top_logprobs{suffix}"]),
@@ -58,7 +59,7 @@ def metrics(pairs: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
     Returns the columns of ``tables.METRICS`` with ``label_a`` and ``label_b`` (the most
     likely label), and the curves of TO and OCS, each [rows, depth].
     """
-    a, b = _top(pairs, "_a"), _top(pairs, "")
+    a, b = top(pairs, "_a"), top(pairs, "")
     labels_a, labels_b = (
         tables.matrix(pairs["label_logprobs_a"]),
         tables.matrix(pairs["label_logprobs"]),

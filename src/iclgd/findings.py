@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
-from iclgd import tables, theme
+from iclgd import tables, text, theme
 
 Row = list[str]
 MODEL = ["model", "task", "N"]
@@ -60,6 +61,18 @@ def table(kind: str, summary: pl.DataFrame) -> list[Row]:
         "twins": _twins,
     }[kind]
     return find(summary)
+
+
+def models(manifests: Iterable[dict]) -> list[Row]:
+    """Which models learned in context, header first; of checkpoints their own table speaks."""
+    found = [["model", "weights", "in-context learning, by its probes"]]
+    for manifest in manifests:
+        if "@" not in manifest["model"]:
+            learned = (manifest["in_context_learning"] or "not probed").replace(
+                " with 8 demonstrations", ""
+            )
+            found.append([manifest["model"], f"{manifest['weights']:,}", text.plain(learned)])
+    return found
 
 
 def layout(rows: list[Row]) -> list[str]:

@@ -7,6 +7,7 @@ space that follows it, so that the tokenizer sees just what a reader would write
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -103,14 +104,19 @@ def in_order(table: pl.DataFrame, orders: int | None = None) -> list[Demonstrati
     return [Demonstrations(draw, order, tuple(rows["example"])) for (draw, order), rows in groups]
 
 
+def shown(task: pl.DataFrame, examples: Iterable[int]) -> list[str]:
+    """Demonstrations as they stand in a prompt, in the order of ``examples`` (rows of ``task``)."""
+    examples = list(examples)
+    needed = task.filter(pl.col("example").is_in(examples))
+    row = {r["example"]: r for r in needed.iter_rows(named=True)}
+    return [row[i]["text"] + row[i]["answer"] + row[i]["ending"] for i in examples]
+
+
 def icl_prompts(
     task: pl.DataFrame, demonstrations: Demonstrations, asked: pl.DataFrame
 ) -> list[str]:
     """The prompt of every query ``asked`` (rows of ``task``) behind the demonstrations."""
-    needed = task.filter(pl.col("example").is_in(demonstrations.examples))
-    row = {r["example"]: r for r in needed.iter_rows(named=True)}
-    shown = [row[i] for i in demonstrations.examples]
-    prefix = "".join(r["text"] + r["answer"] + r["ending"] for r in shown)
+    prefix = "".join(shown(task, demonstrations.examples))
     return [r["instruction"] + prefix + r["text"] for r in asked.iter_rows(named=True)]
 
 

@@ -165,6 +165,28 @@ PERPLEXITY = pl.Schema(
         "perplexity": pl.Float64,
     }
 )
+CELLS = pl.Schema(
+    {
+        **RUN,
+        "a": pl.String,
+        "b": pl.String,
+        **KEYS,
+        "place": pl.String,
+        "tv": pl.Float64,
+        "token_overlap": pl.Float64,
+        "instruction": pl.String,
+        "demonstrations": pl.List(pl.String),
+        "demonstrations_b": pl.List(pl.String),
+        "text": pl.String,
+        "answer": pl.String,
+        "answer_token": pl.String,
+        "tokens": pl.List(pl.String),
+        "probability_a": pl.List(pl.Float64),
+        "probability_b": pl.List(pl.Float64),
+        "rank_a": pl.List(pl.Int32),
+        "rank_b": pl.List(pl.Int32),
+    }
+)
 
 # Rows that a long table holds together: about 40 MB of logits with 1,024 tokens each.
 ROWS = 4096

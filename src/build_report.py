@@ -1,0 +1,81 @@
+"""Build the study's report: one page that opens in any browser, without a network.
+
+Findings, the papers' claims, every figure, real prompts with what ICL and the learners answer,
+methods, the configuration and versions. The same inputs give the same bytes.
+"""
+
+from pathlib import Path
+
+from iclgd import cli
+
+parser = cli.parser(__doc__)
+parser.add_argument(
+    "--parts", type=cli.existing, nargs="+", required=True, help="page.html and what belongs to it"
+)
+parser.add_argument(
+    "--figures",
+    type=cli.json_object,
+    required=True,
+    help="JSON: figure to its kind, title, summary and files",
+)
+parser.add_argument("--captions", type=cli.existing, nargs="+", required=True, help="{kind}.rst")
+parser.add_argument("--manifests", type=cli.existing, nargs="*", default=[], help="of the models")
+parser.add_argument("--cells", type=cli.existing, required=True, help="table of cells")
+parser.add_argument("--claims", type=cli.existing, help="table of claims (none: no such section)")
+parser.add_argument("--labels", type=cli.json_object, default={}, help="JSON: name to its label")
+parser.add_argument("--config", type=cli.json_object, required=True, help="JSON: to be shown")
+parser.add_argument("--output", type=Path, required=True, help="page to write")
+args = parser.parse_args()
+
+import jinja2  # after parsing: --help is quick
+import yaml
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from iclgd import files, findings, report, report_svg, tables, theme
+
+parts = {path.name: path.read_text() for path in args.parts}
+captions = {path.stem: path.read_text().strip() for path in args.captions}
+manifests = theme.manifests(args.manifests)
+cells = tables.read(args.cells, tables.CELLS)
+claims = tables.read(args.claims) if args.claims else None
+
+figures = []
+for name, entry in args.figures.items():
+    drawn = report_svg.inline(Path(entry["files"][0]), name, entry["title"])
+    figures.append(
+        {
+            "name": name,
+            **entry,
+            "svg": Markup(drawn.markup),
+            "alt": report.alt(entry["title"], drawn.across, drawn.up),
+            "caption": captions[entry["kind"]],
+            "table": findings.table(entry["kind"], tables.read(entry["summary"])),
+            "links": [
+                (report.FORMATS[Path(path).suffix[1:]], report.link(path, args.output))
+                for path in entry["files"]
+            ],
+            "data": report.link(entry["summary"], args.output),
+        }
+    )
+
+environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+page = environment.from_string(parts["page.html"]).render(
+    script=Markup(parts["page.js"]),
+    style=Markup(parts["style.css"]),
+    hashed=report.hashed,
+    figures=figures,
+    summary=report.summary(len(figures), list(manifests), cells),
+    claims=None if claims is None else report.claims(claims),
+    verdicts=None if claims is None else report.verdicts(claims),
+    columns=report.CLAIM,
+    models=report.models(manifests.values()),
+    learned=findings.models(manifests.values()),
+    cells=report.explorer(cells, list(manifests), args.labels),
+    methods=Markup(MarkdownIt("js-default").render(parts["methods.md"])),
+    config=yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True, width=100),
+    versions=report.versions(),
+    folders=report.folders({entry["kind"] for entry in args.figures.values()}),
+)
+with files.whole(args.output) as temporary:
+    temporary.write_text(page, encoding="utf-8")

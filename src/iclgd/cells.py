@@ -1,0 +1,142 @@
+"""Cells of a study as text: a few queries of two learners, what they saw, what they answer.
+
+No model is loaded: distributions are read from logits tables, and tokens are spelled by the
+tokenizer that lies beside a model's weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from tokenizers import Tokenizer
+
+from iclgd import agreement, comparison, prompts, tables
+from iclgd.cli import InputError
+
+# Of the test queries of two learners, by total variation: typical and extreme ones.
+PLACES = {
+    "nearest": 0,
+    "lower quartile": 0.25,
+    "median": 0.5,
+    "upper quartile": 0.75,
+    "farthest": 1,
+}
+BROKEN = "\N{REPLACEMENT CHARACTER}"
+
+
+def compared(a: pl.DataFrame, b: pl.DataFrame, name_b: str, epoch: int) -> pl.DataFrame:
+    """Both learners' answers to test queries at ``PLACES``, b's at one epoch.
+
+    ``a`` and ``b`` are logits tables. The rows are those of `comparison.paired`, with the pair's
+    names, ``place``, ``tv`` and ``token_overlap``; ties in total variation go by draw, order and
+    example, and where fewer than five are left, each has the first of its places. Queries
+    without a distribution are left out.
+    """
+    pairs = comparison.paired(a.filter(split="test"), b.filter(split="test", epoch=epoch))
+    pairs = pairs.filter(status="ok", status_a="ok")
+    pairs = pairs.rename({"learner_a": "a"}).with_columns(b=pl.lit(name_b))
+    at: dict[int, str] = {}
+    if len(pairs):
+        tops = comparison.top(pairs, "_a"), comparison.top(pairs, "")
+        tv, overlap = agreement.divergences(*tops).tv, agreement.token_overlap(*tops)
+        pairs = pairs.with_columns(tv=tv, token_overlap=overlap).sort("tv", *tables.KEYS)
+        for place, share in PLACES.items():
+            at.setdefault(round(share * (len(pairs) - 1)), place)
+    return pairs[list(at)].with_columns(place=pl.Series(list(at.values()), dtype=pl.String))
+
+
+def likely(rows: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` of `compared` with both distributions over likely tokens.
+
+    Adds ``ids``: a's ten likeliest tokens, then b's others, and in their order ``probability_a``,
+    ``probability_b``, ``rank_a`` and ``rank_b`` (from 1); null for a token that this side's
+    table does not keep.
+    """
+    found = []
+    for row in rows.iter_rows(named=True):
+        sides = {"a": (row["top_ids_a"], row["top_logprobs_a"])}
+        sides["b"] = (row["top_ids"], row["top_logprobs"])
+        ids = list(dict.fromkeys(i for top, _ in sides.values() for i in top[: agreement.K]))
+        columns = {"ids": ids}
+        for side, (top, logprobs) in sides.items():
+            rank = {token: place for place, token in enumerate(top, start=1)}
+            probability = dict(zip(top, np.exp(np.array(logprobs, float)).tolist(), strict=True))
+            columns[f"probability_{side}"] = [probability.get(i) for i in ids]
+            columns[f"rank_{side}"] = [rank.get(i) for i in ids]
+        found.append(columns)
+    names = ("probability_a", "probability_b", "rank_a", "rank_b")
+    kinds = {"ids": pl.List(pl.Int32), **{name: tables.CELLS[name] for name in names}}
+    return rows.hstack(pl.DataFrame(found, schema=kinds))
+
+
+def tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a model folder; only one in an older format needs transformers.
+
+    Raises InputError naming the folder if there is none, or it is broken.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        if path.is_file():
+            return Tokenizer.from_file(str(path))
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+    except Exception as error:  # tokenizers raises nothing more special
+        said = " ".join(str(error).split())
+        raise InputError(f"{folder}: its tokenizer cannot be read ({said})") from error
+
+
+def spelled_token(tokens: Tokenizer, token: int) -> str:
+    """A token as it stands within a text; ``[id]`` for one that only the embedding has.
+
+    Decoders take off the white space in front of a text, so it is decoded twice in a row. A token
+    that is not a whole character, or is decoded as nothing, has the tokenizer's own spelling.
+    """
+    piece = tokens.id_to_token(token)
+    if piece is None:
+        return f"[{token}]"
+    if tokens.decoder is None:
+        return piece
+    once, twice = (tokens.decode([token] * n, skip_special_tokens=False) for n in (1, 2))
+    text = twice[len(once) :]
+    return piece if not text or BROKEN in text else text
+
+
+def spell(rows: pl.DataFrame, tokens: Tokenizer) -> pl.DataFrame:
+    """``rows`` of `likely` with their tokens and the right answer's first one as text."""
+    spelled = [[spelled_token(tokens, token) for token in ids] for ids in rows["ids"]]
+    answers = [spelled_token(tokens, token) for token in rows["answer_id"]]
+    return rows.with_columns(pl.Series("tokens", spelled), pl.Series("answer_token", answers))
+
+
+def prompts_of(
+    task: pl.DataFrame, demonstrations: pl.DataFrame, cells: pl.DataFrame, shift: str | None
+) -> pl.DataFrame:
+    """What both sides saw of each of ``cells`` (rows of `compared`): columns of `tables.CELLS`.
+
+    ``demonstrations_b`` is null for a trained learner, which is asked the query alone; a reference
+    (``shift``, of `comparison.shifted`) has others than ICL, or an order of its own.
+    """
+    asked = {row["example"]: row for row in task.iter_rows(named=True)}
+
+    def texts(table: pl.DataFrame) -> list[list[str]]:
+        examples = {(d.draw, d.order): d.examples for d in prompts.in_order(table)}
+        keys = cells.select("draw", "order").rows()
+        return [prompts.shown(task, examples.get(key, ())) for key in keys]
+
+    theirs = texts(comparison.shifted(demonstrations, shift) if shift else demonstrations)
+    trained = cells["loss"].is_not_null()
+    parts = ("instruction", "text", "answer")
+    rows = [asked[example] for example in cells["example"]]
+    return pl.DataFrame(
+        {
+            **{part: [row[part] for row in rows] for part in parts},
+            "demonstrations": texts(demonstrations),
+            "demonstrations_b": [
+                None if alone else one for alone, one in zip(trained, theirs, strict=True)
+            ],
+        },
+        schema_overrides={"demonstrations_b": pl.List(pl.String)},
+    )
