@@ -26,12 +26,12 @@ KEY = [*equivalence.PLACE, "b", "epoch"]
 METRICS = ["tv", "token_overlap", "ocs", "accuracy_b"]
 AT = {**tables.RUN, "learner": pl.String, "epoch": pl.Int32, "loss": pl.Float32}
 rows = pl.concat(tables.read(path, tables.AGREEMENT) for path in args.agreement)
-losses = pl.concat(
-    tables.read(path, AT)
+losses = (
+    pl.concat(tables.read(path, AT) for path in args.logits)
     .group_by(*tables.RUN, "learner", "epoch")
     .agg(pl.col("loss").cast(pl.Float64).mean())
-    for path in args.logits
-).rename({"learner": "b"})
+    .rename({"learner": "b"})
+)
 trained = rows.filter(pl.col("epoch").max().over("b") > 0)
 family = trained.with_columns(family=pl.col("b").str.split("@").list.first())
 marks = {

@@ -121,18 +121,125 @@ def test_what_is_no_sample_is_decided_without_a_test():
     assert table["p"].null_count() == 2
 
 
+def judgement(verdict, estimate=0.3, excess=0.1, measure="tv", choice="nearest", **more):
+    """A row of an equivalence summary; what it has learned is beyond the margin."""
+    ends = {f"excess_{end}": excess + d for end, d in (("low", -0.02), ("high", 0.02))}
+    numbers = {"error": 0.01, "df": 9.0, "excess_error": 0.005, "excess_df": 4.0, "p_learned": 0.0}
+    said = {"b": "gd@1", "factor": 1.0, "verdict": verdict, "measure": measure, "choice": choice}
+    row = {**RUN, "estimate": estimate, "excess": excess, "draws": 5, "queries": 96}
+    return {**row, **ends, **numbers, **said, **more}
+
+
+def test_what_decides_the_main_comparison():
+    rows = [
+        judgement("different", 0.3, 0.1),
+        judgement("different", 0.4, 0.2, choice="accuracy"),
+        judgement("different", 0.6, -0.15, measure="token_overlap", choice="accuracy"),
+        judgement(None, 0.25, 0.0, measure="accuracy", choice="accuracy"),
+        judgement("equivalent", factor=2.0),
+    ]
+    table = judged("equivalence", *rows)
+    found = {row["claim"]: row for row in table.iter_rows(named=True)}
+    apart, tokens, accuracy = (
+        found[claims.CLAIMS[name].claim] for name in ("apart", "tokens", "accuracy")
+    )
+    assert len(table) == 3
+    # A verdict decides whether they are apart; a shortfall of tokens is a test of d - r.
+    assert (apart["estimate"], apart["verdict"], apart["p"]) == (0.1, "holds", None)
+    assert (tokens["estimate"], tokens["verdict"]) == (-0.15, "fails")
+    assert tokens["high"] - tokens["low"] == pytest.approx(2 * stats.t.ppf(0.975, 4) * 0.005)
+    assert (accuracy["estimate"], accuracy["verdict"]) == (0.25, "holds")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        ("different", "holds"),
+        ("trivially both", "holds"),
+        ("equivalent", "fails"),
+        ("inconclusive", "cannot tell"),
+    ],
+)
+def test_apart_is_what_the_verdict_says(verdict, expected):
+    assert judged("equivalence", judgement(verdict))["verdict"].to_list() == [expected]
+
+
+def test_without_icl_and_in_controls_nothing_is_decided():
+    assert judged("equivalence", judgement("different", p_learned=0.4)).is_empty()
+    assert judged("equivalence", judgement("different"), roles={"m": "control"}).is_empty()
+
+
 def test_the_positive_control_decides_by_its_verdict():
-    row = estimate(0.0, b="gd", choice="nearest", measure="tv", factor=1.0, verdict="equivalent")
-    row |= {"excess": 0.0, "excess_low": 0.0, "excess_high": 0.0, "excess_error": 0.0}
-    row |= {"excess_df": 4.0}
     roles = {"made": "construction"}
-    rows = [row | {"model": "made"}, row | {"model": "made@0.5", "verdict": "different"}]
-    table = judged("equivalence", *rows, row | {"factor": 2.0, "model": "made"}, roles=roles)
+    rows = [judgement("equivalent", model="made"), judgement("different", model="made@0.5")]
+    table = judged("equivalence", *rows, roles=roles)
     assert table.select("model", "claim", "verdict").rows() == [
         ("made", claims.CLAIMS["construction"].claim, "holds")
     ]
-    unsure = judged("equivalence", rows[0] | {"verdict": "inconclusive"}, roles=roles)
+    unsure = judged("equivalence", judgement("inconclusive", model="made"), roles=roles)
     assert unsure["verdict"].to_list() == ["cannot tell"]
+
+
+def test_bayes_is_compared_where_the_model_learned():
+    rows = [judgement("different"), judgement("equivalent", b="bayes")]
+    table = judged("equivalence", *rows).filter(claim=claims.CLAIMS["bayes"].claim)
+    assert table.select("learner", "verdict").rows() == [("bayes", "holds")]
+
+
+@pytest.mark.parametrize(("cosine", "expected"), [(0.1, "holds"), (0.9, "fails")])
+def test_changes_less_than_half_alike(cosine, expected):
+    rows = [*sens(0.4, 0.4), estimate(cosine, learner="sgd", epoch=50, measure="pattern_cosine")]
+    table = judged("order", *rows).filter(claim=claims.CLAIMS["pattern"].claim)
+    assert table["estimate"].to_list() == pytest.approx([0.5 - cosine])
+    assert table["verdict"].to_list() == [expected]
+
+
+def test_designs_learners_and_tasks_are_not_mixed():
+    other = [{**row, "design": "e", "estimate": row["estimate"] + 5} for row in sens(0.4, 0.1)]
+    assert judged("order", *sens(0.4, 0.1), *other)["estimate"].to_list() == pytest.approx(
+        [0.3] * 2
+    )
+    rows = [
+        {**estimate(a, learner=learner, shots=n), "metric": "accuracy", "chosen": True}
+        for learner, n, a in (
+            ("gd@1", 8, 0.5),
+            ("gd@1", 512, 0.9),
+            ("gd-v@1", 8, 0.7),
+            ("bayes", 8, 1),
+        )
+    ]
+    table = judged("scale", *rows)
+    assert table.select("learner", "estimate").rows() == [("gd@1", pytest.approx(0.4))]
+    rows = [
+        estimate(0.1 * i, metric="tv", dose=float(i), departure="d", response=r, task=t)
+        for t, r in (("t", "falls"), ("u", "blind"))
+        for i in range(3)
+    ]
+    table = judged("dose", *rows)
+    assert dict(table.select("task", "verdict").rows()) == {"t": "holds", "u": "fails"}
+
+
+@pytest.mark.parametrize("name", ["aou", "am", "kendall", "kendall before", "rec2ftp"])
+def test_a_likeness_is_beyond_its_baseline(name):
+    mine, baseline = evidence.BASELINES[name]
+    for value, expected in ((0.5, "holds"), (0.1, "fails")):
+        table = judged("attention", similarity(mine, value), similarity(baseline, 0.3))
+        table = table.filter(claim=claims.CLAIMS[name].claim)
+        assert table["estimate"].to_list() == pytest.approx([value - 0.3])
+        assert table["verdict"].to_list() == [expected]
+
+
+def test_what_diverged_decides_nothing():
+    lost = estimate(None, None, None)
+    assert judged(
+        "order", {**lost, "learner": "icl", "epoch": 0, "measure": "sen"}, *sens(0.4, 0.1)[1:]
+    ).is_empty()
+    rows = [
+        {**lost, "learner": "gd", "metric": "accuracy", "chosen": True, "shots": n} for n in (8, 9)
+    ]
+    assert judged("scale", *rows).is_empty()
+    rows = [similarity("sim_aou", None), similarity("sim_aou", 0.3, model="m-random")]
+    assert judged("attention", *rows, roles={"m-random": "control"}).is_empty()
 
 
 def test_departures_fall_or_not():
@@ -154,6 +261,8 @@ def test_checkpoints_and_twins():
         for m, values in (("still", (0.1, 0.7, 0.71)), ("rising", (0.1, 0.2, 0.9)))
         for s, a in enumerate(values)
     ]
+    drift = [{"measure": "mean_abs_change", "step": s, "estimate": 0.1 * s} for s in range(3)]
+    rows += [{**one, "model": m} for m in ("still", "rising") for one in drift]
     table = judged("checkpoints", *rows)
     assert dict(table.select("model", "verdict").rows()) == {"rising": "fails", "still": "holds"}
     twin = {"kind": "difference", "seed": None, "eta": 0.5, "seeds": 4, "error": 0.1, "df": 3.0}

@@ -39,6 +39,17 @@ def test_values_of_one_draw_have_no_interval_though_the_design_has_more():
     assert row["estimate"] == pytest.approx(frame["tv"].mean())
 
 
+def test_a_draw_or_query_that_lost_all_its_cells_is_none():
+    frame = rows(np.random.default_rng(0).uniform(size=(5, 1, 8)))
+    lost = (pl.col("draw") > 2) | (pl.col("example") == 100)
+    some = frame.with_columns(pl.when(~lost).then("tv").alias("tv"))
+    table = intervals.means(some, ["model"], ["tv"])
+    assert table.row(0) == pytest.approx(
+        intervals.means(frame.filter(~lost), ["model"], ["tv"]).row(0)
+    )
+    assert table.select("draws", "queries").row(0) == (3, 7)
+
+
 def test_intervals_stay_where_the_metric_can_be():
     x = np.zeros((5, 1, 10))
     x[0] = 1

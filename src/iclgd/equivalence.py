@@ -3,16 +3,18 @@
 Distances between next-token distributions, over test queries: d of ICL and GD, r of ICL and ICL
 under another order of the same demonstrations (what ICL differs by for no reason that GD
 could explain), z of ICL and the untouched model. Tested are their means over queries. The margin
-is fixed beforehand: the 95th percentile, over draws and orders, of the mean of r over the
-validation queries. One-sided tests (two one-sided tests, TOST: Schuirmann 1987, of which a
-distance needs one; verdicts as in Lakens 2017), each at 5 % with Holm's correction over all
-that one model is judged by: its tasks, demonstrations and learners.
+is fixed by other queries: the 95th percentile, over draws, of the mean of r over the validation
+queries; that it is an estimate itself, of as many draws, has no part in the tests. One-sided
+tests (two one-sided tests, TOST: Schuirmann 1987, of which a distance needs one; verdicts as
+in Lakens 2017), each at 5 % with Holm's correction over all that one model is judged by: its
+tasks, demonstrations and learners.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import polars as pl
 
 from iclgd import intervals, resampling, statistics, tables
@@ -39,8 +41,9 @@ def judged(pairs: Iterable[pl.DataFrame], reference: str) -> pl.DataFrame:
     each of `DISTANCES` (``measure``), at `FACTORS` of the margin (``factor``; 1 is the verdict).
     Beside the columns of ``intervals.ESTIMATE``, of d: ``reference`` and ``untouched`` (r and
     z), ``excess`` (d - r) with its interval, ``margin``, Holm's p-values, ``verdict``
-    (see `_verdict`), and ``underpowered``: an excess as large as the margin would be
-    missed in more than 20 % of cases. Measure ``accuracy`` is ICL's minus GD's, without verdict.
+    (see `_verdict`), and ``underpowered``: an excess as large as the margin would be missed in
+    more than 20 % of cases, at the level that Holm leaves the first of a model's tests.
+    Measure ``accuracy`` is ICL's minus GD's, without verdict.
     Raises InputError where no table is of the reference.
     """
     runs: dict[tuple, list[pl.DataFrame]] = {}
@@ -80,8 +83,8 @@ def _margins(reference: pl.DataFrame) -> pl.DataFrame:
     """``PLACE, measure, margin`` from the validation queries of ICL and ICL reordered."""
     rows = reference.filter(pl.col("split") == "validation")
     distances = [distance.mean().alias(name) for name, distance in DISTANCES.items()]
-    margin = pl.col(list(DISTANCES)).quantile(PERCENTILE, "linear").fill_null(0).clip(TOLERANCE)
-    wide = rows.group_by(*PLACE, "draw", "order").agg(distances).group_by(PLACE).agg(margin)
+    margin = pl.col(list(DISTANCES)).quantile(PERCENTILE, "linear").clip(TOLERANCE)
+    wide = rows.group_by(*PLACE, "draw").agg(distances).group_by(PLACE).agg(margin)
     return wide.unpivot(index=PLACE, variable_name="measure", value_name="margin")
 
 
@@ -154,9 +157,11 @@ def _tested(table: pl.DataFrame, factor: float) -> pl.DataFrame:
     holm = tests.map_batches(lambda s: pl.Series(resampling.holm(s.to_numpy()), nan_to_null=True))
     table = table.with_columns(holm.over("model", "measure", "choice"))
     verdict = pl.when(pl.col("measure") != "accuracy").then(_verdict())
-    table = table.with_columns(
-        verdict.alias("verdict"), (pl.col("excess_mde") > pl.col("margin")).alias("underpowered")
-    )
+    tests = table.select(pl.len().over("model", "measure", "choice")).to_series().to_numpy()
+    numbers = table.select("excess", "excess_error", "excess_df").cast(pl.Float64).to_numpy().T
+    needed = resampling.detectable(resampling.Spread(*numbers), ALPHA / tests)
+    weak = (needed > table["margin"].to_numpy()) | np.isnan(numbers[1])
+    table = table.with_columns(verdict.alias("verdict"), pl.Series("underpowered", weak))
     return table.drop(pl.selectors.matches("^(reference|untouched)_"))
 
 

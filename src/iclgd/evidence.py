@@ -1,8 +1,7 @@
 """What decides the claims (`claims`), from the summaries of each kind of figure.
 
 An estimate is a value of a summary, or the difference of two with the error of independent
-ones (Welch), which is too large for learners that share draws: verdicts err towards
-"cannot tell".
+ones (Welch), which is mostly too large for learners that share draws and queries.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import polars as pl
 
 from iclgd import theme
 
+RUN = ("model", "task", "design", "shots")
 WHERE = ("model", "task", "shots", "learner")
 BASELINES = {
     "aou": ("sim_aou", "sim_aou_chance"),
@@ -21,8 +21,10 @@ BASELINES = {
     "kendall before": ("kendall_before", "kendall_random"),
     "rec2ftp": ("rec2ftp", "rec2ftp_chance"),
 }
-# What a verdict of equivalence says of a claim of equality; others say nothing.
-SAID = {"equivalent": True, "different": False}
+# What a verdict of equivalence says of a claim of equality, or of distance; others say nothing.
+EQUAL = {"equivalent": True, "different": False}
+APART = {"equivalent": False, "different": True, "trivially both": True}
+ALPHA = 0.05
 Found = Iterator[tuple[str, dict]]
 
 
@@ -52,54 +54,62 @@ def _plus(numbers: dict, shift: float) -> dict:
 
 
 def equivalence(summary: pl.DataFrame) -> Found:
-    """Of the kind ``equivalence``: models, and the construction itself; controls have no claim."""
+    """Of the kind ``equivalence``: models, where they learned in context, and the construction.
+
+    A model that answers with demonstrations much as without them has no ICL to compare.
+    """
     summary = summary.filter(factor=1.0).rename({"b": "learner"})
-    for row in summary.iter_rows(named=True):
-        excess = {**row, "estimate": row["excess"], "low": row["excess_low"]}
-        excess |= {"high": row["excess_high"], "error": row["excess_error"], "df": row["excess_df"]}
+    key = ["model", "task", "design"]
+    learned = summary.filter(pl.col("p_learned") < ALPHA, measure="tv").select(key).unique()
+    rows = summary.join(learned, on=key, how="semi", maintain_order="left")
+    for row in rows.drop_nulls("estimate").iter_rows(named=True):
+        excess = {part: row[f"excess_{part}"] for part in ("low", "high", "error", "df")}
+        excess = {**row, **excess, "estimate": row["excess"]}
         at = (row["role"], row["choice"], row["measure"])
-        bayes = theme.role(row["learner"]) == "bayes"
-        if bayes:
+        equal = {**row, "said": EQUAL.get(row["verdict"])}
+        if theme.role(row["learner"]) == "bayes":
             if at == ("model", "nearest", "tv"):
-                yield "bayes", {**row, "said": SAID.get(row["verdict"])}
+                yield "bayes", equal
         elif at == ("model", "nearest", "tv"):
-            yield "apart", excess
+            yield "apart", {**excess, "said": APART.get(row["verdict"])}
         elif at == ("model", "accuracy", "token_overlap"):
             yield "tokens", excess
         elif at == ("model", "accuracy", "accuracy"):
             yield "accuracy", row
         elif at == ("construction", "nearest", "tv") and "@" not in row["model"]:
-            yield "construction", {**row, "said": SAID.get(row["verdict"])}
+            yield "construction", equal
 
 
 def scale(summary: pl.DataFrame) -> Found:
     """Of the kind ``scale``: GD with most demonstrations against GD and ICL with fewest."""
-    rows = summary.filter(pl.col("chosen"), metric="accuracy").with_columns(
-        role=pl.col("learner").map_elements(theme.role, pl.String)
-    )
+    rows = summary.filter(pl.col("chosen"), metric="accuracy").drop_nulls("estimate")
+    rows = rows.with_columns(
+        role=pl.col("learner").map_elements(theme.role, pl.String),
+        family=pl.col("learner").map_elements(theme.family, pl.String),
+    ).sort("shots")
     for _, part in rows.group_by("model", "task", maintain_order=True):
-        trained = part.filter(~pl.col("role").str.starts_with("icl")).sort("shots")
-        icl = part.filter(role="icl").sort("shots")
-        if len(trained) < 2 or icl.is_empty():
-            continue
-        few, many = trained.row(0, named=True), trained.row(-1, named=True)
-        yield "more", {**many, **_minus(many, few)}
-        yield "enough", {**many, **_plus(_minus(many, icl.row(0, named=True)), 0.1)}
+        icl = part.filter(role="icl")
+        trained = part.filter(~pl.col("role").str.starts_with("icl"), pl.col("role") != "bayes")
+        for _, mine in trained.group_by("family", maintain_order=True):
+            few, many = mine.row(0, named=True), mine.row(-1, named=True)
+            if many["shots"] > few["shots"]:
+                yield "more", {**many, **_minus(many, few)}
+                if len(icl):
+                    yield "enough", {**many, **_plus(_minus(many, icl.row(0, named=True)), 0.1)}
 
 
 def order(summary: pl.DataFrame) -> Found:
     """Of the kind ``order``: at the last epoch of each learner, against ICL."""
-    last = summary.filter(pl.col("epoch") == pl.col("epoch").max().over(*WHERE))
-    for _, part in last.group_by("model", "task", "shots", maintain_order=True):
-        icl = [one for one in part["learner"].unique() if theme.role(one) == "icl"]
-        sen = _one(part, learner=icl[0], measure="sen") if icl else None
-        for row in part.filter(~pl.col("learner").is_in(icl)).iter_rows(named=True):
-            if row["estimate"] is None:
-                continue
+    last = summary.filter(pl.col("epoch") == pl.col("epoch").max().over(*RUN, "learner"))
+    last = last.drop_nulls(["estimate", "error"])
+    for _, part in last.group_by(RUN, maintain_order=True):
+        icl = part.filter(pl.col("learner").map_elements(theme.role, pl.String) == "icl")
+        sen = _one(icl, measure="sen")
+        for row in part.join(icl, on="learner", how="anti").iter_rows(named=True):
             if row["measure"] == "sen" and sen:
                 yield "order", {**row, **_minus(sen, row)}
-            if row["measure"] == "pattern_cosine" and row["error"] is not None:
-                yield "pattern", {**row, "estimate": 1 - row["estimate"]}
+            if row["measure"] == "pattern_cosine":
+                yield "pattern", {**row, "estimate": 0.5 - row["estimate"]}
 
 
 def sparsity(summary: pl.DataFrame) -> Found:
@@ -112,10 +122,12 @@ def sparsity(summary: pl.DataFrame) -> Found:
 
 
 def checkpoints(summary: pl.DataFrame) -> Found:
-    """Of the kind ``checkpoints``: the last two revisions of every model and task."""
+    """Of the kind ``checkpoints``: the last two revisions of every model, where weights moved."""
+    moved = summary.filter(measure="mean_abs_change").sort("step")
     rows = summary.filter(measure="accuracy").sort("step").drop_nulls("estimate")
-    for _, part in rows.group_by("model", "task", "shots", maintain_order=True):
-        if len(part) > 1:
+    for (model, *_), part in rows.group_by(*RUN, "learner", maintain_order=True):
+        drift = moved.filter(model=model)["estimate"].tail(2)
+        if len(part) > 1 and len(drift) > 1 and drift[1] > drift[0]:
             before, after = part.tail(2).rows(named=True)
             change = _minus(after, before)
             yield "checkpoints", {**after, **change, "estimate": 0.1 - abs(change["estimate"])}
@@ -123,31 +135,33 @@ def checkpoints(summary: pl.DataFrame) -> Found:
 
 def attention(summary: pl.DataFrame) -> Found:
     """Of the kind ``attention``: means over layers, of trained models and untrained controls."""
-    rows = summary.filter(pl.col("chosen"), pl.col("layer").is_null())
+    rows = summary.filter(pl.col("chosen"), pl.col("layer").is_null()).drop_nulls("estimate")
     plain = rows.filter(~pl.col("causal"))
-    for key, part in plain.filter(role="model").group_by(WHERE, maintain_order=True):
-        where = dict(zip(WHERE, key, strict=True))
+    for key, part in plain.filter(role="model").group_by(*RUN, "learner", maintain_order=True):
+        where = dict(zip((*RUN, "learner"), key, strict=True))
         for claim, names in BASELINES.items():
             both = [_one(part, metric=name) for name in names]
             if all(both):
                 yield claim, {**where, **_minus(*both)}
+        mine = _one(part, metric="sim_aou")
         same = theme.of("learner", [theme.family(where["learner"])])
-        others = plain.filter(same, role="control", metric="sim_aou", task=where["task"])
-        for row in others.filter(shots=where["shots"]).iter_rows(named=True):
-            yield "untrained", {**row, **_plus(_minus(row, _one(part, metric="sim_aou")), 0.05)}
-    raw = rows.filter(role="model", metric="sim_aou_raw").drop_nulls("estimate")
+        others = plain.filter(
+            same, role="control", metric="sim_aou", task=where["task"], design=where["design"]
+        )
+        for row in others.iter_rows(named=True) if mine else ():
+            yield "untrained", {**row, **_plus(_minus(row, mine), 0.05)}
+    raw = rows.filter(role="model", metric="sim_aou_raw")
     for row in raw.filter("causal").iter_rows(named=True):
-        same = {name: row[name] for name in ("model", "task", "shots")}
+        same = {name: row[name] for name in RUN}
         for other in raw.filter(~pl.col("causal"), **same).iter_rows(named=True):
             yield "causal", {**row, **_minus(row, other)}
 
 
 def twins(summary: pl.DataFrame) -> Found:
     """Of the kind ``twins``: the longest contexts and the most demonstrations."""
-    rows = summary.filter(pl.col("seed").is_null(), kind="difference")
-    for row in rows.filter(pl.col("at") == pl.col("at").max().over("measure")).iter_rows(
-        named=True
-    ):
+    rows = summary.filter(pl.col("seed").is_null(), kind="difference").drop_nulls("estimate")
+    last = rows.filter(pl.col("at") == pl.col("at").max().over("measure"))
+    for row in last.iter_rows(named=True):
         where = {**row, "model": f"momentum {row['eta']:g}", "draws": row["seeds"]}
         if row["measure"] == "perplexity":
             yield "perplexity", {**where, "estimate": -row["estimate"]}
@@ -156,11 +170,12 @@ def twins(summary: pl.DataFrame) -> Found:
 
 
 def dose(summary: pl.DataFrame) -> Found:
-    """Of the kind ``dose``: the largest dose of every departure."""
-    rows = summary.filter(metric="tv").sort("dose")
-    for (departure,), part in rows.group_by("departure", maintain_order=True):
+    """Of the kind ``dose``: the largest dose of every departure; the response decides."""
+    rows = summary.filter(metric="tv").drop_nulls("estimate").sort("dose")
+    by = ["task", "design", "departure"]
+    for (*_, departure), part in rows.group_by(by, maintain_order=True):
         row = part.row(-1, named=True)
-        yield "falls", {**row, "learner": departure, "said": part["response"][0] == "falls"}
+        yield "falls", {**row, "learner": departure, "said": row["response"] == "falls"}
 
 
 FINDERS: dict[str, Callable[[pl.DataFrame], Found]] = {

@@ -173,8 +173,8 @@ def _equivalence(summary: pl.DataFrame) -> list[Row]:
 
 
 def _nearest(summary: pl.DataFrame) -> list[Row]:
-    """What each family can do at its best, and the distance that none of its members is below."""
-    head = ["learner", "distance", "none nearer than", "token overlap", "loss (nats)"]
+    """What each family can do at its best, of the rates and epochs tried."""
+    head = ["learner", "distance", "95 % low", "token overlap", "loss (nats)"]
     found = [[*MODEL, *head]]
     rows = summary.filter(pl.col("nearest"))
     for key, part in rows.group_by("model", "task", "shots", "b", "epoch", maintain_order=True):

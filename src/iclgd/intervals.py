@@ -39,8 +39,10 @@ def means(rows: pl.DataFrame, by: list[str], values: list[str]) -> pl.DataFrame:
     """
     found = []
     for key, cells in grids(rows, by, values):
-        spread = resampling.ratio(cells[:, None])
-        found += _rows(key, values, spread, ~np.isnan(cells))
+        for metric, grid in zip(values, cells, strict=True):
+            kept = _kept(~np.isnan(grid))
+            spread = resampling.ratio(grid[kept][None, None])
+            found.append((*key, metric, *_numbers(metric, spread, kept)))
     return _table(rows, by, found)
 
 
@@ -61,8 +63,9 @@ def macro_f1(rows: pl.DataFrame, by: list[str], predicted: str, metric: str) -> 
     found = []
     for key, cells in grids(rows.with_columns(counts), by, names):
         hits, both = np.split(np.nan_to_num(cells), 2)
-        spread = resampling.ratio(hits[None], both[None])
-        found += _rows(key, [metric], spread, both.any(0)[None])
+        kept = _kept(both.any(0))
+        hits, both = (counts[:, *kept][None] for counts in (hits, both))
+        found.append((*key, metric, *_numbers(metric, resampling.ratio(hits, both), kept)))
     return _table(rows, by, found)
 
 
@@ -84,24 +87,25 @@ def grids(
         yield key, grid
 
 
-def _rows(key, metrics, spread, known) -> list[tuple]:
-    """``key, metric`` and the values of ``ESTIMATE``; ``known`` [metrics, draws, queries]."""
-    rows = []
-    for i, metric in enumerate(metrics):
-        one = resampling.Spread(*(part[i : i + 1] for part in spread))
-        draws, queries = int(known[i].any(1).sum()), int(known[i].any(0).sum())
-        if min(draws, queries) < 2:
-            one = resampling.Spread(one.value, *np.full((2, 1), np.nan))
-        if metric in PROPORTIONS:
-            low, high = resampling.proportion_interval(one, draws, queries)
-        else:
-            low, high = (
-                x.clip(*RANGE.get(metric, (None, None))) for x in resampling.t_interval(one)
-            )
-        mde = resampling.detectable(one)
-        numbers = [float(x[0]) for x in (one.value, low, high, one.error, one.df)]
-        rows.append((*key, metric, *numbers, draws, queries, float(mde[0])))
-    return rows
+def _kept(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a grid [draws, queries] has draws and queries with any value, as an index of it.
+
+    One that lost all its cells (a run that diverged) is not part of the design any more; to
+    count it would make standard errors too small.
+    """
+    return np.ix_(known.any(1), known.any(0))
+
+
+def _numbers(metric: str, found: resampling.Spread, kept) -> tuple:
+    """The values of ``ESTIMATE`` of one statistic."""
+    draws, queries = kept[0].size, kept[1].size
+    if metric in PROPORTIONS:
+        low, high = resampling.proportion_interval(found, draws, queries)
+    else:
+        low, high = (x.clip(*RANGE.get(metric, (None, None))) for x in resampling.t_interval(found))
+    mde = resampling.detectable(found)
+    numbers = [float(x[0]) for x in (found.value, low, high, found.error, found.df)]
+    return (*numbers, draws, queries, float(mde[0]))
 
 
 def _table(rows: pl.DataFrame, by: list[str], found: list[tuple]) -> pl.DataFrame:

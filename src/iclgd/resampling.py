@@ -60,6 +60,9 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray | None = None) -> Sprea
     ``numerator``, ``denominator``: [G, parts, D, Q], G statistics of one design; parts whose
     denominator is 0 are left out. Without a denominator: the mean of the cells that are not NaN.
     """
+    d, q = numerator.shape[-2:]
+    if not d * q:
+        return Spread(*np.full((3, len(numerator)), np.nan))
     if denominator is None:
         known = ~np.isnan(numerator)
         denominator = None if known.all() else known.astype(float)
@@ -72,7 +75,6 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray | None = None) -> Sprea
             for a, b in zip(over, under, strict=True)
         ]
     value, draw, query, both = (_mean(part, 1) for part in over)
-    d, q = numerator.shape[-2:]
     if d < 2 or q < 2:
         unknown = np.full(len(value), np.nan)
         return Spread(value[:, 0], unknown, unknown)
@@ -147,13 +149,14 @@ def clopper_pearson(p: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return low, high
 
 
-def detectable(found: Spread) -> np.ndarray:
-    """The smallest difference that a two-sided test at 5 % finds in 80 % of cases.
+def detectable(found: Spread, tail: float | np.ndarray = (1 - LEVEL) / 2) -> np.ndarray:
+    """The smallest difference that a test finds in 80 % of cases; two-sided at 5 %.
 
-    NaN where nothing varies: that says nothing about other queries.
+    ``tail``: the level of a one-sided test in its place. NaN where nothing varies: that says
+    nothing about other queries.
     """
     error = np.where(found.error > 0, found.error, np.nan)
-    return error * (stdtrit(found.df, (1 + LEVEL) / 2) + stdtrit(found.df, POWER))
+    return error * (stdtrit(found.df, 1 - tail) + stdtrit(found.df, POWER))
 
 
 def p_above(found: Spread) -> np.ndarray:
