@@ -74,7 +74,17 @@ def test_the_data_dictionary_names_every_column_of_claims():
 
 @pytest.mark.parametrize(
     "schema",
-    ["TASK", "DEMONSTRATIONS", "LOGITS", "AGREEMENT", "SPARSITY", "CIRCUITS", "ATTENTION", "DRIFT"],
+    [
+        "TASK",
+        "DEMONSTRATIONS",
+        "LOGITS",
+        "AGREEMENT",
+        "SPARSITY",
+        "CIRCUITS",
+        "ATTENTION",
+        "DRIFT",
+        "CELLS",
+    ],
 )
 def test_the_data_dictionary_names_every_column(schema):
     dictionary = README[README.index("### Data dictionary") : README.index("## Add something")]

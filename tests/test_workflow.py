@@ -89,6 +89,7 @@ def test_every_figure_is_there_in_three_formats(project):
         assert svg.read_text().startswith("<svg")
         assert png.read_bytes().startswith(b"\x89PNG")
         assert "<script" in page.read_text()
+    assert (project / "results/report.html").read_text().startswith("<!DOCTYPE html>")
     findings = (project / "results/findings.txt").read_text()
     assert "token overlap with ICL" in findings
     assert "llama-small" in findings
@@ -135,6 +136,17 @@ def test_the_scheduler_wakes_only_when_a_job_ends(tmp_path):
     assert 0 < len(rounds) <= 3  # one task and its two designs, one after the other
 
 
+def test_snakemakes_own_report_has_every_figure_with_its_caption(project):
+    snakemake(project, "--report", "whole.html")
+    text = (project / "whole.html").read_text()
+    kinds = {figure["kind"] for figure in STUDY["figures"].values()}
+    captions = [project / f"rules/captions/{kind}.rst" for kind in (*kinds, "report")]
+    assert [path.stem for path in captions if path.read_text()[:60] not in text] == []
+    names = [f"results/figures/{figure}.svg" for figure in STUDY["figures"]]
+    assert [name for name in (*names, "results/report.html") if name not in text] == []
+    (project / "whole.html").unlink()
+
+
 # --- what reruns --------------------------------------------------------------------------
 
 
@@ -153,6 +165,21 @@ def test_touching_every_source_reruns_nothing(finished):
 DRAWS = {"n2": "0-0", "n4": "0-1"}
 GD = "logits/llama-small/topic2/n4/gd"
 PAIR = "agreement/llama-small/topic2/n4/icl--gd"
+# What is about other figures, and what is about the whole study.
+JUDGED = [
+    f"{verb}_{name} {place}"
+    for name in ("equivalence", "nearest")
+    for verb, place in (
+        ("summarise", f"summary/{name}.parquet"),
+        ("plot", f"figures/{name}.svg"),
+    )
+]
+STUDIED = [
+    "judge_claims summary/claims.parquet",
+    "report_findings findings.txt",
+    "build_report report.html",
+]
+CELLS = "collect_cells summary/cells.parquet"
 
 
 def test_one_learning_rate_added(finished):
@@ -174,7 +201,9 @@ def test_one_learning_rate_added(finished):
                 f"plot_{x} figures/{x}.svg"
                 for x in ("agreement", "shots", "size", "depth", "scale")
             ),
-            "report_findings findings.txt",
+            CELLS,
+            *JUDGED,
+            *STUDIED,
         ]
     )
 
@@ -196,7 +225,9 @@ def test_one_block_of_draws_added(finished):
             "plot_agreement figures/agreement.svg",
             "plot_depth figures/depth.svg",
             "plot_order figures/order.svg",
-            "report_findings findings.txt",
+            CELLS,
+            *JUDGED,
+            *STUDIED,
         ]
     )
 
@@ -216,7 +247,9 @@ def test_one_task_added(finished):
             "compare_logits agreement/llama-small/more/n4/icl--icl-reordered.parquet",
             "summarise_agreement summary/agreement.parquet",
             "plot_agreement figures/agreement.svg",
-            "report_findings findings.txt",
+            CELLS,
+            *JUDGED,
+            *STUDIED,
         ]
     )
 
@@ -233,7 +266,7 @@ def test_a_checkpoint_added(finished):
             "summarise_accuracy summary/checkpoints.accuracy.parquet",
             "summarise_checkpoints summary/checkpoints.parquet",
             "plot_checkpoints figures/checkpoints.svg",
-            "report_findings findings.txt",
+            *STUDIED,
         ]
     )
 
@@ -249,7 +282,7 @@ def rules_of(jobs: list[str]) -> set[str]:
 
 def test_a_plot_script_edited(finished):
     edit(finished / "src/plot_order.py")
-    assert planned(finished) == ["plot_order figures/order.svg"]
+    assert planned(finished) == ["build_report report.html", "plot_order figures/order.svg"]
 
 
 def test_descent_edited_reruns_gd_and_what_follows(finished):
@@ -272,7 +305,14 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "summarise_controls",
         "summarise_curves",
         "summarise_dose",
+        "summarise_equivalence",
+        "summarise_nearest",
+        "judge_claims",
+        "collect_cells",
+        "build_report",
         "plot_dose",
+        "plot_equivalence",
+        "plot_nearest",
         "plot_agreement",
         "plot_controls",
         "plot_shots",
