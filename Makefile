@@ -54,7 +54,7 @@ pretrain: .venv/ready
 	touch $@
 
 .venv-browser/ready: tests/browser/requirements.txt .venv/ready
-	.venv/bin/pip install --quiet --disable-pip-version-check --target .venv-browser --requirement tests/browser/requirements.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --target .venv-browser --requirement tests/browser/requirements.txt
 	touch $@
 
 # Resolve requirements.in into the versions that everybody gets.

@@ -62,6 +62,8 @@ def reference_problems(config: dict, root: Path) -> list[str]:
         for name, entry in entries.items():
             if len(shlex.quote(json.dumps(entry))) > COMMAND:
                 problem(f"{catalogue}.{name}", "too long for the command line of a job")
+    if not problems and len(shlex.quote(json.dumps(config))) > COMMAND:
+        problems.append("config: all entries are too long for the command line of the report")
     for name, entry in config["models"].items():
         where = f"models.{name}"
         _exactly_one(problem, where, entry, ("path", "hub", "pretrain", "of", "construct"))

@@ -48,19 +48,21 @@ def inputs(folder: Path, title="One", cells=None, judged=None, label="Model M") 
     (folder / "summary").mkdir()
     drawn = folder / "figures/one.svg"
     drawn.write_text(SVG.format(title=html.escape(title)))
-    (folder / "depth.rst").write_text("What it <shows>.\n")
-    pl.DataFrame({"a": [1]}).write_parquet(folder / "summary/one.parquet")
+    (folder / "scale.rst").write_text("What it <shows>.\n")
+    run = {"model": "m", "task": "t", "shots": 2, "learner": "gd@0.1", "metric": "accuracy"}
+    run |= {"estimate": 0.5, "low": 0.25, "high": 0.75, "chosen": True}
+    pl.DataFrame([run]).write_parquet(folder / "summary/one.parquet")
     rows = [cell()] if cells is None else cells
     table = pl.DataFrame(rows, schema=tables.CELLS)
     tables.write(table, folder / "summary/cells.parquet", tables.CELLS)
     manifest = {"model": "m", "source": {"path": "here"}, "commit": None, "architecture": "llama"}
     manifest |= {"layers": 2, "weights": 1234, "dtype": "float32", "sha256": "f00"}
     (folder / "m.json").write_text(json.dumps({**manifest, "in_context_learning": None}))
-    figure = {"kind": "depth", "title": title, "summary": str(folder / "summary/one.parquet")}
+    figure = {"kind": "scale", "title": title, "summary": str(folder / "summary/one.parquet")}
     arguments = {
         "parts": [str(path) for path in sorted((SRC / "report").iterdir())],
         "figures": [json.dumps({"one": {**figure, "files": [str(drawn)]}})],
-        "captions": [str(folder / "depth.rst")],
+        "captions": [str(folder / "scale.rst")],
         "manifests": [str(folder / "m.json")],
         "cells": [str(folder / "summary/cells.parquet")],
         "labels": [json.dumps({"m": label})],

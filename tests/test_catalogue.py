@@ -202,6 +202,15 @@ def test_the_longest_names_fit_a_file_name():
     assert len(f".{longest}--{longest}.parquet.partial") <= 255
 
 
+def test_a_study_fits_the_command_line_of_its_report():
+    config = copy.deepcopy(DEFAULT)
+    for name in range(9):
+        catalogue.check(config, ROOT)
+        config["tasks"][f"long{name}"] = {**config["tasks"]["topic4"], "instruction": "x" * 9999}
+    with pytest.raises(catalogue.ConfigError, match="all entries are too long for the command"):
+        catalogue.check(config, ROOT)
+
+
 @pytest.mark.parametrize(
     "hub", ["../x", "a/b/c", "/x", "a b", "-a", "a--b", "a/..", "x.git", "a\n"]
 )

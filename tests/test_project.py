@@ -78,6 +78,7 @@ TABLES = {
     "results/drift/{model}--{reference}.parquet": tables.DRIFT,
     "results/perplexity/{model}.parquet": tables.PERPLEXITY,
     "results/summary/claims.parquet": claims.SCHEMA,
+    "results/summary/cells.parquet": tables.CELLS,
 }
 
 

@@ -72,6 +72,7 @@ def test_texts_from_outside_are_text(tmp_path):
     found = Page(page).texts
     assert HOSTILE in "".join(found["h3"])
     assert "".join(found["td"]).count(HOSTILE) == len(words)
+    assert "What it <shows>." in "".join(found["p"])
     data = next(text for text in found["script"] if text.startswith("["))
     assert "<" not in data
     assert json.loads(data)[0]["text"] == HOSTILE

@@ -91,6 +91,7 @@ def test_every_figure_is_there_in_every_format(project):
         assert figure.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
         assert "<script" in figure.with_suffix(".html").read_text()
         assert r"\toprule" in figure.with_suffix(".tex").read_text()
+    assert (project / "results/report.html").read_text().startswith("<!DOCTYPE html>")
     findings = (project / "results/findings.txt").read_text()
     assert "token overlap with ICL" in findings
     assert "llama-small" in findings
@@ -149,6 +150,17 @@ def test_the_scheduler_wakes_only_when_a_job_ends(tmp_path):
     assert 0 < len(rounds) <= 3  # one task and its two designs, one after the other
 
 
+def test_snakemakes_own_report_has_every_figure_with_its_caption(project):
+    snakemake(project, "--report", "whole.html")
+    text = (project / "whole.html").read_text()
+    kinds = {figure["kind"] for figure in STUDY["figures"].values()}
+    captions = [project / f"rules/captions/{kind}.rst" for kind in (*kinds, "report")]
+    assert [path.stem for path in captions if path.read_text()[:60] not in text] == []
+    names = [f"results/figures/{figure}.svg" for figure in STUDY["figures"]]
+    assert [name for name in (*names, "results/report.html") if name not in text] == []
+    (project / "whole.html").unlink()
+
+
 # --- what reruns --------------------------------------------------------------------------
 
 
@@ -176,7 +188,12 @@ JUDGED = [
         ("plot", f"figures/{name}.svg"),
     )
 ]
-STUDIED = ["judge_claims summary/claims.parquet", "report_findings findings.txt"]
+STUDIED = [
+    "judge_claims summary/claims.parquet",
+    "report_findings findings.txt",
+    "build_report report.html",
+]
+CELLS = "collect_cells summary/cells.parquet"
 
 
 def test_one_learning_rate_added(finished):
@@ -198,6 +215,7 @@ def test_one_learning_rate_added(finished):
                 f"plot_{x} figures/{x}.svg"
                 for x in ("agreement", "shots", "size", "depth", "scale")
             ),
+            CELLS,
             *JUDGED,
             *STUDIED,
         ]
@@ -221,6 +239,7 @@ def test_one_block_of_draws_added(finished):
             "plot_agreement figures/agreement.svg",
             "plot_depth figures/depth.svg",
             "plot_order figures/order.svg",
+            CELLS,
             *JUDGED,
             *STUDIED,
         ]
@@ -242,6 +261,7 @@ def test_one_task_added(finished):
             "compare_logits agreement/llama-small/more/n4/icl--icl-reordered.parquet",
             "summarise_agreement summary/agreement.parquet",
             "plot_agreement figures/agreement.svg",
+            CELLS,
             *JUDGED,
             *STUDIED,
         ]
@@ -276,7 +296,7 @@ def rules_of(jobs: list[str]) -> set[str]:
 
 def test_a_plot_script_edited(finished):
     edit(finished / "src/plot_order.py")
-    assert planned(finished) == ["plot_order figures/order.svg"]
+    assert planned(finished) == ["build_report report.html", "plot_order figures/order.svg"]
 
 
 def test_descent_edited_reruns_gd_and_what_follows(finished):
@@ -302,6 +322,8 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "summarise_equivalence",
         "summarise_nearest",
         "judge_claims",
+        "collect_cells",
+        "build_report",
         "plot_dose",
         "plot_equivalence",
         "plot_nearest",
