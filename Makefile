@@ -44,6 +44,13 @@ lint: .venv/ready
 dictionary: .venv/ready
 	PYTHONPATH=src python -m iclgd.dictionary
 
+# Execute docs/worked_example.ipynb on artifacts of the default study, which are made if need be.
+notebook: .venv-notebook/ready
+	PYTHONPATH=src python -m iclgd.warm snakemake --cores all \
+		results/agreement/llama-large/topic4/n4/icl--gd@0.03.parquet \
+		results/agreement/llama-large/topic4/n4/icl--icl-reordered.parquet --quiet rules reason host
+	.venv-notebook/bin/python docs/execute.py
+
 # Train the built-in models anew (it takes a while) in place of those kept under models/.
 pretrain: .venv/ready
 	snakemake keep_models --cores all --configfile config/pretrain.yaml
@@ -55,6 +62,14 @@ pretrain: .venv/ready
 
 .venv-browser/ready: tests/browser/requirements.txt .venv/ready
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --target .venv-browser --requirement tests/browser/requirements.txt
+	touch $@
+
+# Jupyter's kernel alone; all else is seen in .venv.
+.venv-notebook/ready: .venv/ready docs/notebook.txt
+	$(PYTHON) -m venv .venv-notebook
+	.venv-notebook/bin/pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --requirement docs/notebook.txt
+	PATHS='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	(.venv/bin/python -c "$$PATHS"; echo '$(CURDIR)/src') > "$$(.venv-notebook/bin/python -c "$$PATHS")/iclgd.pth"
 	touch $@
 
 # Resolve requirements.in into the versions that everybody gets.

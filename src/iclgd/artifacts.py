@@ -282,7 +282,7 @@ ARTIFACTS = (
     Artifact(
         "results/summary/cells.parquet",
         "prompts and answers that the report shows: of every pair of learners in figures of kind"
-        " agreement, shots and size the five test queries that are nearest by total variation, at its"
+        " agreement, shots and size the five test queries nearest by total variation, at its"
         " quartiles, and farthest",
         {
             **_keys("model task design shots a b draw order epoch example"),
@@ -291,7 +291,7 @@ ARTIFACTS = (
             "token_overlap": "share of shared tokens among the ten likeliest",
             "instruction": "what ICL saw first",
             "demonstrations": "what it saw then, in this order",
-            "demonstrations_b": "those of b; null if it was trained on them and asked the query alone",
+            "demonstrations_b": "those of b; null if it was asked the query alone",
             "text": "the query",
             "answer": "its right answer",
             "answer_token": "the first token of that",
