@@ -42,6 +42,7 @@ claims = tables.read(args.claims) if args.claims else None
 
 figures = []
 for name, entry in args.figures.items():
+    table, brackets = findings.of(entry["kind"], Path(entry["summary"]), args.labels)
     drawn = report_svg.inline(Path(entry["files"][0]), name, entry["title"])
     figures.append(
         {
@@ -50,7 +51,8 @@ for name, entry in args.figures.items():
             "svg": Markup(drawn.markup),
             "alt": report.alt(entry["title"], drawn.across, drawn.up),
             "caption": captions[entry["kind"]],
-            "table": findings.table(entry["kind"], tables.read(entry["summary"])),
+            "table": table,
+            "brackets": brackets,
             "links": [
                 (report.FORMATS[Path(path).suffix[1:]], report.link(path, args.output))
                 for path in entry["files"]
