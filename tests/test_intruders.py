@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import polars as pl
 import pytest
 import torch
 import yaml
 from conftest import run_step, save_model, tiny_model, tiny_task
 from safetensors.torch import save_file
+from summaries import depth
 
 from iclgd import models, tables
 from iclgd.cli import InputError
@@ -271,8 +271,7 @@ def test_what_a_model_says_of_itself_is_text(folder, tmp_path):
     (folder / "provenance.json").write_text(
         json.dumps({"in_context_learning": "\x1b]0;owned\x07 \u202e<script>"})
     )
-    summary = pl.DataFrame({"a": [1]})
-    summary.write_parquet(tmp_path / "depth.parquet")
+    depth(tmp_path / "depth.parquet")
     run_step(
         "report_findings",
         *("--summaries", tmp_path / "depth.parquet", "--kinds", '{"depth": "depth"}'),
