@@ -18,11 +18,8 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="table of claims to write")
 args = parser.parse_args()
 
-from iclgd import claims  # after parsing: --help is quick
+from iclgd import claims, findings  # after parsing: --help is quick
 
-names = [path.name.split(".")[0] for path in args.summaries]
-figures = [
-    (name, args.kinds[name], tables.read(path))
-    for name, path in zip(names, args.summaries, strict=True)
-]
+names = {path: findings.figure(path, args.kinds) for path in args.summaries}
+figures = [(name, args.kinds[name], tables.read(path)) for path, name in names.items()]
 tables.write(claims.judged(figures, args.roles), args.output)

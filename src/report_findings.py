@@ -26,7 +26,7 @@ lines = [
     "rate and epoch chosen on validation queries.",
 ]
 for path in args.summaries:
-    figure = path.name.split(".")[0]
+    figure = findings.figure(path, args.kinds)
     if found := findings.table(args.kinds[figure], tables.read(path)):
         lines += ["", figure, *(f"  {line}" for line in findings.layout(found))]
 

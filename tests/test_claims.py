@@ -1,10 +1,12 @@
 """Claims: what decides them by hand, verdicts, Holm, and the whole table."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 from scipy import stats
 
-from iclgd import claims, evidence
+from iclgd import claims, evidence, findings
 
 RUN = {"model": "m", "task": "t", "design": "d", "shots": 8}
 
@@ -292,3 +294,13 @@ def test_every_claim_can_be_found_and_says_what_decides_it():
         assert f'"{name}"' in source
         assert claim.claim.endswith(".") and claim.quantity
         assert claim.effect is None or claim.effect > 0
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("order.order.parquet", "order"), ("v1.5.parquet", "v1.5"), ("v1.5.accuracy.parquet", "v1.5")],
+)
+def test_a_figures_name_may_have_a_dot(file, name):
+    assert (
+        findings.figure(Path("results/summary") / file, {"order": "order", "v1.5": "scale"}) == name
+    )

@@ -40,6 +40,12 @@ def _word(column: str, cell: str, labels: dict[str, str]) -> str:
     return cell
 
 
+def figure(summary: Path, kinds: dict[str, str]) -> str:
+    """The figure of a summary: ``order.order.parquet`` is of ``order``; names may have dots."""
+    name = summary.name.removesuffix(".parquet")
+    return name if name in kinds else name.rpartition(".")[0]
+
+
 def table(kind: str, summary: pl.DataFrame) -> list[Row]:
     """The findings of one summary, header first."""
     find = {
