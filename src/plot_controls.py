@@ -38,7 +38,7 @@ names = {
     **theme.METRICS,
 }
 x = charts.Axis(
-    "",
+    "agreement (1: equal)",
     {"domain": [-0.03, 1.03], "nice": False},
     [0, 0.25, 0.5, 0.75, 1],
     "format(datum.value, '~g')",

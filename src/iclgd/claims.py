@@ -262,7 +262,7 @@ def _row(figure: str, name: str, found: dict) -> dict:
     row = {
         **{part: getattr(claim, part) for part in ("paper", "place", "claim", "quantity")},
         **{part: found.get(part) for part in (*WHERE, "draws", "queries", "estimate")},
-        **{"figure": figure, "low": low, "high": high, "reference": claim.reference},
+        **{"figure": figure, "low": low, "high": high, "reference": claim.reference or None},
         "p": 2 * min(above, 1 - above) if tested else None,
         "mde": mde,
         "underpowered": claim.effect is not None and mde > claim.effect,
