@@ -13,6 +13,7 @@ from pathlib import Path
 
 import constructions
 import derived
+import sizes
 from shape import nearest, schema_problems, value_problems
 
 from iclgd import text
@@ -71,7 +72,7 @@ def reference_problems(config: dict, root: Path) -> list[str]:
             derived.check(problem, "models", name, entry, underived(config["models"]))
         if "construct" in entry:
             constructions.check(problem, f"{where}.construct", entry["construct"], config["models"])
-        if "path" in entry and _shape(root / entry["path"]) is None:
+        if "path" in entry and sizes.shape(root / entry["path"]) is None:
             problem(
                 f"{where}.path",
                 f"{entry['path']!r} is no model folder (there is no config.json that holds a map)",
@@ -238,7 +239,7 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
         if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
             problem(f"{where}.learners", "a learner of method icl is needed, then others of gd")
     for task in tasks:
-        rows = most_rows(derived.base(config["tasks"], task), root)
+        rows = sizes.most_rows(derived.base(config["tasks"], task), root)
         for design in designs:
             shots = config["demonstrations"][design]["shots"]
             if rows is not None and shots > rows:
@@ -256,7 +257,7 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
         trained = learner.get("train", {}).get("layers", [])
         for layer in trained if trained != "all" else []:
             for model in models:
-                layers = layer_count(derived.base(config["models"], model), root)
+                layers = sizes.layer_count(derived.base(config["models"], model), root)
                 if isinstance(layer, int) and layers is not None and layer >= layers:
                     problem(
                         f"learners.{name}.train.layers",
@@ -277,49 +278,6 @@ def _check_of(problem, where: str, names: list[str], config: dict) -> None:
                     f"{name!r} compares {first!r}, of which the learners have no reference with "
                     "'shift: order'",
                 )
-
-
-def most_rows(task: dict, root: Path) -> int | None:
-    """An upper bound of the training rows, or None where it is known only after download."""
-    if "generate" in task:
-        return task["generate"]["rows"] - min(
-            task.get("queries", 500), task["generate"]["rows"] // 2
-        )
-    if "files" in task:
-        files = task["files"]
-        path = root / (files if isinstance(files, str) else files["train"])
-        if path.suffix in (".jsonl", ".json", ".csv") and os.access(path, os.R_OK):
-            with path.open("rb") as file:
-                return sum(1 for line in file if line.strip()) - (path.suffix == ".csv")
-    return None
-
-
-def classes(task: dict) -> int:
-    """Number of label words of a task."""
-    if "generate" in task:
-        return task["generate"].get("classes", 2)
-    return len(task["labels"])
-
-
-def layer_count(model: dict, root: Path) -> int | None:
-    """Layers of a local or built-in model, or what the entry says, else None."""
-    if "construct" in model:
-        return model["construct"]["layers"]
-    shape = model.get("pretrain", {}).get("shape", {})
-    if "path" in model:
-        shape = _shape(root / model["path"]) or {}
-    keys = ("num_hidden_layers", "n_layer", "num_layers")
-    found = (shape[key] for key in keys if isinstance(shape.get(key), int))
-    return next(found, model.get("layers"))
-
-
-def _shape(folder: Path) -> dict | None:
-    """The map in a model folder's config.json, or None where there is none."""
-    try:
-        shape = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return shape if isinstance(shape, dict) else None
 
 
 # --- names and what they stand for --------------------------------------------------------

@@ -17,6 +17,7 @@ sys.path[:0] = [os.path.join(workflow.basedir, part) for part in ("rules", "src"
 import catalogue
 import derived
 import running
+import sizes
 
 from iclgd import cards
 

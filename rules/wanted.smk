@@ -264,7 +264,7 @@ def chances(wildcards):
     tasks = config["figures"][wildcards.figure]["tasks"]
     return as_json(
         {
-            task: 1 / catalogue.classes(derived.base(config["tasks"], task))
+            task: 1 / sizes.classes(derived.base(config["tasks"], task))
             for task in tasks
         }
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import catalogue
 import pytest
+import sizes
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -256,7 +257,7 @@ def test_a_list_of_departures_makes_one_model_of_each():
     assert catalogue.expand("soft", entry) == ["soft@0.3", "soft@1"]
     expected = {"construct": {"layers": 2, "rate": 1, "softmax": 0.3}}
     assert catalogue.model_entry({"models": {"soft": entry}}, "soft@0.3") == expected
-    assert catalogue.layer_count(entry, ROOT) == 2
+    assert sizes.layer_count(entry, ROOT) == 2
 
 
 def test_a_block_of_draws_leaves_earlier_blocks_alone():
