@@ -263,10 +263,7 @@ def chances(wildcards):
     """Accuracy of guessing among the label words, by task of a figure."""
     tasks = config["figures"][wildcards.figure]["tasks"]
     return as_json(
-        {
-            task: 1 / sizes.classes(derived.base(config["tasks"], task))
-            for task in tasks
-        }
+        {task: 1 / sizes.classes(derived.base(config["tasks"], task)) for task in tasks}
     )
 
 
