@@ -3,11 +3,8 @@
 from types import SimpleNamespace as Namespace
 
 FORMATS = ["svg", "png", "pdf", "html", "tex"]  # of every figure
-EXPLORED = (
-    "agreement",
-    "shots",
-    "size",
-)  # kinds whose pairs the report's explorer shows
+# Kinds of figures whose pairs the report's explorer shows.
+EXPLORED = ("agreement", "shots", "size")
 
 
 def figure_models(wildcards):
@@ -177,9 +174,8 @@ def explored(files):
     """``files`` of every figure whose pairs of learners the report's explorer shows."""
 
     def found(wildcards):
-        kinds = ("agreement", "shots", "size")
         figures = [
-            n for n, entry in config["figures"].items() if entry["kind"] in kinds
+            n for n, entry in config["figures"].items() if entry["kind"] in EXPLORED
         ]
         paths = [path for name in figures for path in files(Namespace(figure=name))]
         return list(dict.fromkeys(paths))

@@ -37,10 +37,10 @@ table = charts.read(args.summary, [*COLUMNS.split(), *NUMBERS.split()])
 table = table.filter(pl.col("measure") == "tv").sort("model", "task", "shots", "b")
 table = table.with_columns(family=pl.col("b").map_elements(theme.family, pl.String))
 # A model has a lane for its name, and below it one for each of what it is judged by.
-keys = ["model", "task", "shots", "family"]
+keys = ["model", "task", "shots", "design", "family"]
 lanes, texts, heads, last = {}, [], [], None
 for key in table.select(keys).unique(maintain_order=True).rows():
-    model, task, shots, family = key
+    model, task, shots, _, family = key
     if model != last:
         heads.append(len(texts))
         texts.append(called(model))

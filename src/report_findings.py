@@ -27,8 +27,8 @@ lines = [
 ]
 for path in args.summaries:
     figure = findings.figure(path, args.kinds)
-    if found := findings.table(args.kinds[figure], tables.read(path)):
-        lines += ["", figure, *(f"  {line}" for line in findings.layout(found))]
+    found = findings.table(args.kinds[figure], tables.read(path))
+    lines += ["", figure, *(f"  {line}" for line in findings.layout(found))]
 
 with files.whole(args.output) as temporary:
     temporary.write_text("\n".join(lines) + "\n")

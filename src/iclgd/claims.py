@@ -12,8 +12,8 @@ import polars as pl
 
 from iclgd import evidence, resampling
 from iclgd.evidence import WHERE
+from iclgd.resampling import ALPHA
 
-ALPHA = 0.05
 SHEN, DAI = "Shen et al. 2024", "Dai et al. 2023"
 DEUTCH, OSWALD = "Deutch et al. 2024", "von Oswald et al. 2023"
 XIE = "Xie et al. 2022"

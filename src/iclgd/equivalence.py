@@ -19,12 +19,12 @@ import polars as pl
 
 from iclgd import intervals, resampling, statistics, tables
 from iclgd.cli import InputError
+from iclgd.resampling import ALPHA
 
 # Distances in [0, 1], 0 for equal distributions; the first one decides.
 DISTANCES = {"tv": pl.col("tv"), "token_overlap": 1 - pl.col("token_overlap")}
 PERCENTILE = 0.95
 TOLERANCE = 1e-6  # distances below it are rounding: probabilities are stored in float32
-ALPHA = 0.05
 FACTORS = tuple(2.0**k for k in range(-4, 5))  # of the margin, for its sensitivity curve
 VERDICTS = ("equivalent", "different", "trivially both", "inconclusive")
 PLACE = [*tables.RUN, "a"]

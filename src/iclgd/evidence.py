@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 
 from iclgd import theme
+from iclgd.resampling import ALPHA
 
 RUN = ("model", "task", "design", "shots")
 WHERE = ("model", "task", "shots", "learner")
@@ -24,7 +25,6 @@ BASELINES = {
 # What a verdict of equivalence says of a claim of equality, or of distance; others say nothing.
 EQUAL = {"equivalent": True, "different": False}
 APART = {"equivalent": False, "different": True, "trivially both": True}
-ALPHA = 0.05
 Found = Iterator[tuple[str, dict]]
 
 

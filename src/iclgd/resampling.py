@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import betaincinv, ndtri, stdtr, stdtrit  # scipy.stats: a second of imports
 
-LEVEL, POWER = 0.95, 0.8
+ALPHA, LEVEL, POWER = 0.05, 0.95, 0.8
 RESAMPLES = 2000
 SEED = 0
 SMALL = 60  # queries; with fewer, the interval of a proportion is exact

@@ -13,8 +13,7 @@ import polars as pl
 from scipy.special import stdtrit  # scipy.stats has it too, at a second of imports
 
 from iclgd import intervals, tables
-
-LEVEL = 0.95
+from iclgd.resampling import LEVEL
 
 
 def half_width(deviation: float, draws: int) -> float | None:
