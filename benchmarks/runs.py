@@ -44,7 +44,7 @@ def cases(name: str) -> list[pl.DataFrame]:
         descent.tensors(measure.demonstrations(SHOTS, 6, 140, seed), "label")
         for seed in range(RUNS)
     ]
-    size = descent.runs_at_once(model, chosen, batches[0])
+    size = descent.runs_at_once(model, chosen, batches, learner)
     blocks = [batches[i : i + size] for i in range(0, RUNS, size)]
     sequences = [row for row, _ in measure.demonstrations(QUERIES, 5, 140, RUNS)]
     queries = asking.Queries(model, chosen, sequences, "cpu")

@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+from iclgd import architecture
+
 
 def most_rows(task: dict, root: Path) -> int | None:
     """An upper bound of the training rows, or None where it is known only after download."""
@@ -36,9 +38,8 @@ def layer_count(model: dict, root: Path) -> int | None:
     found = model.get("pretrain", {}).get("shape", {})
     if "path" in model:
         found = shape(root / model["path"]) or {}
-    keys = ("num_hidden_layers", "n_layer", "num_layers")
-    counts = (found[key] for key in keys if isinstance(found.get(key), int))
-    return next(counts, model.get("layers"))
+    count = architecture.stored_layers(found)
+    return model.get("layers") if count is None else count
 
 
 def shape(folder: Path) -> dict | None:

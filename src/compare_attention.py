@@ -37,6 +37,7 @@ from iclgd import (
     descent,
     learners,
     models,
+    probes,
     prompts,
     scoring,
     similarity,
@@ -53,6 +54,7 @@ loaded = models.load(args.model, args.device)
 queries = prompts.queries(task)
 runs = prompts.in_order(demonstrations, args.orders)
 encoded = descent.encode_demonstrations(loaded.tokenizer, task, runs)
+ways = probes.Ways(loaded)
 model, chosen = trained.choose(loaded.model, learner.train, seed=names["task"])
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 with tables.Parts(args.output, tables.ATTENTION) as table:
@@ -65,6 +67,8 @@ with tables.Parts(args.output, tables.ATTENTION) as table:
             ids = [tokens for tokens, _ in shown]
             asked = alignment.align(loaded.tokenizer, task, run, ids, part, alone)
             prompts.check_length([len(p.tokens) for p in asked], loaded.context, **names)
+            if not ways.of([*ids, *alone, *(p.tokens for p in asked)])[0]:
+                raise cli.InputError(f"model {loaded.name}: its attention depends on the batch")
             seeds = [(run.draw, run.order, example) for example in part["example"]]
             found = similarity.ask(model, taught, alone, asked, seeds)
             keys = {"draw": run.draw, "order": run.order, "epoch": learner.epochs}

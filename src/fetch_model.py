@@ -22,6 +22,9 @@ args = parser.parse_args()
 from iclgd import fetching, files  # after parsing: --help is quick
 
 commit, entry = None, args.entry
+tried = not fetching.made_here(entry, args.source)
+if tried:
+    cli.torch_step()
 remote_code = entry.get("remote_code", False)
 with files.whole(args.folder) as partial:
     partial.mkdir()
@@ -33,5 +36,7 @@ with files.whole(args.folder) as partial:
     fetching.convert(partial)
     fetching.check_weights(args.name, partial)
     manifest = fetching.manifest(args.name, entry, partial, commit)
+    if tried:
+        fetching.check_loads(manifest, partial)
 with files.whole(args.manifest) as temporary:
     temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")

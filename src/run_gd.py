@@ -32,7 +32,18 @@ cli.torch_step()
 
 import torch  # after parsing: --help is quick
 
-from iclgd import asking, descent, fingerprints, learners, models, prompts, scoring, tables, trained
+from iclgd import (
+    asking,
+    descent,
+    fingerprints,
+    learners,
+    models,
+    probes,
+    prompts,
+    scoring,
+    tables,
+    trained,
+)
 
 torch.set_num_threads(args.threads)
 task = tables.read(args.task, tables.TASK)
@@ -45,14 +56,16 @@ queries = prompts.queries(task)
 runs = prompts.in_order(demonstrations, args.orders)
 
 sequences = prompts.encode(loaded.tokenizer, (queries["instruction"] + queries["text"]).to_list())
-batches = descent.demonstration_batches(loaded.tokenizer, task, runs, learner.loss, loaded.device)
-lengths = [len(s) for s in sequences] + [b.tokens.shape[-1] for b in batches]
-prompts.check_length(lengths, loaded.context, **names)
+shown = descent.encode_demonstrations(loaded.tokenizer, task, runs)
+texts = [*sequences, *(tokens for tokens, _ in shown.values())]
+prompts.check_length([len(tokens) for tokens in texts], loaded.context, **names)
+together, _ = probes.Ways(loaded).of(texts)
+batches = descent.demonstration_batches(shown, runs, learner.loss, loaded.device, together)
 model, chosen = trained.choose(loaded.model, learner.train, seed=names["task"])
-asked = asking.Queries(model, chosen, sequences, loaded.device)
+asked = asking.Queries(model, chosen, sequences, loaded.device, together)
 
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
-size = descent.runs_at_once(model, chosen, batches[0])
+size = descent.runs_at_once(model, chosen, batches, learner)
 blocks = [range(start, min(start + size, len(runs))) for start in range(0, len(runs), size)]
 starts = range(0, len(queries), scoring.QUERIES)
 files = {"folder": args.model.with_suffix(""), "output": None}

@@ -23,7 +23,7 @@ cli.torch_step()
 
 import torch  # after parsing: --help is quick
 
-from iclgd import models, prefixes, prompts, scoring, tables
+from iclgd import models, probes, prompts, scoring, tables
 
 torch.set_num_threads(args.threads)
 task = tables.read(args.task, tables.TASK)
@@ -35,7 +35,7 @@ queries = prompts.queries(task)
 
 runs = prompts.in_order(demonstrations)
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
-prefix = prefixes.Prefix(loaded.model) if prefixes.shareable(loaded.model) else None
+ways = probes.Ways(loaded, prefixes=True)
 # Orders that begin alike stand side by side, and share what they begin with.
 runs.sort(key=lambda run: (run.draw, run.examples))
 parts = list(queries.iter_slices(scoring.QUERIES))
@@ -44,7 +44,8 @@ with tables.Parts(args.output, tables.LOGITS) as table:
     for run, part in cli.progress(steps, len(runs) * len(parts), "blocks of queries"):
         sequences = prompts.encode(loaded.tokenizer, prompts.icl_prompts(task, run, part))
         prompts.check_length([len(s) for s in sequences], loaded.context, **names)
-        found = scoring.score(loaded, sequences, label_ids, args.keep, prefix)
+        together, prefix = ways.of(sequences)
+        found = scoring.score(loaded, sequences, label_ids, args.keep, prefix, together)
         if not found.finite.all():
             example = part["example"][int(found.finite.argmin())]
             raise cli.InputError(

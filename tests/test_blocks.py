@@ -6,7 +6,7 @@ from conftest import VOCABULARY, tiny_model
 from test_descent import QUERIES, RUNS, followed
 from test_scoring import LABELS
 
-from iclgd import asking, blocks, descent, scoring, trained
+from iclgd import asking, blocks, descent, forward, scoring, trained
 from iclgd.learners import Learner
 
 TOP = {"layers": [2], "matrices": ["v"]}
@@ -15,7 +15,7 @@ TOP = {"layers": [2], "matrices": ["v"]}
 @pytest.mark.parametrize("block", [1, 2])
 def test_the_upper_blocks_alone_give_the_same_logits(architecture, block):
     model = tiny_model(architecture)
-    tokens = scoring.pad(QUERIES)
+    tokens = forward.pad(QUERIES)
     expected = model(tokens).logits
     hidden = blocks.entering(model, block, tokens)
     assert hidden.shape == (*tokens.shape, 16)
@@ -35,12 +35,12 @@ def test_the_upper_blocks_alone_give_the_same_logits(architecture, block):
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gptj", "opt"], indirect=True)
 def test_mixed_precision_is_the_same_above_and_below(architecture):
     model = tiny_model(architecture, "bfloat16")
-    tokens = scoring.pad(QUERIES)
+    tokens = forward.pad(QUERIES)
     positions = torch.tensor([[len(row) - 1] for row in QUERIES])
-    expected = scoring.logits_at(model, tokens, positions)
+    expected = forward.logits_at(model, tokens, positions)
     hidden = blocks.entering(model, 2, tokens)
     with blocks.entered(model, 2, hidden):
-        assert torch.equal(scoring.logits_at(model, tokens, positions), expected)
+        assert torch.equal(forward.logits_at(model, tokens, positions), expected)
 
 
 def test_the_lowest_block_of_what_is_trained(architecture):

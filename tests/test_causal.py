@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import ARCHITECTURES, tiny_model
+from conftest import ARCHITECTURES, ONE_BY_ONE, tiny_model
 from test_descent import RUNS, compare, followed, tolerance
 
 from iclgd import causal, descent, learners, projections, trained
@@ -88,7 +88,7 @@ def test_the_block_reading_of_the_last_layer_is_the_model(reading):
     assert found.shape[:2] == (3, 1) and same == (reading == "block")
 
 
-STACKED = [name for name in ARCHITECTURES if name not in descent.NOT_STACKED]
+STACKED = [name for name in ARCHITECTURES if name not in ONE_BY_ONE]
 
 
 @pytest.mark.parametrize("reading", causal.READINGS)

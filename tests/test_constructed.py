@@ -19,7 +19,7 @@ from iclgd import (
     findings,
     learners,
     models,
-    prefixes,
+    probes,
     projections,
     scoring,
     sparsity,
@@ -115,7 +115,9 @@ def test_a_rotated_model_is_the_same_and_learns_the_same():
 
 def test_the_model_has_its_place_in_the_workflow():
     model = built()
-    assert not prefixes.shareable(model)
+    one = models.Loaded("construction", model, None, "cpu", 128)
+    ways = probes.Ways(one, prefixes=True)
+    assert ways.of(probe(4).tolist()) == (True, None)
     assert projections.parameter_names(model.config, 1, "v") == [
         "model.layers.1.attention.v_proj.weight"
     ]

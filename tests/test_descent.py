@@ -5,9 +5,9 @@ import copy
 import numpy as np
 import pytest
 import torch
-from conftest import VOCABULARY, tiny_model
+from conftest import ONE_BY_ONE, VOCABULARY, tiny_model
 
-from iclgd import asking, descent, learners, projections, prompts, scoring, trained
+from iclgd import asking, descent, forward, learners, projections, prompts, scoring, trained
 from iclgd.cli import InputError
 from iclgd.learners import Learner
 
@@ -39,9 +39,9 @@ def logprobs(model, weights: dict[str, torch.Tensor]) -> torch.Tensor:
     last = torch.tensor([[len(row) - 1] for row in QUERIES])
 
     def asked(w, tokens, positions):
-        return scoring.logits_at(model, tokens, positions, w)[:, 0].log_softmax(-1)
+        return forward.logits_at(model, tokens, positions, w)[:, 0].log_softmax(-1)
 
-    return descent.over_runs(asked, weights, scoring.pad(QUERIES), last, stacked=False)
+    return descent.over_runs(asked, weights, forward.pad(QUERIES), last, stacked=False)
 
 
 def followed(model, runs, learner: Learner) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
@@ -115,7 +115,7 @@ def compare(found, twins, atol: float) -> None:
 def check(model, learner: Learner, atol: float) -> None:
     twins = [twin(model, run, learner) for run in RUNS]
     compare(followed(model, RUNS[:1], learner), twins[:1], atol)
-    if model.config.model_type not in descent.NOT_STACKED:
+    if model.config.model_type not in ONE_BY_ONE:
         compare(followed(model, RUNS, learner), twins, atol)
 
 
@@ -350,7 +350,8 @@ def test_demonstrations_are_trained_on_in_the_order_of_their_run(task, tokenizer
     train = task.filter(task["split"] == "train")
     shown = train["example"].to_list()[:3]
     runs = [prompts.Demonstrations(0, 0, tuple(shown)), prompts.Demonstrations(0, 1, (shown[2],))]
-    long, short = descent.demonstration_batches(tokenizer, task, runs, "label", "cpu")
+    encoded = descent.encode_demonstrations(tokenizer, task, runs)
+    long, short = descent.demonstration_batches(encoded, runs, "label", "cpu")
     rows = [train.row(i, named=True) for i in range(3)]
     whole = prompts.encode(tokenizer, [r["instruction"] + r["text"] + r["answer"] for r in rows])
     assert long.tokens.tolist() == whole
@@ -361,12 +362,11 @@ def test_demonstrations_are_trained_on_in_the_order_of_their_run(task, tokenizer
 
 def test_few_runs_at_once_where_weights_or_demonstrations_are_large(monkeypatch):
     model, chosen = trained.choose(tiny_model("llama"), None)
-    batch = descent.tensors(RUNS[0], "label")
-    assert descent.runs_at_once(model, chosen, batch) > 10
+    batches, learner = [descent.tensors(run, "label") for run in RUNS], Learner(rate=0.1)
+    assert descent.runs_at_once(model, chosen, batches, learner) > 10
     monkeypatch.setattr(descent, "STACKED_BYTES", 12 * chosen.bytes)
-    assert descent.runs_at_once(model, chosen, batch) == 3
-    monkeypatch.setattr(descent, "TOKENS_PER_STEP", 2 * batch.tokens.numel())
-    assert descent.runs_at_once(model, chosen, batch) == 2
+    assert descent.runs_at_once(model, chosen, batches, learner) == 3
+    monkeypatch.setattr(descent, "TOKENS_PER_STEP", 2 * batches[0].tokens.numel())
+    assert descent.runs_at_once(model, chosen, batches, learner) == 2
     monkeypatch.setattr(descent, "STACKED_BYTES", 0)
-    assert descent.runs_at_once(model, chosen, batch) == 1
-    assert descent.runs_at_once(tiny_model("bloom"), chosen, batch) == 1
+    assert descent.runs_at_once(model, chosen, batches, learner) == 1

@@ -5,7 +5,7 @@ import types
 
 import pytest
 import torch
-from conftest import run_step, save_model, tiny_model
+from conftest import run_step, save_model, tiny_model, tiny_tokenizer
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 from iclgd import fetching, models, network, tasks
@@ -97,6 +97,7 @@ def as_bin(model, folder, shards: int = 1):
     """Save ``model`` the old way: pickled state dicts."""
     folder.mkdir()
     model.config.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
     state = list(model.state_dict().items())
     size = -(-len(state) // shards)
     for i in range(shards):

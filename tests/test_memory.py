@@ -12,7 +12,7 @@ from conftest import SRC, VOCABULARY, tiny_model
 from test_descent import RUNS
 from test_scoring import LABELS, loaded, sequences
 
-from iclgd import descent, scoring, tables, trained
+from iclgd import descent, forward, scoring, tables, trained
 from iclgd.learners import Learner
 
 CPU_MESSAGE = "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to ..."
@@ -23,14 +23,14 @@ def test_batches_that_run_out_of_memory_are_halved(error, monkeypatch, capsys):
     one = loaded(tiny_model("llama"))
     rows = sequences(11)
     expected = scoring.score(one, rows, LABELS, VOCABULARY)
-    whole = scoring.logits_at
+    whole = forward.logits_at
 
     def small(model, tokens, *rest, **more):
         if len(tokens) > 2:
             raise error
         return whole(model, tokens, *rest, **more)
 
-    monkeypatch.setattr(scoring, "logits_at", small)
+    monkeypatch.setattr(forward, "logits_at", small)
     found = scoring.score(one, rows, LABELS, VOCABULARY)
     np.testing.assert_allclose(found.label_logprobs, expected.label_logprobs, atol=1e-6)
     assert "out of memory with 11 prompts at once: halving" in capsys.readouterr().err
@@ -40,7 +40,7 @@ def test_one_prompt_that_does_not_fit_is_an_error(monkeypatch):
     def never(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(scoring, "logits_at", never)
+    monkeypatch.setattr(forward, "logits_at", never)
     with pytest.raises(torch.OutOfMemoryError):
         scoring.score(loaded(tiny_model("llama")), sequences(3), LABELS, 4)
 
@@ -49,7 +49,7 @@ def test_other_errors_are_not_taken_for_memory(monkeypatch, capsys):
     def broken(*_, **__):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(scoring, "logits_at", broken)
+    monkeypatch.setattr(forward, "logits_at", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         scoring.score(loaded(tiny_model("llama")), sequences(3), LABELS, 4)
     assert "halving" not in capsys.readouterr().err
@@ -120,8 +120,10 @@ before = peak()
 model = LlamaForCausalLM(config).eval().requires_grad_(False)
 model, chosen = trained.choose(model, None)
 batch = descent.tensors([([i, *range(5, 18)], 13) for i in range(8)], "label")
-assert descent.runs_at_once(model, chosen, batch) == 1 and descent.large(model, 0, batch)
-for _ in descent.descend(model, chosen, [batch], Learner(rate=1e-4, epochs=2)):
+learner = Learner(rate=1e-4, epochs=2)
+assert descent.runs_at_once(model, chosen, [batch, batch], learner) == 1
+assert descent.large(model, 0, batch)
+for _ in descent.descend(model, chosen, [batch], learner):
     pass
 print((peak() - before) / chosen.bytes)
 """

@@ -6,7 +6,7 @@ import torch
 from conftest import VOCABULARY, tiny_model
 from test_scoring import LABELS, loaded
 
-from iclgd import prefixes, scoring
+from iclgd import forward, prefixes, scoring
 
 FLOAT32_INSIDE = ("gptj", "gpt_neo", "bloom")
 
@@ -77,7 +77,8 @@ def test_nothing_is_kept_from_one_batch_to_the_next():
     with torch.no_grad():
         prefix.move_to([0, 7, 9])
         for _ in range(2):
-            scoring.logits_at(model, torch.tensor([[8, 11]]), torch.tensor([[1]]), prefix=prefix)
+            cache = prefix.in_front()
+            forward.logits_at(model, torch.tensor([[8, 11]]), torch.tensor([[1]]), cache=cache)
     assert [layer.keys.shape[-2] for layer in prefix.cache.layers] == [3, 3, 3]
 
 
@@ -94,12 +95,3 @@ def test_nothing_is_kept_from_one_batch_to_the_next():
 )
 def test_how_much_is_shared(sequences, count):
     assert prefixes.shared(sequences) == count
-
-
-def test_recurrent_models_do_not_share():
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    size = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 2, "state_size": 4}
-    recurrent = AutoModelForCausalLM.from_config(AutoConfig.for_model("mamba", **size))
-    assert not prefixes.shareable(recurrent)
-    assert prefixes.shareable(tiny_model("llama"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import VOCABULARY, tiny_model
 
-from iclgd import models, prompts, scoring, tables
+from iclgd import forward, models, prompts, scoring, tables
 from iclgd.cli import InputError
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
@@ -29,17 +29,17 @@ def sequences(count: int = 7, seed: int = 0) -> list[list[int]]:
 def test_chosen_positions_have_the_logits_of_the_whole(architecture, dtype):
     model = tiny_model(architecture, dtype)
     rows = sequences(4)
-    tokens = scoring.pad(rows)
+    tokens = forward.pad(rows)
     positions = torch.tensor([[len(s) - 1, 0, len(s) // 2] for s in rows])
     expected = model(tokens).logits.log_softmax(-1)[torch.arange(4)[:, None], positions]
-    found = scoring.logits_at(model, tokens, positions).log_softmax(-1)
+    found = forward.logits_at(model, tokens, positions).log_softmax(-1)
     torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE[dtype])
     assert model(tokens).logits.shape == (*tokens.shape, VOCABULARY)  # the hook is gone
 
 
 def test_the_hook_goes_even_after_an_error():
     model = tiny_model("llama")
-    with pytest.raises(RuntimeError), scoring.unembedding_only_at(model, torch.tensor([[99]])):
+    with pytest.raises(RuntimeError), forward.unembedding_only_at(model, torch.tensor([[99]])):
         model(torch.tensor([[0, 7]]))
     assert model(torch.tensor([[0, 7]])).logits.shape == (1, 2, VOCABULARY)
 
@@ -66,13 +66,13 @@ def test_batches_equal_one_at_a_time(architecture, dtype, tokens_per_batch, monk
 def test_batches_by_length_keep_within_their_size(monkeypatch):
     monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", 16 * 40)
     shapes = []
-    whole = scoring.logits_at
+    whole = forward.logits_at
 
     def seen(model, tokens, positions, **rest):
         shapes.append(tuple(tokens.shape))
         return whole(model, tokens, positions, **rest)
 
-    monkeypatch.setattr(scoring, "logits_at", seen)
+    monkeypatch.setattr(forward, "logits_at", seen)
     rows = sequences()
     scoring.score(loaded(tiny_model("llama")), rows, LABELS, keep=4)
     assert all(count * width <= 40 for count, width in shapes)

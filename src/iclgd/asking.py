@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from iclgd import blocks, scoring
+from iclgd import blocks, forward, scoring
 from iclgd.descent import over_runs
 from iclgd.trained import Trained
 
@@ -19,17 +19,25 @@ class Queries:
 
     That is computed once and kept, up to `HIDDEN_BYTES`; the longest of many queries run
     through the whole model instead, so that memory does not grow with their number.
+    ``together`` as in `scoring.batches`.
     """
 
-    def __init__(self, model, trained: Trained, sequences: list[list[int]], device: str):
-        self.sequences, self.device = sequences, device
+    def __init__(
+        self,
+        model,
+        trained: Trained,
+        sequences: list[list[int]],
+        device: str,
+        together: bool = True,
+    ):
+        self.sequences, self.device, self.together = sequences, device, together
         self.lowest = blocks.lowest(model, trained.start)
         self.hidden: dict[int, Tensor] = {}
         if self.lowest == 0:
             return
         room = HIDDEN_BYTES
-        for rows in scoring.batches(model, [len(s) for s in sequences]):
-            tokens = scoring.pad([sequences[i] for i in rows], device)
+        for rows in scoring.batches(model, [len(s) for s in sequences], together=together):
+            tokens = forward.pad([sequences[i] for i in rows], device)
             hidden = blocks.entering(model, self.lowest, tokens)
             room -= hidden.numel() * hidden.element_size()
             if room < 0:
@@ -41,7 +49,7 @@ class Queries:
         """Token ids [rows, T], last positions [rows, 1] and, if kept, hidden [rows, T, width]."""
         chosen = [self.sequences[i] for i in rows]
         last = torch.tensor([[len(s) - 1] for s in chosen], device=self.device)
-        tokens = scoring.pad(chosen, self.device)
+        tokens = forward.pad(chosen, self.device)
         if not self.hidden.keys() >= set(rows):
             return tokens, last
         kept = [self.hidden[i] for i in rows]
@@ -63,7 +71,7 @@ def ask(
         own: dict[str, Tensor], tokens: Tensor, last: Tensor, hidden: Tensor | None = None
     ) -> Tensor:
         with blocks.entered(model, queries.lowest, hidden):
-            return scoring.logits_at(model, tokens, last, own)[:, 0]
+            return forward.logits_at(model, tokens, last, own)[:, 0]
 
     for start in range(0, len(queries.sequences), scoring.QUERIES):
         lengths = [len(s) for s in queries.sequences[start : start + scoring.QUERIES]]
@@ -73,4 +81,4 @@ def ask(
             logits = over_runs(asked, weights, *inputs, stacked=False)
             return [scoring.distributions(run, label_ids, keep) for run in logits]
 
-        yield start, scoring.in_batches(compute, model, lengths, runs)
+        yield start, scoring.in_batches(compute, model, lengths, runs, queries.together)

@@ -9,19 +9,23 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from iclgd import projections, scoring
+from iclgd import architecture, forward, projections
 
 
 def blocks(model) -> tuple[str, nn.ModuleList]:
     """Name and list of the blocks of ``model``; an empty list where there is no such list."""
+    count = architecture.layers(model.config)
     for name, module in model.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:
+        if isinstance(module, nn.ModuleList) and len(module) == count:
             return name, module
     return "", nn.ModuleList()
 
 
 def lowest(model, names: Iterable[str]) -> int:
-    """The lowest block that holds one of the tensors ``names``; 0 if one lies in no block."""
+    """The lowest block that holds one of the tensors ``names``; 0 if one lies in no block, and
+    where an architecture is not known well enough to begin in its midst."""
+    if not projections.known(model.config):
+        return 0
     prefix = f"{blocks(model)[0]}."
     inside = [name.removeprefix(prefix).split(".")[0] for name in names]
     return min((int(number) if number.isdigit() else 0 for number in inside), default=0)
@@ -45,8 +49,8 @@ def entering(model, block: int, tokens: Tensor) -> Tensor:
 
     handle = blocks(model)[1][block].register_forward_pre_hook(stop)
     try:
-        with scoring.autocast(model, tokens.device.type):
-            model(input_ids=tokens, use_cache=False)
+        with forward.autocast(model, tokens.device.type):
+            model(**forward.arguments(tokens))
     except _Entered:
         pass
     finally:
@@ -95,13 +99,13 @@ def checkpointed(model, when: bool) -> Iterator[None]:
 
     Everything inside a block is computed a second time there, with the same numbers.
     """
-    _, stack = blocks(model)
-    for block in stack if when else ():
+    stack = blocks(model)[1] if when else ()
+    for block in stack:
         block.forward = _again(block.forward)
     try:
         yield
     finally:
-        for block in stack if when else ():
+        for block in stack:
             del block.forward
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
-from iclgd import blocks, descent, momentum, projections, scoring
+from iclgd import architecture, blocks, descent, forward, momentum, projections
 from iclgd.learners import Learner
 from iclgd.trained import Trained
 
@@ -33,13 +33,19 @@ class Captured:
 
 
 def watched_attention(
-    module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, **more
+    module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor,
+    scaling: float,
+    **more,
 ) -> tuple[Tensor, None]:
     """The model's attention, which first shows its module's ``see`` query, key and scaling."""
     module.see(query, key, scaling)
     with_momentum = hasattr(module.config, "attention_momentum")
     own = momentum.momentum_attention if with_momentum else momentum.plain_attention
-    return own(module, query, key, value, mask, scaling, **more)
+    return own(module, query, key, value, attention_mask, scaling, **more)
 
 
 AttentionInterface.register("watched", watched_attention)
@@ -78,8 +84,9 @@ def scored(model, see: Callable[[Tensor, Tensor, float], None]) -> Iterator[None
     positions if the model has them.
     """
     attentions = _attentions(model)
-    if model.config.model_type in METHODS:
-        name, scaling = METHODS[model.config.model_type]
+    kind = architecture.text_config(model.config).model_type
+    if kind in METHODS:
+        name, scaling = METHODS[kind]
         for module in attentions:
             setattr(module, name, _shown(getattr(module, name), see, scaling(module)))
         try:
@@ -123,7 +130,7 @@ def at_last(model, sequences: list[list[int]], weights: dict[str, Tensor]) -> Ca
     """Run ``model``, ``weights`` in place of its own of the same names, over the sequences."""
     where = projections.layout(model.config)
     queries_of = projections.queries(model.config)
-    tokens = scoring.pad(sequences, model.device)
+    tokens = forward.pad(sequences, model.device)
     last = torch.tensor([len(s) - 1 for s in sequences], device=model.device)
     rows = torch.arange(len(sequences), device=model.device)
     outputs, queries, scores = [], [], []
@@ -138,7 +145,7 @@ def at_last(model, sequences: list[list[int]], weights: dict[str, Tensor]) -> Ca
         hooked(model, where.o, lambda output: outputs.append(_wide(output[rows, last]))),
         hooked(model, where.q, lambda out: queries.append(_wide(queries_of(out)[rows, last]))),
     ):
-        scoring.logits_at(model, tokens, last[:, None], weights)
+        forward.logits_at(model, tokens, last[:, None], weights)
     return Captured(*(torch.stack(x, 1) for x in (outputs, queries, scores)))
 
 
@@ -149,7 +156,7 @@ def queries(model, tokens: Tensor) -> Tensor:
     queries_of = projections.queries(model.config)
     found = []
     with hooked(model, where.q, lambda output: found.append(_wide(queries_of(output)))):
-        scoring.logits_at(model, tokens, torch.zeros_like(tokens[:, :1]))
+        forward.logits_at(model, tokens, torch.zeros_like(tokens[:, :1]))
     return torch.stack(found, 1)
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from iclgd import blocks, projections, scoring
+from iclgd import architecture, blocks, forward, projections
 
 # What h_l is: the residual stream behind the attention of layer l, as in the paper, or
 # behind the whole block, as in the public code.
@@ -68,8 +68,8 @@ def logits(
     other arguments as in ``descent.summed_loss``.
     """
     with detached(model, lowest, reading) as found, blocks.entered(model, lowest, hidden):
-        scoring.logits_at(model, tokens, positions, weights)
+        forward.logits_at(model, tokens, positions, weights)
     layers = len(found)
-    with blocks.entered(model, model.config.num_hidden_layers, torch.cat(found)):
+    with blocks.entered(model, architecture.layers(model.config), torch.cat(found)):
         tokens, positions = (x.repeat(layers, 1) for x in (tokens, positions))
-        return scoring.logits_at(model, tokens, positions)
+        return forward.logits_at(model, tokens, positions)

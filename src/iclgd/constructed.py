@@ -135,8 +135,8 @@ class ConstructedForCausalLM(PreTrainedModel):
     def get_output_embeddings(self) -> nn.Module:
         return self.lm_head
 
-    def forward(self, input_ids: Tensor, use_cache: bool = False) -> CausalLMOutput:
-        """Token ids [batch, time]; there is nothing that ``use_cache`` could keep."""
+    def forward(self, input_ids: Tensor, **_) -> CausalLMOutput:
+        """Token ids [batch, time], without a mask; there is nothing that a cache could keep."""
         return CausalLMOutput(logits=self.lm_head(self.model(input_ids)) / TEMPERATURE)
 
 

@@ -9,9 +9,10 @@ its own tensors. Only what lies above the lowest trained tensor is computed agai
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -19,8 +20,8 @@ from torch import Tensor
 from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
-from iclgd import blocks, causal, prompts, scoring
-from iclgd.cli import InputError
+from iclgd import architecture, blocks, causal, forward, probes, prompts
+from iclgd.cli import InputError, out_of_memory
 from iclgd.learners import Learner
 from iclgd.trained import Trained
 
@@ -28,8 +29,6 @@ from iclgd.trained import Trained
 # copies), and tokens in one forward pass.
 STACKED_BYTES = 1 << 28
 TOKENS_PER_STEP = 16_384
-# BLOOM's GELU is an autograd.Function that vmap cannot enter: its runs train one by one.
-NOT_STACKED = ("bloom",)
 # Numbers that a block keeps for its backward pass, per token and unit of width; measured for
 # LLaMA's blocks (16 for those of Korthikanti et al. 2205.05198, equation 2, without dropout).
 KEPT_PER_UNIT = 22
@@ -43,13 +42,15 @@ class Batch:
     ``tokens`` [..., D, T]; ``positions`` [..., D, P], those *before* the scored tokens;
     ``targets`` [..., D, P], -100 where a demonstration has fewer than P; ``hidden``
     [..., D, T, width], what enters the lowest trained block (none: the model is run from its
-    tokens). A leading run dimension stands for the dots where runs are stacked.
+    tokens). A leading run dimension stands for the dots where runs are stacked. Demonstrations
+    that may not go through the model ``together`` (`probes`) go one by one, without padding.
     """
 
     tokens: Tensor
     positions: Tensor
     targets: Tensor
     hidden: Tensor | None = None
+    together: bool = True
 
     def inputs(self) -> tuple[Tensor, ...]:
         """The tensors, without a ``hidden`` that is not there."""
@@ -58,12 +59,24 @@ class Batch:
 
     def step(self, start: int, size: int) -> Batch:
         """Demonstrations ``start`` ... ``start + size - 1`` of every run [runs, D, ...]."""
-        return Batch(*(x[:, start : start + size] for x in self.inputs()))
+        inputs = (x[:, start : start + size] for x in self.inputs())
+        return replace(self, **dict(zip(FIELDS, inputs, strict=False)))
 
     def micro(self) -> list[Batch]:
         """The same demonstrations in parts of at most `TOKENS_PER_STEP` tokens."""
         size = max(1, TOKENS_PER_STEP * self.tokens.shape[1] // self.tokens.numel())
-        return [self.step(start, size) for start in range(0, self.tokens.shape[1], size)]
+        size = size if self.together else 1
+        parts = [self.step(start, size) for start in range(0, self.tokens.shape[1], size)]
+        return parts if self.together else [part.unpadded() for part in parts]
+
+    def unpadded(self) -> Batch:
+        """A single demonstration [1, 1, T] without what stands behind its last scored token."""
+        end = int(self.positions.max()) + 2
+        hidden = None if self.hidden is None else self.hidden[:, :, :end]
+        return replace(self, tokens=self.tokens[:, :, :end], hidden=hidden)
+
+
+FIELDS = ("tokens", "positions", "targets", "hidden")
 
 
 def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu") -> Batch:
@@ -76,7 +89,7 @@ def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu"
         for (tokens, _), span in zip(encoded, spans, strict=True)
     ]
     return Batch(
-        scoring.pad([tokens for tokens, _ in encoded], device),
+        forward.pad([tokens for tokens, _ in encoded], device),
         torch.tensor(positions, device=device),
         torch.tensor(targets, device=device),
     )
@@ -105,7 +118,7 @@ def summed_loss(
         with blocks.entered(model, lowest, hidden):
             if squared:
                 return squared_error(model, weights, tokens, positions, targets)
-            logits = scoring.logits_at(model, tokens, positions, weights)
+            logits = forward.logits_at(model, tokens, positions, weights)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32)).flatten(0, 1)
     return cross_entropy(logits, targets.flatten(), ignore_index=-100, reduction="sum")
 
@@ -119,7 +132,7 @@ def squared_error(
     demonstrations is 1 / (2 N) sum_j ||W x_j - y_j||^2 (von Oswald et al. 2212.07677) in the
     model of ``iclgd.constructed``. The rows u stay what they are in the untouched model.
     """
-    found = scoring.unembedded_at(model, tokens, positions, weights)
+    found = forward.unembedded_at(model, tokens, positions, weights)
     wanted = model.get_output_embeddings().weight.detach()[targets.clamp(min=0)]
     return ((found - wanted).square().sum(-1) * (targets != -100)).sum() / 2
 
@@ -146,34 +159,71 @@ def stack(batches: list[Batch]) -> Batch:
             [torch.nn.functional.pad(p, (0, width - p.shape[-1]), value=fill) for p in parts]
         )
 
-    return Batch(joined("tokens", 0), joined("positions", 0), joined("targets", -100))
+    joint = {"tokens": joined("tokens", 0), "positions": joined("positions", 0)}
+    return replace(batches[0], **joint, targets=joined("targets", -100))
 
 
 def with_hidden(batch: Batch, model, lowest: int) -> Batch:
     """``batch`` with what enters block ``lowest``, if anything lies below that."""
     if lowest == 0:
         return batch
-    hidden = [
-        blocks.entering(model, lowest, part.tokens.flatten(0, 1)).unflatten(
-            0, part.tokens.shape[:2]
-        )
-        for part in batch.micro()
-    ]
-    return Batch(batch.tokens, batch.positions, batch.targets, torch.cat(hidden, 1))
+    time, hidden = batch.tokens.shape[-1], []
+    for part in batch.micro():
+        found = blocks.entering(model, lowest, part.tokens.flatten(0, 1))
+        found = torch.nn.functional.pad(found, (0, 0, 0, time - found.shape[1]))
+        hidden.append(found.unflatten(0, part.tokens.shape[:2]))
+    return replace(batch, hidden=torch.cat(hidden, 1))
 
 
-def runs_at_once(model, trained: Trained, batch: Batch) -> int:
-    """How many runs train side by side: few enough for weights and tokens to stay small."""
-    if model.config.model_type in NOT_STACKED:
-        return 1
+def runs_at_once(model, trained: Trained, batches: list[Batch], learner: Learner) -> int:
+    """How many of the runs train side by side: few enough for weights and tokens to stay small,
+    and one where two would not be what each is alone."""
     by_weights = STACKED_BYTES // (4 * trained.bytes)
-    return max(1, min(by_weights, TOKENS_PER_STEP // batch.tokens.numel()))
+    size = max(1, min(by_weights, TOKENS_PER_STEP // batches[0].tokens.numel()))
+    if min(size, len(batches)) == 1 or not batches[0].together:
+        return 1
+    reason = probes.failure(lambda: side_by_side(model, trained, batches[:2], learner))
+    if reason:
+        print(f"runs are trained one at a time: side by side they fail ({reason})", file=sys.stderr)
+    return 1 if reason else size
+
+
+def side_by_side(model, trained: Trained, batches: list[Batch], learner: Learner) -> str | None:
+    """What differs if runs are stacked, of the losses and gradients of each run alone.
+
+    They are those of each run's first demonstration at the start values.
+    """
+    lowest = blocks.lowest(model, trained.start)
+    together = with_hidden(stack(batches).step(0, 1), model, lowest)
+
+    def descended(rows: slice, run: Callable) -> list[Tensor]:
+        weights = trained.copies(rows.stop - rows.start)
+        losses = run(weights, *(x[rows] for x in together.inputs()))
+        gradients = torch.autograd.grad(losses.sum(), list(weights.values()), allow_unused=True)
+        known = zip(gradients, weights.values(), strict=True)
+        return [losses.detach(), *(torch.zeros_like(w) if g is None else g for g, w in known)]
+
+    def loss(weights: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+        squared = learner.loss == "squared"
+        return summed_loss(model, lowest, weights, *inputs, reading=learner.causal, squared=squared)
+
+    def single(weights: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+        return loss({n: w[0] for n, w in weights.items()}, *(x[0] for x in inputs))[None]
+
+    stacked = descended(slice(0, len(batches)), lambda *x: over_runs(loss, *x, stacked=True))
+    each = [descended(slice(i, i + 1), single) for i in range(len(batches))]
+    for found, *alone in zip(stacked, *each, strict=True):
+        expected = torch.cat(alone)
+        rounding = probes.ROUNDING[model.dtype] * max(1.0, float(expected.abs().max()))
+        difference = float((found - expected).abs().max())
+        if not difference <= rounding:
+            return f"losses or gradients differ by {difference:.2g}"
+    return None
 
 
 def large(model, lowest: int, batch: Batch) -> bool:
     """Whether blocks would keep more for a backward pass than an eighth of the model's weights."""
-    config = model.config
-    width = config.hidden_size * (config.num_hidden_layers - lowest)
+    width = architecture.width(model) * (architecture.layers(model.config) - lowest)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     return 4 * KEPT_PER_UNIT * batch.tokens.numel() * width > max(weights / 8, SMALL_BYTES)
 
@@ -267,8 +317,15 @@ def descend(
             for start in range(0, shots, size):
                 batch = together.step(start, size)
                 watch(batch)
-                for part in mean_losses(batch):
-                    part.sum().backward()
+                try:
+                    for part in mean_losses(batch):
+                        part.sum().backward()
+                except (RuntimeError, AssertionError) as error:
+                    if out_of_memory(error):
+                        raise
+                    said = str(error).strip().splitlines()[0]
+                    kind = model.config.model_type
+                    raise InputError(f"GD cannot train architecture {kind}: {said}") from error
                 step()
 
 
@@ -287,8 +344,15 @@ def encode_demonstrations(
 
 
 def demonstration_batches(
-    tokenizer, task, runs: list[prompts.Demonstrations], loss: str, device: str
-):
-    """The demonstrations of every run as a Batch, each tokenised alone, in its order."""
-    encoded = encode_demonstrations(tokenizer, task, runs)
-    return [tensors([encoded[i] for i in run.examples], loss, device) for run in runs]
+    encoded: dict[int, tuple[list[int], int]],
+    runs: list[prompts.Demonstrations],
+    loss: str,
+    device: str,
+    together: bool = True,
+) -> list[Batch]:
+    """The demonstrations of every run as a Batch, in its order.
+
+    ``encoded`` are those of `encode_demonstrations`; ``together`` is the Batch's.
+    """
+    made = (tensors([encoded[i] for i in run.examples], loss, device) for run in runs)
+    return [replace(batch, together=together) for batch in made]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 
-from iclgd import files, models, network
+from iclgd import architecture, files, models, network
 from iclgd.cli import InputError
 
 # Weights that transformers loads, and those that are converted to them if there are no others.
 SAFE = ("model.safetensors", "model-*-of-*.safetensors")
 BIN = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
+INDEX = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 # What a tokenizer and a config are made of; never weights in other formats, nor templates.
 SMALL_FILES = ("*.json", "*.txt", "*.model")
 ADAPTER = "adapter_config.json"
@@ -24,7 +27,10 @@ FLOATS = {
     "F16": ("<u2", 0x7C00),
     "BF16": ("<u2", 0x7F80),
 }
+DTYPES = ("float32", "bfloat16", "float16", "float64")
 CHUNK = 1 << 22  # numbers that are looked at together
+TRIED = 4 << 30  # bytes of weights of a model that is tried as soon as it is fetched
+SENTENCE = "How vexingly quick daft zebras jump: 0 1 2 3 4 5 6 7 8 9."
 
 
 def download(hub: str, revision: str | None, remote_code: bool, folder: Path) -> str:
@@ -32,12 +38,17 @@ def download(hub: str, revision: str | None, remote_code: bool, folder: Path) ->
 
     Copies in subfolders or other formats stay where they are.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
     what = f"{hub} at {revision or 'main'}"
     info = network.persist(lambda: HfApi().model_info(hub, revision=revision), what)
     names = [file.rfilename for file in info.siblings]
-    chosen = choose(names, remote_code, hub)
+
+    def index(name: str) -> Path:
+        found = network.persist(lambda: hf_hub_download(hub, name, revision=info.sha), what)
+        return Path(found)
+
+    chosen = choose(names, remote_code, hub, index)
 
     def bring() -> None:
         with files.room_for(folder):
@@ -51,14 +62,21 @@ def download(hub: str, revision: str | None, remote_code: bool, folder: Path) ->
     return info.sha
 
 
-def choose(names: list[str], remote_code: bool, source: str) -> list[str]:
+def choose(
+    names: list[str], remote_code: bool, source: str, index: Callable[[str], Path]
+) -> list[str]:
     """Of the files of ``source`` those that a model is loaded from; code if ``remote_code``.
 
     Safetensors are preferred; a model that has none comes with its ``.bin`` files, which
-    `convert` then replaces. Raises InputError without weights, and for an adapter, whose
-    weights transformers would add to the model's, from wherever it says.
+    `convert` then replaces. Shards may have other names than usual if an index names them:
+    ``index(name)`` is where that file can be read. Raises InputError without weights, and for
+    an adapter, whose weights transformers would add to the model's, from wherever it says.
     """
-    weights = _matching(names, SAFE) or _matching(names, BIN)
+    weights = _matching(names, SAFE)
+    for name, usual in zip(INDEX, (SAFE, BIN), strict=True):
+        if not weights and name in names:
+            weights = [one for one in dict.fromkeys(_shards(index(name))) if one in names]
+        weights = weights or _matching(names, usual)
     if not weights:
         raise InputError(f"{source}: neither {SAFE[0]} nor {BIN[0]} there, whole or in shards")
     if ADAPTER in names:
@@ -77,7 +95,7 @@ def link(source: Path, remote_code: bool, folder: Path) -> None:
     if not (source / "config.json").is_file():
         raise InputError(f"{source}: no config.json there, so it is no transformers model folder")
     names = sorted(path.name for path in source.iterdir() if path.is_file())
-    for name in choose(names, remote_code, str(source)):
+    for name in choose(names, remote_code, str(source), source.joinpath):
         target = (source / name).resolve()
         (folder / name).symlink_to(os.path.relpath(target, folder.resolve()))
 
@@ -125,6 +143,11 @@ def check_config(folder: Path, remote_code: bool, model: str) -> dict:
         for key, value in part.items():
             if key.endswith("_implementation") and "/" in str(value):
                 raise InputError(f"{model}: its {key} is the code of {value!r}, which is not run")
+    for key in ("dtype", "torch_dtype"):
+        if (said := config.get(key)) is not None and said not in DTYPES:
+            raise InputError(
+                f"{model}: config.json has {key} {said!r}, none of {', '.join(DTYPES)}"
+            )
     tokenizer = folder / "tokenizer_config.json"
     maps = [
         config.get("auto_map"),
@@ -149,13 +172,18 @@ def check_config(folder: Path, remote_code: bool, model: str) -> dict:
 def check_shards(model: str, folder: Path) -> None:
     """Raises InputError if a file that the index of the weights names is not in ``folder``."""
     safe = any(folder.glob("*.safetensors"))
-    index = folder / ("model.safetensors.index.json" if safe else "pytorch_model.bin.index.json")
+    index = folder / INDEX[0 if safe else 1]
     if index.exists() and not (folder / SAFE[0]).exists():
-        shards = _read(index).get("weight_map", {})
         there = {path.name for path in folder.iterdir()}
-        for shard in shards.values() if isinstance(shards, dict) else [shards]:
+        for shard in _shards(index):
             if shard not in there:
                 raise InputError(f"model {model}: {index.name} names {shard}, which is not there")
+
+
+def _shards(index: Path) -> list:
+    """The names of files that an index of weights gives its tensors."""
+    named = _read(index).get("weight_map", {})
+    return list(named.values()) if isinstance(named, dict) else [named]
 
 
 def _read(path: Path) -> dict:
@@ -188,6 +216,32 @@ def check_weights(model: str, folder: Path) -> None:
                     raise InputError(f"model {model}: {name} in {path.name} holds NaN")
 
 
+def made_here(entry: dict, source: Path | None) -> bool:
+    """Whether a model comes from pretrain_model or construct_model: it is known to be sound."""
+    made = "pretrain" in entry or "construct" in entry
+    return made or (source is not None and (source / "provenance.json").exists())
+
+
+def check_loads(manifest: dict, folder: Path) -> None:
+    """Load the model and its tokenizer and ask it once, so that no later step stumbles.
+
+    Of a model of more than `TRIED` bytes only the tokenizer is loaded: the first step that loads
+    it says what is wrong. Raises InputError (`models.load_folder`, `probes.check`).
+    """
+    from iclgd import probes, prompts
+
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    if size > TRIED:
+        models.load_tokenizer(folder, manifest["model"], models.trust(manifest))
+        print(
+            f"{manifest['model']}: large, so it is not tried before a step needs it",
+            file=sys.stderr,
+        )
+        return
+    loaded = models.load_folder(folder, manifest, "cpu")
+    probes.check(loaded, prompts.encode(loaded.tokenizer, [SENTENCE])[0])
+
+
 def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
     """What the other steps and readers need to know of a model."""
     remote_code = entry.get("remote_code", False)
@@ -204,9 +258,7 @@ def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
         "commit": commit,
         "sha256": models.sha256(folder),
         "architecture": config.get("model_type"),
-        "layers": next(
-            (config[k] for k in ("num_hidden_layers", "n_layer", "num_layers") if k in config), None
-        ),
+        "layers": architecture.stored_layers(config),
         "weights": sum(_size(shape) for shape in shapes.values()),
         "dtype": entry.get("dtype", "float32"),
         "remote_code": remote_code,

@@ -7,11 +7,13 @@ import importlib
 import json
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from iclgd import cards
-from iclgd.cli import InputError
+from iclgd import architecture, cards
+from iclgd.cli import InputError, out_of_memory
 
 
 def sha256(folder: Path) -> str:
@@ -80,49 +82,120 @@ class Loaded:
     context: int | None
 
 
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Within, whatever transformers raises becomes an InputError of one line.
+
+    Files of strangers make it raise anything; want of memory is raised as it is.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        said = " ".join(str(error).split())
+        raise InputError(f"{what} cannot be loaded ({said})") from error
+
+
+def load_tokenizer(folder: Path, name: str, arguments: dict):
+    """The tokenizer of the model ``name`` in a folder; ``arguments`` are those of `trust`.
+
+    Raises InputError if there is none, or one that knows no text.
+    """
+    from transformers import AutoTokenizer
+
+    with readable(f"model {name}: its tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(folder, **arguments)
+        # Without a vocabulary transformers makes do with the special tokens.
+        if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+            raise InputError(f"model {name}: its tokenizer has no vocabulary")
+    return tokenizer
+
+
+def load_model(folder: Path, name: str, dtype, arguments: dict):
+    """The causal language model ``name`` in a folder, in torch's ``dtype``, on the CPU.
+
+    Raises InputError unless every weight of it is there and has its shape.
+    """
+    from transformers import AutoModelForCausalLM
+
+    def read(config):
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **arguments,
+        )
+
+    with readable(f"model {name}"):
+        settings = config(folder, arguments)
+        wanted = settings._attn_implementation
+        try:
+            model, found = read(settings)
+        except (ImportError, ValueError) as error:
+            if wanted in (None, "eager", "sdpa"):
+                raise
+            print(f"model {name}: {wanted} is not to be had here ({error})", file=sys.stderr)
+            settings._attn_implementation = None
+            model, found = read(settings)
+    if missing := sorted(found["missing_keys"]):
+        # They would be random numbers.
+        more = f"{len(missing)} missing in all"
+        raise InputError(f"model {name}: no weights for {missing[0]} ({more})")
+    if wrong := sorted(found["mismatched_keys"]):
+        tensor, stored, needed = wrong[0]
+        shapes = f"{list(stored)}, but the configuration needs {list(needed)}"
+        raise InputError(f"model {name}: {tensor} has the shape {shapes}")
+    return model
+
+
 def load(manifest: Path, device: str = "auto") -> Loaded:
     """Load the model beside ``manifest``; nothing is ever downloaded.
 
-    The folder has the manifest's name without ``.json``. Weights have the manifest's dtype;
-    ``device``: cpu, cuda or auto (cuda where there is one); a card is this process's alone.
+    The folder has the manifest's name without ``.json``; see `load_folder`.
     """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    from iclgd import momentum
-
-    logging.disable_progress_bar()
-    entry = json.loads(manifest.read_text())
     folder = manifest.with_suffix("")
     if not folder.is_dir():
         raise InputError(
             f"{manifest} is there but its weights {folder} are not: remove it and rerun"
         )
+    return load_folder(folder, json.loads(manifest.read_text()), device)
+
+
+def load_folder(folder: Path, entry: dict, device: str = "auto") -> Loaded:
+    """Load the model of a folder by its manifest ``entry``.
+
+    Weights have the manifest's dtype, but float16 is computed in float32 on a processor.
+    ``device``: cpu, cuda or auto (cuda where there is one); a card is this process's alone.
+    Raises InputError for what is no causal language model with a tokenizer that fits it.
+    """
+    import torch
+    from transformers.utils import logging
+
+    from iclgd import momentum
+
+    logging.disable_progress_bar()
     if device != "cpu":
         cards.claim()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    arguments = trust(entry)
-    tokenizer = AutoTokenizer.from_pretrained(folder, **arguments)
-    model, found = AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=config(folder, arguments),
-        dtype=getattr(torch, entry["dtype"]),
-        use_safetensors=True,
-        output_loading_info=True,
-        **arguments,
-    )
-    if missing := sorted(found["missing_keys"]):
-        # They would be random numbers.
-        raise InputError(f"{folder}: no weights for {missing[0]} ({len(missing)} missing in all)")
+    name, arguments, dtype = entry["model"], trust(entry), getattr(torch, entry["dtype"])
+    if dtype == torch.float16 and device == "cpu":
+        print(f"model {name}: float16 is computed in float32 on the CPU", file=sys.stderr)
+        dtype = torch.float32
+    tokenizer = load_tokenizer(folder, name, arguments)
+    model = load_model(folder, name, dtype, arguments)
     embedded = model.get_input_embeddings().weight.shape[0]
     if tokenizer.vocab_size > embedded:
         raise InputError(
-            f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens and the embedding "
+            f"model {name}: the tokenizer has {tokenizer.vocab_size} tokens and the embedding "
             f"{embedded}: they do not belong together"
         )
     momentum.activate(model)
     model = model.to(device).eval().requires_grad_(False)
-    context = getattr(model.config, "max_position_embeddings", None)
-    return Loaded(entry["model"], model, tokenizer, device, context)
+    return Loaded(name, model, tokenizer, device, architecture.context(model.config))

@@ -13,18 +13,21 @@ model without its momentum: `models.load` and `activate` give it back.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
+from iclgd import architecture, forward, probes
 from iclgd.cli import InputError
 
 BLOCK = 64  # tokens of the scan that one matrix product takes together
 
 
 def plain_attention(
-    module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, **_
+    module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, scaling: float, **_
 ) -> tuple[Tensor, None]:
     """Attention in single operations: [batch, heads, time, width] to [batch, time, heads, width].
 
@@ -35,7 +38,7 @@ def plain_attention(
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
-    weights = (query @ key.mT * scaling + mask).softmax(-1)
+    weights = (query @ key.mT * scaling + attention_mask).softmax(-1)
     return (weights @ value).transpose(1, 2), None
 
 
@@ -59,14 +62,14 @@ def moving_average(values: Tensor, eta: float) -> Tensor:
 
 
 def momentum_attention(
-    module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, **_
+    module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, scaling: float, **_
 ) -> tuple[Tensor, None]:
     """`plain_attention` with momentum: [batch, heads, time, width] to [batch, time, heads, width].
 
     Values of earlier tokens that the model kept are in ``value``, and count; ``query`` holds
     the last tokens alone.
     """
-    attended, _ = plain_attention(module, query, key, value, mask, scaling)
+    attended, _ = plain_attention(module, query, key, value, attention_mask, scaling)
     average = moving_average(value, module.config.attention_momentum)
     average = average[..., -query.shape[-2] :, :]
     average = average.repeat_interleave(query.shape[1] // value.shape[1], 1)
@@ -78,13 +81,27 @@ for name, function in (("plain", plain_attention), ("momentum", momentum_attenti
     AttentionMaskInterface.register(name, eager_mask)
 
 
+@torch.no_grad()
 def simplify(model) -> None:
     """Let ``model`` attend in single operations, with what momentum it has.
 
-    One that is ``eager`` has no other attention, and does so already.
+    One that is ``eager`` has no other attention, and does so already. One whose attention does
+    more than this one knows (sinks, capped scores) keeps its own: eager if it has that.
     """
-    if model.config._attn_implementation not in ("eager", "momentum"):
-        model.set_attn_implementation("plain")
+    own = model.config._attn_implementation
+    if own in ("eager", "momentum"):
+        return
+    tokens = torch.arange(3, 11, device=model.device)[None] % architecture.vocabulary(model)
+    positions = torch.tensor([[3, 7]], device=model.device)
+    expected = forward.logits_at(model, tokens, positions)
+
+    def attempt(name: str) -> str | None:
+        model.set_attn_implementation(name)
+        return probes.apart(model, forward.logits_at(model, tokens, positions), expected)
+
+    reasons = (probes.failure(partial(attempt, name)) for name in ("plain", "eager"))
+    if all(reasons):
+        model.set_attn_implementation(own)
 
 
 def activate(model) -> None:

@@ -7,7 +7,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from iclgd import scoring, tables
+from iclgd import architecture, forward, scoring, tables
 
 BUCKET = 10  # positions that are averaged together: two lines of the made-up language
 
@@ -20,13 +20,13 @@ def token_nats(model, sequences: list[list[int]]) -> list[Tensor]:
     about `scoring.LOGITS_PER_BATCH` are in memory at once.
     """
     longest = max(map(len, sequences))
-    rows = max(1, scoring.LOGITS_PER_BATCH // (longest * model.config.vocab_size))
+    rows = max(1, scoring.LOGITS_PER_BATCH // (longest * architecture.vocabulary(model)))
     found = []
     for start in range(0, len(sequences), rows):
         part = sequences[start : start + rows]
-        tokens = scoring.pad(part, model.device)
-        with scoring.autocast(model, model.device.type):
-            logits = model(input_ids=tokens, use_cache=False).logits[:, :-1]
+        tokens = forward.pad(part, model.device)
+        with forward.autocast(model, model.device.type):
+            logits = model(**forward.arguments(tokens)).logits[:, :-1]
         logprobs = logits.double().log_softmax(-1)
         nats = -logprobs.gather(-1, tokens[:, 1:, None])[..., 0].cpu()
         found += [own[: len(one) - 1] for own, one in zip(nats, part, strict=True)]

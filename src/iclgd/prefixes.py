@@ -11,7 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import DynamicLayer
+
+from iclgd import forward
 
 
 def shared(sequences: list[list[int]]) -> int:
@@ -22,12 +24,6 @@ def shared(sequences: list[list[int]]) -> int:
         if a != b or i == limit:
             return i
     return limit
-
-
-def shareable(model) -> bool:
-    """Whether the model keeps plain keys and values, not states that are only ever advanced."""
-    layers = DynamicCache(config=model.config).layers
-    return {type(layer) for layer in layers} <= {DynamicLayer, DynamicSlidingWindowLayer}
 
 
 class _Kept(DynamicLayer):
@@ -65,15 +61,23 @@ class Prefix:
         self.cache.crop(common - len(self.tokens))
         rest = tokens[common:]
         if rest:
-            # The base model alone: nobody asks for the logits of a prefix.
-            base = getattr(self.model, self.model.base_model_prefix)
             ids = torch.tensor([rest], device=self.model.device)
-            base(input_ids=ids, past_key_values=self.cache, use_cache=True)
+            last = torch.tensor([[len(rest) - 1]], device=self.model.device)
+            forward.logits_at(self.model, ids, last, cache=self.cache)
         self.tokens = tokens
 
-    def arguments(self) -> dict:
-        """Arguments of a forward pass whose rows stand behind the prefix."""
-        if not self.tokens:
-            return {"use_cache": False}
+    def lacking(self) -> str | None:
+        """What the cache does not hold of the prefix's tokens; None if nothing."""
+        layers = self.cache.layers
+        plain = all(isinstance(layer, DynamicLayer) and layer.keys is not None for layer in layers)
+        if not layers or not plain:
+            return "its cache does not hold keys and values"
+        held = {layer.keys.shape[-2] for layer in layers}
+        if held != {len(self.tokens)}:
+            return f"of {len(self.tokens)} tokens its cache holds {min(held)}"
+        return None
+
+    def in_front(self) -> Cache | None:
+        """The cache of a forward pass whose rows stand behind the prefix; None if it is empty."""
         layers = [_Kept(layer) for layer in self.cache.layers]
-        return {"use_cache": True, "past_key_values": Cache(layers=layers)}
+        return Cache(layers=layers) if self.tokens else None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from iclgd import architecture
 from iclgd.cli import InputError
 
 MATRICES = ("q", "k", "v", "o", "mlp")
@@ -83,13 +84,19 @@ LAYOUTS = {
 }
 
 
+def known(config) -> bool:
+    """Whether the architecture of a transformers config has a Layout."""
+    return architecture.text_config(config).model_type in LAYOUTS
+
+
 def layout(config) -> Layout:
     """The layout of a transformers config. Raises InputError for an unknown architecture."""
+    kind = architecture.text_config(config).model_type
     try:
-        return LAYOUTS[config.model_type]
+        return LAYOUTS[kind]
     except KeyError:
         raise InputError(
-            f"the projections of architecture {config.model_type!r} are not known by name "
+            f"the projections of architecture {kind!r} are not known by name "
             f"(known: {', '.join(LAYOUTS)}); train the whole model, or add a Layout to "
             "src/iclgd/projections.py"
         ) from None
@@ -111,8 +118,7 @@ def view(config, matrix: str) -> Callable[[Tensor], Tensor]:
     where = layout(config)
     if matrix == "mlp":
         return lambda weight: weight
-    heads = config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    heads, key_heads, width = architecture.heads(config)
     if matrix == "o":
         if where.transposed:
             return lambda weight: weight.T.unflatten(1, (heads, width)).transpose(0, 1)
@@ -123,7 +129,7 @@ def view(config, matrix: str) -> Callable[[Tensor], Tensor]:
     if where.fused == "heads":
         return lambda weight: weight.unflatten(0, (heads, 3, width))[:, part]
     if matrix != "q":
-        heads = getattr(config, "num_key_value_heads", None) or heads
+        heads = key_heads
     return lambda weight: weight.unflatten(0, (heads, width))
 
 
@@ -133,7 +139,7 @@ def queries(config) -> Callable[[Tensor], Tensor]:
     They are [..., heads * head width], as the projection makes them: no rotary position.
     """
     where = layout(config)
-    heads = config.num_attention_heads
+    heads, _, _ = architecture.heads(config)
     if where.fused == "columns":
         return lambda output: output.unflatten(-1, (3, -1))[..., 0, :]
     if where.fused == "heads":
@@ -144,7 +150,7 @@ def queries(config) -> Callable[[Tensor], Tensor]:
 def layer_numbers(config, layers: list[int | float] | str) -> list[int]:
     """``layer_number`` of each; all of them for ``all``."""
     if layers == "all":
-        return list(range(config.num_hidden_layers))
+        return list(range(architecture.layers(config)))
     return [layer_number(config, layer) for layer in layers]
 
 
@@ -154,7 +160,7 @@ def layer_number(config, layer: int | float) -> int:
     Shen et al. train layers 15 and 30 of 0 ... 31: fractions 0.484 and 0.968, which carry
     over to other depths by rounding. Raises InputError outside the model.
     """
-    layers = config.num_hidden_layers
+    layers = architecture.layers(config)
     number = round(layer * (layers - 1)) if isinstance(layer, float) else layer
     if not 0 <= number < layers:
         raise InputError(f"layer {layer} is outside the model, which has layers 0 ... {layers - 1}")

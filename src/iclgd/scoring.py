@@ -1,14 +1,9 @@
-"""Next-token distributions: from token ids to the columns of the logits table.
-
-Sequences are padded on the right and no attention mask is needed: attention is causal, so
-what stands behind a position cannot change it.
-"""
+"""Next-token distributions: from token ids to the columns of the logits table."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +11,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from iclgd import prefixes, prompts, tables
+from iclgd import architecture, forward, prefixes, prompts, tables
 from iclgd.cli import InputError, out_of_memory
 
 # Tokens times the model's width in one forward pass: a CPU is fastest while the hidden states
@@ -28,71 +23,7 @@ QUERIES = 1024  # of one run that are in memory at once, prompts and distributio
 
 def tokens_per_batch(model) -> int:
     """How many tokens go through ``model`` at once, by its width and device."""
-    return HIDDEN_PER_BATCH[model.device.type] // model.config.hidden_size
-
-
-def pad(sequences: list[list[int]], device: str = "cpu") -> Tensor:
-    """Right-padded token ids [sequences, longest]; the padding (0) is never read."""
-    width = max(map(len, sequences))
-    return torch.tensor([s + [0] * (width - len(s)) for s in sequences], device=device)
-
-
-@contextmanager
-def unembedding_only_at(model, positions: Tensor):
-    """Within, the model's unembedding sees only ``positions`` [batch, chosen] of each row.
-
-    Logits come out as [batch, chosen, vocabulary]. This works for any architecture, with
-    whatever scaling it applies after its unembedding, under torch.func too.
-    """
-
-    def choose(_, arguments):
-        (hidden,) = arguments
-        index = positions[..., None].expand(*positions.shape, hidden.shape[-1])
-        return (hidden.gather(-2, index),)
-
-    handle = model.get_output_embeddings().register_forward_pre_hook(choose)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def autocast(model, device: str):
-    """bfloat16 compute for models kept in half precision, nothing for float32 and float64."""
-    half = model.config.dtype in (torch.bfloat16, torch.float16)
-    return torch.autocast(device, torch.bfloat16, enabled=half)
-
-
-def logits_at(
-    model,
-    tokens: Tensor,
-    positions: Tensor,
-    parameters: dict | None = None,
-    prefix: prefixes.Prefix | None = None,
-) -> Tensor:
-    """Logits [batch, chosen, vocabulary] of ``tokens`` [batch, time] at ``positions``.
-
-    ``parameters`` (name to tensor) stand in for the model's own of the same names;
-    ``prefix`` stands in front of every row, and positions count behind it.
-    """
-    with unembedding_only_at(model, positions), autocast(model, tokens.device.type):
-        behind = prefix.arguments() if prefix else {"use_cache": False}
-        arguments = {"input_ids": tokens, **behind}
-        return torch.func.functional_call(model, parameters or {}, (), arguments).logits
-
-
-def unembedded_at(
-    model, tokens: Tensor, positions: Tensor, parameters: dict | None = None
-) -> Tensor:
-    """What enters the unembedding, [batch, chosen, width]; see ``logits_at``."""
-    found = []
-    unembedding = model.get_output_embeddings()
-    handle = unembedding.register_forward_hook(lambda _, inputs, __: found.append(inputs[0]))
-    try:
-        logits_at(model, tokens, positions, parameters)
-    finally:
-        handle.remove()
-    return found[0]
+    return HIDDEN_PER_BATCH[model.device.type] // architecture.width(model)
 
 
 @dataclass(frozen=True)
@@ -139,14 +70,15 @@ def concatenate(parts: Sequence[Distributions]) -> Distributions:
     return Distributions(*joined)
 
 
-def batches(model, lengths: list[int], runs: int = 1) -> list[list[int]]:
+def batches(model, lengths: list[int], runs: int = 1, together: bool = True) -> list[list[int]]:
     """Numbers of sequences in batches of about one length, so that little is padding.
 
     A batch has at most `tokens_per_batch` tokens and `LOGITS_PER_BATCH` logits, over all of
-    the ``runs`` that go through ``model`` side by side, or it is a single sequence.
+    the ``runs`` that go through ``model`` side by side, or it is a single sequence; it is always
+    if they do not go through it ``together`` (see `probes`).
     """
     tokens = tokens_per_batch(model) // runs
-    rows = max(1, LOGITS_PER_BATCH // (runs * model.config.vocab_size))
+    rows = max(1, LOGITS_PER_BATCH // (runs * architecture.vocabulary(model))) if together else 1
     found: list[list[int]] = []
     for row in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
         last = found[-1] if found else []
@@ -157,14 +89,18 @@ def batches(model, lengths: list[int], runs: int = 1) -> list[list[int]]:
 
 
 def in_batches(
-    compute: Callable[[list[int]], list[Distributions]], model, lengths: list[int], runs: int = 1
+    compute: Callable[[list[int]], list[Distributions]],
+    model,
+    lengths: list[int],
+    runs: int = 1,
+    together: bool = True,
 ) -> list[Distributions]:
     """Compute all sequences, batch by batch; each run's Distributions, rows in order.
 
     ``compute(rows)`` gives every run's Distributions of some sequences; a batch that does not
     fit the memory is computed in halves.
     """
-    chosen = batches(model, lengths, runs)
+    chosen = batches(model, lengths, runs, together)
     parts = [part for rows in chosen for part in halving(compute, rows)]
     back = np.argsort([row for rows in chosen for row in rows])
     return [concatenate(run).rows(back) for run in zip(*parts, strict=True)]
@@ -190,24 +126,26 @@ def score(
     label_ids: list[int],
     keep: int,
     prefix: prefixes.Prefix | None = None,
+    together: bool = True,
 ) -> Distributions:
     """Next-token distributions after each sequence, in the order given.
 
     With a ``prefix``, it moves to what all sequences begin with, which is computed once.
+    ``together`` as in `batches`.
     """
     begin = prefixes.shared(sequences) if prefix else 0
     if prefix:
-        with autocast(loaded.model, loaded.device):
-            prefix.move_to(sequences[0][:begin])
+        prefix.move_to(sequences[0][:begin])
+    cache = prefix.in_front() if prefix else None
     own = [sequence[begin:] for sequence in sequences]
 
     def compute(rows: list[int]) -> list[Distributions]:
         last = torch.tensor([[len(own[i]) - 1] for i in rows], device=loaded.device)
-        tokens = pad([own[i] for i in rows], loaded.device)
-        logits = logits_at(loaded.model, tokens, last, prefix=prefix)[:, 0]
+        tokens = forward.pad([own[i] for i in rows], loaded.device)
+        logits = forward.logits_at(loaded.model, tokens, last, cache=cache)[:, 0]
         return [distributions(logits, label_ids, keep)]
 
-    return in_batches(compute, loaded.model, [len(s) for s in own])[0]
+    return in_batches(compute, loaded.model, [len(s) for s in own], together=together)[0]
 
 
 def table(

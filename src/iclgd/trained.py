@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iclgd import momentum, projections
+from iclgd import architecture, momentum, projections
 from iclgd.cli import InputError
 
 
@@ -126,7 +126,7 @@ def _with_adapters(model, lora: dict, seed: str):
     if len(fused) in (1, 2):
         raise InputError(
             "learner: q, k, v are one weight, and have one adapter, in architecture "
-            f"{model.config.model_type}: name all three or none for lora"
+            f"{architecture.text_config(model.config).model_type}: name all three or none for lora"
         )
     modules = {
         name
