@@ -12,16 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from iclgd import text
 from iclgd.cli import InputError
-
-
-def parse_template(prompt: str) -> text.Template:
-    """The template of a prompt; InputError where ``text.parse_template`` raises ValueError."""
-    try:
-        return text.parse_template(prompt)
-    except ValueError as error:
-        raise InputError(f"prompt {prompt!r}: {error}") from error
 
 
 def labels(task: pl.DataFrame) -> list[str]:
