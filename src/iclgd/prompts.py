@@ -119,7 +119,7 @@ def _check_join(tokenizer, place: _Place, alone: list[int], joint: list[int]) ->
     end, answer = place.prompt[-20:], place.answer
 
     def spelled(ids: list[int]) -> str:
-        return " and ".join(map(repr, tokenizer.convert_ids_to_tokens(ids))) or "nothing"
+        return repr(tokenizer.convert_ids_to_tokens(ids)[0]) if ids else "nothing"
 
     if not alone:
         raise InputError(
@@ -128,7 +128,8 @@ def _check_join(tokenizer, place: _Place, alone: list[int], joint: list[int]) ->
         )
     if joint[:start] != alone or len(joint) == start:
         at = next((i for i in range(start) if joint[i : i + 1] != alone[i : i + 1]), start)
-        meant = spelled([*alone[at:], *([] if label is None else [label])])
+        first = repr(answer) if label is None else spelled([label])
+        meant = " and ".join([*(spelled([token]) for token in alone[at:][-3:]), first])
         raise InputError(
             f"{place.row}the tokenizer merges the answer {answer!r} with the end of the prompt "
             f"{end!r}: end the answer prefix differently ({spelled(joint[at : at + 1])} stands in "
