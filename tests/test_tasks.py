@@ -6,6 +6,7 @@ import types
 
 import polars as pl
 import pytest
+from conftest import run_step
 
 from iclgd import corpus, data, tables, tasks
 from iclgd.cli import InputError
@@ -263,7 +264,7 @@ def test_a_class_that_no_query_has_is_said():
     found, entry = sifted()
     splits = {"train": rendered(), "validation": rendered(ROWS[:1]), "test": rendered(ROWS[:2])}
     lines = list(tasks.said(tasks.manifest(found, splits, entry, "films"), found, entry))
-    assert lines == ["films: no validation query has the label word 'good': ask more"]
+    assert lines == ["films: no validation query has the label word 'good': raise queries"]
 
 
 def test_generators_depend_on_names_alone():
@@ -297,3 +298,31 @@ def test_generated_rows_fit_their_prompt():
     rows = filled(((f"row {i}", row) for i, row in enumerate(made)), entry)
     assert {row["label"] for row in rows} == {0, 1}
     assert all(row["text"].endswith(" :") for row in rows)
+
+
+def test_the_step_counts_what_it_left_out_in_its_manifest_and_its_log(tmp_path, capsys):
+    rows = [*ROWS, {"text": "no agreement", "label": -1}, {"text": "film 3", "label": 0}]
+    entry = {**ENTRY, "files": str(write(tmp_path / "a.jsonl", rows)), "leave_out": ["-1"]}
+    arguments = [
+        "--task",
+        "films",
+        "--entry",
+        json.dumps(entry),
+        "--output",
+        tmp_path / "a.parquet",
+    ]
+    run_step("prepare_task", *arguments, "--manifest", tmp_path / "a.json")
+    manifest = json.loads((tmp_path / "a.json").read_text())
+    assert list(manifest) == ["task", "read", "left_out", "classes"]
+    assert manifest["left_out"] == {
+        **{"leave_out": 1, "empty": 0, "longest": 0, "contradictory": 2, "duplicate": 0},
+        **{"asked": 0, "surplus": 0},
+    }
+    assert sum(manifest["classes"]["train"].values()) == 20
+    table = pl.read_parquet(tmp_path / "a.parquet")
+    assert len(table) == 39 and not table["text"].str.contains("film 3\n").any()
+    assert capsys.readouterr().err == (
+        "films: 1 of 42 rows have a label of leave_out: left out\n"
+        "films: 2 of 42 rows have a text that stands under two labels: left out "
+        f"(the first: {tmp_path / 'a.jsonl'}, line 4)\n"
+    )

@@ -70,7 +70,7 @@ def sift(table: dict[str, Iterable[tuple[str, dict | None]]], entry: dict, task:
     Reasons are a label in ``leave_out``, fields that are all empty, more characters than
     ``longest``, and a text that stands under two labels, in whichever splits (all of its rows
     go; but in generated tasks, which know what they do). Raises InputError naming a class that
-    a split lacks then.
+    a split has no row of; if it loses the last one here, `said` and `task_table` tell.
     """
     template = parse_template(entry["prompt"])
     fields = [field for _, field in template.parts]
@@ -78,11 +78,14 @@ def sift(table: dict[str, Iterable[tuple[str, dict | None]]], entry: dict, task:
     kept: dict[str, list[tuple[str, dict]]] = {split: [] for split in table}
     left: dict[str, dict[str, list[str]]] = {split: defaultdict(list) for split in table}
     labels: dict[str, set[int]] = defaultdict(set)
+    found: dict[str, set[int]] = {split: set() for split in table}
     for split, placed in table.items():
         for place, row in placed:
             if row is None:
                 left[split]["leave_out"].append(place)
-            elif fields and row["text"] == empty:
+                continue
+            found[split].add(row["label"])
+            if fields and row["text"] == empty:
                 left[split]["empty"].append(place)
             elif len(row["text"]) > longest:
                 left[split]["longest"].append(place)
@@ -94,7 +97,6 @@ def sift(table: dict[str, Iterable[tuple[str, dict | None]]], entry: dict, task:
             gone = [place for place, row in placed if len(labels[row["text"]]) > 1]
             left[split] |= {"contradictory": gone} if gone else {}
             kept[split] = [(place, row) for place, row in placed if len(labels[row["text"]]) == 1]
-    found = {split: {row["label"] for _, row in placed} for split, placed in kept.items()}
     check_classes(found, entry, task)
     return Sifted({split: [row for _, row in placed] for split, placed in kept.items()}, left)
 
@@ -178,4 +180,4 @@ def said(manifest: dict, sifted: Sifted, entry: dict) -> Iterator[str]:
     for split in ("validation", "test"):
         for word, count in manifest["classes"][split].items():
             if count == 0:
-                yield f"{task}: no {split} query has the label word {plain(word)!r}: ask more"
+                yield f"{task}: no {split} query has the label word {plain(word)!r}: raise queries"
