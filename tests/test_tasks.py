@@ -262,9 +262,9 @@ def test_a_split_that_lacks_a_class_is_named():
 
 def test_a_class_that_no_query_has_is_said():
     found, entry = sifted()
-    splits = {"train": rendered(), "validation": rendered(ROWS[:1]), "test": rendered(ROWS[:2])}
+    splits = {"train": rendered(), "validation": rendered(ROWS[:1]), "test": rendered(ROWS[2:3])}
     lines = list(tasks.said(tasks.manifest(found, splits, entry, "films"), found, entry))
-    assert lines == ["films: no validation query has the label word 'good': raise queries"]
+    assert lines == ["films: no query has the label word 'good': raise queries"]
 
 
 def test_generators_depend_on_names_alone():
