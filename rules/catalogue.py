@@ -14,6 +14,7 @@ from pathlib import Path
 import constructions
 import derived
 import sizes
+import taskfiles
 from shape import nearest, schema_problems, value_problems
 
 from iclgd import text
@@ -98,9 +99,21 @@ def reference_problems(config: dict, root: Path) -> list[str]:
         generate = entry.get("generate", {})
         if "length" in generate and generate["kind"] != "ginc":
             problem(f"{where}.generate", "key 'length' has no meaning for this kind")
-        for path in _files(entry):
-            if not os.path.isfile(root / path):
-                problem(f"{where}.files", f"{path!r} does not exist")
+        words = list(entry.get("labels", {}).values())
+        for word in dict.fromkeys(word for word in words if words.count(word) > 1):
+            problem(f"{where}.labels", f"two labels have the word {word!r}")
+        if "generate" in entry and "leave_out" in entry:
+            problem(where, "key 'leave_out' has no meaning beside 'generate'")
+        for value in map(str, entry.get("leave_out", [])):
+            if value in entry.get("labels", {}):
+                problem(f"{where}.leave_out", f"{value!r} is one of the labels")
+        paths = taskfiles.by_split(entry).values()
+        missing = [path for path in paths if not os.path.isfile(root / path)]
+        for path in missing:
+            problem(f"{where}.files", f"{path!r} does not exist")
+        readable = not missing and {"files", "prompt", "labels"} <= entry.keys()
+        if readable and (wrong := taskfiles.problem(name, entry, root)):
+            problem(f"{where}.files", wrong)
     for name, entry in config["demonstrations"].items():
         orders, shots = entry.get("orders", 1), entry["shots"]
         if orders == "all":
@@ -130,11 +143,6 @@ def _exactly_one(problem, where: str, entry: dict, keys: tuple[str, ...]) -> Non
         problem(
             where, f"exactly one of {', '.join(keys)} is needed, found {', '.join(there) or 'none'}"
         )
-
-
-def _files(entry: dict) -> list[str]:
-    files = entry.get("files", [])
-    return [files] if isinstance(files, str) else list(files.values()) if files else []
 
 
 def _check_pretraining(problem, where: str, entry: dict) -> None:

@@ -6,7 +6,9 @@ import json
 import os
 from pathlib import Path
 
-from iclgd import architecture
+import taskfiles
+
+from iclgd import architecture, data
 
 
 def most_rows(task: dict, root: Path) -> int | None:
@@ -16,11 +18,14 @@ def most_rows(task: dict, root: Path) -> int | None:
             task.get("queries", 500), task["generate"]["rows"] // 2
         )
     if "files" in task:
-        files = task["files"]
-        path = root / (files if isinstance(files, str) else files["train"])
-        if path.suffix in (".jsonl", ".json", ".csv") and os.access(path, os.R_OK):
+        path, kind = root / taskfiles.by_split(task)["train"], ""
+        if os.access(path, os.R_OK):
+            kind = path.suffix.lower()
+        if kind == ".json" and data.is_array(path):
+            return path.read_bytes().count(b"{")
+        if kind in (".jsonl", ".json", ".csv"):
             with path.open("rb") as file:
-                return sum(1 for line in file if line.strip()) - (path.suffix == ".csv")
+                return sum(1 for line in file if line.strip()) - (kind == ".csv")
     return None
 
 

@@ -7,7 +7,8 @@ rule prepare_task:
         script="src/prepare_task.py",
         lib=imports("src/prepare_task.py"),
     output:
-        "results/tasks/{task}.parquet",
+        task="results/tasks/{task}.parquet",
+        manifest="results/tasks/{task}.json",
     log:
         "logs/prepare_task/{task}.log",
     benchmark:
@@ -23,7 +24,8 @@ rule prepare_task:
         entry=task_entry,
     shell:
         "python {input.script:q} --task {wildcards.task:q}"
-        " --entry {params.entry:q} --output {output:q} > {log:q} 2>&1"
+        " --entry {params.entry:q} --output {output.task:q}"
+        " --manifest {output.manifest:q} > {log:q} 2>&1"
 
 
 rule derive_task:

@@ -53,6 +53,7 @@ learner = learners.learner(args.learner)
 loaded = models.load(args.model, args.device)
 queries = prompts.queries(task)
 runs = prompts.in_order(demonstrations, args.orders)
+prompts.label_ids(loaded.tokenizer, task, runs, loaded.model)  # answers and tokens are checked
 encoded = descent.encode_demonstrations(loaded.tokenizer, task, runs)
 ways = probes.Ways(loaded)
 model, chosen = trained.choose(loaded.model, learner.train, seed=names["task"])

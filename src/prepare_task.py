@@ -4,6 +4,7 @@ The rows are generated (the made-up language of the built-in models), read from 
 files, or downloaded from the hub with `datasets`; this step alone may use the network.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -18,9 +19,10 @@ parser.add_argument(
     help="the task's entry in the catalogue, as JSON: generate, files or hub; prompt; labels ...",
 )
 parser.add_argument("--output", type=Path, required=True, help="task table to write")
+parser.add_argument("--manifest", type=Path, help="JSON to write: rows left out, and classes")
 args = parser.parse_args()
 
-from iclgd import corpus, ginc, tasks  # after parsing: --help is quick
+from iclgd import corpus, data, files, ginc, tasks  # after parsing: --help is quick
 
 entry, queries = args.entry, args.entry.get("queries", 500)
 if "generate" in entry:
@@ -29,17 +31,18 @@ if "generate" in entry:
     entry = {**entry, "labels": {str(row["label"]): row["label_text"] for row in made}}
     sources = {"train": ((f"row {i}", row) for i, row in enumerate(made))}
 elif "files" in entry:
-    files = entry["files"] if isinstance(entry["files"], dict) else {"train": entry["files"]}
-    sources = {split: tasks.read_rows(Path(path)) for split, path in files.items()}
+    paths = entry["files"] if isinstance(entry["files"], dict) else {"train": entry["files"]}
+    sources = {split: data.read(Path(path), entry) for split, path in paths.items()}
 else:
     sources = tasks.hub_rows(**entry["hub"])
 
-table = {split: tasks.render(rows, entry, args.task) for split, rows in sources.items()}
-if "longest" in entry:
-    everything = sum(map(len, table.values()))
-    table = tasks.short_enough(table, entry["longest"])
-    left_out = everything - sum(map(len, table.values()))
-    reason = f"have more than {entry['longest']} characters"
-    print(f"{args.task}: {left_out} of {everything} rows {reason}: left out", file=sys.stderr)
-splits = tasks.split_queries(table, queries, args.task)
+table = {split: data.render(source, entry, args.task) for split, source in sources.items()}
+sifted = tasks.sift(table, entry, args.task)
+splits = tasks.split_queries(sifted.table, queries, args.task)
+manifest = tasks.manifest(sifted, splits, entry, args.task)
+for line in tasks.said(manifest, sifted, entry):
+    print(line, file=sys.stderr)
 tables.write(tasks.task_table(splits, entry, args.task), args.output, tables.TASK)
+if args.manifest:
+    with files.whole(args.manifest) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=1) + "\n")

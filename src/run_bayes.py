@@ -30,14 +30,14 @@ demonstrations = tables.read(args.demonstrations, tables.DEMONSTRATIONS)
 names = scoring.check_inputs(task, demonstrations)
 loaded = models.load(args.model, "cpu")
 ginc.check_tokenizer(loaded.tokenizer, loaded.name)
-label_ids = prompts.label_ids(loaded.tokenizer, task)
 queries = prompts.queries(task)
 
 runs = prompts.in_order(demonstrations)
+label_ids = prompts.label_ids(loaded.tokenizer, task, runs, loaded.model)
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 with tables.Parts(args.output, tables.LOGITS) as table:
     for run in cli.progress(runs, len(runs), "draws and orders"):
-        sequences = prompts.encode(loaded.tokenizer, prompts.icl_prompts(task, run, queries))
+        sequences = prompts.encode_icl(loaded.tokenizer, task, run, queries, label_ids)
         probabilities = ginc.predict(ginc.family(), ginc.symbols(sequences, names["task"]))
         logits = torch.from_numpy(np.log(np.maximum(probabilities, ginc.FLOOR)))
         found = scoring.distributions(logits, label_ids, args.keep)

@@ -30,10 +30,10 @@ task = tables.read(args.task, tables.TASK)
 demonstrations = tables.read(args.demonstrations, tables.DEMONSTRATIONS)
 names = scoring.check_inputs(task, demonstrations)
 loaded = models.load(args.model, args.device)
-label_ids = prompts.label_ids(loaded.tokenizer, task)
 queries = prompts.queries(task)
 
 runs = prompts.in_order(demonstrations)
+label_ids = prompts.label_ids(loaded.tokenizer, task, runs, loaded.model)
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 ways = probes.Ways(loaded, prefixes=True)
 # Orders that begin alike stand side by side, and share what they begin with.
@@ -42,7 +42,7 @@ parts = list(queries.iter_slices(scoring.QUERIES))
 steps = ((run, part) for run in runs for part in parts)
 with tables.Parts(args.output, tables.LOGITS) as table:
     for run, part in cli.progress(steps, len(runs) * len(parts), "blocks of queries"):
-        sequences = prompts.encode(loaded.tokenizer, prompts.icl_prompts(task, run, part))
+        sequences = prompts.encode_icl(loaded.tokenizer, task, run, part, label_ids)
         prompts.check_length([len(s) for s in sequences], loaded.context, **names)
         together, prefix = ways.of(sequences)
         found = scoring.score(loaded, sequences, label_ids, args.keep, prefix, together)

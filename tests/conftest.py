@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from iclgd import corpus, tables, tasks
+from iclgd import corpus, data, tables, tasks
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -78,7 +78,8 @@ def tiny_task(name: str = "topic2", rows: int = 32, classes: int = 2, **entry) -
     made = corpus.make_task(tasks.generator(name, "rows"), "topics", rows, classes)
     labels = {str(row["label"]): row["label_text"] for row in made}
     entry = {**ENTRY, "labels": labels, **entry}
-    rendered = tasks.render(((f"row {i}", row) for i, row in enumerate(made)), entry, name)
+    placed = ((f"row {i}", row) for i, row in enumerate(made))
+    rendered = [row for _, row in data.render(placed, entry, name)]
     splits = tasks.split_queries({"train": rendered}, entry["queries"], name)
     return tables._match(tasks.task_table(splits, entry, name), tables.TASK)
 

@@ -198,14 +198,14 @@ def test_a_foreign_table_is_refused(stored):
 
 
 def test_every_table_is_read_in_one_place():
-    """But for rows of a data set, which are the user's: tasks.read_rows."""
+    """But for rows of a data set, which are the user's: data.read."""
     found = {}
     for path in SRC.rglob("*.py"):
         names = {
             n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)
         }
         found[path.name] = names & {"read_parquet", "scan_parquet", "read_parquet_schema"}
-    assert {name for name, calls in found.items() if calls} == {"tables.py", "tasks.py"}
+    assert {name for name, calls in found.items() if calls} == {"tables.py", "data.py"}
 
 
 @pytest.mark.parametrize("column", tables.RUN)

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from conftest import tiny_task
 
-from iclgd import prompts, tables, text
+from iclgd import data, prompts, tables, text
 from iclgd.cli import InputError
 from iclgd.prompts import Demonstrations
 
@@ -24,7 +24,7 @@ from iclgd.prompts import Demonstrations
     ],
 )
 def test_templates_are_split_at_their_fields(prompt, parts, rest):
-    template = prompts.parse_template(prompt)
+    template = data.parse_template(prompt)
     assert template == text.Template(parts, *rest)
     row = {"a": "1{b}", "b": "{label}", "text": "{0} {text!r}"}
     filled = template.fill(row) + template.space + "good" + template.ending
@@ -34,7 +34,7 @@ def test_templates_are_split_at_their_fields(prompt, parts, rest):
 @pytest.mark.parametrize("prompt", ["Review: {text}", "{label} {text} {label}"])
 def test_templates_have_one_label(prompt):
     with pytest.raises(InputError, match=r"\{label\} must stand in it exactly once"):
-        prompts.parse_template(prompt)
+        data.parse_template(prompt)
 
 
 EVALUATED = [
@@ -47,7 +47,7 @@ EVALUATED = [
 @pytest.mark.parametrize("part", EVALUATED)
 def test_templates_evaluate_nothing(part):
     with pytest.raises(InputError, match="the name of a field alone may stand in braces"):
-        prompts.parse_template(f"{part} {{text}} {{label}}")
+        data.parse_template(f"{part} {{text}} {{label}}")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_templates_evaluate_nothing(part):
 )
 def test_broken_templates_are_named(prompt, message):
     with pytest.raises(InputError, match=message):
-        prompts.parse_template(prompt)
+        data.parse_template(prompt)
 
 
 def merging_tokenizer():

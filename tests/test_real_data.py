@@ -4,11 +4,13 @@ The data are not part of the project. The test looks for them in the folder of t
 variable ICLGD_DATA, or else in shared/data beside the checkout.
 """
 
+import json
 import os
 from pathlib import Path
 
 import polars as pl
 import pytest
+from conftest import run_step
 from test_workflow import ROOT, copy_project, snakemake
 
 DATA = Path(os.environ.get("ICLGD_DATA", ROOT.parent / "shared" / "data"))
@@ -91,3 +93,29 @@ def test_four_real_tasks_with_a_real_checkpoint(tmp_path):
     assert one["text"].startswith("Article: ") and one["text"].endswith("\nAnswer:")
     assert one["answer"] in (" World", " Sports", " Business", " Technology")
     assert one["ending"] == "\n\n"
+
+
+PAIR = "{premise}\nquestion: {hypothesis} True or False?\nanswer: {label}\n\n"
+ROWS = {"ag_news": 4, "cb": 3, "mr": 2, "rte": 2, "sst2": 2, "sst5": 5}
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the sample data are not in {DATA}")
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_of_a_real_set_is_accounted_for(tmp_path, name):
+    folder = DATA / "real" / name
+    files = {split: str(folder / f"{split}.jsonl") for split in ("train", "test")}
+    prompt = PAIR if name in ("cb", "rte") else "{text}\nanswer: {label}\n\n"
+    labels = {str(i): f"class {i}" for i in range(ROWS[name])}
+    entry = {"files": files, "prompt": prompt, "labels": labels, "queries": 100}
+    output = {"--output": tmp_path / "task.parquet", "--manifest": tmp_path / "task.json"}
+    arguments = ["--task", name, "--entry", json.dumps(entry)]
+    run_step("prepare_task", *arguments, *(x for pair in output.items() for x in pair))
+    manifest = json.loads((tmp_path / "task.json").read_text())
+    lines = {split: Path(path).read_text().count("\n") for split, path in files.items()}
+    assert manifest["read"] == lines
+    # These sets were made without duplicates and contradictions.
+    rest = {reason: n for reason, n in manifest["left_out"].items() if n and reason != "surplus"}
+    assert rest == {}
+    kept = len(pl.read_parquet(tmp_path / "task.parquet"))
+    assert kept + manifest["left_out"]["surplus"] == sum(lines.values())
+    assert kept == sum(sum(words.values()) for words in manifest["classes"].values())

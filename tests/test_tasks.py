@@ -6,8 +6,9 @@ import types
 
 import polars as pl
 import pytest
+from conftest import run_step
 
-from iclgd import corpus, tables, tasks
+from iclgd import corpus, data, tables, tasks
 from iclgd.cli import InputError
 
 ENTRY = {
@@ -29,9 +30,14 @@ def write(path, rows=ROWS):
     return path
 
 
+def filled(placed, entry=ENTRY):
+    """The rendered rows without their places."""
+    return [row for _, row in data.render(iter(placed), entry, "films")]
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a.parquet"])
 def test_every_format_gives_the_same_rows(tmp_path, name):
-    rendered = tasks.render(tasks.read_rows(write(tmp_path / name)), ENTRY, "films")
+    rendered = filled(data.read(write(tmp_path / name), ENTRY))
     assert rendered[1] == {"text": "Review: film 1\nMood:", "answer": " good", "label": 1}
     assert len(rendered) == 40
 
@@ -41,14 +47,32 @@ def test_every_format_gives_the_same_rows(tmp_path, name):
     [
         ("a.jsonl", '{"text": "x", "label": 0}\n{"text":\n', r"a.jsonl, line 2: not a JSON object"),
         ("a.jsonl", "[1, 2]\n", r"a.jsonl, line 1: not a JSON object"),
-        ("a.jsonl", '{"text": "x", "label": 0}\n\n', r"a.jsonl, line 2: not a JSON object"),
+        ("a.jsonl", '{"text": "x", "label": 0}\n\n[]\n', r"a.jsonl, line 3: not a JSON object"),
+        ("a.jsonl", '{"text": "x", "text": "y"}', r"line 1: not .*two values are called 'text'"),
+        ("a.jsonl", "\n \n", r"a.jsonl: there are no rows in it"),
+        ("a.json", "[]", r"a.json: there are no rows in it"),
+        ("a.json", '[\n{"text": "x",\n"label": }]', r"a.json, line 3: not a JSON array"),
+        ("a.json", '[{"text": "x", "label": 0}, 5]', r"a.json, row 2: not a JSON object"),
+        ("a.json", '[{"text": "x", "label": 0}]\n{}', r"a.json, line 2: not a JSON array \(Extra"),
         ("a.jsonl", '{"text": "x", "label": 2}\n', r"a.jsonl, line 1: label '2' .*films.* 0, 1"),
         ("a.jsonl", '{"txt": "x", "label": 0}\n', r"a.jsonl, line 1: no field 'text'.*txt, label"),
-        ("a.jsonl", '{"text": null, "label": 0}\n', r"a.jsonl, line 1: no field 'text'"),
+        ("a.jsonl", '{"text": null, "label": 0}\n', r"a.jsonl, line 1: field 'text' is null"),
+        ("a.jsonl", '{"text": NaN, "label": 0}\n', r"a.jsonl, line 1: field 'text' is null"),
+        ("a.jsonl", '{"text": "x", "label": null}\n', r"a.jsonl, line 1: field 'label' is null"),
         ("a.jsonl", b'{"text": "x", "label": 0}\n{"text": "\xff"}', r"a.jsonl.*utf-8"),
         ("a.csv", "text,label\nx,0\ny\n", r"a.csv, line 3: 2 fields expected"),
         ("a.csv", "text,label\nx,0\ny,1,z\n", r"a.csv, line 3: 2 fields expected"),
         ("a.csv", 'text,label\n"x\ny",0\nz,5\n', r"a.csv, line 4: label '5'"),
+        ("a.csv", "", r"a.csv: there are no rows in it"),
+        ("a.csv", "\ufefftext,label\n\n", r"a.csv: there are no rows in it"),
+        ("a.csv", "text;label\nx;0\n", r"line 1: the columns are separated by semicolons; commas"),
+        ("a.csv", "text\tlabel\nx\t0\n", r"line 1: the columns are separated by tabs; commas"),
+        ("a.csv", "text,text,label\nx,y,0\n", r"line 1: two columns are called 'text'"),
+        ("a.csv", ",text,label\n0,x,0\n", r"line 1: column 1 of 3 has no name"),
+        ("a.csv", "text,label,\nx,0,\n", r"line 1: column 3 of 3 has no name"),
+        ("a.csv", "text,label\nx,0,\n", r"line 2: 2 fields expected, found 3"),
+        ("a.csv", "text,label\nx,0\n".encode("utf-16"), r"a.csv: 'utf-8' codec"),
+        ("a.csv", "text,label\nx,0\n".encode("utf-16-le"), r"line 1: NUL .* must be UTF-8"),
         ("a.parquet", "no parquet", r"a.parquet"),
         ("a.txt", "x", r"a.txt: one of .jsonl"),
     ],
@@ -57,30 +81,30 @@ def test_malformed_rows_are_named(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError, match=message) as error:
-        tasks.render(tasks.read_rows(path), ENTRY, "films")
+        filled(data.read(path, ENTRY))
     assert "\n" not in str(error.value)
 
 
 def test_malformed_parquet_rows_are_named(tmp_path):
     path = write(tmp_path / "a.parquet", [*ROWS[:3], {"text": "x", "label": None}])
-    with pytest.raises(InputError, match=r"a.parquet, row 4: no field 'label'"):
-        tasks.render(tasks.read_rows(path), ENTRY, "films")
+    with pytest.raises(InputError, match=r"a.parquet, row 4: field 'label' is null"):
+        filled(data.read(path, ENTRY))
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nothing.csv does not exist"):
-        list(tasks.read_rows(tmp_path / "nothing.csv"))
+        list(data.read(tmp_path / "nothing.csv", ENTRY))
 
 
 def test_braces_and_white_space_of_the_data_stay_data():
     entry = {**ENTRY, "prompt": "{a} and {b}: {label}\n", "label_field": "kind"}
     rows = [("row 0", {"a": " {b}\n", "b": "{label}", "kind": "1"})]
-    (row,) = tasks.render(iter(rows), entry, "films")
+    (row,) = filled(rows, entry)
     assert row["text"] == "{b} and {label}:"
 
 
 def rendered(rows=ROWS):
-    return tasks.render(((f"row {i}", row) for i, row in enumerate(rows)), ENTRY, "films")
+    return filled((f"row {i}", row) for i, row in enumerate(rows))
 
 
 @pytest.mark.parametrize("queries", [8, 20, 500])
@@ -123,11 +147,124 @@ def test_a_label_word_that_no_row_has_is_an_error():
         tasks.task_table(splits, ENTRY, "films")
 
 
+OPEN = 'text,label\nplain one,0\n"Awful from start to end,0\nplain two,1\n'  # a quote in line 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (OPEN + "plain three,0\n", "line 3: the quote that opens here never closes"),
+        (
+            OPEN + '"Lovely and warm,1\nplain three,0\n',
+            "line 3: the quote that opens here closes in line 5, and 'Lovely and warm,1' stands",
+        ),
+        (OPEN + 'Lovely and warm",1\n', "line 3: the quoted field .* holds whole rows"),
+        (OPEN.replace("plain two", '"plain, two"') + 'x",1\n', "line 3: the quote .* in line 4"),
+        ('text,label\nan 8" disc,0\nx,1\n', "line 2: a quote within the field 'an 8\" disc'"),
+        ('text,label\nx,0\nLovely",1\n', "line 3: a quote within the field 'Lovely\"'"),
+        ('text,label\n"a\nb",0\nx, "y",1\n', "line 4: a quote within the field ' \"y\"'"),
+        ('text,label\n"a\r\nb","0\r\nx,1\r\n', "line 3: the quote that opens here never closes"),
+        ('text,label\n"He said "no".",0\n', "line 2: the quote .* closes in line 2, and 'no"),
+        ('label,text\n0,"Awful\n1,plain two\n0,x"\n', "line 2: the quoted field .* whole rows"),
+    ],
+)
+def test_quotes_that_swallow_rows_are_named_by_the_line_where_they_open(tmp_path, content, message):
+    path = tmp_path / "a.csv"
+    path.write_bytes(content.encode())
+    with pytest.raises(InputError, match=rf"a.csv, {message}"):
+        filled(data.read(path, ENTRY))
+
+
+def test_a_quoted_field_may_have_lines_commas_and_quotes(tmp_path):
+    rows = [
+        {"text": "I liked it, really,\nbut the end, no", "label": 1},
+        {"text": 'He said "no".', "label": 0},
+        {"text": "one\n\n two, 0\nthree", "label": 0},
+    ]
+    path = write(tmp_path / "a.csv", rows)
+    found = list(data.read(path, ENTRY))
+    assert [row["text"] for _, row in found] == [row["text"] for row in rows]
+    assert [place for place, _ in found] == [f"{path}, line {line}" for line in (3, 4, 8)]
+
+
+def test_blank_lines_are_no_rows_and_an_array_may_be_laid_out(tmp_path):
+    lines = [json.dumps(row) for row in ROWS]
+    (tmp_path / "a.jsonl").write_text("\n" + "\n\n".join(lines) + "\n \n")
+    (tmp_path / "a.csv").write_text("text,label\n\n" + pl.DataFrame(ROWS).write_csv()[11:] + "\n\n")
+    (tmp_path / "a.json").write_text("\ufeff \n" + json.dumps(ROWS, indent=1), encoding="utf-8")
+    (tmp_path / "b.json").write_text(json.dumps(ROWS))
+    for name in ("a.jsonl", "a.csv", "a.json", "b.json"):
+        assert filled(data.read(tmp_path / name, ENTRY)) == rendered(), name
+
+
+def sifted(rows=ROWS, test=None, **changes):
+    entry = {**ENTRY, **changes}
+    sources = {"train": rows} if test is None else {"train": rows, "test": test}
+    placed = {
+        split: data.render([(f"{split} {i}", row) for i, row in enumerate(part)], entry, "films")
+        for split, part in sources.items()
+    }
+    return tasks.sift(placed, entry, "films"), entry
+
+
 def test_long_rows_are_left_out():
     longest = len("Review: film 9\nMood:")
-    short = tasks.short_enough({"train": rendered(), "test": rendered(ROWS[8:12])}, longest)
-    assert [row["text"][8:14] for row in short["test"]] == ["film 8", "film 9"]
-    assert len(short["train"]) == 10
+    short, _ = sifted(test=ROWS[8:12], longest=longest)
+    assert [row["text"][8:14] for row in short.table["test"]] == ["film 8", "film 9"]
+    assert len(short.table["train"]) == 10
+
+
+AWKWARD = [
+    *({"text": "same", "label": 0}, {"text": " ", "label": 1}, {"text": "film 1", "label": 1}),
+    *({"text": "x", "label": -1}, {"text": "y", "label": None}, {"text": None, "label": -1}),
+    {"text": "x" * 40, "label": 0},
+]
+
+
+def test_every_row_is_in_a_split_or_counted_with_a_reason():
+    train = [*ROWS, *AWKWARD]
+    test = [{"text": "same", "label": 1}, *ROWS[30:34]]
+    test += [{"text": f"new {i}", "label": i % 2} for i in range(10)]
+    found, entry = sifted(train, test, leave_out=[-1, None], longest=40)
+    splits = tasks.split_queries(found.table, 8, "films")
+    manifest = tasks.manifest(found, splits, entry, "films")
+    asked = [row["text"] for row in splits["validation"] + splits["test"]]
+    twice = sum(text.startswith("Review: film") for text in asked)
+    assert manifest["read"] == {"train": 47, "test": 15}
+    assert manifest["left_out"] == {
+        **{"leave_out": 3, "empty": 1, "longest": 1, "contradictory": 2, "duplicate": 1},
+        **{"asked": twice, "surplus": 6},
+    }
+    kept = sum(sum(words.values()) for words in manifest["classes"].values())
+    assert kept + sum(manifest["left_out"].values()) == 62
+    assert list(tasks.said(manifest, found, entry))[:5] == [
+        "films: 3 of 62 rows have a label of leave_out: left out",
+        "films: 1 of 62 rows are empty: left out (the first: train 41)",
+        "films: 1 of 62 rows have more than 40 characters: left out",
+        "films: 2 of 62 rows have a text that stands under two labels: left out "
+        "(the first: train 40)",
+        "films: 1 of 62 rows are duplicates: left out",
+    ]
+
+
+def test_a_split_that_lacks_a_class_is_named():
+    bad = [row for row in ROWS if row["label"] == 0]
+    with pytest.raises(InputError, match=r"films: no row of train has the label '1' \(good\)"):
+        sifted(bad, ROWS)
+    with pytest.raises(InputError, match=r"films: no row of test has the label '1' \(good\)"):
+        sifted(ROWS, bad)
+    with pytest.raises(InputError, match=r"films: no row has the label word 'good'"):
+        sifted(bad, bad)
+    splits = {"train": rendered(bad), "validation": [], "test": rendered()}
+    with pytest.raises(InputError, match=r"films: no row of train has the label '1'"):
+        tasks.task_table(splits, ENTRY, "films")
+
+
+def test_a_class_that_no_query_has_is_said():
+    found, entry = sifted()
+    splits = {"train": rendered(), "validation": rendered(ROWS[:1]), "test": rendered(ROWS[2:3])}
+    lines = list(tasks.said(tasks.manifest(found, splits, entry, "films"), found, entry))
+    assert lines == ["films: no query has the label word 'good': raise queries"]
 
 
 def test_generators_depend_on_names_alone():
@@ -158,6 +295,34 @@ def test_generated_rows_fit_their_prompt():
     made = corpus.make_task(tasks.generator("topic2", "rows"), "topics", 20, 2)
     labels = {str(row["label"]): row["label_text"] for row in made}
     entry = {"prompt": "{text} : {label}\n", "labels": labels}
-    rows = tasks.render(((f"row {i}", row) for i, row in enumerate(made)), entry, "topic2")
+    rows = filled(((f"row {i}", row) for i, row in enumerate(made)), entry)
     assert {row["label"] for row in rows} == {0, 1}
     assert all(row["text"].endswith(" :") for row in rows)
+
+
+def test_the_step_counts_what_it_left_out_in_its_manifest_and_its_log(tmp_path, capsys):
+    rows = [*ROWS, {"text": "no agreement", "label": -1}, {"text": "film 3", "label": 0}]
+    entry = {**ENTRY, "files": str(write(tmp_path / "a.jsonl", rows)), "leave_out": ["-1"]}
+    arguments = [
+        "--task",
+        "films",
+        "--entry",
+        json.dumps(entry),
+        "--output",
+        tmp_path / "a.parquet",
+    ]
+    run_step("prepare_task", *arguments, "--manifest", tmp_path / "a.json")
+    manifest = json.loads((tmp_path / "a.json").read_text())
+    assert list(manifest) == ["task", "read", "left_out", "classes"]
+    assert manifest["left_out"] == {
+        **{"leave_out": 1, "empty": 0, "longest": 0, "contradictory": 2, "duplicate": 0},
+        **{"asked": 0, "surplus": 0},
+    }
+    assert sum(manifest["classes"]["train"].values()) == 20
+    table = pl.read_parquet(tmp_path / "a.parquet")
+    assert len(table) == 39 and not table["text"].str.contains("film 3\n").any()
+    assert capsys.readouterr().err == (
+        "films: 1 of 42 rows have a label of leave_out: left out\n"
+        "films: 2 of 42 rows have a text that stands under two labels: left out "
+        f"(the first: {tmp_path / 'a.jsonl'}, line 4)\n"
+    )

@@ -341,20 +341,22 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
 def test_a_bad_row_stops_its_branch_and_no_other(tmp_path):
     study = yaml.safe_load(yaml.safe_dump(STUDY))
     study["tasks"]["broken"] = {
-        "files": "rows.jsonl",
+        "files": "rows.parquet",  # which the check of the configuration does not read
         "prompt": "{text} : {label}\n",
         "labels": {"0": "Zam", "1": "Pol"},
     }
     study["figures"] = {"agreement": study["figures"]["agreement"]}
     study["figures"]["agreement"]["tasks"] = ["broken", "topic2"]
     folder = copy_project(tmp_path / "project", study)
-    (folder / "rows.jsonl").write_text('{"text": "a", "label": 0}\n{"text": "b", "label": 7}\n' * 9)
+    pl.DataFrame({"text": ["a", "b"] * 9, "label": [0, 7] * 9}).write_parquet(
+        folder / "rows.parquet"
+    )
     done = snakemake(
         folder, "results/tasks/broken.parquet", "results/tasks/topic2.parquet", check=False
     )
     assert done.returncode != 0
     log = (folder / "logs/prepare_task/broken.log").read_text().splitlines()
-    assert log == ["error: rows.jsonl, line 2: label '7' of task broken is not in its list: 0, 1"]
+    assert log == ["error: rows.parquet, row 2: label '7' of task broken is not in its list: 0, 1"]
     assert not list((folder / "results/tasks").glob("*broken*"))
     assert (folder / "results/tasks/topic2.parquet").is_file()
 

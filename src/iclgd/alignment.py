@@ -54,10 +54,10 @@ def align(
     """
     row = {r["example"]: r for r in task.iter_rows(named=True)}
     texts = prompts.icl_prompts(task, run, asked)
-    encoded = tokenizer(texts, add_special_tokens=True, return_offsets_mapping=True, verbose=False)
+    sequences, spans = prompts.encode_with_offsets(tokenizer, texts)
     found = []
     for number, (example, text) in enumerate(zip(asked["example"], texts, strict=True)):
-        tokens, offsets = encoded["input_ids"][number], encoded["offset_mapping"][number]
+        tokens, offsets = sequences[number], spans[number]
         at = len(row[example]["instruction"])
         places = []
         shown = [(row[i]["text"] + row[i]["answer"], row[i]["ending"]) for i in run.examples]

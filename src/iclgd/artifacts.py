@@ -86,6 +86,19 @@ ARTIFACTS = (
         },
     ),
     Artifact(
+        "results/tasks/{task}.json",
+        "what became of the rows of a data set; a control of a task has none of its own",
+        {
+            **_keys("task"),
+            "read": "rows that were read, by split of the source",
+            "left_out": "rows that are in no split, by reason: their label is in `leave_out`; all"
+            " their fields are `empty`; they have more characters than `longest`; they are"
+            " `contradictory`, the same text with two labels; `duplicate`; for training, but"
+            " `asked` as well; for test, but `surplus`, beyond `queries`",
+            "classes": "rows of every label word, by split",
+        },
+    ),
+    Artifact(
         "results/demonstrations/{task}/{design}/{draws}.parquet",
         "which examples are shown, the one table that every learner uses",
         {

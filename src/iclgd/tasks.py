@@ -2,80 +2,36 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
-from collections.abc import Iterator
-from pathlib import Path
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from iclgd import network, prompts
+from iclgd import network
 from iclgd.cli import InputError
+from iclgd.data import check_classes, parse_template
+from iclgd.text import plain
 
-# What the readers raise on files that are none of theirs; a panic is Polars' own failure.
-UNREADABLE = (
-    OSError,
-    UnicodeDecodeError,
-    csv.Error,
-    pl.exceptions.PolarsError,
-    pl.exceptions.PanicException,
-)
+# Why a row is in no split, in the words of the log.
+REASONS = {
+    "leave_out": "have a label of leave_out",
+    "empty": "are empty",
+    "longest": "have more than {longest} characters",
+    "contradictory": "have a text that stands under two labels",
+    "duplicate": "are duplicates",
+    "asked": "are for training, and asked as well",
+    "surplus": "are for test, beyond the number of queries",
+}
 
 
 def generator(*names: str | int) -> np.random.Generator:
     """A generator that depends on the names alone, such as (task, draw)."""
     digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16]))
-
-
-def read_rows(path: Path) -> Iterator[tuple[str, dict]]:
-    """Rows of a JSONL, CSV (with a header) or Parquet file, each with its place for messages.
-
-    Raises InputError that names file and line of a malformed row.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist")
-    place = str(path)
-    try:
-        for place, row in _rows(path):
-            yield place, row
-    except UNREADABLE as error:
-        raise InputError(f"{path}, after {place}: {' '.join(str(error).split())}") from error
-
-
-def _rows(path: Path) -> Iterator[tuple[str, dict]]:
-    kind = path.suffix.lower()
-    if kind in (".jsonl", ".json"):
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                place = f"{path}, line {number}"
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError) as error:  # also of numbers without end
-                    reason = getattr(error, "msg", error)
-                    raise InputError(f"{place}: not a JSON object ({reason})") from error
-                if not isinstance(row, dict):
-                    raise InputError(f"{place}: not a JSON object")
-                yield place, row
-    elif kind == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            names = reader.fieldnames or []
-            if twice := [name for i, name in enumerate(names) if name in names[:i]]:
-                raise InputError(f"{path}, line 1: two columns are called {twice[0]!r}")
-            for row in reader:
-                place = f"{path}, line {reader.line_num}"
-                if None in row or None in row.values():
-                    raise InputError(f"{place}: {len(names)} fields expected")
-                yield place, row
-    elif kind == ".parquet":
-        table = pl.read_parquet(path, glob=False)
-        for number, row in enumerate(table.iter_rows(named=True), start=1):
-            yield f"{path}, row {number}", row
-    else:
-        raise InputError(f"{path}: one of .jsonl, .json, .csv or .parquet is needed")
 
 
 def hub_rows(
@@ -100,48 +56,49 @@ def hub_rows(
     return {"train": rows(train), "test": rows(test)}
 
 
-def render(rows: Iterator[tuple[str, dict]], entry: dict, task: str) -> list[dict]:
-    """Fill the prompt of ``entry`` with every row: ``{"text", "answer", "label"}``.
+@dataclass(frozen=True)
+class Sifted:
+    """Rows by split, and the places of those that are left out by split and reason."""
 
-    ``entry`` has ``prompt``, ``labels`` (a map from the value of the label field to the
-    label word; its order numbers the labels) and maybe ``label_field``. Raises InputError
-    that names the place of a row whose fields or label do not fit.
+    table: dict[str, list[dict]]
+    left_out: dict[str, dict[str, list[str]]]
+
+
+def sift(table: dict[str, Iterable[tuple[str, dict | None]]], entry: dict, task: str) -> Sifted:
+    """Leave out rows of ``table`` (`data.render`, by split) that nothing can be learnt from.
+
+    Reasons are a label in ``leave_out``, fields that are all empty, more characters than
+    ``longest``, and a text that stands under two labels, in whichever splits (all of its rows
+    go; but in generated tasks, which know what they do). Raises InputError naming a class that
+    a split has no row of; if it loses the last one here, `said` and `task_table` tell.
     """
-    template = prompts.parse_template(entry["prompt"])
+    template = parse_template(entry["prompt"])
     fields = [field for _, field in template.parts]
-    label_field, words = entry.get("label_field", "label"), entry["labels"]
-    number = {value: i for i, value in enumerate(words)}
-    table = []
-    for place, row in rows:
-        value = _text(place, row, label_field)
-        if value not in number:
-            raise InputError(
-                f"{place}: label {value!r} of task {task} is not in its list: {', '.join(words)}"
-            )
-        text = template.fill({field: _text(place, row, field).strip() for field in fields})
-        answer = template.space + words[value]
-        table.append({"text": text, "answer": answer, "label": number[value]})
-    return table
-
-
-def _text(place: str, row: dict, field: str) -> str:
-    """A field of ``row`` as text. Raises InputError if it is none: absent, nested, not Unicode."""
-    value = row.get(field)
-    if value is None:
-        raise InputError(f"{place}: no field {field!r}; it has {', '.join(map(str, row))}")
-    if isinstance(value, (dict, list, bytes)):
-        raise InputError(f"{place}: field {field!r} is a {type(value).__name__}, not text")
-    text = str(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{place}: field {field!r} is not Unicode ({error.reason})") from error
-    return text
-
-
-def short_enough(table: dict[str, list[dict]], longest: int) -> dict[str, list[dict]]:
-    """The rows of every split whose text has at most ``longest`` characters."""
-    return {split: [r for r in rows if len(r["text"]) <= longest] for split, rows in table.items()}
+    empty, longest = template.fill(dict.fromkeys(fields, "")), entry.get("longest", math.inf)
+    kept: dict[str, list[tuple[str, dict]]] = {split: [] for split in table}
+    left: dict[str, dict[str, list[str]]] = {split: defaultdict(list) for split in table}
+    labels: dict[str, set[int]] = defaultdict(set)
+    found: dict[str, set[int]] = {split: set() for split in table}
+    for split, placed in table.items():
+        for place, row in placed:
+            if row is None:
+                left[split]["leave_out"].append(place)
+                continue
+            found[split].add(row["label"])
+            if fields and row["text"] == empty:
+                left[split]["empty"].append(place)
+            elif len(row["text"]) > longest:
+                left[split]["longest"].append(place)
+            else:
+                kept[split].append((place, row))
+                labels[row["text"]].add(row["label"])
+    if "generate" not in entry:
+        for split, placed in kept.items():
+            gone = [place for place, row in placed if len(labels[row["text"]]) > 1]
+            left[split] |= {"contradictory": gone} if gone else {}
+            kept[split] = [(place, row) for place, row in placed if len(labels[row["text"]]) == 1]
+    check_classes(found, entry, task)
+    return Sifted({split: [row for _, row in placed] for split, placed in kept.items()}, left)
 
 
 def split_queries(table: dict[str, list[dict]], queries: int, task: str) -> dict[str, list[dict]]:
@@ -172,11 +129,10 @@ def split_queries(table: dict[str, list[dict]], queries: int, task: str) -> dict
 
 def task_table(splits: dict[str, list[dict]], entry: dict, task: str) -> pl.DataFrame:
     """The task table (``tables.TASK``) of rendered rows; examples are numbered through."""
-    template = prompts.parse_template(entry["prompt"])
+    template = parse_template(entry["prompt"])
     rows = [{**row, "split": split} for split, part in splits.items() for row in part]
-    answers = {template.space + word for word in entry["labels"].values()}
-    if missing := answers - {row["answer"] for row in rows}:
-        raise InputError(f"task {task}: no row has the label word {sorted(missing)[0].strip()!r}")
+    shown = {row["label"] for row in splits["train"]}
+    check_classes({"train": shown, "all splits": {row["label"] for row in rows}}, entry, task)
     return (
         pl.DataFrame(rows)
         .with_row_index("example")
@@ -186,3 +142,42 @@ def task_table(splits: dict[str, list[dict]], entry: dict, task: str) -> pl.Data
             pl.lit(template.ending).alias("ending"),
         )
     )
+
+
+def manifest(sifted: Sifted, splits: dict[str, list[dict]], entry: dict, task: str) -> dict:
+    """What became of the rows: how many were left out and why, and the classes of each split."""
+    distinct = {split: {row["text"] for row in rows} for split, rows in sifted.table.items()}
+    asked = {row["text"] for split in ("validation", "test") for row in splits[split]}
+    left_out = Counter({reason: 0 for reason in REASONS})
+    for split, rows in sifted.table.items():
+        left_out.update({reason: len(places) for reason, places in sifted.left_out[split].items()})
+        left_out["duplicate"] += len(rows) - len(distinct[split])
+    if "test" in sifted.table:
+        left_out["asked"] = len(distinct["train"] & asked)
+        left_out["surplus"] = len(distinct["test"] - asked)
+    words = list(entry["labels"].values())
+    classes = {
+        split: {word: sum(row["label"] == i for row in rows) for i, word in enumerate(words)}
+        for split, rows in splits.items()
+    }
+    read = {
+        split: len(rows) + sum(map(len, sifted.left_out[split].values()))
+        for split, rows in sifted.table.items()
+    }
+    return {"task": task, "read": read, "left_out": dict(left_out), "classes": classes}
+
+
+def said(manifest: dict, sifted: Sifted, entry: dict) -> Iterator[str]:
+    """Lines for the log on a `manifest`: rows that are left out, and classes nobody asks about."""
+    task, total = manifest["task"], sum(manifest["read"].values())
+    for reason, count in manifest["left_out"].items():
+        places = [place for left in sifted.left_out.values() for place in left.get(reason, [])]
+        asked_for = reason in entry
+        first = "" if asked_for or not places else f" (the first: {plain(places[0])})"
+        if count or asked_for:
+            why = REASONS[reason].format(**entry)
+            yield f"{task}: {count} of {total} rows {why}: left out{first}"
+    validation, test = (manifest["classes"][split] for split in ("validation", "test"))
+    for word in test:
+        if validation[word] + test[word] == 0:
+            yield f"{task}: no query has the label word {plain(word)!r}: raise queries"

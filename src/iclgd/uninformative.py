@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd import prompts
+from iclgd import data, prompts
 from iclgd.tasks import generator
 
 EMPTY = "N/A"  # in place of every field of a demonstration
@@ -38,6 +38,6 @@ def foreign_texts(task: pl.DataFrame, other: pl.DataFrame, seed: str) -> pl.Data
 
 def empty_texts(task: pl.DataFrame, template: str) -> pl.DataFrame:
     """Training rows that say `EMPTY` in every field of the prompt ``template``; labels stay."""
-    parsed = prompts.parse_template(template)
+    parsed = data.parse_template(template)
     text = parsed.fill(dict.fromkeys((field for _, field in parsed.parts), EMPTY))
     return task.with_columns(pl.when(_SHOWN).then(pl.lit(text)).otherwise("text").alias("text"))

@@ -1,0 +1,43 @@
+"""Local files of tasks, read before any job by the functions that the job reads them with."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+from iclgd import data
+from iclgd.cli import InputError
+
+WHOLE = 1 << 20  # bytes of a file that is read to its end
+FIRST = 1000  # rows of a larger one
+
+
+def by_split(entry: dict) -> dict[str, str]:
+    """A task's local files by split, none if it has its rows from elsewhere."""
+    files = entry.get("files", {})
+    return {"train": files} if isinstance(files, str) else files
+
+
+def problem(name: str, entry: dict, root: Path) -> str | None:
+    """What is wrong with the rows of a task's files, in the words of prepare_task, or None.
+
+    This is quick, for it comes with every run: what lies behind the first rows of a large file,
+    Parquet, and large arrays of JSON are left to that step.
+    """
+    labels: dict[str, set[int]] = {}
+    try:
+        for split, file in by_split(entry).items():
+            path = root / file
+            large, kind = path.stat().st_size > WHOLE, path.suffix.lower()
+            if kind == ".parquet" or (large and kind == ".json" and data.is_array(path)):
+                continue
+            rows = data.render(data.read(path, entry), entry, name)
+            first = islice(rows, FIRST if large else None)
+            found = {row["label"] for _, row in first if row}
+            if not large:
+                labels[split] = found
+        if labels.keys() == by_split(entry).keys():
+            data.check_classes(labels, entry, name)
+    except (InputError, OSError) as error:
+        return str(error)
+    return None
