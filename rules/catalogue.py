@@ -9,12 +9,16 @@ import json
 import math
 import os
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 import constructions
 import derived
+import places
 import sizes
+import yaml
 from shape import nearest, schema_problems, value_problems
+from snakemake.utils import update_config
 
 from iclgd import text
 
@@ -49,6 +53,33 @@ def check(config: dict, root: Path = Path(".")) -> None:
         raise ConfigError("\n".join([*map(text.plain, problems[:SHOWN]), *more]))
 
 
+def override(config: dict, settings: Iterable[str]) -> None:
+    """Put ``name=value`` of the command line into ``config``, read as files are: JSON or YAML.
+
+    Snakemake has done so, but takes a number within a map for text. Raises ConfigError.
+    """
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        try:
+            update_config(config, {name: _read(value)})
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise ConfigError(f"config: --config {name}: neither JSON nor YAML") from error
+
+
+def _read(value: str):
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return yaml.safe_load(value)
+
+
+def simplify(config: dict) -> None:
+    """Spell the folder of a model one way: without a slash at its end, or two within."""
+    for entry in config["models"].values():
+        if "path" in entry:
+            entry["path"] = str(Path(entry["path"]))
+
+
 # --- what refers to what ------------------------------------------------------------------
 
 
@@ -72,10 +103,11 @@ def reference_problems(config: dict, root: Path) -> list[str]:
             derived.check(problem, "models", name, entry, underived(config["models"]))
         if "construct" in entry:
             constructions.check(problem, f"{where}.construct", entry["construct"], config["models"])
-        if "path" in entry and sizes.shape(root / entry["path"]) is None:
+        if "path" in entry and sizes.shape(places.model(entry["path"], root)) is None:
             problem(
                 f"{where}.path",
-                f"{entry['path']!r} is no model folder (there is no config.json that holds a map)",
+                f"{entry['path']!r} is no model folder (there is no config.json that holds a map)"
+                f"{_home(entry['path'])}",
             )
         if "pretrain" in entry:
             _check_pretraining(problem, f"{where}.pretrain", entry["pretrain"])
@@ -100,7 +132,7 @@ def reference_problems(config: dict, root: Path) -> list[str]:
             problem(f"{where}.generate", "key 'length' has no meaning for this kind")
         for path in _files(entry):
             if not os.path.isfile(root / path):
-                problem(f"{where}.files", f"{path!r} does not exist")
+                problem(f"{where}.files", f"{path!r} does not exist{_home(path)}")
     for name, entry in config["demonstrations"].items():
         orders, shots = entry.get("orders", 1), entry["shots"]
         if orders == "all":
@@ -130,6 +162,10 @@ def _exactly_one(problem, where: str, entry: dict, keys: tuple[str, ...]) -> Non
         problem(
             where, f"exactly one of {', '.join(keys)} is needed, found {', '.join(there) or 'none'}"
         )
+
+
+def _home(path: str) -> str:
+    return "; '~' is read by shells alone: write the folder in full" if path[:1] == "~" else ""
 
 
 def _files(entry: dict) -> list[str]:

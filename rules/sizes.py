@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import places
+
 
 def most_rows(task: dict, root: Path) -> int | None:
     """An upper bound of the training rows, or None where it is known only after download."""
@@ -35,7 +37,7 @@ def layer_count(model: dict, root: Path) -> int | None:
         return model["construct"]["layers"]
     found = model.get("pretrain", {}).get("shape", {})
     if "path" in model:
-        found = shape(root / model["path"]) or {}
+        found = shape(places.model(model["path"], root)) or {}
     keys = ("num_hidden_layers", "n_layer", "num_layers")
     counts = (found[key] for key in keys if isinstance(found.get(key), int))
     return next(counts, model.get("layers"))

@@ -7,6 +7,13 @@ FORMATS = ["svg", "png", "pdf", "html", "tex"]  # of every figure
 EXPLORED = ("agreement", "shots", "size")
 
 
+def asked():
+    """Names of all figures; what is about a whole study ends here if there are none."""
+    if not config["figures"]:
+        sys.exit("config: figures: nothing is asked for")
+    return list(config["figures"])
+
+
 def figure_models(wildcards):
     parts = catalogue.parts(config, config["figures"][wildcards.figure])
     names = dict.fromkeys(name for part in parts for name in part["models"])
@@ -174,9 +181,7 @@ def explored(files):
     """``files`` of every figure whose pairs of learners the report's explorer shows."""
 
     def found(wildcards):
-        figures = [
-            n for n, entry in config["figures"].items() if entry["kind"] in EXPLORED
-        ]
+        figures = [n for n in asked() if config["figures"][n]["kind"] in EXPLORED]
         paths = [path for name in figures for path in files(Namespace(figure=name))]
         return list(dict.fromkeys(paths))
 
@@ -205,11 +210,7 @@ def figure_controls(wildcards):
 
 def summaries(wildcards):
     """The summary that each figure shows."""
-    return [
-        path
-        for name in config["figures"]
-        for path in figure_summary(Namespace(figure=name))
-    ]
+    return [path for name in asked() for path in figure_summary(Namespace(figure=name))]
 
 
 def roles(wildcards):
@@ -275,16 +276,12 @@ def figure_files(wildcards):
 
 
 def all_figures(wildcards):
-    return [
-        path
-        for name in config["figures"]
-        for path in figure_files(Namespace(figure=name))
-    ]
+    return [path for name in asked() for path in figure_files(Namespace(figure=name))]
 
 
 def all_captions(wildcards):
     kinds = dict.fromkeys(entry["kind"] for entry in config["figures"].values())
-    return [f"rules/captions/{kind}.rst" for kind in kinds]
+    return [own(f"rules/captions/{kind}.rst") for kind in kinds]
 
 
 def shifts(wildcards):
