@@ -153,6 +153,11 @@ def reference_problems(config: dict, root: Path) -> list[str]:
         if name in RESERVED:
             problem(f"figures.{name}", "results/summary has a table of this name of its own")
         _check_figure(problem, f"figures.{name}", entry, config, root)
+    if problems:
+        return problems
+    for name, entry in config["figures"].items():
+        if "pairs" in entry or "of" in entry:
+            _check_compared(problem, f"figures.{name}", entry, config)
     return problems
 
 
@@ -301,6 +306,21 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
                     )
 
 
+def _check_compared(problem, where: str, entry: dict, config: dict) -> None:
+    found = compared(config, entry)
+    if not found:
+        problem(
+            where,
+            "nothing is left to compare: references need designs with 'orders: 2' or 'draws: 2' "
+            "at least, and no control has any",
+        )
+    elif entry["kind"] == "equivalence" and not any(is_reference(config, run[-1]) for run in found):
+        problem(
+            f"{where}.of",
+            "no design there has 'orders: 2' or more: ICL under another order is the reference",
+        )
+
+
 def _check_of(problem, where: str, names: list[str], config: dict) -> None:
     paired = [name for name, entry in config["figures"].items() if "pairs" in entry]
     for name in names:
@@ -400,3 +420,42 @@ def comparable(config: dict, design: str, learner: str) -> bool:
     if shift == "order":
         return entry.get("orders", 1) != 1
     return shift != "draw" or entry["draws"] > 1
+
+
+def controlled_pairs(config: dict, entry: dict, model: str, task: str) -> list[list[str]]:
+    """The pairs of a figure that a model and a task are compared with.
+
+    Of controls only the pair itself counts, not its references, and one control at a time.
+    """
+    originals = config["models"][model.split("@")[0]], config["tasks"][task]
+    controls = sum("of" in original for original in originals)
+    if entry["kind"] != "controls" or controls == 0:
+        return entry["pairs"]
+    learners = [] if controls == 2 else entry["pairs"]
+    return [pair for pair in learners if not is_reference(config, pair[1])]
+
+
+def compared(config: dict, entry: dict) -> list[tuple[str, str, str, str, str]]:
+    """(model, task, design, a, b) of every agreement table that a figure shows.
+
+    A reference that a design has no second order for is left out. A figure of other figures
+    takes their learners, and ICL under another order.
+    """
+    found = [
+        (model, task, design, a, b)
+        for part in parts(config, entry)
+        for model in expand_all(part["models"], config["models"])
+        for task in part["tasks"]
+        for design in part["demonstrations"]
+        for first, second in controlled_pairs(config, part, model, task)
+        for a in expand_all([first], config["learners"])
+        for b in expand_all([second], config["learners"])
+    ]
+    if "of" in entry:
+        learners = [run for run in found if not is_reference(config, run[-1])]
+        found = [
+            (*run, a, b)
+            for *run, a, learner in learners
+            for b in (learner, order_reference(config, a))
+        ]
+    return [run for run in dict.fromkeys(found) if comparable(config, run[2], run[-1])]

@@ -41,20 +41,6 @@ def figure_logits(wildcards):
     return [path for run in figure_runs(wildcards) for path in logits(*run)]
 
 
-def controlled_pairs(entry, model, task):
-    """The pairs of a figure that a model and a task are compared with.
-
-    Of controls only the pair itself counts, not its references, and one control at a time.
-    """
-    controls = ("of" in config["models"][model.split("@")[0]]) + (
-        "of" in config["tasks"][task]
-    )
-    if entry["kind"] != "controls" or controls == 0:
-        return entry["pairs"]
-    learners = [] if controls == 2 else entry["pairs"]
-    return [pair for pair in learners if not catalogue.is_reference(config, pair[1])]
-
-
 def figure_attention(wildcards):
     """Attention tables of a figure: of every learner but the first, which is ICL."""
     entry = config["figures"][wildcards.figure]
@@ -68,34 +54,7 @@ def figure_attention(wildcards):
 
 
 def compared(wildcards):
-    """(model, task, design, a, b) of every agreement table that a figure shows.
-
-    A reference that a design has no second order for is left out. A figure of other figures
-    takes their learners, and ICL under another order.
-    """
-    entry = config["figures"][wildcards.figure]
-    found = [
-        (model, task, design, a, b)
-        for part in catalogue.parts(config, entry)
-        for model in catalogue.expand_all(part["models"], config["models"])
-        for task in part["tasks"]
-        for design in part["demonstrations"]
-        for first, second in controlled_pairs(part, model, task)
-        for a in catalogue.expand_all([first], config["learners"])
-        for b in catalogue.expand_all([second], config["learners"])
-    ]
-    if "of" in entry:
-        learners = [run for run in found if not catalogue.is_reference(config, run[-1])]
-        found = [
-            (*run, a, b)
-            for *run, a, learner in learners
-            for b in (learner, catalogue.order_reference(config, a))
-        ]
-    return [
-        run
-        for run in dict.fromkeys(found)
-        if catalogue.comparable(config, run[2], run[-1])
-    ]
+    return catalogue.compared(config, config["figures"][wildcards.figure])
 
 
 def figure_pairs(wildcards, ending=""):
