@@ -15,7 +15,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from iclgd import cli, text
 
-SAID = re.compile(r"(?:\S+: )?error: .*")  # argparse puts a step's name in front
+# Argparse puts a step's name in front, Slurm its daemon's; srun only repeats that a step failed.
+SAID = re.compile(r"(?!srun: )(?:\S+: )?error: .*")
 TRACE = "Traceback (most recent call last):"
 LAST = 100_000  # bytes of a log that are looked at
 NAMED = "DefaultStreamHandler"  # Snakemake's own, for the screen
@@ -99,8 +100,11 @@ def silent(said: str | None, status: int | None) -> str:
         return text.plain(f"error: {' '.join(said.split())}")
     if status == 128 + signal.SIGKILL:
         return f"error: killed ({status}), most likely for want of memory: {cli.MORE_MEMORY}"
-    known = "" if status is None else f", with exit status {status}"
-    return f"error: it ended without a word{known}"
+    if (
+        status is None
+    ):  # and so no "error:" for the run that reads this in the log of a cluster's job
+        return "it ended without a word"
+    return f"error: it ended without a word, with exit status {status}"
 
 
 def _status():

@@ -287,7 +287,7 @@ def test_settings_of_the_command_line_are_read_as_files_are():
     assert config == {"learners": {"gd": gd}, "tasks": {"t": {"files": "x", "queries": 8}}}
     for wrong in ("{", "[1", "{a: b: c}", "9" * 5000):
         with pytest.raises(
-            catalogue.ConfigError, match="^config: --config tasks: neither JSON nor"
+            catalogue.ConfigError, match=r"^config: --config tasks: neither JSON nor"
         ):
             catalogue.override(config, [f"tasks={wrong}"])
 

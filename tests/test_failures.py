@@ -35,7 +35,11 @@ lines'
             "slurmstepd: error: Detected 1 oom_kill event\n",
             "slurmstepd: error: Detected 1 oom_kill event",
         ),
-        ("    error: killed (137)\nExiting\n", "error: killed (137)"),
+        # As on Slurm, where a job runs Snakemake within Snakemake.
+        (
+            "    error: killed (137)\nsrun: error: vm: task 0: Exited\n it ended without a word\n",
+            "error: killed (137)",
+        ),
         (TRACE, "error: KeyError: 'two"),
         (TRACE.split("ValueError")[0], "error: a trace that was cut short"),
         ("error: early\n" + TRACE, "error: KeyError: 'two"),
@@ -60,7 +64,7 @@ def test_of_a_long_log_the_end_is_read_and_of_several_the_first_that_says_why(tm
 def test_a_silent_end_is_explained():
     assert failures.silent(None, 137).startswith("error: killed (137), most likely for want of")
     assert failures.silent(None, 139) == "error: it ended without a word, with exit status 139"
-    assert failures.silent(None, None) == "error: it ended without a word"
+    assert failures.silent(None, None) == "it ended without a word"
     said = "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. \n"
     assert failures.silent(said, None) == f"error: {said.strip()}"
 
