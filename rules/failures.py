@@ -13,12 +13,17 @@ import sys
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from iclgd import cli, text
+from iclgd import text
 
 # Argparse puts a step's name in front, Slurm its daemon's; srun only repeats that a step failed.
 SAID = re.compile(r"(?!srun: )(?:\S+: )?error: .*")
 TRACE = "Traceback (most recent call last):"
 LAST = 100_000  # bytes of a log that are looked at
+# As iclgd.cli has it, which is for steps: once imported it sets their number of threads.
+MORE_MEMORY = (
+    "give the step more (mem_mb of its rule on a cluster), run fewer at once (--cores), or take a "
+    "smaller model or design"
+)
 NAMED = "DefaultStreamHandler"  # Snakemake's own, for the screen
 
 
@@ -68,9 +73,8 @@ class Failures(logging.Handler):
     def close(self):
         if self.failed:
             steps = "1 step" if len(self.failed) == 1 else f"{len(self.failed)} steps"
-            print(
-                f"\n{steps} failed:", *self.failed.values(), sep="\n", file=sys.stderr, flush=True
-            )
+            lines = "\n".join(self.failed.values())
+            print(f"\n{steps} failed:\n{lines}", file=sys.stderr, flush=True)
             self.failed = {}
         super().close()
 
@@ -98,13 +102,12 @@ def silent(said: str | None, status: int | None) -> str:
     """Why a step may have ended without a word: ``said`` by the cluster, or by its exit status."""
     if said:
         return text.plain(f"error: {' '.join(said.split())}")
-    if status == 128 + signal.SIGKILL:
-        return f"error: killed ({status}), most likely for want of memory: {cli.MORE_MEMORY}"
-    if (
-        status is None
-    ):  # and so no "error:" for the run that reads this in the log of a cluster's job
+    if status is None:
+        # Without "error:", for the run that reads this in the log of a cluster's job.
         return "it ended without a word"
-    return f"error: it ended without a word, with exit status {status}"
+    if status == 128 + signal.SIGKILL:
+        return f"error: killed ({status}), most likely for want of memory: {MORE_MEMORY}"
+    return f"error: it ended without a word (exit status {status})"
 
 
 def _status():

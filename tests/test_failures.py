@@ -9,6 +9,8 @@ import yaml
 from snakemake_interface_logger_plugins.common import LogEvent
 from test_workflow import STUDY, copy_project, snakemake
 
+from iclgd import cli
+
 TRACE = """loading
 Traceback (most recent call last):
   File "a.py", line 1, in <module>
@@ -63,7 +65,8 @@ def test_of_a_long_log_the_end_is_read_and_of_several_the_first_that_says_why(tm
 
 def test_a_silent_end_is_explained():
     assert failures.silent(None, 137).startswith("error: killed (137), most likely for want of")
-    assert failures.silent(None, 139) == "error: it ended without a word, with exit status 139"
+    assert failures.silent(None, 137).endswith(f": {cli.MORE_MEMORY}")
+    assert failures.silent(None, 139) == "error: it ended without a word (exit status 139)"
     assert failures.silent(None, None) == "it ended without a word"
     said = "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. \n"
     assert failures.silent(said, None) == f"error: {said.strip()}"
