@@ -3,15 +3,20 @@
 Every figure of the configuration is a target; what no figure needs is not computed.
 """
 
+import os
+import sys
+
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-# A study given with --configfile stands for itself; it is not mixed into the default one.
-if "figures" not in config:
+# A study given with --configfile stands for itself; it is not mixed into the default one, which
+# is the working directory's or else the workflow's own.
+if not workflow.overwrite_configfiles:
+    default = "config.yaml"
 
-    configfile: "config.yaml"
+    configfile: default if os.path.exists(default) else workflow.source_path(default)
 
 
 include: "rules/common.smk"
@@ -40,7 +45,7 @@ onstart:
     try:
         running.begin()
     except running.RunningError as error:
-        raise WorkflowError(str(error)) from None
+        sys.exit(str(error))
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
     else:

@@ -9,13 +9,17 @@ import json
 import math
 import os
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 import constructions
 import derived
+import places
 import sizes
 import taskfiles
+import yaml
 from shape import nearest, schema_problems, value_problems
+from snakemake.utils import update_config
 
 from iclgd import text
 
@@ -50,6 +54,33 @@ def check(config: dict, root: Path = Path(".")) -> None:
         raise ConfigError("\n".join([*map(text.plain, problems[:SHOWN]), *more]))
 
 
+def override(config: dict, settings: Iterable[str]) -> None:
+    """Put ``name=value`` of the command line into ``config``, read as files are: JSON or YAML.
+
+    Snakemake has done so, but takes a number within a map for text. Raises ConfigError.
+    """
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        try:
+            update_config(config, {name: _read(value)})
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise ConfigError(f"config: --config {name}: neither JSON nor YAML") from error
+
+
+def _read(value: str):
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return yaml.safe_load(value)
+
+
+def simplify(config: dict) -> None:
+    """Spell the folder of a model one way: without a slash at its end, or two within."""
+    for entry in config["models"].values():
+        if "path" in entry:
+            entry["path"] = str(Path(entry["path"]))
+
+
 # --- what refers to what ------------------------------------------------------------------
 
 
@@ -73,10 +104,11 @@ def reference_problems(config: dict, root: Path) -> list[str]:
             derived.check(problem, "models", name, entry, underived(config["models"]))
         if "construct" in entry:
             constructions.check(problem, f"{where}.construct", entry["construct"], config["models"])
-        if "path" in entry and sizes.shape(root / entry["path"]) is None:
+        if "path" in entry and sizes.shape(places.model(entry["path"], root)) is None:
             problem(
                 f"{where}.path",
-                f"{entry['path']!r} is no model folder (there is no config.json that holds a map)",
+                f"{entry['path']!r} is no model folder (there is no config.json that holds a map)"
+                f"{_home(entry['path'])}",
             )
         if "pretrain" in entry:
             _check_pretraining(problem, f"{where}.pretrain", entry["pretrain"])
@@ -110,7 +142,7 @@ def reference_problems(config: dict, root: Path) -> list[str]:
         paths = taskfiles.by_split(entry).values()
         missing = [path for path in paths if not os.path.isfile(root / path)]
         for path in missing:
-            problem(f"{where}.files", f"{path!r} does not exist")
+            problem(f"{where}.files", f"{path!r} does not exist{_home(path)}")
         readable = not missing and {"files", "prompt", "labels"} <= entry.keys()
         if readable and (wrong := taskfiles.problem(name, entry, root)):
             problem(f"{where}.files", wrong)
@@ -134,6 +166,11 @@ def reference_problems(config: dict, root: Path) -> list[str]:
         if name in RESERVED:
             problem(f"figures.{name}", "results/summary has a table of this name of its own")
         _check_figure(problem, f"figures.{name}", entry, config, root)
+    if problems:
+        return problems
+    for name, entry in config["figures"].items():
+        if "pairs" in entry or "of" in entry:
+            _check_compared(problem, f"figures.{name}", entry, config)
     return problems
 
 
@@ -143,6 +180,10 @@ def _exactly_one(problem, where: str, entry: dict, keys: tuple[str, ...]) -> Non
         problem(
             where, f"exactly one of {', '.join(keys)} is needed, found {', '.join(there) or 'none'}"
         )
+
+
+def _home(path: str) -> str:
+    return "; '~' is read by shells alone: write the folder in full" if path[:1] == "~" else ""
 
 
 def _check_pretraining(problem, where: str, entry: dict) -> None:
@@ -273,6 +314,21 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
                     )
 
 
+def _check_compared(problem, where: str, entry: dict, config: dict) -> None:
+    found = compared(config, entry)
+    if not found:
+        problem(
+            where,
+            "nothing is left to compare: references need designs with 'orders: 2' or 'draws: 2' "
+            "at least, and no control has any",
+        )
+    elif entry["kind"] == "equivalence" and not any(is_reference(config, run[-1]) for run in found):
+        problem(
+            f"{where}.of",
+            "no design there has 'orders: 2' or more: ICL under another order is the reference",
+        )
+
+
 def _check_of(problem, where: str, names: list[str], config: dict) -> None:
     paired = [name for name, entry in config["figures"].items() if "pairs" in entry]
     for name in names:
@@ -372,3 +428,42 @@ def comparable(config: dict, design: str, learner: str) -> bool:
     if shift == "order":
         return entry.get("orders", 1) != 1
     return shift != "draw" or entry["draws"] > 1
+
+
+def controlled_pairs(config: dict, entry: dict, model: str, task: str) -> list[list[str]]:
+    """The pairs of a figure that a model and a task are compared with.
+
+    Of controls only the pair itself counts, not its references, and one control at a time.
+    """
+    originals = config["models"][model.split("@")[0]], config["tasks"][task]
+    controls = sum("of" in original for original in originals)
+    if entry["kind"] != "controls" or controls == 0:
+        return entry["pairs"]
+    learners = [] if controls == 2 else entry["pairs"]
+    return [pair for pair in learners if not is_reference(config, pair[1])]
+
+
+def compared(config: dict, entry: dict) -> list[tuple[str, str, str, str, str]]:
+    """(model, task, design, a, b) of every agreement table that a figure shows.
+
+    A reference that a design has no second order for is left out. A figure of other figures
+    takes their learners, and ICL under another order.
+    """
+    found = [
+        (model, task, design, a, b)
+        for part in parts(config, entry)
+        for model in expand_all(part["models"], config["models"])
+        for task in part["tasks"]
+        for design in part["demonstrations"]
+        for first, second in controlled_pairs(config, part, model, task)
+        for a in expand_all([first], config["learners"])
+        for b in expand_all([second], config["learners"])
+    ]
+    if "of" in entry:
+        learners = [run for run in found if not is_reference(config, run[-1])]
+        found = [
+            (*run, a, b)
+            for *run, a, learner in learners
+            for b in (learner, order_reference(config, a))
+        ]
+    return [run for run in dict.fromkeys(found) if comparable(config, run[2], run[-1])]

@@ -11,31 +11,35 @@ import re
 import shlex
 import sys
 
-from snakemake.exceptions import WorkflowError
-
-sys.path[:0] = [os.path.join(workflow.basedir, part) for part in ("rules", "src")]
+HERE = str(
+    workflow.current_basedir
+)  # also where another workflow uses this one as a module
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "src")]
 import catalogue
 import derived
+import failures
+import places
 import running
 import sizes
+from places import own
 
 from iclgd import cards
 
 try:
+    # A module has the configuration that it is given.
+    if workflow.modifier.is_main_snakefile():
+        catalogue.override(config, workflow.config_settings.config_args)
     catalogue.check(config)
 except catalogue.ConfigError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(str(error))  # an exception would be shown with this line of this file
+catalogue.simplify(config)
 
 # A job that runs elsewhere lives on when this run dies; steps on this machine do not.
 if workflow.remote_exec:
     os.environ.pop(running.RUN, None)
 
-# Nobody else can say why a step was killed: it could not write it into its log.
-shell.suffix(
-    " || {{ status=$?; [ $status -ne 137 ] || echo 'error: killed (137), most likely for want of"
-    " memory: give the step more (mem_mb of its rule on a cluster), run fewer at once (--cores),"
-    " or take a smaller model or design' >&2; exit $status; }}"
-)
+shown = workflow.output_settings
+failures.watch(in_full=shown.verbose or shown.printshellcmds)
 
 # On this machine as many GPU jobs run at a time as it has cards, or --resources gpu=N allows;
 # without a card they ask for none. On a cluster the profile says what they ask for.
@@ -62,7 +66,7 @@ def imports(script):
     """The modules of src/iclgd that a script imports, directly or not, as files."""
     found, queue = [], [script]
     while queue:
-        with open(queue.pop()) as file:
+        with open(own(queue.pop())) as file:
             tree = ast.parse(file.read())
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
@@ -74,7 +78,7 @@ def imports(script):
                     if path not in found:
                         found.append(path)
                         queue.append(path)
-    return sorted(found)
+    return [own(path) for path in sorted(found)]
 
 
 def as_json(value):
@@ -144,8 +148,7 @@ def weights(wildcards):
     if "pretrain" in entry:
         return [f"results/pretraining/{wildcards.model.split('@')[0]}/provenance.json"]
     if "path" in entry:
-        folder = entry["path"]
-        return sorted(f"{folder}/{name}" for name in os.listdir(folder))
+        return sorted(map(str, places.model(entry["path"]).iterdir()))
     return []
 
 
@@ -161,7 +164,9 @@ def model_source(wildcards):
             if "revision" in entry
             else f"--source {folder}"
         )
-    return f"--source {shlex.quote(entry['path'])}" if "path" in entry else ""
+    if "path" in entry:
+        return f"--source {shlex.quote(str(places.model(entry['path'])))}"
+    return ""
 
 
 def mixed_in(wildcards):

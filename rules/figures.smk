@@ -3,7 +3,7 @@
 
 rule bundle_library:
     input:
-        script="src/bundle_library.py",
+        script=own("src/bundle_library.py"),
         lib=imports("src/bundle_library.py"),
     output:
         "results/library.js",
@@ -22,7 +22,7 @@ rule plot_agreement:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_agreement.py",
+        script=own("src/plot_agreement.py"),
         lib=imports("src/plot_agreement.py"),
     output:
         report(
@@ -57,7 +57,7 @@ rule plot_shots:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_shots.py",
+        script=own("src/plot_shots.py"),
         lib=imports("src/plot_shots.py"),
     output:
         report(
@@ -92,7 +92,7 @@ rule plot_depth:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_depth.py",
+        script=own("src/plot_depth.py"),
         lib=imports("src/plot_depth.py"),
     output:
         report(
@@ -126,7 +126,7 @@ rule plot_order:
     input:
         summary="results/summary/{figure}.order.parquet",
         library="results/library.js",
-        script="src/plot_order.py",
+        script=own("src/plot_order.py"),
         lib=imports("src/plot_order.py"),
     output:
         report(
@@ -161,7 +161,7 @@ rule plot_variance:
         summary="results/summary/{figure}.parquet",
         order="results/summary/{figure}.order.parquet",
         library="results/library.js",
-        script="src/plot_variance.py",
+        script=own("src/plot_variance.py"),
         lib=imports("src/plot_variance.py"),
     output:
         report(
@@ -195,7 +195,7 @@ rule plot_controls:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_controls.py",
+        script=own("src/plot_controls.py"),
         lib=imports("src/plot_controls.py"),
     output:
         report(
@@ -232,7 +232,7 @@ rule plot_size:
         summary="results/summary/{figure}.parquet",
         manifests=figure_manifests,
         library="results/library.js",
-        script="src/plot_size.py",
+        script=own("src/plot_size.py"),
         lib=imports("src/plot_size.py"),
     output:
         report(
@@ -267,7 +267,7 @@ rule plot_scale:
     input:
         summary="results/summary/{figure}.accuracy.parquet",
         library="results/library.js",
-        script="src/plot_scale.py",
+        script=own("src/plot_scale.py"),
         lib=imports("src/plot_scale.py"),
     output:
         report(
@@ -301,7 +301,7 @@ rule plot_equivalence:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_equivalence.py",
+        script=own("src/plot_equivalence.py"),
         lib=imports("src/plot_equivalence.py"),
     output:
         report(
@@ -335,7 +335,7 @@ rule plot_nearest:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_nearest.py",
+        script=own("src/plot_nearest.py"),
         lib=imports("src/plot_nearest.py"),
     output:
         report(
@@ -369,7 +369,7 @@ rule report_findings:
     input:
         summaries=summaries,
         manifests=all_manifests,
-        script="src/report_findings.py",
+        script=own("src/report_findings.py"),
         lib=imports("src/report_findings.py"),
     output:
         "results/findings.txt",

@@ -5,7 +5,7 @@ rule plot_attention:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_attention.py",
+        script=own("src/plot_attention.py"),
         lib=imports("src/plot_attention.py"),
     output:
         report(
@@ -39,7 +39,7 @@ rule plot_sparsity:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_sparsity.py",
+        script=own("src/plot_sparsity.py"),
         lib=imports("src/plot_sparsity.py"),
     output:
         report(
@@ -73,7 +73,7 @@ rule plot_checkpoints:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_checkpoints.py",
+        script=own("src/plot_checkpoints.py"),
         lib=imports("src/plot_checkpoints.py"),
     output:
         report(
@@ -108,7 +108,7 @@ rule plot_dose:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_dose.py",
+        script=own("src/plot_dose.py"),
         lib=imports("src/plot_dose.py"),
     output:
         report(
@@ -142,7 +142,7 @@ rule plot_regression:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_regression.py",
+        script=own("src/plot_regression.py"),
         lib=imports("src/plot_regression.py"),
     output:
         report(
@@ -176,7 +176,7 @@ rule plot_twins:
     input:
         summary="results/summary/{figure}.parquet",
         library="results/library.js",
-        script="src/plot_twins.py",
+        script=own("src/plot_twins.py"),
         lib=imports("src/plot_twins.py"),
     output:
         report(

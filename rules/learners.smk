@@ -7,7 +7,7 @@ rule run_icl:
         folder="results/models/{model}",
         task="results/tasks/{task}.parquet",
         demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
-        script="src/run_icl.py",
+        script=own("src/run_icl.py"),
         lib=imports("src/run_icl.py"),
     output:
         "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet",
@@ -36,7 +36,7 @@ rule run_bayes:
         folder="results/models/{model}",
         task="results/tasks/{task}.parquet",
         demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
-        script="src/run_bayes.py",
+        script=own("src/run_bayes.py"),
         lib=imports("src/run_bayes.py"),
     output:
         "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet",
@@ -63,7 +63,7 @@ rule run_gd:
         folder="results/models/{model}",
         task="results/tasks/{task}.parquet",
         demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
-        script="src/run_gd.py",
+        script=own("src/run_gd.py"),
         lib=imports("src/run_gd.py"),
     output:
         "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet",

@@ -5,7 +5,7 @@ rule compare_logits:
     input:
         a=logits_a,
         b=logits_b,
-        script="src/compare_logits.py",
+        script=own("src/compare_logits.py"),
         lib=imports("src/compare_logits.py"),
     output:
         agreement="results/agreement/{model}/{task}/{design}/{a}--{b}.parquet",
@@ -30,7 +30,7 @@ rule compare_attention:
         folder="results/models/{model}",
         task="results/tasks/{task}.parquet",
         demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
-        script="src/compare_attention.py",
+        script=own("src/compare_attention.py"),
         lib=imports("src/compare_attention.py"),
     output:
         "results/attention/{model}/{task}/{design}/{learner}/{draws}.parquet",
@@ -59,7 +59,7 @@ rule extract_sparsity:
     input:
         model="results/models/{model}.json",
         folder="results/models/{model}",
-        script="src/extract_sparsity.py",
+        script=own("src/extract_sparsity.py"),
         lib=imports("src/extract_sparsity.py"),
     output:
         sparsity="results/sparsity/{model}.parquet",
@@ -80,7 +80,7 @@ rule measure_perplexity:
     input:
         model="results/models/{model}.json",
         folder="results/models/{model}",
-        script="src/measure_perplexity.py",
+        script=own("src/measure_perplexity.py"),
         lib=imports("src/measure_perplexity.py"),
     output:
         "results/perplexity/{model}.parquet",
@@ -104,7 +104,7 @@ rule measure_drift:
         folder="results/models/{model}",
         reference="results/models/{reference}.json",
         reference_folder="results/models/{reference}",
-        script="src/measure_drift.py",
+        script=own("src/measure_drift.py"),
         lib=imports("src/measure_drift.py"),
     output:
         "results/drift/{model}--{reference}.parquet",

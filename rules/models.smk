@@ -3,7 +3,7 @@
 
 rule pretrain_model:
     input:
-        script="src/pretrain_model.py",
+        script=own("src/pretrain_model.py"),
         lib=imports("src/pretrain_model.py"),
     output:
         "results/pretraining/{model}/provenance.json",
@@ -29,7 +29,7 @@ rule pretrain_model:
 rule construct_model:
     input:
         mixed_in=mixed_in,
-        script="src/construct_model.py",
+        script=own("src/construct_model.py"),
         lib=imports("src/construct_model.py"),
     output:
         "results/construction/{model}/provenance.json",
@@ -54,7 +54,7 @@ rule construct_model:
 rule fetch_model:
     input:
         weights,
-        script="src/fetch_model.py",
+        script=own("src/fetch_model.py"),
         lib=imports("src/fetch_model.py"),
     output:
         manifest="results/models/{model}.json",
@@ -83,7 +83,7 @@ rule derive_model:
     input:
         model=original_manifest,
         folder=original_model,
-        script="src/derive_model.py",
+        script=own("src/derive_model.py"),
         lib=imports("src/derive_model.py"),
     output:
         manifest="results/models/{model}.json",
@@ -109,7 +109,7 @@ rule derive_model:
 rule keep_models:
     input:
         pretrained=pretrained_models,
-        script="src/keep_models.py",
+        script=own("src/keep_models.py"),
         lib=imports("src/keep_models.py"),
     log:
         "logs/keep_models/models.log",

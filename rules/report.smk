@@ -9,7 +9,7 @@ rule collect_cells:
         folders=explored(figure_folders),
         tasks=explored(figure_tasks),
         demonstrations=explored(figure_demonstrations),
-        script="src/collect_cells.py",
+        script=own("src/collect_cells.py"),
         lib=imports("src/collect_cells.py"),
     output:
         "results/summary/cells.parquet",
@@ -36,10 +36,10 @@ rule build_report:
         claims="results/summary/claims.parquet",
         captions=all_captions,
         parts=expand(
-            "src/report/{part}",
+            own("src/report/{part}"),
             part=["page.html", "style.css", "page.js", "methods.md"],
         ),
-        script="src/build_report.py",
+        script=own("src/build_report.py"),
         lib=imports("src/build_report.py"),
     output:
         report(

@@ -44,7 +44,7 @@ def nearest(name: str, known) -> str:
     """``(did you mean 'x'?)`` or the list of what is known."""
     known = [str(k) for k in known]
     close = difflib.get_close_matches(str(name), known, 1, 0.5)
-    return f"(did you mean {close[0]!r}?)" if close else f"(known: {', '.join(known)})"
+    return f"(did you mean {close[0]!r}?)" if close else f"(known: {', '.join(known) or 'none'})"
 
 
 def value_problems(config) -> list[str]:
@@ -118,6 +118,8 @@ def _describe(error) -> str:
         return f"{where}: unknown key {extra!r} {nearest(extra, known)}"
     if error.validator == "enum":
         return f"{where}: {value!r} is not valid {nearest(value, error.validator_value)}"
+    if error.validator == "type" and value is None:
+        return f"{where}: nothing stands there"
     if error.validator == "type" and isinstance(value, str):
         hint = ""
         if error.validator_value in ("number", "integer"):

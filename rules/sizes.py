@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import places
 import taskfiles
 
 from iclgd import architecture, data
@@ -42,7 +43,7 @@ def layer_count(model: dict, root: Path) -> int | None:
         return model["construct"]["layers"]
     found = model.get("pretrain", {}).get("shape", {})
     if "path" in model:
-        found = shape(root / model["path"]) or {}
+        found = shape(places.model(model["path"], root)) or {}
     count = architecture.stored_layers(found)
     return model.get("layers") if count is None else count
 

@@ -11,7 +11,7 @@ def earlier_jobs():
     command = ["squeue", "--noheader", f"--user={os.getuid()}", "--format=%i|%k|%Z"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        raise WorkflowError(f"squeue: {' '.join(done.stderr.split())}")
+        sys.exit(f"squeue: {' '.join(done.stderr.split())}")
     jobs = [line.split("|", 2) for line in done.stdout.splitlines()]
     return [
         number
@@ -32,4 +32,5 @@ def wait_for_earlier_jobs():
     )
     while earlier_jobs():
         time.sleep(5)
+    os.chdir(workflow.rundir)  # in which the command line was typed
     os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])

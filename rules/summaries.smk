@@ -4,7 +4,7 @@
 rule summarise_agreement:
     input:
         agreement=figure_pairs,
-        script="src/summarise_agreement.py",
+        script=own("src/summarise_agreement.py"),
         lib=imports("src/summarise_agreement.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -23,7 +23,7 @@ rule summarise_agreement:
 rule summarise_controls:
     input:
         agreement=figure_pairs,
-        script="src/summarise_controls.py",
+        script=own("src/summarise_controls.py"),
         lib=imports("src/summarise_controls.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -46,7 +46,7 @@ rule summarise_curves:
     input:
         agreement=figure_pairs,
         curves=figure_curves,
-        script="src/summarise_curves.py",
+        script=own("src/summarise_curves.py"),
         lib=imports("src/summarise_curves.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -66,7 +66,7 @@ rule summarise_curves:
 rule summarise_accuracy:
     input:
         logits=figure_logits,
-        script="src/summarise_accuracy.py",
+        script=own("src/summarise_accuracy.py"),
         lib=imports("src/summarise_accuracy.py"),
     output:
         "results/summary/{figure}.accuracy.parquet",
@@ -85,7 +85,7 @@ rule summarise_accuracy:
 rule summarise_order:
     input:
         logits=figure_logits,
-        script="src/summarise_order.py",
+        script=own("src/summarise_order.py"),
         lib=imports("src/summarise_order.py"),
     output:
         "results/summary/{figure}.order.parquet",
@@ -109,7 +109,7 @@ rule summarise_variance:
         logits=figure_logits,
         demonstrations=figure_demonstrations,
         task=figure_tasks,
-        script="src/summarise_variance.py",
+        script=own("src/summarise_variance.py"),
         lib=imports("src/summarise_variance.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -131,7 +131,7 @@ rule summarise_attention:
     input:
         attention=figure_attention,
         logits=figure_logits,
-        script="src/summarise_attention.py",
+        script=own("src/summarise_attention.py"),
         lib=imports("src/summarise_attention.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -154,7 +154,7 @@ rule summarise_sparsity:
     input:
         sparsity=figure_sparsity,
         circuits=figure_circuits,
-        script="src/summarise_sparsity.py",
+        script=own("src/summarise_sparsity.py"),
         lib=imports("src/summarise_sparsity.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -176,7 +176,7 @@ rule summarise_dose:
         agreement=figure_pairs,
         logits=figure_pair_logits,
         manifests=figure_manifests,
-        script="src/summarise_dose.py",
+        script=own("src/summarise_dose.py"),
         lib=imports("src/summarise_dose.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -197,7 +197,7 @@ rule summarise_regression:
     input:
         models=figure_manifests,
         folders=figure_folders,
-        script="src/summarise_regression.py",
+        script=own("src/summarise_regression.py"),
         lib=imports("src/summarise_regression.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -219,7 +219,7 @@ rule summarise_checkpoints:
     input:
         accuracy="results/summary/{figure}.accuracy.parquet",
         drift=figure_drift,
-        script="src/summarise_checkpoints.py",
+        script=own("src/summarise_checkpoints.py"),
         lib=imports("src/summarise_checkpoints.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -240,7 +240,7 @@ rule summarise_twins:
     input:
         perplexity=figure_perplexity,
         manifests=figure_manifests,
-        script="src/summarise_twins.py",
+        script=own("src/summarise_twins.py"),
         lib=imports("src/summarise_twins.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -260,7 +260,7 @@ rule summarise_twins:
 rule summarise_equivalence:
     input:
         agreement=figure_pairs,
-        script="src/summarise_equivalence.py",
+        script=own("src/summarise_equivalence.py"),
         lib=imports("src/summarise_equivalence.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -283,7 +283,7 @@ rule summarise_nearest:
     input:
         agreement=figure_pairs,
         logits=figure_pair_logits,
-        script="src/summarise_nearest.py",
+        script=own("src/summarise_nearest.py"),
         lib=imports("src/summarise_nearest.py"),
     output:
         "results/summary/{figure}.parquet",
@@ -303,7 +303,7 @@ rule summarise_nearest:
 rule judge_claims:
     input:
         summaries=summaries,
-        script="src/judge_claims.py",
+        script=own("src/judge_claims.py"),
         lib=imports("src/judge_claims.py"),
     output:
         "results/summary/claims.parquet",

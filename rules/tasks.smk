@@ -4,7 +4,7 @@
 rule prepare_task:
     input:
         task_files,
-        script="src/prepare_task.py",
+        script=own("src/prepare_task.py"),
         lib=imports("src/prepare_task.py"),
     output:
         task="results/tasks/{task}.parquet",
@@ -32,7 +32,7 @@ rule derive_task:
     input:
         other_task,
         task=original_task,
-        script="src/derive_task.py",
+        script=own("src/derive_task.py"),
         lib=imports("src/derive_task.py"),
     output:
         "results/tasks/{task}.parquet",
@@ -59,7 +59,7 @@ rule derive_task:
 rule sample_demonstrations:
     input:
         task="results/tasks/{task}.parquet",
-        script="src/sample_demonstrations.py",
+        script=own("src/sample_demonstrations.py"),
         lib=imports("src/sample_demonstrations.py"),
     output:
         "results/demonstrations/{task}/{design}/{draws}.parquet",

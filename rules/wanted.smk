@@ -7,6 +7,13 @@ FORMATS = ["svg", "png", "pdf", "html", "tex"]  # of every figure
 EXPLORED = ("agreement", "shots", "size")
 
 
+def asked():
+    """Names of all figures; what is about a whole study ends here if there are none."""
+    if not config["figures"]:
+        sys.exit("config: figures: nothing is asked for")
+    return list(config["figures"])
+
+
 def figure_models(wildcards):
     parts = catalogue.parts(config, config["figures"][wildcards.figure])
     names = dict.fromkeys(name for part in parts for name in part["models"])
@@ -34,20 +41,6 @@ def figure_logits(wildcards):
     return [path for run in figure_runs(wildcards) for path in logits(*run)]
 
 
-def controlled_pairs(entry, model, task):
-    """The pairs of a figure that a model and a task are compared with.
-
-    Of controls only the pair itself counts, not its references, and one control at a time.
-    """
-    controls = ("of" in config["models"][model.split("@")[0]]) + (
-        "of" in config["tasks"][task]
-    )
-    if entry["kind"] != "controls" or controls == 0:
-        return entry["pairs"]
-    learners = [] if controls == 2 else entry["pairs"]
-    return [pair for pair in learners if not catalogue.is_reference(config, pair[1])]
-
-
 def figure_attention(wildcards):
     """Attention tables of a figure: of every learner but the first, which is ICL."""
     entry = config["figures"][wildcards.figure]
@@ -61,34 +54,7 @@ def figure_attention(wildcards):
 
 
 def compared(wildcards):
-    """(model, task, design, a, b) of every agreement table that a figure shows.
-
-    A reference that a design has no second order for is left out. A figure of other figures
-    takes their learners, and ICL under another order.
-    """
-    entry = config["figures"][wildcards.figure]
-    found = [
-        (model, task, design, a, b)
-        for part in catalogue.parts(config, entry)
-        for model in catalogue.expand_all(part["models"], config["models"])
-        for task in part["tasks"]
-        for design in part["demonstrations"]
-        for first, second in controlled_pairs(part, model, task)
-        for a in catalogue.expand_all([first], config["learners"])
-        for b in catalogue.expand_all([second], config["learners"])
-    ]
-    if "of" in entry:
-        learners = [run for run in found if not catalogue.is_reference(config, run[-1])]
-        found = [
-            (*run, a, b)
-            for *run, a, learner in learners
-            for b in (learner, catalogue.order_reference(config, a))
-        ]
-    return [
-        run
-        for run in dict.fromkeys(found)
-        if catalogue.comparable(config, run[2], run[-1])
-    ]
+    return catalogue.compared(config, config["figures"][wildcards.figure])
 
 
 def figure_pairs(wildcards, ending=""):
@@ -174,9 +140,7 @@ def explored(files):
     """``files`` of every figure whose pairs of learners the report's explorer shows."""
 
     def found(wildcards):
-        figures = [
-            n for n, entry in config["figures"].items() if entry["kind"] in EXPLORED
-        ]
+        figures = [n for n in asked() if config["figures"][n]["kind"] in EXPLORED]
         paths = [path for name in figures for path in files(Namespace(figure=name))]
         return list(dict.fromkeys(paths))
 
@@ -205,11 +169,7 @@ def figure_controls(wildcards):
 
 def summaries(wildcards):
     """The summary that each figure shows."""
-    return [
-        path
-        for name in config["figures"]
-        for path in figure_summary(Namespace(figure=name))
-    ]
+    return [path for name in asked() for path in figure_summary(Namespace(figure=name))]
 
 
 def roles(wildcards):
@@ -275,16 +235,12 @@ def figure_files(wildcards):
 
 
 def all_figures(wildcards):
-    return [
-        path
-        for name in config["figures"]
-        for path in figure_files(Namespace(figure=name))
-    ]
+    return [path for name in asked() for path in figure_files(Namespace(figure=name))]
 
 
 def all_captions(wildcards):
     kinds = dict.fromkeys(entry["kind"] for entry in config["figures"].values())
-    return [f"rules/captions/{kind}.rst" for kind in kinds]
+    return [own(f"rules/captions/{kind}.rst") for kind in kinds]
 
 
 def shifts(wildcards):

@@ -5,6 +5,7 @@ rate and epoch: the cells that the report's explorer shows. No model is loaded.
 """
 
 import functools
+import json
 from pathlib import Path
 
 from iclgd import cli, tables
@@ -54,7 +55,10 @@ def logits(*key):
 
 tasks = {path.stem: tables.read(path, tables.TASK) for path in args.tasks}
 demonstrations = joined(args.demonstrations, tables.DEMONSTRATIONS)
-tokenizers = {path.name: cells.tokenizer(path.with_suffix("")) for path in args.manifests}
+tokenizers = {
+    path.name: cells.tokenizer(path.with_suffix(""), json.loads(path.read_text()))
+    for path in args.manifests
+}
 
 found = [pl.DataFrame(schema=tables.CELLS)]
 for *run, a, b, epoch in choice.rows():

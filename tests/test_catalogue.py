@@ -163,6 +163,16 @@ BAD = {
         {"kind": "sparsity", "models": ["gptj"]},
         "figures.claims: results/summary has a table of this name of its own",
     ),
+    "figures/order": (None, "config: figures.order: nothing stands there"),
+    "models/home": (
+        {"path": "~/gpt2"},
+        "'~/gpt2' is no model folder (there is no config.json that holds a map); '~' is read by "
+        "shells alone: write the folder in full",
+    ),
+    "tasks/home": (
+        {"files": "~/x.csv", "prompt": "{text} {label}", "labels": {"0": "a", "1": "b"}},
+        "tasks.home.files: '~/x.csv' does not exist; '~' is read by shells alone",
+    ),
     "figures/new": ({"kind": "order", "models": ["gptj"]}, "figures.new: key 'tasks' is missing"),
     "figurs": ({}, "top level: unknown key 'figurs' (did you mean 'figures'?)"),
 }
@@ -237,6 +247,71 @@ def test_prompts_with_more_than_fields_are_refused():
         with pytest.raises(catalogue.ConfigError, match="the name of a field alone may stand"):
             catalogue.check(changed("tasks/topic2/prompt", part + " {label}"), ROOT)
     catalogue.check(changed("tasks/topic2/prompt", "{{{text}}} : {label}"), ROOT)
+
+
+RUNS = {"tasks": ["topic4"], "demonstrations": ["n1"]}
+
+
+@pytest.mark.parametrize(
+    ("figure", "message"),
+    [
+        # One demonstration has one order.
+        (
+            {"kind": "agreement", "models": ["gptj"], "pairs": [["icl", "icl-reordered"]]},
+            "x: nothing",
+        ),
+        # Of controls references are not shown.
+        (
+            {
+                "kind": "controls",
+                "models": ["llama-large-random"],
+                "pairs": [["icl", "icl-redrawn"]],
+            },
+            "x: nothing is left to compare: references need designs with 'orders: 2'",
+        ),
+        ({"kind": "agreement", "models": ["gptj"], "pairs": [["icl", "gd"]]}, None),
+    ],
+)
+def test_a_figure_with_nothing_to_compare_is_named(figure, message):
+    config = changed("figures/x", {**figure, **RUNS})
+    config["figures"] = {"x": config["figures"]["x"]}
+    if message is None:
+        catalogue.check(config, ROOT)
+        config["figures"]["verdict"] = {"kind": "equivalence", "of": ["x"]}
+        message = "figures.verdict.of: no design there has 'orders: 2' or more"
+    with pytest.raises(catalogue.ConfigError, match=message):
+        catalogue.check(config, ROOT)
+
+
+def test_settings_of_the_command_line_are_read_as_files_are():
+    config = {"learners": {"gd": {"rates": ["0.02"], "epochs": 3}}, "tasks": {"t": {"files": "x"}}}
+    settings = ['learners={"gd": {"rates": [0.02, 1e-3], "label": "1"}}', "tasks={t: {queries: 8}}"]
+    catalogue.override(config, settings)
+    gd = {"rates": [0.02, 0.001], "epochs": 3, "label": "1"}
+    assert config == {"learners": {"gd": gd}, "tasks": {"t": {"files": "x", "queries": 8}}}
+    for wrong in ("{", "[1", "{a: b: c}", "9" * 5000):
+        with pytest.raises(
+            catalogue.ConfigError, match=r"^config: --config tasks: neither JSON nor"
+        ):
+            catalogue.override(config, [f"tasks={wrong}"])
+
+
+@pytest.mark.parametrize(
+    ("path", "simple"),
+    [
+        *(
+            ("models/a/", "models/a"),
+            ("./models//a", "models/a"),
+            ("/x/a//", "/x/a"),
+            ("a b/", "a b"),
+        ),
+        *(("models/a", "models/a"), ("a/../b", "a/../b"), ("a/.", "a")),
+    ],
+)
+def test_a_folder_is_spelled_one_way(path, simple):
+    config = {"models": {"a": {"path": path}, "b": {"hub": "x//y"}}}
+    catalogue.simplify(config)
+    assert config == {"models": {"a": {"path": simple}, "b": {"hub": "x//y"}}}
 
 
 def test_a_layer_outside_the_model_is_named():

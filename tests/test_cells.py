@@ -104,6 +104,89 @@ def test_a_tokenizer_in_the_older_format_is_read(tmp_path):
     assert cells.spelled_token(cells.tokenizer(tmp_path), 1) == " "
 
 
+def test_every_kind_of_decoder_spells_tokens_as_they_stand_in_a_text(tmp_path):
+    def found(name, decoder, *pieces, unk=None):
+        numbered = {piece: i for i, piece in enumerate(pieces)}
+        words = models.WordPiece(numbered, unk_token=unk) if unk else models.BPE(numbered, [])
+        tokens = Tokenizer(words)
+        tokens.decoder = decoder
+        tokens = saved(tmp_path / name, tokens)
+        return [cells.spelled_token(tokens, i) for i in range(len(pieces))]
+
+    words = found("words", decoders.WordPiece(), "[UNK]", "good", "##ing", ",", unk="[UNK]")
+    assert words == [" [UNK]", " good", "ing", ","]
+    assert found("space", decoders.Metaspace(), "▁good", "good", "▁") == [" good", "good", " "]
+    assert found("end", decoders.BPEDecoder(), "good</w>", "good") == [" good", "good"]
+
+
+def in_python(folder, tokens, model_type):
+    """What ``cells`` spells of a tokenizer that has no backend in Rust."""
+    tokens.save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+    assert not (folder / "tokenizer.json").exists()
+    read = cells.tokenizer(folder)
+    assert isinstance(read, cells.InPython)
+    return lambda *ids: [cells.spelled_token(read, i) for i in ids]
+
+
+def test_tokenizers_without_a_backend_in_rust_spell_their_tokens(tmp_path):
+    from transformers import ByT5Tokenizer, CTRLTokenizer, EsmTokenizer
+
+    pieces = ["<unk>", "good", "hel@@", "lo", "good\n", ","]
+    (tmp_path / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate(pieces)}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+    ctrl = CTRLTokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
+    spelled = in_python(tmp_path / "ctrl", ctrl, "ctrl")
+    # In CTRL "@@" marks a piece that goes on, and white space belongs to a word.
+    assert spelled(1, 2, 3, 4, 5, 6) == [" good", "hel@@", " lo", "good\n", " ,", "[6]"]
+    # Three special tokens, then the 256 bytes: a letter, a line end, half a letter.
+    spelled = in_python(tmp_path / "byt5", ByT5Tokenizer(), "t5")
+    assert spelled(1, 3 + 65, 3 + 10, 3 + 0xC3) == ["</s>", "A", "\n", "Ã"]
+    (tmp_path / "vocab.txt").write_text("<cls>\n<pad>\n<eos>\n<unk>\nA\n<mask>\n")
+    spelled = in_python(tmp_path / "esm", EsmTokenizer(str(tmp_path / "vocab.txt")), "esm")
+    assert spelled(4, 5, 99) == [" A", " <mask>", "[99]"]
+
+
+CODE = """
+from transformers import PreTrainedTokenizer
+
+class Bytes(PreTrainedTokenizer):
+    \"\"\"As tokenizers on tiktoken have it: pieces are bytes.\"\"\"
+    pieces = [b"good", b" good", bytes([0xC3]), b","]
+    def get_vocab(self):
+        return {piece: i for i, piece in enumerate(self.pieces)}
+    @property
+    def vocab_size(self):
+        return len(self.pieces)
+    def _convert_token_to_id(self, token):
+        return 0
+    def convert_ids_to_tokens(self, ids, skip_special_tokens=False):
+        return self.pieces[ids] if isinstance(ids, int) else [self.pieces[i] for i in ids]
+    def _decode(self, token_ids, **_):
+        return b"".join(self.pieces[i] for i in token_ids).decode(errors="replace")
+"""
+
+
+def test_code_of_a_tokenizer_runs_only_where_the_manifest_says_so(tmp_path, monkeypatch):
+    import transformers.dynamic_module_utils as modules
+
+    monkeypatch.setattr(modules, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "own.py").write_text(CODE)
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    kind = {"tokenizer_class": "Bytes", "auto_map": {"AutoTokenizer": ["own.Bytes", None]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(kind))
+    with pytest.raises(InputError, match="own: its tokenizer cannot be read"):
+        cells.tokenizer(folder)
+    with pytest.raises(InputError, match="own: its tokenizer cannot be read"):
+        cells.tokenizer(folder, {"model": "own", "remote_code": False})
+    assert not (tmp_path / "modules").exists()
+    tokens = cells.tokenizer(folder, {"model": "own", "remote_code": True})
+    spelled = [cells.spelled_token(tokens, i) for i in range(5)]
+    assert spelled == ["good", " good", "\\xc3", ",", "[4]"]
+
+
 @pytest.fixture
 def study(tmp_path):
     """Arguments of collect_cells: ICL, GD and two references on a made-up task."""

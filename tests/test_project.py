@@ -47,7 +47,7 @@ def rules() -> dict[str, str]:
 def test_rule_script_and_log_have_one_name():
     assert len(rules()) >= 20
     for name, text in rules().items():
-        assert f'script="src/{name}.py"' in text
+        assert f'script=own("src/{name}.py")' in text
         assert f'"logs/{name}/' in text
     scripts = {path.stem for path in (ROOT / "src").glob("*.py")}
     assert scripts == set(rules())

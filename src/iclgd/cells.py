@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from tokenizers import Tokenizer
 
-from iclgd import agreement, comparison, prompts, tables
+from iclgd import agreement, comparison, models, prompts, tables
 from iclgd.cli import InputError
 
 # Of the test queries of two learners, by total variation: typical and extreme ones.
@@ -24,6 +24,7 @@ PLACES = {
     "farthest": 1,
 }
 BROKEN = "\N{REPLACEMENT CHARACTER}"
+UNTRUSTED = {"remote_code": False}
 
 
 def compared(a: pl.DataFrame, b: pl.DataFrame, name_b: str, epoch: int) -> pl.DataFrame:
@@ -71,10 +72,30 @@ def likely(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.hstack(pl.DataFrame(found, schema=kinds))
 
 
-def tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder; only one in an older format needs transformers.
+class InPython:
+    """A tokenizer of transformers that has no backend in Rust, with the names of one that has."""
 
-    Raises InputError naming the folder if there is none, or it is broken.
+    decoder = "its own"
+
+    def __init__(self, tokens):
+        self.tokens = tokens
+        self.known = set(tokens.get_vocab().values())
+
+    def id_to_token(self, token: int) -> str | None:
+        piece = self.tokens.convert_ids_to_tokens(token) if token in self.known else None
+        return piece.decode(errors="backslashreplace") if isinstance(piece, bytes) else piece
+
+    def decode(self, ids: list[int], skip_special_tokens: bool) -> str:
+        # Cleaning up would move spaces in front of punctuation.
+        plain = {"clean_up_tokenization_spaces": False}
+        return self.tokens.decode(ids, skip_special_tokens=skip_special_tokens, **plain)
+
+
+def tokenizer(folder: Path, manifest: dict = UNTRUSTED) -> Tokenizer | InPython:
+    """The tokenizer of a model folder; only one without tokenizer.json needs transformers.
+
+    Code that comes with it runs only if its ``manifest`` allows that. Raises InputError naming
+    the folder if there is none, or it is broken.
     """
     path = folder / "tokenizer.json"
     try:
@@ -82,29 +103,31 @@ def tokenizer(folder: Path) -> Tokenizer:
             return Tokenizer.from_file(str(path))
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+        found = AutoTokenizer.from_pretrained(folder, **models.trust(manifest))
+        return getattr(found, "backend_tokenizer", None) or InPython(found)
     except Exception as error:  # tokenizers raises nothing more special
         said = " ".join(str(error).split())
         raise InputError(f"{folder}: its tokenizer cannot be read ({said})") from error
 
 
-def spelled_token(tokens: Tokenizer, token: int) -> str:
+def spelled_token(tokens: Tokenizer | InPython, token: int) -> str:
     """A token as it stands within a text; ``[id]`` for one that only the embedding has.
 
-    Decoders take off the white space in front of a text, so it is decoded twice in a row. A token
-    that is not a whole character, or is decoded as nothing, has the tokenizer's own spelling.
+    Decoders take off the white space around a text, so it is decoded twice in a row. A token
+    that is not a whole character, is decoded as nothing or otherwise at the end of a text, or has
+    white space of its own, has the tokenizer's own spelling.
     """
     piece = tokens.id_to_token(token)
     if piece is None:
         return f"[{token}]"
-    if tokens.decoder is None:
+    if tokens.decoder is None or piece != piece.strip():
         return piece
     once, twice = (tokens.decode([token] * n, skip_special_tokens=False) for n in (1, 2))
-    text = twice[len(once) :]
+    text = twice[len(once) :] if twice.startswith(once) else ""
     return piece if not text or BROKEN in text else text
 
 
-def spell(rows: pl.DataFrame, tokens: Tokenizer) -> pl.DataFrame:
+def spell(rows: pl.DataFrame, tokens: Tokenizer | InPython) -> pl.DataFrame:
     """``rows`` of `likely` with their tokens and the right answer's first one as text."""
     spelled = [[spelled_token(tokens, token) for token in ids] for ids in rows["ids"]]
     answers = [spelled_token(tokens, token) for token in rows["answer_id"]]

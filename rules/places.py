@@ -1,0 +1,21 @@
+"""Where files lie when the working directory is not the workflow's own folder.
+
+Results, configurations and data are the working directory's. Scripts are the workflow's, and so
+are the models that come with it, unless the working directory has its own of that name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+WORKFLOW = Path(__file__).absolute().parents[1]
+
+
+def own(path: str) -> str:
+    """A file of the workflow; relative within its folder, so that moving that reruns nothing."""
+    return path if WORKFLOW.samefile(".") else str(WORKFLOW / path)
+
+
+def model(path: str, root: Path = Path(".")) -> Path:
+    """A model's folder: below ``root``, or where it is not there, one of the workflow's."""
+    return next((p for p in (root / path, Path(own(path))) if p.exists()), root / path)
