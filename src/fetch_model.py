@@ -19,12 +19,16 @@ parser.add_argument("--folder", type=Path, required=True, help="folder to fill")
 parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
 args = parser.parse_args()
 
+commit, entry = None, args.entry
+# What pretrain_model and construct_model make is known to be sound.
+made_here = {"pretrain", "construct"} & entry.keys() or (
+    args.source and (args.source / "provenance.json").exists()
+)
+if not made_here:
+    cli.torch_step()
+
 from iclgd import fetching, files  # after parsing: --help is quick
 
-commit, entry = None, args.entry
-tried = not fetching.made_here(entry, args.source)
-if tried:
-    cli.torch_step()
 remote_code = entry.get("remote_code", False)
 with files.whole(args.folder) as partial:
     partial.mkdir()
@@ -36,7 +40,7 @@ with files.whole(args.folder) as partial:
     fetching.convert(partial)
     fetching.check_weights(args.name, partial)
     manifest = fetching.manifest(args.name, entry, partial, commit)
-    if tried:
+    if not made_here:
         fetching.check_loads(manifest, partial)
 with files.whole(args.manifest) as temporary:
     temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")

@@ -4,6 +4,7 @@ import logging
 import subprocess
 
 import failures
+import polars as pl
 import pytest
 import yaml
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -131,7 +132,7 @@ def test_of_a_group_on_a_cluster_those_that_say_why_are_named(tmp_path, capsys):
 
 SAID = """\
 prepare_task failed: results/tasks/broken.parquet (log: logs/prepare_task/broken.log)
-    error: rows.jsonl, line 2: label '7' of task broken is not in its list: 0, 1
+    error: rows.parquet, row 2: label '7' of task broken is not in its list: 0, 1
 """
 
 
@@ -139,10 +140,12 @@ prepare_task failed: results/tasks/broken.parquet (log: logs/prepare_task/broken
 def project(tmp_path_factory):
     study = yaml.safe_load(yaml.safe_dump(STUDY))
     labels = {"0": "Zam", "1": "Pol"}
-    entry = {"files": "rows.jsonl", "prompt": "{text} : {label}\n", "labels": labels}
+    entry = {"files": "rows.parquet", "prompt": "{text} : {label}\n", "labels": labels}
     study["tasks"]["broken"] = entry
     folder = copy_project(tmp_path_factory.mktemp("failures") / "project", study)
-    (folder / "rows.jsonl").write_text('{"text": "a", "label": 0}\n{"text": "b", "label": 7}\n' * 9)
+    # Unlike a file of lines it is not read before the job.
+    rows = {"text": [f"word {i}" for i in range(18)], "label": [0, 7] * 9}
+    pl.DataFrame(rows).write_parquet(folder / "rows.parquet")
     return folder
 
 

@@ -216,12 +216,6 @@ def check_weights(model: str, folder: Path) -> None:
                     raise InputError(f"model {model}: {name} in {path.name} holds NaN")
 
 
-def made_here(entry: dict, source: Path | None) -> bool:
-    """Whether a model comes from pretrain_model or construct_model: it is known to be sound."""
-    made = "pretrain" in entry or "construct" in entry
-    return made or (source is not None and (source / "provenance.json").exists())
-
-
 def check_loads(manifest: dict, folder: Path) -> None:
     """Load the model and its tokenizer and ask it once, so that no later step stumbles.
 
