@@ -129,7 +129,7 @@ def test_most_accurate_and_nearest_may_differ():
     table = equivalence.judged(
         [pair("icl-reordered", 0.1), *best.partition_by("b")], "icl-reordered"
     )
-    rows = table.filter(factor=1.0, measure="accuracy")
+    rows = table.filter(factor=1.0, measure="gain")
     assert dict(rows.select("choice", "b").rows()) == {"accuracy": "gd@1", "nearest": "gd@2"}
     gains = dict(rows.select("choice", "estimate").rows())
     assert gains == {"accuracy": 0, "nearest": 0.5}

@@ -66,18 +66,25 @@ def equivalence(summary: pl.DataFrame) -> Found:
         excess = {part: row[f"excess_{part}"] for part in ("low", "high", "error", "df")}
         excess = {**row, **excess, "estimate": row["excess"]}
         at = (row["role"], row["choice"], row["measure"])
-        equal = {**row, "said": EQUAL.get(row["verdict"])}
         if theme.role(row["learner"]) == "bayes":
             if at == ("model", "nearest", "tv"):
-                yield "bayes", equal
+                yield "bayes", _within(row)
         elif at == ("model", "nearest", "tv"):
             yield "apart", {**excess, "said": APART.get(row["verdict"])}
         elif at == ("model", "accuracy", "token_overlap"):
             yield "tokens", excess
-        elif at == ("model", "accuracy", "accuracy"):
+        elif at == ("model", "accuracy", "gain"):
             yield "accuracy", row
         elif at == ("construction", "nearest", "tv") and "@" not in row["model"]:
-            yield "construction", equal
+            yield "construction", _within(row)
+
+
+def _within(row: dict) -> dict:
+    """What is left of the margin, and at least so; a distance is never below 0."""
+    most, margin = row["distance_most"], row["margin"]
+    ends = {"low": None, "high": None} if most is None else {"low": margin - most, "high": margin}
+    said = EQUAL.get(row["verdict"])
+    return {**row, **ends, "estimate": margin - row["estimate"], "said": said}
 
 
 def scale(summary: pl.DataFrame) -> Found:

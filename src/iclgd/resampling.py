@@ -111,9 +111,7 @@ def _satterthwaite(a, b, c, draws: int, queries: int) -> tuple[np.ndarray, np.nd
     return np.sqrt(variance), df
 
 
-def t_interval(
-    found: Spread, level: float | np.ndarray = LEVEL
-) -> tuple[np.ndarray, np.ndarray]:
+def t_interval(found: Spread, level: float | np.ndarray = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the two-sided interval of each estimate at ``level``, which may be one for each.
 
     NaN without a standard error.

@@ -41,7 +41,9 @@ def bands(
         mine = names == one
         *spread, draws = numbers[:, mine]
         low[mine], high[mine] = _ends(one, resampling.Spread(*spread), draws, difference)
-    ends = (pl.Series(end, values, nan_to_null=True) for end, values in (("low", low), ("high", high)))
+    ends = (
+        pl.Series(end, values, nan_to_null=True) for end, values in (("low", low), ("high", high))
+    )
     return grouped.with_columns(*ends).select(
         *by, "estimate", "low", "high", "error", "df", "draws"
     )
