@@ -245,7 +245,7 @@ def test_designs_learners_and_tasks_are_not_mixed():
     table = judged("scale", *rows)
     assert table.select("learner", "estimate").rows() == [("gd@1", pytest.approx(0.4))]
     rows = [
-        estimate(0.1 * i, metric="tv", dose=float(i), departure="d", response=r, task=t)
+        dosed(0.1 * i, dose=float(i), departure="d", response=r, task=t)
         for t, r in (("t", "falls"), ("u", "blind"))
         for i in range(3)
     ]
@@ -276,16 +276,26 @@ def test_what_diverged_decides_nothing():
     assert judged("attention", *rows, roles={"m-random": "control"}).is_empty()
 
 
-def test_departures_fall_or_not():
+def dosed(value, nature="not GD", **more):
+    return estimate(value, metric="tv", nature=nature, low=0.0, high=0.5, **more)
+
+
+def test_what_is_not_gd_falls_or_not_and_another_gd_says_nothing():
     rows = [
-        estimate(0.1 * i, metric="tv", dose=float(i), departure=d, response=r)
-        for d, r in (("a", "falls"), ("b", "blind"))
+        dosed(0.1 * i, nature, dose=float(i), departure=d, response=r)
+        for d, r, nature in (
+            ("a", "falls", "not GD"),
+            ("b", "blind", "not GD"),
+            ("c", "falls", "another kernel"),
+            ("d", "falls", "another rate, mostly"),
+            ("steps of GD", "falls", "another number of steps"),
+        )
         for i in range(3)
     ]
     table = judged("dose", *rows)
-    assert table.select("learner", "estimate", "verdict").rows() == [
-        ("a", pytest.approx(0.2), "holds"),
-        ("b", pytest.approx(0.2), "fails"),
+    assert table.select("learner", "estimate", "low", "high", "verdict").rows() == [
+        ("a", pytest.approx(0.2), 0.0, 0.5, "holds"),
+        ("b", pytest.approx(0.2), 0.0, 0.5, "fails"),
     ]
 
 

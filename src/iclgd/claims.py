@@ -197,9 +197,9 @@ CLAIMS = {
     ),
     "falls": Claim(
         OSWALD,
-        "softmax and trained attention",
-        "As the model leaves the construction, ICL and GD come apart.",
-        "total variation of ICL and GD, which only ever grows with the dose",
+        "Proposition 1",
+        "As the model ceases to be GD, ICL and GD come apart.",
+        "total variation of ICL and GD, which only ever grows with the dose of what is not GD",
     ),
     "bayes": Claim(
         XIE,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from iclgd import theme
+from iclgd import doses, theme
 from iclgd.resampling import ALPHA
 
 RUN = ("model", "task", "design", "shots")
@@ -177,8 +177,11 @@ def twins(summary: pl.DataFrame) -> Found:
 
 
 def dose(summary: pl.DataFrame) -> Found:
-    """Of the kind ``dose``: the largest dose of every departure; the response decides."""
-    rows = summary.filter(metric="tv").drop_nulls("estimate").sort("dose")
+    """Of the kind ``dose``: the largest dose of what is not GD; the response decides.
+
+    A model that is another GD than the learner beside it says nothing about leaving GD.
+    """
+    rows = summary.filter(metric="tv", nature=doses.NOT_GD).drop_nulls("estimate").sort("dose")
     by = ["task", "design", "departure"]
     for (*_, departure), part in rows.group_by(by, maintain_order=True):
         row = part.row(-1, named=True)

@@ -295,8 +295,9 @@ def _checkpoints(summary: pl.DataFrame) -> list[Row]:
 def _dose(summary: pl.DataFrame) -> list[Row]:
     shown = ["token_overlap", "ocs", "js", "accuracy_a", "sen_a"]
     head = ["token overlap", "OCS", "JS (nats)", "accuracy of ICL", "Sen of ICL"]
-    found = [["task", "N", "departure", "dose", *head, "metrics of agreement"]]
-    for key, part in summary.group_by("task", "shots", "departure", maintain_order=True):
+    found = [["task", "N", "departure", "which is", "dose", *head, "metrics of agreement"]]
+    keys = ("task", "shots", "departure", "nature")
+    for key, part in summary.group_by(keys, maintain_order=True):
         said = (
             part.drop_nulls("response").group_by("response").agg(pl.col("metric").unique().sort())
         )

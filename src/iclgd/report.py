@@ -36,7 +36,7 @@ CLAIM = {
     "task": "task",
     "shots": "N",
     "learner": "learner",
-    "estimate": "here [95 %]",
+    "estimate": "here [interval of the test]",
     "reference": "in the paper",
     "paper": "paper",
     "place": "place",
