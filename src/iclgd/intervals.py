@@ -96,7 +96,8 @@ def _numbers(metric: str, found: resampling.Spread, kept) -> tuple:
     else:
         low, high = (end.clip(*ranges.of(metric)) for end in resampling.t_interval(found))
     mde = resampling.detectable(found)
-    numbers = [float(x[0]) for x in (found.value, low, high, found.error, found.df)]
+    value = ranges.rounded(metric, found.value)
+    numbers = [float(x[0]) for x in (value, low, high, found.error, found.df)]
     return (*numbers, draws, queries, float(mde[0]))
 
 

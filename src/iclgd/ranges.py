@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 Ends = tuple[float, float]
 
 # Means of what is 0 or 1, of queries or of prompts: their intervals are those of proportions.
@@ -14,6 +16,7 @@ PROPORTIONS = {
 }
 SHARE, COSINE, ABOVE = (0.0, 1.0), (-1.0, 1.0), (0.0, math.inf)
 ANY = (-math.inf, math.inf)
+ROUNDING = 1e-12
 # The values of a metric, measure or source of a summary, by its name there.
 RANGE: dict[str, Ends] = {
     **dict.fromkeys(PROPORTIONS, SHARE),
@@ -48,6 +51,15 @@ RANGE: dict[str, Ends] = {
 def of(name: str) -> Ends:
     """The least and the greatest value of a quantity; that of one with no range is any."""
     return RANGE.get(name, ANY)
+
+
+def rounded(name: str, values: np.ndarray) -> np.ndarray:
+    """Values [G] of a quantity; what rounding alone puts beyond an end (a cosine of 1 + 2e-16) is
+    that end. What is farther beyond stays as it is: its range, or its metric, is wrong.
+    """
+    for end, beyond in zip(of(name), (np.less, np.greater), strict=True):
+        values = np.where(beyond(values, end) & (abs(values - end) <= ROUNDING), end, values)
+    return values
 
 
 def difference(name: str, shift: float = 0.0) -> Ends:

@@ -34,19 +34,19 @@ def bands(
     grouped = grouped.with_columns(
         several.then("error").alias("error"), df=several.then(pl.col("draws") - 1.0)
     )
-    low, high = np.full((2, len(grouped)), np.nan)
     names = grouped[name].to_numpy() if name in by else np.full(len(grouped), "")
     numbers = grouped.select("estimate", "error", "df", "draws").cast(pl.Float64).to_numpy().T
+    found = np.full((3, len(grouped)), np.nan)
     for one in dict.fromkeys(names):
         mine = names == one
-        *spread, draws = numbers[:, mine]
-        low[mine], high[mine] = _ends(one, resampling.Spread(*spread), draws, difference)
-    ends = (
-        pl.Series(end, values, nan_to_null=True) for end, values in (("low", low), ("high", high))
-    )
-    return grouped.with_columns(*ends).select(
-        *by, "estimate", "low", "high", "error", "df", "draws"
-    )
+        value, error, df, draws = numbers[:, mine]
+        value = value if difference else ranges.rounded(one, value)
+        spread = resampling.Spread(value, error, df)
+        found[:, mine] = value, *_ends(one, spread, draws, difference)
+    columns = dict(zip(("estimate", "low", "high"), found, strict=True))
+    return grouped.with_columns(
+        pl.Series(end, values, nan_to_null=True) for end, values in columns.items()
+    ).select(*by, "estimate", "low", "high", "error", "df", "draws")
 
 
 def _ends(
