@@ -24,7 +24,7 @@ VERDICTS = {  # colours apart in lightness, too
     "inconclusive": "#7A828A",
     "different": "#D55E00",
 }
-LANE = 17
+LANE, NARROW = 17, 90  # pixels: height of a lane, width of a panel at least
 LEAST, MOST = 0.01, 100.0  # multiples of the margin; what is beyond stands at the end
 WORDS = {"excess": 138, "verdict": 76}  # pixels for a column of text
 BLOCKS = {
@@ -94,7 +94,7 @@ table = table.with_columns(
 )
 parts = {learned: lanes(table.filter(learned=learned)) for learned in BLOCKS}
 room = max(page.labels(texts) for _, texts, _ in parts.values())
-wide = page.fit(2, 190, room + sum(WORDS.values()) + 2 * page.SPACING)
+wide = max(NARROW, page.fit(2, 190, room + sum(WORDS.values()) + 2 * page.SPACING))
 low = -1.0 if (table["excess_low"].min() or 0) < -0.5 else -0.5
 difference = {"domain": [low, 1.0], "nice": False}
 difference = charts.Axis("difference of total variations", difference, [-1, -0.5, 0, 0.5, 1])
