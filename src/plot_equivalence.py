@@ -95,7 +95,8 @@ table = table.with_columns(
 parts = {learned: lanes(table.filter(learned=learned)) for learned in BLOCKS}
 room = max(page.labels(texts) for _, texts, _ in parts.values())
 wide = max(NARROW, page.fit(2, 190, room + sum(WORDS.values()) + 2 * page.SPACING))
-low = -1.0 if (table["excess_low"].min() or 0) < -0.5 else -0.5
+least = table.select(pl.min_horizontal("excess", "excess_low").min()).item() or 0.0
+low = -1.0 if least < -0.5 else -0.5
 difference = {"domain": [low, 1.0], "nice": False}
 difference = charts.Axis("difference of total variations", difference, [-1, -0.5, 0, 0.5, 1])
 ratio = {"type": "log", "domain": [LEAST, MOST], "nice": False}
