@@ -47,8 +47,7 @@ dictionary: .venv/ready
 # Execute docs/worked_example.ipynb on artifacts of the default study, which are made if need be.
 notebook: .venv-notebook/ready
 	PYTHONPATH=src python -m iclgd.warm snakemake --cores all \
-		results/agreement/llama-large/topic4/n4/icl--gd@0.03.parquet \
-		results/agreement/llama-large/topic4/n4/icl--icl-reordered.parquet --quiet rules reason host
+		results/summary/equivalence.parquet --quiet rules reason host
 	.venv-notebook/bin/python docs/execute.py
 
 # Train the built-in models anew (it takes a while) in place of those kept under models/.

@@ -40,8 +40,9 @@ manifests = theme.manifests(args.manifests)
 cells = tables.read(args.cells, tables.CELLS)
 claims = tables.read(args.claims) if args.claims else None
 
-figures = []
+figures, summaries = [], []
 for name, entry in args.figures.items():
+    summaries.append(tables.read(entry["summary"]))
     table, brackets = findings.of(entry["kind"], Path(entry["summary"]), args.labels)
     drawn = report_svg.inline(Path(entry["files"][0]), name, entry["title"])
     figures.append(
@@ -67,7 +68,7 @@ page = environment.from_string(parts["page.html"]).render(
     style=Markup(parts["style.css"]),
     hashed=report.hashed,
     figures=figures,
-    summary=report.summary(len(figures), list(manifests), cells),
+    summary=report.summary(manifests.values(), summaries, args.config["tasks"]),
     claims=None if claims is None else report.claims(claims),
     verdicts=None if claims is None else report.verdicts(claims),
     columns=report.CLAIM,

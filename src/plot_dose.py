@@ -1,8 +1,8 @@
 """Plot what becomes of agreement with GD as a model leaves the construction that is GD.
 
-Columns: departures. Above: metrics of agreement, all scaled so that 1 is equal. Below: what does
-not compare ICL and GD row by row, the accuracy and the order sensitivity of each. One block per
-task and design of the summary.
+Columns: departures, and what each is: another GD than the learner, or none. Above: metrics of
+agreement, all scaled so that 1 is equal. Below: what does not compare ICL and GD row by row, the
+accuracy and the order sensitivity of each. One block per task and design of the summary.
 """
 
 from iclgd import theme
@@ -15,7 +15,7 @@ import polars as pl
 
 from iclgd import charts, doses, export, findings, page
 
-COLUMNS = "model task design shots departure dose metric estimate low high draws"
+COLUMNS = "model task design shots departure nature dose metric estimate low high draws"
 # Metric: name, and the value that stands for "nothing in common".
 AGREEMENT = {
     "token_overlap": ("token overlap @10", 0),
@@ -26,7 +26,7 @@ AGREEMENT = {
 }
 ACCURACY = {"accuracy_a": "ICL", "accuracy_b": "GD"}
 SEN = {"sen_a": "ICL", "sen_b": "GD"}
-STEPS = "other numbers of steps"
+STEPS = "steps of GD"
 colours = dict(zip(AGREEMENT, ["#009E73", "#882255", "#E69F00", "#3D4248", "#56B4E9"], strict=True))
 styles = {name: {"color": one, "dash": theme.SOLID} for name, one in colours.items()}
 icl, gd = theme.ROLES["icl"]["color"], theme.ROLES["gd"]["color"]
@@ -45,6 +45,7 @@ summary = summary.with_columns(
     for one, other in (("estimate", "estimate"), ("low", "high"), ("high", "low"))
 )
 departures = sorted(set(summary["departure"]) - {doses.STEPS})
+natures = dict(summary.select("departure", "nature").unique().rows())
 departures += [doses.STEPS] if doses.STEPS in summary["departure"] else []
 
 
@@ -81,11 +82,12 @@ for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
                 charts.look(mine, "metric", styles, names), x, left, "dose", 30, tips
             )
             head = theme.label(departure, {doses.STEPS: STEPS, **args.labels})
+            head += f": {natures[departure]}" if natures[departure] else ""
             panels.append(charts.panel(drawn, x, left, (wide, high), head * (kind is AGREEMENT)))
     head = f"{theme.label(task, args.labels)} · {shots} demonstrations"
     blocks.append(page.block(panels, len(departures), head))
 items = [{"label": names[one], **styles[one]} for one in (*AGREEMENT, *ACCURACY)]
-title = args.title or "What becomes of agreement as a model ceases to be gradient descent?"
+title = args.title or "What becomes of agreement as ICL and gradient descent become different?"
 subtitle = "ICL of each model against GD with as many steps as the model has layers. At 0: the "
 subtitle += (
     "construction of von Oswald et al., where the two are one. Bands: 95 % over draws and queries."

@@ -1,30 +1,43 @@
-"""Plot verdicts of equivalence: distances from ICL, margins, and what other margins would say.
+"""Plot verdicts of equivalence, with the bounds from which each can be read off.
 
-Lanes: model, task, number of demonstrations and learner. Left: total variation of GD from ICL
-at the nearest (filled) and the most accurate (hollow) rate and epoch, ICL's from itself (dash)
-and the margin (bar). Right: the verdict on the nearest at multiples of the margin.
+Lanes: model, task, number of demonstrations and learner, at the rate and epoch nearest to ICL.
+Left: the excess, which is the distance of GD from ICL minus that of ICL from itself reordered,
+cell by cell. Right: the distance as a multiple of the margin, up to its upper bound. All bounds
+are at the level at which Holm's procedure tests them. Where the untouched model is not surely
+beyond the margin, demonstrations change too little to compare anything: a block of its own.
 """
 
 from iclgd import theme
 
 args = theme.parser(__doc__).parse_args()
 
-import math
-
 import altair as alt
 import polars as pl
 
 from iclgd import charts, export, findings, page
 
-COLUMNS = "model task design shots b epoch choice measure factor verdict underpowered"
-NUMBERS = "estimate low high draws queries reference untouched margin p_difference p_equivalence"
+COLUMNS = "model task design shots b epoch choice measure factor verdict draws queries"
+NUMBERS = "estimate reference excess excess_low excess_high distance_most margin untouched_least"
 VERDICTS = {  # colours apart in lightness, too
     "equivalent": "#0072B2",
-    "trivially both": "#9AC7E4",
-    "inconclusive": "#B4BAC1",
+    "trivially both": "#56A0D0",
+    "inconclusive": "#7A828A",
     "different": "#D55E00",
 }
-LEAST, LANE = 1e-8, 17
+LANE, NARROW = 17, 90  # pixels: height of a lane, width of a panel at least
+LEAST, MOST = 0.01, 100.0  # multiples of the margin; what is beyond stands at the end
+WORDS = {"excess": 138, "verdict": 76}  # pixels for a column of text
+BLOCKS = {
+    True: "Where demonstrations change the answers beyond the margin",
+    False: "Where they do not, or not surely: there is no ICL that GD could equal",
+}
+TIPS = {
+    **{"model": "model", "task": "task", "shots": "demonstrations", "b": "learner"},
+    **{"epoch": "epoch", "estimate": "distance", "reference": "ICL, other order"},
+    **{"excess": "excess", "excess_low": "at least", "excess_high": "at most"},
+    **{"distance_most": "distance at most", "margin": "margin", "verdict": "verdict"},
+    **{"draws": "draws", "queries": "queries"},
+}
 
 
 def called(name):
@@ -33,124 +46,92 @@ def called(name):
     return f"{theme.label(base, args.labels)} {value}".strip()
 
 
-table = charts.read(args.summary, [*COLUMNS.split(), *NUMBERS.split()])
-table = table.filter(pl.col("measure") == "tv").sort("model", "task", "shots", "b")
-table = table.with_columns(family=pl.col("b").map_elements(theme.family, pl.String))
-# A model has a lane for its name, and below it one for each of what it is judged by.
-keys = ["model", "task", "shots", "design", "family"]
-lanes, texts, heads, last = {}, [], [], None
-for key in table.select(keys).unique(maintain_order=True).rows():
-    model, task, shots, _, family = key
-    if model != last:
+def lanes(rows):
+    """The rows with their ``lane``; names of all lanes; which of them are headings."""
+    texts, heads, at = [], [], []
+    for (model,), own in rows.group_by("model", maintain_order=True):
         heads.append(len(texts))
         texts.append(called(model))
-    last, lanes[key] = model, float(len(texts))
-    texts.append(f"{theme.label(task, args.labels)}, {shots} · {called(family)}")
-table = table.with_columns(
-    pl.struct(keys).map_elements(lambda row: lanes[tuple(row.values())], pl.Float64).alias("lane")
-)
-numbers = ("estimate", "low", "high", "reference", "untouched", "margin")
-least = table.select(pl.min_horizontal("estimate", "reference", "margin").min()).item() or LEAST
-floor = 10.0 ** math.floor(math.log10(max(least, LEAST)))
-table = table.with_columns(
-    pl.col(name).clip(floor, 1).alias(f"{name}_at") for name in numbers
-).with_columns(color=pl.col("verdict").replace_strict(VERDICTS, default=theme.FAINT))
-high = LANE * max(len(texts), 1)
-ticks = list(range(len(texts)))
-lane_scale = {"domain": [-0.7, len(texts) - 0.3], "reverse": True, "nice": False, "padding": 0}
-bold = f"indexof({heads}, datum.value) >= 0"
-y = charts.Axis("", lane_scale, ticks, f"{texts}[datum.value]", grid=False, bold=bold)
-decades = [10.0**e for e in range(-8, 1, 2 if floor < 1e-4 else 1) if 10.0**e >= floor]
-x = charts.Axis(
-    "total variation from ICL (log scale)",
-    {"type": "log", "domain": [floor / 2, 1.3], "nice": False},
-    decades,
-    f"(datum.value <= {LEAST} ? '≤ ' : '') +"
-    " format(datum.value, datum.value < 0.001 ? '~e' : '~g')",
-)
-tips = {
-    **{"model": "model", "task": "task", "shots": "demonstrations", "b": "learner"},
-    **{"epoch": "epoch", "choice": "chosen by", "estimate": "distance", "low": "95 %, low"},
-    **{"high": "95 %, high", "reference": "ICL, other order", "untouched": "untouched model"},
-    **{"margin": "margin", "verdict": "verdict", "p_difference": "p of difference"},
-    **{"p_equivalence": "p of equivalence", "draws": "draws", "queries": "queries"},
-}
-panels = []
-if len(table):
-    one = table.filter(pl.col("factor") == 1)
-    near, accurate = (one.filter(pl.col("choice") == name) for name in ("nearest", "accuracy"))
-    base = alt.Chart(charts.values(near))
-    rule = base.mark_rule(strokeWidth=1.3, clip=True)
-    tick = base.mark_tick(color=theme.ROLES["icl"]["color"], size=LANE - 7, thickness=1.8)
-    bar = base.mark_bar(color=theme.GRID, height=LANE - 5, clip=True)
-    dot = {"size": 52, "opacity": 1, "shape": "circle"}
-    hollow = alt.Chart(charts.values(accurate)).mark_point(filled=False, strokeWidth=1.4, **dot)
-    before = base.mark_tick(color=theme.FAINT, size=LANE - 9, thickness=1.4)
-    left = [
-        bar.encode(x.x("margin_at"), y.y("lane"), x2=alt.datum(floor / 2)),
-        rule.encode(x.x("low_at"), alt.X2("high_at:Q"), y.y("lane"), charts.paint()),
-        tick.encode(x.x("reference_at"), y.y("lane")),
-        before.encode(x.x("untouched_at"), y.y("lane")),
-        hollow.encode(
-            x.x("estimate_at"),
-            y.y("lane"),
-            alt.Stroke("color:N", scale=None, legend=None),
-            tooltip=charts.tooltip(accurate, tips),
+        for task, shots, learner in own.select("task", "shots", "b").rows():
+            at.append(float(len(texts)))
+            name = theme.short(learner, args.labels)
+            texts.append(f"{theme.label(task, args.labels)}, {shots} · {name}")
+    return rows.with_columns(pl.Series("lane", at, pl.Float64)), texts, heads
+
+
+def forest(rows, x, y, place, ends, line):
+    """Dots with bars on their lanes, and a line where the verdict turns."""
+    base = alt.Chart(charts.values(rows))
+    turn = alt.Chart(alt.Data(values=[{"at": line}]))
+    dots = base.mark_point(filled=True, size=46, opacity=1, shape="circle")
+    return [
+        turn.mark_rule(color=theme.INK, strokeWidth=0.9).encode(x.x("at")),
+        base.mark_rule(strokeWidth=1.6, clip=True).encode(
+            x.x(ends[0]), alt.X2(f"{ends[1]}:Q"), y.y("lane"), charts.paint()
         ),
-        base.mark_point(filled=True, **dot).encode(
-            x.x("estimate_at"), y.y("lane"), charts.paint(), tooltip=charts.tooltip(near, tips)
-        ),
+        dots.encode(x.x(place), y.y("lane"), charts.paint(), tooltip=charts.tooltip(rows, TIPS)),
     ]
-    factors = table["factor"].unique().sort().to_list()
-    edge = 2**0.5
-    cells = table.filter(pl.col("choice") == "nearest").with_columns(
-        (pl.col("factor") / edge).alias("from"),
-        (pl.col("factor") * edge).alias("to"),
-        (pl.col("lane") - 0.36).alias("above"),
-        (pl.col("lane") + 0.36).alias("below"),
+
+
+def column(rows, name, y, high):
+    """A column of text, a line for each lane."""
+    mark = alt.Chart(charts.values(rows)).mark_text(align="left", baseline="middle", fontSize=10)
+    lane = alt.Y("lane:Q", scale=alt.Scale(**y.scale), axis=None)
+    text = mark.encode(lane, alt.Text(f"{name}_text:N"), charts.paint(), x=alt.value(0))
+    return charts.layered([text], WORDS[name], high)
+
+
+table = charts.read(args.summary, [*COLUMNS.split(), *NUMBERS.split()])
+table = table.filter(measure="tv", factor=1.0, choice="nearest").drop_nulls("estimate")
+table = table.sort("model", "task", "shots", "design", "b")
+multiples = {"multiple": "estimate", "most": "distance_most"}
+table = table.with_columns(
+    *((pl.col(of) / pl.col("margin")).clip(LEAST, MOST).alias(n) for n, of in multiples.items()),
+    pl.Series("excess_text", [findings.excess(row) for row in table.iter_rows(named=True)]),
+    pl.col("verdict").alias("verdict_text"),
+    pl.col("verdict").replace_strict(VERDICTS, default=theme.FAINT).alias("color"),
+    (pl.col("untouched_least") > pl.col("margin")).fill_null(False).alias("learned"),
+)
+parts = {learned: lanes(table.filter(learned=learned)) for learned in BLOCKS}
+room = max(page.labels(texts) for _, texts, _ in parts.values())
+wide = max(NARROW, page.fit(2, 190, room + sum(WORDS.values()) + 2 * page.SPACING))
+least = table.select(pl.min_horizontal("excess", "excess_low").min()).item() or 0.0
+low = -1.0 if least < -0.5 else -0.5
+difference = {"domain": [low, 1.0], "nice": False}
+difference = charts.Axis("difference of total variations", difference, [-1, -0.5, 0, 0.5, 1])
+ratio = {"type": "log", "domain": [LEAST, MOST], "nice": False}
+ratio = charts.Axis("multiple of the margin", ratio, [LEAST, 1, MOST], "format(datum.value, '~g')")
+blocks = []
+for learned, (rows, texts, heads) in parts.items():
+    if rows.is_empty():
+        continue
+    high = LANE * len(texts)
+    y = {"domain": [-0.7, len(texts) - 0.3], "reverse": True, "nice": False, "padding": 0}
+    bold = f"indexof({heads}, datum.value) >= 0"
+    y = charts.Axis(
+        "", y, list(range(len(texts))), f"{texts}[datum.value]", grid=False, extent=room, bold=bold
     )
-    across = charts.Axis(
-        "multiple of the margin (log scale)",
-        {"type": "log", "domain": [factors[0] / edge, factors[-1] * edge], "nice": False},
-        [f for f in factors if math.log2(f) % 2 == 0],
-        "format(datum.value, '~g')",
-        grid=False,
-    )
-    blank = y.inner(False)
-    strip = alt.Chart(charts.values(cells)).mark_rect(clip=True, opacity=0.85)
-    right = [
-        strip.encode(
-            across.x("from"),
-            alt.X2("to:Q"),
-            blank.y("above"),
-            alt.Y2("below:Q"),
-            charts.paint(),
-            tooltip=charts.tooltip(cells, {"factor": "multiple", "verdict": "verdict"}),
-        ),
-        alt.Chart(alt.Data(values=[{"at": 1.0}]))
-        .mark_rule(color=theme.INK, strokeWidth=0.9, strokeDash=[3, 2])
-        .encode(across.x("at")),
-    ]
+    left = forest(rows, difference, y, "excess", ("excess_low", "excess_high"), 0.0)
+    right = forest(rows, ratio, y.inner(False), "multiple", ("multiple", "most"), 1.0)
     panels = [
-        charts.panel(left, x, y, (260, high), "distance from ICL"),
-        charts.panel(right, across, blank, (150, high), "verdict by margin"),
+        charts.panel(left, difference, y, (wide, high), "excess over ICL itself"),
+        column(rows, "excess", y, high),
+        charts.panel(right, ratio, y, (wide, high), "distance / margin"),
+        column(rows, "verdict", y, high),
     ]
-items = [{"label": name, "color": color, "shape": "square"} for name, color in VERDICTS.items()]
-items += [
-    {"label": "nearest to ICL", "color": theme.QUIET, "shape": "circle"},
-    {"label": "most accurate", "color": theme.QUIET, "shape": "circle", "open": True},
-    {
-        "label": "ICL from itself, other order",
-        "color": theme.ROLES["icl"]["color"],
-        "dash": theme.SOLID,
-    },
-    {"label": "untouched model", "color": theme.FAINT, "dash": theme.SOLID},
-    {"label": "up to the margin", "color": theme.GRID, "shape": "square"},
-]
+    blocks.append(page.block(panels, len(panels), BLOCKS[learned]))
 title = args.title or "Is gradient descent as near to ICL as ICL is to itself?"
-subtitle = "Number: demonstrations. Bars: 95 % over draws and queries. Margin: 95th percentile of "
-subtitle += "ICL's distance from itself under another order, on validation queries."
-chart = page.figure([page.block(panels, 2)] if panels else [], items, title, subtitle, 500)
-chart = chart if panels else page.empty(title, "the summary is empty")
+subtitle = (
+    "Excess: distance of GD from ICL minus that of ICL from itself, demonstrations reordered. "
+)
+subtitle += (
+    "Different: its bar ends above 0. Equivalent: it does not, and the right bar ends below 1. "
+)
+subtitle += (
+    "Trivially both: above 0, and below 1. Bars: bounds at the level at which Holm's procedure "
+)
+subtitle += "tests them. Number: demonstrations."
+chart = page.figure(blocks, [], title, subtitle, 700)
+chart = chart if blocks else page.empty(title, "the summary is empty")
 found = findings.of("equivalence", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

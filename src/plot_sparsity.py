@@ -57,19 +57,18 @@ for column, matrix in enumerate(matrices or ["q"]):
     }
     rows = charts.look(rows.with_columns(kind=kinds), "kind", styles, names)
     drawn = charts.curves(rows, x, y, "threshold", 16, tips)
-    need = rows["required"].drop_nulls()
-    if drawn and len(need):
-        line = rows.filter(pl.col("required") == need[0]).head(1)
-        line = line.with_columns(
-            estimate=pl.col("required"),
-            low=None,
-            high=None,
+    need = rows["required"].drop_nulls().unique().sort().to_list()
+    if drawn and need:  # one line for each width of the models
+        series = [f"needed: {one:.4f}" for one in need]
+        line = pl.DataFrame({"estimate": need, "series": series}).with_columns(
             color=pl.lit(theme.INK),
-            dash=pl.lit(theme.DASHED),
-            series=pl.lit("required"),
-        ).cast({"low": pl.Float64, "high": pl.Float64})
-        drawn += charts.flats(line.select(*charts.LOOK, "estimate", "low", "high"), x, y)
-        text = f"needed: {100 * need[0]:.6g} %"
+            dash=pl.Series([theme.DASHED] * len(need)),
+            low=pl.lit(None, pl.Float64),
+            high=pl.lit(None, pl.Float64),
+        )
+        drawn += charts.flats(line, x, y)
+        shown = dict.fromkeys(f"{100 * one:.1f}" for one in (need[0], need[-1]))
+        text = f"needed: {' to '.join(shown)} %"
         # Below the line, for that of W_Q and W_K lies at the top of the panel.
         drawn.append(charts.note(text, 4, 170 * (1 - need[0]) + 10, theme.INK, "left", 10))
     above.append(charts.panel(drawn, x, y, (wide, 170), f"W_{matrix.upper()}"))
@@ -125,7 +124,8 @@ if len(circuits):
         for k, s in (("qk", "circle"), ("ov", "diamond"))
     ]
 title = args.title or "Are the weights as sparse as the construction of GD needs them?"
-subtitle = "Means over layers and heads. Needed: by the construction of von Oswald et al. "
+subtitle = "Means over layers and heads. Needed: by the construction of von Oswald et al. at the "
+subtitle += "widths of these models, x and y taking half of it each. "
 subtitle += "Bands: the range of the layers."
 chart = page.figure(blocks, items, title, subtitle, 560)
 chart = chart if models else page.empty(title, "the summary is empty")

@@ -22,13 +22,19 @@ manifests = [json.loads(path.read_text()) for path in args.manifests]
 lines = [
     *findings.layout(findings.models(manifests)),
     "",
-    "Values are means over draws and queries of the test split with their 95 % interval; GD at the",
-    "rate and epoch chosen on validation queries.",
+    "Values are means over draws and queries of the test split; GD at the rate and epoch chosen on",
+    "validation queries. In brackets: 95 % intervals over draws and queries, or what a table says.",
 ]
 for path in args.summaries:
     figure = findings.figure(path, args.kinds)
-    found = findings.table(args.kinds[figure], tables.read(path))
-    lines += ["", figure, *(f"  {line}" for line in findings.layout(found))]
+    kind = args.kinds[figure]
+    found = findings.table(kind, tables.read(path))
+    head = (
+        f"{figure} (in brackets: {findings.BRACKETS[kind]})"
+        if kind in findings.BRACKETS
+        else figure
+    )
+    lines += ["", head, *(f"  {line}" for line in findings.layout(found))]
 
 with files.whole(args.output) as temporary:
     temporary.write_text("\n".join(lines) + "\n")

@@ -3,9 +3,10 @@
 The one model without a list is the construction, dose 0 of every departure; `name@value`
 is the departure `name` with that dose. GD has made as many steps (epochs) as the model has
 layers. In the departure `steps of GD` it is GD that leaves: the construction against every recorded
-epoch, the dose being the steps beyond its layers. Metrics are those of the agreement tables and
-`sen_a`, `sen_b` (order sensitivity of each learner); estimates over test queries with 95 %
-intervals. `response` says what a metric of agreement does as the dose grows: it
+epoch, the dose being the steps beyond its layers. `nature` says what the departure is beside the
+learner: GD with another kernel, rate or number of steps, or not GD. Metrics are those of the
+agreement tables and `sen_a`, `sen_b` (order sensitivity of each learner); estimates over test
+queries with 95 % intervals. `response` says what a metric of agreement does as the dose grows: it
 `falls`, `wavers`, or is `blind` (null for metrics that do not measure agreement).
 """
 
@@ -30,7 +31,9 @@ import polars as pl  # after parsing: --help is quick
 from iclgd import doses, intervals, order
 
 RUN = list(tables.RUN)
-layers = {m["model"]: m["layers"] for m in (json.loads(p.read_text()) for p in args.manifests)}
+manifests = {m["model"]: m for m in (json.loads(path.read_text()) for path in args.manifests)}
+layers = {name: manifest["layers"] for name, manifest in manifests.items()}
+natures = {name: doses.nature(m["pretraining"] or {}) for name, m in manifests.items()}
 found, learners = [], set()
 for path in args.agreement:
     rows = tables.read(path, tables.AGREEMENT).filter(pl.col("split") == "test")
@@ -50,4 +53,4 @@ for path in args.logits:
             own = pl.DataFrame({"example": answers.examples, name: order.sen(answers)})
             sens.append(first.join(own, how="cross"))
     found.append(intervals.means(pl.concat(sens), [*RUN, "epoch"], [name]))
-tables.write(doses.graded(pl.concat(found), layers), args.output)
+tables.write(doses.graded(pl.concat(found), layers, natures), args.output)

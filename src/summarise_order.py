@@ -4,7 +4,7 @@ Reads the logits tables of several learners on one design with several orders pe
 Measures, over test queries: `sen` (Shen et al.: sum over the vocabulary of the standard
 deviation over orders, mean over queries), `label_sen` (label words only), and against the
 reference `pattern_cosine`, with 95 % intervals over draws and queries; `mantel_r` (of a whole
-draw) with a t-interval over draws, and `mantel_p`, which combines the draws' p-values by
+draw) with an interval over draws, and `mantel_p`, which combines the draws' p-values by
 Fisher's method. A draw in which a row diverged has no value at that epoch; `diverged` is the
 share of such rows.
 """

@@ -2,8 +2,8 @@
 
 `share` and `share_rms` are of |w| below a threshold, before and after division by the RMS;
 `required` is the share of zeros in von Oswald's construction at the width of the model
-(d_x = d_y = query heads x head width). `stable_rank`, `hoyer` and `gini` are of the circuits
-W_Q^T W_K (`qk`) and W_O W_V (`ov`) and do not depend on a basis.
+(query heads x head width), half of it for x and half for y. `stable_rank`, `hoyer` and `gini`
+are of the circuits W_Q^T W_K (`qk`) and W_O W_V (`ov`) and do not depend on a basis.
 """
 
 from pathlib import Path
@@ -49,7 +49,7 @@ long = [
 layers = pl.concat(long).group_by(*BY, "layer", maintain_order=True).agg(pl.col("value").mean())
 required = pl.DataFrame(
     [
-        (model, matrix, requirement.required_share(matrix, width, width))
+        (model, matrix, requirement.at_width(matrix, width))
         for model, width in widths.items()
         for matrix in "qkv"
     ],

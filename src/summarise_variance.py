@@ -42,5 +42,5 @@ kinds = {**tables.RUN, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32
 table = pl.DataFrame(
     values, schema={**kinds, "source": pl.String, "value": pl.Float64}, orient="row"
 )
-summary = statistics.bands(table, [*BY, "source"])
+summary = statistics.bands(table, [*BY, "source"], "source")
 tables.write(summary.sort(*BY, "source"), args.output)

@@ -52,6 +52,7 @@ def kept(rows, path, **ints):
         "kind",
         "control",
         "departure",
+        "nature",
         "response",
     ]
     schema = {

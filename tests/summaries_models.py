@@ -39,6 +39,7 @@ def dose(path, draws=5, departures=("softmax", "causal")):
                     "epoch": 2,
                     "metric": metric,
                     "departure": departure,
+                    "nature": "not GD" if departure == "causal" else "another kernel",
                     "dose": share,
                 }
                 level = 1.0 if change < 0 or metric == "accuracy_a" else 0.0

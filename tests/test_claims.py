@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from scipy import stats
@@ -64,6 +65,32 @@ def test_holm_is_over_the_rows_of_a_claim():
     more = [{**row, "model": f"m{i}"} for i in range(3) for row in rows]
     alone, beside = judged("order", *rows), judged("order", *rows, *more)
     assert beside["p_holm"][0] == pytest.approx(4 * alone["p_holm"][0])
+
+
+def test_a_verdict_can_be_read_off_from_the_interval_beside_it():
+    """Random rows of one claim: 0 is outside of the interval if and only if Holm's test decides."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        values = rng.normal(0.05, 0.1, 6)
+        rows = [
+            {**row, "model": f"m{i}"}
+            for i, x in enumerate(values)
+            for row in sens(0.4, 0.4 - x, 0.03)
+        ]
+        table = judged("order", *rows)
+        read = pl.when(pl.col("low") > 0).then(pl.lit("holds"))
+        read = read.when(pl.col("high") < 0).then(pl.lit("fails")).otherwise(pl.lit("cannot tell"))
+        assert table.select(read.alias("verdict"))["verdict"].equals(table["verdict"])
+
+
+def test_an_interval_ends_where_the_quantity_does():
+    rows = [
+        {**estimate(a, 0.3, learner="gd@1", shots=n), "metric": "accuracy", "chosen": True}
+        for n, a in ((8, 0.1), (512, 0.95))
+    ]
+    row = judged("scale", *rows).row(0, named=True)
+    assert row["estimate"] == pytest.approx(0.85)
+    assert row["low"] < 0 and row["high"] == 1
 
 
 def test_many_demonstrations():
@@ -129,6 +156,7 @@ def judgement(verdict, estimate=0.3, excess=0.1, measure="tv", choice="nearest",
     numbers = {"error": 0.01, "df": 9.0, "excess_error": 0.005, "excess_df": 4.0, "p_learned": 0.0}
     said = {"b": "gd@1", "factor": 1.0, "verdict": verdict, "measure": measure, "choice": choice}
     row = {**RUN, "estimate": estimate, "excess": excess, "draws": 5, "queries": 96}
+    row |= {"margin": 0.4, "distance_most": estimate + 0.03}
     return {**row, **ends, **numbers, **said, **more}
 
 
@@ -137,7 +165,7 @@ def test_what_decides_the_main_comparison():
         judgement("different", 0.3, 0.1),
         judgement("different", 0.4, 0.2, choice="accuracy"),
         judgement("different", 0.6, -0.15, measure="token_overlap", choice="accuracy"),
-        judgement(None, 0.25, 0.0, measure="accuracy", choice="accuracy"),
+        judgement(None, 0.25, 0.0, measure="gain", choice="accuracy"),
         judgement("equivalent", factor=2.0),
     ]
     table = judged("equivalence", *rows)
@@ -148,6 +176,7 @@ def test_what_decides_the_main_comparison():
     assert len(table) == 3
     # A verdict decides whether they are apart; a shortfall of tokens is a test of d - r.
     assert (apart["estimate"], apart["verdict"], apart["p"]) == (0.1, "holds", None)
+    assert (apart["low"], apart["high"]) == pytest.approx((0.08, 0.12))  # those of the verdict
     assert (tokens["estimate"], tokens["verdict"]) == (-0.15, "fails")
     assert tokens["high"] - tokens["low"] == pytest.approx(2 * stats.t.ppf(0.975, 4) * 0.005)
     assert (accuracy["estimate"], accuracy["verdict"]) == (0.25, "holds")
@@ -178,6 +207,9 @@ def test_the_positive_control_decides_by_its_verdict():
     assert table.select("model", "claim", "verdict").rows() == [
         ("made", claims.CLAIMS["construction"].claim, "holds")
     ]
+    # What is left of a margin of .4 with a distance of .3, surely below .33.
+    left = table.select("estimate", "low", "high").row(0)
+    assert left == pytest.approx((0.1, 0.07, 0.4))
     unsure = judged("equivalence", judgement("inconclusive", model="made"), roles=roles)
     assert unsure["verdict"].to_list() == ["cannot tell"]
 
@@ -213,7 +245,7 @@ def test_designs_learners_and_tasks_are_not_mixed():
     table = judged("scale", *rows)
     assert table.select("learner", "estimate").rows() == [("gd@1", pytest.approx(0.4))]
     rows = [
-        estimate(0.1 * i, metric="tv", dose=float(i), departure="d", response=r, task=t)
+        dosed(0.1 * i, dose=float(i), departure="d", response=r, task=t)
         for t, r in (("t", "falls"), ("u", "blind"))
         for i in range(3)
     ]
@@ -244,16 +276,26 @@ def test_what_diverged_decides_nothing():
     assert judged("attention", *rows, roles={"m-random": "control"}).is_empty()
 
 
-def test_departures_fall_or_not():
+def dosed(value, nature="not GD", **more):
+    return estimate(value, metric="tv", nature=nature, low=0.0, high=0.5, **more)
+
+
+def test_what_is_not_gd_falls_or_not_and_another_gd_says_nothing():
     rows = [
-        estimate(0.1 * i, metric="tv", dose=float(i), departure=d, response=r)
-        for d, r in (("a", "falls"), ("b", "blind"))
+        dosed(0.1 * i, nature, dose=float(i), departure=d, response=r)
+        for d, r, nature in (
+            ("a", "falls", "not GD"),
+            ("b", "blind", "not GD"),
+            ("c", "falls", "another kernel"),
+            ("d", "falls", "another rate, mostly"),
+            ("steps of GD", "falls", "another number of steps"),
+        )
         for i in range(3)
     ]
     table = judged("dose", *rows)
-    assert table.select("learner", "estimate", "verdict").rows() == [
-        ("a", pytest.approx(0.2), "holds"),
-        ("b", pytest.approx(0.2), "fails"),
+    assert table.select("learner", "estimate", "low", "high", "verdict").rows() == [
+        ("a", pytest.approx(0.2), 0.0, 0.5, "holds"),
+        ("b", pytest.approx(0.2), 0.0, 0.5, "fails"),
     ]
 
 

@@ -11,6 +11,7 @@ from test_descent import RUNS
 
 from iclgd import (
     asking,
+    claims,
     constructed,
     construction,
     corpus,
@@ -372,8 +373,20 @@ def test_only_causal_attention_feels_the_order(control):
 
 def test_the_findings_of_the_control(control):
     rows = findings.table("dose", control)
-    assert rows[0][:4] == ["task", "N", "departure", "dose"]
-    steps = {row[3]: row for row in rows if row[2] == doses.STEPS}
+    assert rows[0][:5] == ["task", "N", "departure", "which is", "dose"]
+    natures = {row[2]: row[3] for row in rows[1:]}
+    assert natures == {
+        doses.STEPS: "another number of steps",
+        "soft": "another kernel",
+        "mix": "another rate, mostly",
+        "causal": "not GD",
+    }
+    steps = {row[4]: row for row in rows if row[2] == doses.STEPS}
     assert list(steps) == ["-2", "-1", "0", "1", "2"]
-    assert steps["0"][4:7] == ["1 [1, 1]", "1 [1, 1]", "0 [0, 0]"]
+    assert steps["0"][5:8] == ["1 [1, 1]", "1 [1, 1]", "0 [0, 0]"]
     assert steps["0"][-1] == "falls: 10" and steps["1"][-1] == ""
+
+
+def test_only_what_is_no_gd_decides_whether_they_come_apart(control):
+    table = claims.judged([("dose", "dose", control)], {})
+    assert table.select("learner", "verdict").rows() == [("causal", "holds")]

@@ -131,6 +131,21 @@ def test_softmax_attention_is_a_mean_of_values():
     close(found, 0.7 * y[:, 0])
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_softmax_attention_is_gradient_descent_with_an_exponential_kernel(steps):
+    """GD on functions: f <- f + sum_j r(x, x_j) (y_j - f(x_j)), r = rate softmax_j(x.x_j)."""
+    x, y, query, start = prompts()
+    asked_for = torch.cat([x, query[:, None]], 1)  # f is wanted there
+    kernel = (asked_for @ x.mT).exp()
+    rates = 0.7 * kernel / kernel.sum(-1, keepdim=True)
+    f = asked_for @ start.mT
+    for _ in range(steps):
+        f = f + rates @ (y - f[:, :-1])
+    prompt = construction.tokens(x, y, query, start)
+    layers = [construction.weights(start, 0.7)] * steps
+    close(construction.predict(layers, prompt, D_X, softmax=1.0), f[:, -1])
+
+
 def test_departures_grow_with_their_share():
     x, y, query, start = prompts(50)
     prompt = construction.tokens(x, y, query, start)

@@ -95,3 +95,33 @@ def test_others_do_not_cover():
     half = stdtrit(DRAWS - 1, 0.975) * means.std(1, ddof=1) / np.sqrt(DRAWS)
     ends = means.mean(1) - half, means.mean(1) + half
     assert covered(ends, 0) < 0.7  # Student's t over draws, queries taken as the only ones
+
+
+SEEDS = {  # one value of a share a draw or seed
+    "near one": lambda rng, size: rng.beta(8, 2, size),
+    "in the middle": lambda rng, size: rng.beta(2, 2, size),
+    "at either end": lambda rng, size: rng.beta(0.4, 0.4, size),
+    "skewed": lambda rng, size: rng.beta(0.4, 1.6, size),
+    "nearly all the same": lambda rng, size: rng.beta(95, 5, size),
+    "half of them one": lambda rng, size: np.where(
+        rng.random(size) < 0.5, 1, rng.uniform(0.3, 0.8, size)
+    ),
+    "learned or not": lambda rng, size: 1.0 * (rng.random(size) < 0.8),
+}
+
+
+@pytest.mark.parametrize("draws", [3, 4, 5])
+@pytest.mark.parametrize("name", SEEDS)
+def test_the_interval_of_few_draws_covers_and_a_cut_t_does_so_less(name, draws):
+    """Wilson's interval with the effective number of draws, of shares that are far from normal."""
+    rng = np.random.default_rng(0)
+    truth = SEEDS[name](rng, 10**6).mean()
+    values = SEEDS[name](rng, (4 * STUDIES, draws))
+    error = values.std(1, ddof=1) / draws**0.5
+    df = np.full(len(values), draws - 1.0)
+    found = resampling.Spread(values.mean(1), error, df)
+    ends = resampling.draws_interval(found, (0, 1), np.full(len(values), float(draws)))
+    assert (ends[0] >= 0).all() and (ends[0] <= ends[1]).all() and (ends[1] <= 1).all()
+    mine = covered(ends, truth)
+    assert mine >= (0.90 if name == "skewed" else 0.91)
+    assert mine >= covered(resampling.t_interval(found), truth) - 0.005

@@ -18,6 +18,7 @@ def bands(values: dict[tuple[str, int], float], metric: str = "js") -> pl.DataFr
 
 
 LAYERS = {"base": 2, "soft@0.3": 2, "soft@1": 2}
+NATURES = {"base": None, "soft@0.3": "another kernel", "soft@1": "another kernel"}
 VALUES = {
     ("base", 1): 0.4,
     ("base", 2): 0.0,
@@ -29,7 +30,7 @@ VALUES = {
 
 
 def test_a_departure_has_the_construction_at_dose_0_and_steps_of_their_own():
-    table = doses.graded(bands(VALUES), LAYERS)
+    table = doses.graded(bands(VALUES), LAYERS, NATURES)
     rows = table.select("departure", "dose", "estimate", "response").rows()
     assert rows == [
         ("soft", 0.0, 0.0, "falls"),
@@ -41,14 +42,26 @@ def test_a_departure_has_the_construction_at_dose_0_and_steps_of_their_own():
     ]
 
 
+def test_a_departure_is_another_gd_or_none():
+    entries = [{"layers": 2}, {"softmax": 1}, {"mix": 0.3, "toward": "m"}, {"causal": 1}]
+    assert [doses.nature(one) for one in entries] == [
+        None, "another kernel", "another rate, mostly", doses.NOT_GD,
+    ]  # fmt: skip
+    table = doses.graded(bands(VALUES), LAYERS, NATURES)
+    assert set(table.select("departure", "nature").rows()) == {
+        ("soft", "another kernel"),
+        (doses.STEPS, "another number of steps"),
+    }
+
+
 def test_what_is_no_agreement_has_no_response():
-    table = doses.graded(bands(VALUES, "accuracy_a"), LAYERS)
+    table = doses.graded(bands(VALUES, "accuracy_a"), LAYERS, NATURES)
     assert table["response"].null_count() == len(table) == 6
 
 
 def test_one_construction_is_needed():
     with pytest.raises(InputError, match="one model without departures is needed, found base, two"):
-        doses.graded(bands({**VALUES, ("two", 2): 0.0}), {**LAYERS, "two": 2})
+        doses.graded(bands({**VALUES, ("two", 2): 0.0}), {**LAYERS, "two": 2}, NATURES)
 
 
 @pytest.mark.parametrize(

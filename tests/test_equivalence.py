@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from conftest import run_step, save_model, tiny_model, tiny_task
+from scipy import stats
 
 from iclgd import equivalence, intervals, tables
 from iclgd.cli import InputError
@@ -129,7 +130,7 @@ def test_most_accurate_and_nearest_may_differ():
     table = equivalence.judged(
         [pair("icl-reordered", 0.1), *best.partition_by("b")], "icl-reordered"
     )
-    rows = table.filter(factor=1.0, measure="accuracy")
+    rows = table.filter(factor=1.0, measure="gain")
     assert dict(rows.select("choice", "b").rows()) == {"accuracy": "gd@1", "nearest": "gd@2"}
     gains = dict(rows.select("choice", "estimate").rows())
     assert gains == {"accuracy": 0, "nearest": 0.5}
@@ -167,6 +168,70 @@ def test_the_table_has_every_estimate_column_and_what_is_missing_is_an_error():
     fewer = pair("icl-reordered", 0.1).filter(pl.col("draw") > 0)
     with pytest.raises(InputError, match="gd was asked what icl-reordered was not"):
         equivalence.judged([fewer, gd("gd", 0.3)], "icl-reordered")
+
+
+# --- what stands beside a verdict ---------------------------------------------------------
+
+
+def read_off(row):
+    """The verdict that a reader sees in the bounds and the margin beside it."""
+    if row["excess_low"] is not None and row["excess_low"] > 0:
+        return "trivially both" if row["distance_most"] < row["margin"] else "different"
+    known = row["distance_most"] is not None and row["untouched_least"] is not None
+    near = known and row["distance_most"] < row["margin"] < row["untouched_least"]
+    return "equivalent" if near else "inconclusive"
+
+
+def random_pairs(seed):
+    """A model with learners near to ICL and far from it, and a margin that may be wide."""
+    rng = np.random.default_rng(seed)
+    r, wide = rng.uniform(0, 0.2), rng.random() < 0.5
+    far = (pl.col("draw") == 0) & (pl.col("split") == "validation") & wide
+    own = pair("icl-reordered", r, noise=rng.uniform(0, 0.1), seed=seed)
+    pairs = [own.with_columns(tv=pl.when(far).then(0.4).otherwise("tv"))]
+    for name in ("gd", "gd-v", "adam")[: rng.integers(1, 4)]:
+        d = max(r + rng.choice([-0.05, 0, 0.01, 0.1, 0.5]), 0)
+        wild = pl.col("tv") * (1 + rng.uniform(0, 1.5) * rng.normal() * pl.col("draw") / 4)
+        one = gd(name, d, start=rng.choice([0.02, 0.9]), noise=rng.uniform(0, 0.3), seed=seed)
+        trained = (pl.col("epoch") > 0) & (rng.random() < 0.5)
+        pairs.append(one.with_columns(tv=pl.when(trained).then(wild).otherwise("tv").clip(0, 1)))
+    return pairs
+
+
+def test_a_verdict_is_what_one_reads_off_from_the_bounds_beside_it():
+    tables = [equivalence.judged(random_pairs(seed), "icl-reordered") for seed in range(40)]
+    table = pl.concat(tables).filter(pl.col("measure") != "gain")
+    rows = table.to_dicts()
+    assert [read_off(row) for row in rows] == table["verdict"].to_list()
+    counts = dict(table.filter(factor=1.0)["verdict"].value_counts().rows())
+    assert set(counts) == set(equivalence.VERDICTS) and min(counts.values()) >= 5
+    # And it is what the p-values say, which Holm's procedure has corrected.
+    one = table.filter(factor=1.0)
+    assert ((one["excess_low"] > 0) == (one["p_difference"] < 0.05)).all()
+    assert ((one["distance_most"] < one["margin"]) == (one["p_equivalence"] < 0.05)).all()
+    assert ((one["untouched_least"] > one["margin"]) == (one["p_learned"] < 0.05)).all()
+
+
+def test_bounds_stay_where_distances_can_be():
+    table = pl.concat(
+        [equivalence.judged(random_pairs(seed), "icl-reordered") for seed in range(10)]
+    ).filter(pl.col("measure") != "gain")
+    assert table["excess_low"].min() >= -1 and table["excess_high"].max() <= 1
+    assert table["distance_most"].max() <= 1 and table["untouched_least"].min() >= 0
+
+
+def test_the_excess_is_paired_and_its_bounds_are_those_of_one_test():
+    # One learner, one test: the level is 5 % one-sided, so the bounds are a 90 % interval.
+    pairs = [pair("icl-reordered", 0.1), gd("gd", 0.3)]
+    table = equivalence.judged(pairs, "icl-reordered")
+    row = table.filter(factor=1.0, choice="nearest", measure="tv").row(0, named=True)
+    mine = pairs[1].filter(pl.col("split") == "test", pl.col("epoch") == 1)
+    both = mine.join(pairs[0], on=["draw", "example"], suffix="_r")
+    assert row["excess"] == pytest.approx((both["tv"] - both["tv_r"]).mean())
+    half = stats.t.ppf(0.95, row["excess_df"]) * row["excess_error"]
+    ends = (row["excess"] - half, row["excess"] + half)
+    assert (row["excess_low"], row["excess_high"]) == pytest.approx(ends)
+    assert row["level_difference"] == pytest.approx(0.05)
 
 
 # --- the controls, by the steps of the workflow -------------------------------------------

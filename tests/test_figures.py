@@ -78,7 +78,7 @@ FIGURES = {
     "equivalence": (
         equivalence,
         [],
-        ["total variation from ICL", "multiple of the margin", "different", "untouched model"],
+        ["difference of total variations", "multiple of the margin", "different", "no ICL that GD"],
     ),
     "nearest": (nearest, [], ["training loss (nats", "total variation (0: equal)"]),
     "depth": (depth, [], ["K (most likely tokens)", "OCS"]),

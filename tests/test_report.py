@@ -113,6 +113,34 @@ def test_claims_are_shown_as_they_are_judged(tmp_path):
     assert '<td class="shots"></td>' in second
 
 
+def model(name, architecture="llama", pretraining=None, **source):
+    return {"model": name, "architecture": architecture, "pretraining": pretraining} | {
+        "source": source or {"path": name}
+    }
+
+
+def test_the_study_is_counted_from_what_was_run():
+    models = [
+        *(model("live@step0"), model("live@step2"), model("big"), model("hub", repo="x/y")),
+        *(
+            model(f"t{i}", pretraining={"attention_momentum": eta})
+            for i, eta in enumerate((0, 0.5))
+        ),
+        model("big-random", of="big", control="random"),
+        *(model(f"made-soft@{dose}", "constructed", construct={}) for dose in (0.3, 1)),
+    ]
+    of_tasks = pl.DataFrame({"task": ["t", "u", None], "shots": [2, 512, None]})
+    controls = pl.DataFrame({"task": ["t"], "control": ["t-labels"], "shots": [4]})
+    no_tasks = pl.DataFrame({"model": ["big"]})
+    tasks = {"t": {}, "u": {}, "t-labels": {"of": "t"}, "unused": {}}
+    found = report.summary(models, [of_tasks, controls, no_tasks], tasks)
+    assert found == (
+        "7 models (3 pretrained, 2 twins, 1 control, 1 construction), "
+        "2 tasks and 1 control of them with 2 to 512 demonstrations, 3 figures"
+    )
+    assert report.summary(models[:1], [no_tasks], tasks) == "1 model (1 pretrained), 1 figure"
+
+
 @pytest.mark.parametrize("broken", ["cells", "summary/one", "summary/claims"])
 def test_a_table_that_is_missing_or_broken_is_named(tmp_path, broken):
     arguments = inputs(tmp_path, judged=[claim()])

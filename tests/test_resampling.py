@@ -127,3 +127,23 @@ def test_holm_by_hand():
         [0.06, 0.03, np.nan, 0.06], nan_ok=True
     )
     assert resampling.holm(np.array([0.9, 0.8])).max() == 1
+
+
+def test_the_levels_of_holms_steps_by_hand():
+    # Three tests: .01 is below .05 / 3, .03 is not below .05 / 2, so .04 is held against that, too.
+    p = np.array([0.04, np.nan, 0.01, 0.03])
+    assert resampling.holm_levels(p) == pytest.approx([0.025, np.nan, 0.05 / 3, 0.025], nan_ok=True)
+    # All pass: each at its own step.
+    assert resampling.holm_levels(np.array([0.04, 0.001])) == pytest.approx([0.05, 0.025])
+    assert len(resampling.holm_levels(np.array([]))) == 0
+
+
+def test_a_bound_at_holms_level_excludes_0_if_and_only_if_the_test_rejects():
+    rng = np.random.default_rng(0)
+    for count in (1, 2, 5, 15):
+        for _ in range(100):
+            df = rng.uniform(2, 9, count)
+            found = resampling.Spread(rng.normal(0.5, 1, count), rng.uniform(0.1, 0.5, count), df)
+            p = resampling.p_above(found)
+            low, _ = resampling.t_interval(found, 1 - 2 * resampling.holm_levels(p))
+            assert ((low > 0) == (resampling.holm(p) < resampling.ALPHA)).all()

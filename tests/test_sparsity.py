@@ -10,11 +10,13 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 import torch
+from conftest import run_step
 from safetensors.torch import save_file
 
-from iclgd import requirement, sparsity, tables
+from iclgd import constructed, evidence, requirement, sparsity, tables
 
-SRC = Path(__file__).parents[1] / "src"
+ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src"
 
 
 def config(model_type, heads=2, width=6, kv_heads=None, head_dim=None):
@@ -125,6 +127,53 @@ def test_required_share_is_the_published_one():
     assert 100 * requirement.required_share("v", 4096, 4096) == pytest.approx(74.994, abs=5e-4)
 
 
+def test_a_model_needs_what_tokens_of_its_width_need():
+    # Width 4, so x and y have 2 each: the identity fills 2 of 16; W_0 and -I fill 4 + 2.
+    assert requirement.at_width("q", 4) == requirement.at_width("k", 4) == 1 - 2 / 16
+    assert requirement.at_width("v", 4) == 1 - 6 / 16
+    width = constructed.ConstructedConfig().hidden_size
+    assert constructed.D_X == constructed.D_Y == width / 2
+
+
+def test_the_construction_is_as_sparse_as_it_must_be_and_trained_weights_are_not(tmp_path):
+    """At every threshold and for every matrix; in a rotated basis it is not sparse either."""
+    entries = {"made": {}, "turned": {"rotate": 0}}
+    for name, more in entries.items():
+        entry = json.dumps({"layers": 2, "rate": 1.0, **more})
+        run_step("construct_model", "--entry", entry, "--output", tmp_path / name)
+    folders = {name: tmp_path / name for name in entries}
+    folders |= {name: ROOT / "models" / name for name in ("llama-small", "gptj")}
+    found = []
+    for name, folder in folders.items():
+        run_step(
+            *("fetch_model", "--name", name, "--source", folder, "--entry", "{}"),
+            *("--folder", tmp_path / "as" / name, "--manifest", tmp_path / "as" / f"{name}.json"),
+        )
+        found.append([tmp_path / f"{name}.{part}.parquet" for part in ("shares", "circuits")])
+        run_step(
+            *("extract_sparsity", "--model", tmp_path / "as" / f"{name}.json"),
+            *("--output", found[-1][0], "--circuits", found[-1][1]),
+        )
+    shares, circuits = zip(*found, strict=True)
+    output = tmp_path / "summary.parquet"
+    run_step(
+        *("summarise_sparsity", "--sparsity", *shares, "--circuits", *circuits),
+        *("--output", output),
+    )
+    table = pl.read_parquet(output).filter(measure="share")
+    passed = table.group_by("model").agg(
+        (pl.col("estimate") >= pl.col("required")).sum().alias("passed"), pl.len().alias("of")
+    )
+    expected = {"made": (15, 15), "turned": (0, 15), "llama-small": (0, 15), "gptj": (0, 15)}
+    assert {model: (n, of) for model, n, of in passed.rows()} == expected
+    # And so says the claim, were the construction a pretrained model.
+    rows = table.with_columns(role=pl.lit("model"), causal=pl.lit(False))
+    said = {(one["model"], one["learner"]): one["said"] for _, one in evidence.sparsity(rows)}
+    assert said == {
+        (model, matrix): model != "made" for model in expected for matrix in ("W_Q", "W_V")
+    }
+
+
 def test_fused_gpt2_columns_are_split():
     # Conv1D stores [width, 3 * width]: q, k, v side by side, heads within each.
     fused = random(6, 18)
@@ -200,5 +249,5 @@ def test_extract_and_summarise(tmp_path):
     ]
     row = table.filter(matrix="q", threshold=1e-4, measure="share_rms").row(0, named=True)
     assert (row["estimate"], row["low"], row["high"], row["layers"]) == (0.5, 0.5, 0.5, 2)
-    assert row["required"] == pytest.approx(1 - 1 / 32)
+    assert row["required"] == pytest.approx(1 - 4 / 64)  # width 8: four entries of 64 are filled
     assert table.filter(matrix="ov")["required"].null_count() == 3

@@ -11,8 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from test_equivalence import read_off
 
-from iclgd import artifacts, dictionary, tables
+from iclgd import artifacts, claims, dictionary, ranges, tables
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "src", "profiles", "slurm", "envs", "models")
@@ -126,6 +127,57 @@ def test_tables_hold_their_keys_and_promised_columns(project):
     a = icl.filter(*same).row(0, named=True)
     b = gd.filter(*same, pl.col("epoch") == one["epoch"]).row(0, named=True)
     assert one["token_overlap"] == len(set(a["top_ids"][:10]) & set(b["top_ids"][:10])) / 10
+
+
+NAMED = ("metric", "measure", "source")  # the column that says what a summary's value is
+BOUNDS = {  # further columns, by the quantity that they are of
+    **dict.fromkeys(("excess", "excess_low", "excess_high"), "excess"),
+    **{"distance_most": "distance", "reference": "reference", "required": "required"},
+    **dict.fromkeys(("untouched", "untouched_least"), "untouched"),
+}
+
+
+def test_no_value_and_no_interval_is_beyond_what_its_quantity_can_be(project):
+    """In every summary; a metric without a range is no metric of a summary."""
+    seen, without, beyond = 0, set(), []
+
+    def check(path, name, ends, rows, columns):
+        nonlocal seen
+        values = rows.select(pl.concat_list(columns).explode().drop_nulls()).to_series()
+        seen += len(values)
+        if not values.is_between(*ends).all():
+            beyond.append((path.name, name, values.min(), values.max()))
+
+    for path in sorted((project / "results/summary").glob("*.parquet")):
+        table = pl.read_parquet(path)
+        if path.name == "claims.parquet":
+            for claim in claims.CLAIMS.values():
+                rows = table.filter(claim=claim.claim)
+                check(path, claim.claim, claim.within, rows, ["estimate", "low", "high"])
+        elif path.name != "cells.parquet":
+            (column,) = (name for name in NAMED if name in table.columns)
+            kind = pl.col("kind") if "kind" in table.columns else pl.lit("")
+            for name in table[column].unique():
+                without |= {name} - {*ranges.RANGE}
+                own = table.filter(pl.col(column) == name)
+                apart = own.filter(kind == "difference")
+                ends = ["estimate", "low", "high"]
+                check(path, name, ranges.of(name), own.filter(kind != "difference"), ends)
+                check(path, name, ranges.difference(name), apart, ends)
+            for column in BOUNDS.keys() & {*table.columns}:
+                check(path, column, ranges.of(BOUNDS[column]), table, [column])
+    assert (without, beyond) == (set(), [])
+    assert seen > 2000
+
+
+def test_every_verdict_can_be_read_off_from_what_stands_beside_it(project):
+    table = pl.read_parquet(project / "results/summary/equivalence.parquet")
+    rows = table.filter(pl.col("measure") != "gain").to_dicts()
+    assert len(rows) >= 50
+    assert [read_off(row) for row in rows] == [row["verdict"] for row in rows]
+    judged = pl.read_parquet(project / "results/summary/claims.parquet").drop_nulls("p_holm")
+    outside = (judged["low"] > 0) | (judged["high"] < 0)
+    assert outside.equals(judged["verdict"].is_in(["holds", "fails"]))
 
 
 def test_queries_are_never_demonstrations(project):

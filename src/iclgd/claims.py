@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from iclgd import evidence, resampling
+from iclgd import evidence, ranges, resampling
 from iclgd.evidence import WHERE
 from iclgd.resampling import ALPHA
 
@@ -35,7 +35,8 @@ class Claim:
     """What a paper says, the quantity above 0 that decides it, and what the paper found.
 
     ``effect``: the paper's own value of the quantity, if it has one; a study that would miss
-    such an effect in more than 20 % of cases is underpowered.
+    such an effect in more than 20 % of cases is underpowered. ``within``: what the quantity can
+    be.
     """
 
     paper: str
@@ -44,6 +45,7 @@ class Claim:
     quantity: str
     reference: str = ""
     effect: float | None = None
+    within: ranges.Ends = ranges.COSINE  # of a difference of two shares
 
 
 CLAIMS = {
@@ -51,7 +53,7 @@ CLAIMS = {
         SHEN,
         "main comparison",
         "GD on the same demonstrations is farther from ICL than ICL is from itself reordered.",
-        "total variation, GD nearest to ICL minus ICL reordered: different within Holm's family",
+        "total variation, GD nearest to ICL minus ICL reordered",
         "not measured by the paper",
     ),
     "tokens": Claim(
@@ -84,6 +86,7 @@ CLAIMS = {
         "GD with many demonstrations comes within .10 of ICL with few.",
         "accuracy, GD with most demonstrations minus ICL with fewest, plus .10",
         ".69 with 512 (AG News); ICL .71 with 4 (Figure 5)",
+        within=ranges.difference("accuracy", 0.1),
     ),
     "order": Claim(
         SHEN,
@@ -92,6 +95,7 @@ CLAIMS = {
         "Sen, ICL minus learner at its last epoch",
         "ICL .150; GD 0; SGD .054 to .010; Adam .063 to .016",
         effect=0.134,
+        within=ranges.difference("sen"),
     ),
     "pattern": Claim(
         SHEN,
@@ -99,6 +103,7 @@ CLAIMS = {
         "Under the same orders ICL and gradient descent change less than half alike.",
         "one half minus the cosine of both changes over orders",
         "not measured by the paper",
+        within=(-0.5, 1.5),
     ),
     "sparse": Claim(
         SHEN,
@@ -113,6 +118,7 @@ CLAIMS = {
         "Over the last two checkpoints ICL stays within .10 while the weights keep moving.",
         ".10 minus the change of accuracy over the last two checkpoints",
         ".70 to .76 from step 318,000 to 389,000 (GPT-J)",
+        within=(-0.9, 0.1),
     ),
     "aou": Claim(
         DAI,
@@ -120,6 +126,7 @@ CLAIMS = {
         "Attention's output is changed by ICL and GD more alike than by unrelated updates.",
         "SimAOU minus that of unrelated updates of the same size",
         ".08 to .28 (without that baseline)",
+        within=ranges.difference("sim_aou"),
     ),
     "am": Claim(
         DAI,
@@ -127,6 +134,7 @@ CLAIMS = {
         "After GD attention to the query is more like ICL's than before.",
         "SimAM after minus before",
         ".496 against .152 (AG News); .404 against .391 (SST-5)",
+        within=ranges.difference("sim_am"),
     ),
     "kendall": Claim(
         DAI,
@@ -135,12 +143,14 @@ CLAIMS = {
         "Kendall's tau minus that of random ranks",
         ".151 to .274",
         effect=0.15,
+        within=ranges.difference("kendall"),
     ),
     "kendall before": Claim(
         DEUTCH,
         "baselines",
         "That likeness of attention is there before any training, too.",
         "Kendall's tau before training minus that of random ranks",
+        within=ranges.difference("kendall"),
     ),
     "rec2ftp": Claim(
         DAI,
@@ -156,18 +166,21 @@ CLAIMS = {
         "SimAOU (normalised), untrained minus trained, plus .05",
         "comparable scores",
         effect=0.05,
+        within=ranges.difference("sim_aou", 0.05),
     ),
     "causal": Claim(
         DEUTCH,
         "layer-causal GD",
         "Layer-causal GD is more like ICL than GD through all layers.",
         "SimAOU (not normalised), layer-causal minus plain",
+        within=ranges.difference("sim_aou_raw"),
     ),
     "perplexity": Claim(
         DAI,
         "momentum attention",
         "Momentum attention lowers perplexity.",
         "perplexity at the end of documents, plain minus momentum",
+        within=ranges.difference("perplexity"),
     ),
     "momentum": Claim(
         DAI,
@@ -179,20 +192,20 @@ CLAIMS = {
         OSWALD,
         "Proposition 1",
         "With the weights of the construction ICL is GD.",
-        "total variation of ICL and GD, equivalent within the margin",
+        "margin minus the total variation of ICL and GD: equivalent",
         "equal",
     ),
     "falls": Claim(
         OSWALD,
-        "softmax and trained attention",
-        "As the model leaves the construction, ICL and GD come apart.",
-        "total variation of ICL and GD, which only ever grows with the dose",
+        "Proposition 1",
+        "As the model ceases to be GD, ICL and GD come apart.",
+        "total variation of ICL and GD, which only ever grows with the dose of what is not GD",
     ),
     "bayes": Claim(
         XIE,
         "Bayesian predictor",
         "ICL is as near to the exact Bayesian reader as to itself reordered.",
-        "total variation of ICL and Bayes, equivalent within the margin",
+        "margin minus the total variation of ICL and Bayes: equivalent",
     ),
 }
 
@@ -204,19 +217,17 @@ def judged(figures: list[tuple[str, str, pl.DataFrame]], roles: dict[str, str]) 
     learners that are ``causal`` (layer by layer); others are a ``model``. A claim holds or
     fails if its quantity differs surely from 0 (two-sided t-test at 5 %, Holm over all rows of
     the claim), or by what its finder says (a verdict of equivalence, a whole response, weights,
-    which are no sample); else one cannot tell.
+    which are no sample); else one cannot tell. ``low`` to ``high`` is the interval of the quantity
+    at the level at which it is tested (`resampling.holm_levels`): it leaves 0 out if and only if
+    the test decides. A finder that decides by itself gives its own interval, or none.
     """
-    found = []
+    found: dict[str, list[tuple[str, dict]]] = {name: [] for name in CLAIMS}
     for figure, kind, summary in figures:
         if kind in evidence.FINDERS:
-            found += [
-                _row(figure, *one) for one in evidence.FINDERS[kind](_with_roles(summary, roles))
-            ]
-    table = pl.DataFrame(found, schema={**SCHEMA, "said": pl.Boolean}, orient="row")
-    holm = pl.col("p").map_batches(
-        lambda p: pl.Series(resampling.holm(p.to_numpy()), nan_to_null=True)
-    )
-    table = table.with_columns(holm.over("claim").alias("p_holm"))
+            for name, one in evidence.FINDERS[kind](_with_roles(summary, roles)):
+                found[name].append((figure, one))
+    rows = [row for name, some in found.items() if some for row in _rows(CLAIMS[name], some)]
+    table = pl.DataFrame(rows, schema={**SCHEMA, "said": pl.Boolean}, orient="row")
     sure = pl.col("p_holm") < ALPHA
     above = pl.coalesce("said", pl.when(sure).then(pl.col("estimate") > 0))
     verdict = pl.when(above).then(pl.lit("holds")).when(~above).then(pl.lit("fails"))
@@ -250,22 +261,35 @@ def _with_roles(summary: pl.DataFrame, roles: dict[str, str]) -> pl.DataFrame:
     return summary.with_columns(role.alias("role"), named("learner", "causal").alias("causal"))
 
 
-def _row(figure: str, name: str, found: dict) -> dict:
-    """One claim about one estimate, its test not yet corrected."""
-    claim = CLAIMS[name]
-    numbers = [found.get(part) for part in ("estimate", "error", "df")]
-    spread = resampling.Spread(*np.array([[np.nan if x is None else x] for x in numbers], float))
-    low, high = (float(end[0]) for end in resampling.t_interval(spread))
-    above = float(resampling.p_above(spread)[0])
-    tested = "said" not in found
-    mde = float(resampling.detectable(spread)[0])
-    row = {
-        **{part: getattr(claim, part) for part in ("paper", "place", "claim", "quantity")},
-        **{part: found.get(part) for part in (*WHERE, "draws", "queries", "estimate")},
-        **{"figure": figure, "low": low, "high": high, "reference": claim.reference or None},
-        "p": 2 * min(above, 1 - above) if tested else None,
-        "mde": mde,
-        "underpowered": claim.effect is not None and mde > claim.effect,
-        "said": found.get("said"),
-    }
-    return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
+def _rows(claim: Claim, found: list[tuple[str, dict]]) -> list[dict]:
+    """All rows about one claim, tested together, from ``(figure, estimate)``."""
+
+    def column(name: str) -> np.ndarray:
+        return np.array([one.get(name) for _, one in found], float)
+
+    tested = np.array(["said" not in one for _, one in found])
+    spread = resampling.Spread(*map(column, ("estimate", "error", "df")))
+    above = resampling.p_above(spread)
+    p = np.where(tested, 2 * np.minimum(above, 1 - above), np.nan)
+    ends = resampling.t_interval(spread, 1 - resampling.holm_levels(p))
+    ends = (np.where(tested, end, column(x)) for end, x in zip(ends, ("low", "high"), strict=True))
+    mde = resampling.detectable(spread)
+    numbers = dict(zip(("low", "high"), (end.clip(*claim.within) for end in ends), strict=True))
+    numbers |= {"p": p, "p_holm": resampling.holm(p), "mde": mde}
+    words = {part: getattr(claim, part) for part in ("paper", "place", "claim", "quantity")}
+    words["reference"] = claim.reference or None
+    rows = []
+    for at, (figure, one) in enumerate(found):
+        own = {name: float(values[at]) for name, values in numbers.items()}
+        rows.append(
+            {
+                **words,
+                **{
+                    name: one.get(name) for name in (*WHERE, "draws", "queries", "estimate", "said")
+                },
+                **{name: None if np.isnan(value) else value for name, value in own.items()},
+                "figure": figure,
+                "underpowered": claim.effect is not None and own["mde"] > claim.effect,
+            }
+        )
+    return rows

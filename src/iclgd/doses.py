@@ -1,4 +1,9 @@
-"""Dose and response: what becomes of agreement as a model leaves the construction."""
+"""Dose and response: what becomes of agreement as a model leaves the construction of GD.
+
+Most of what leaves the construction does not leave gradient descent: it is another GD than the
+learner's beside it (`NATURES`), which agreement has to show as well. Source: O is von Oswald et
+al. 2023 (arXiv 2212.07677).
+"""
 
 from __future__ import annotations
 
@@ -19,12 +24,28 @@ ROUNDING = 1e-6
 # a name with spaces.
 STEPS = "steps of GD"
 BY = ["task", "design", "departure", "metric"]
+NOT_GD = "not GD"
+# What a model is that has such a key in its ``construct`` entry, beside the learner. Softmax
+# attention (share 1) is exactly GD on functions, with the kernel exp(x.x'), since its layer adds to
+# an answer the residuals of the demonstrations with these weights; weights that are trained on
+# regression take larger steps (O, section 3); under a causal mask a demonstration is not corrected
+# by those behind it, which no loss does.
+NATURES = {"softmax": "another kernel", "mix": "another rate, mostly", "causal": NOT_GD}
+OTHER_STEPS = "another number of steps"
 
 
-def graded(bands: pl.DataFrame, layers: dict[str, int]) -> pl.DataFrame:
+def nature(entry: dict) -> str | None:
+    """What a model with this ``construct`` entry is, one of `NATURES`; None: the construction."""
+    return next((said for key, said in NATURES.items() if key in entry), None)
+
+
+def graded(
+    bands: pl.DataFrame, layers: dict[str, int], natures: dict[str, str | None]
+) -> pl.DataFrame:
     """Rows of every departure by dose, from the ``bands`` of models at every epoch of GD.
 
-    ``layers``: of each model. Adds ``departure``, ``dose`` and ``response`` (see below).
+    ``layers`` and ``natures`` (see `nature`): of each model. Adds ``departure``, ``nature`` (of
+    the departure), ``dose`` and ``response`` (see below).
     Raises InputError unless exactly one model has a name without a value.
     """
     names = sorted(set(bands["model"]))
@@ -34,7 +55,8 @@ def graded(bands: pl.DataFrame, layers: dict[str, int]) -> pl.DataFrame:
     (root,) = roots
     depth = pl.col("model").replace_strict(layers, return_dtype=pl.Int32)
     bands = bands.with_columns((pl.col("epoch") - depth).cast(pl.Float64).alias("dose"))
-    parts = [bands.filter(model=root).with_columns(departure=pl.lit(STEPS))]
+    steps = {"departure": STEPS, "nature": OTHER_STEPS}
+    parts = [bands.filter(model=root).with_columns(**{k: pl.lit(v) for k, v in steps.items()})]
     compared = bands.filter(pl.col("dose") == 0)
     for family in dict.fromkeys(name.split("@")[0] for name in names if name != root):
         dose = {root: 0.0} | {
@@ -43,6 +65,7 @@ def graded(bands: pl.DataFrame, layers: dict[str, int]) -> pl.DataFrame:
         parts.append(
             compared.filter(pl.col("model").is_in(list(dose))).with_columns(
                 pl.lit(family).alias("departure"),
+                pl.lit(_of_family(family, natures), pl.String).alias("nature"),
                 pl.col("model").replace_strict(dose, return_dtype=pl.Float64).alias("dose"),
             )
         )
@@ -55,6 +78,10 @@ def graded(bands: pl.DataFrame, layers: dict[str, int]) -> pl.DataFrame:
     schema = dict.fromkeys([*BY, "response"], pl.String)
     found = pl.DataFrame(responses, schema=schema, orient="row")
     return table.join(found, on=BY, how="left").sort(*BY, "dose")
+
+
+def _of_family(family: str, natures: dict[str, str | None]) -> str | None:
+    return next(said for name, said in natures.items() if name.split("@")[0] == family)
 
 
 def response(doses: list[float], values: list[float | None], sense: int) -> str:

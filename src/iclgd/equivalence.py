@@ -2,22 +2,24 @@
 
 Distances between next-token distributions, over test queries: d of ICL and GD, r of ICL and ICL
 under another order of the same demonstrations (what ICL differs by for no reason that GD
-could explain), z of ICL and the untouched model. Tested are their means over queries. The margin
+could explain), z of ICL and the untouched model. Tested are means over queries: of the excess
+d - r, paired cell by cell, against 0; of d against a margin; of z against it. The margin
 is fixed by other queries: the 95th percentile, over draws, of the mean of r over the validation
 queries; that it is an estimate itself, of as many draws, has no part in the tests. One-sided
 tests (two one-sided tests, TOST: Schuirmann 1987, of which a distance needs one; verdicts as
 in Lakens 2017), each at 5 % with Holm's correction over all that one model is judged by: its
-tasks, demonstrations and learners.
+tasks, demonstrations and learners. What is shown beside a verdict are the bounds at the levels
+of these tests (`resampling.holm_levels`), so that the verdict can be read off from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import polars as pl
 
-from iclgd import intervals, resampling, statistics, tables
+from iclgd import intervals, ranges, resampling, statistics, tables
 from iclgd.cli import InputError
 from iclgd.resampling import ALPHA
 
@@ -30,6 +32,7 @@ VERDICTS = ("equivalent", "different", "trivially both", "inconclusive")
 PLACE = [*tables.RUN, "a"]
 KEY, CELL = [*PLACE, "b", "epoch"], [*PLACE, "draw", "example"]
 CHOICES = ("accuracy", "nearest")
+FAMILY = ["model", "measure", "choice"]  # of tests that Holm's procedure corrects together
 
 
 def judged(pairs: Iterable[pl.DataFrame], reference: str) -> pl.DataFrame:
@@ -40,10 +43,11 @@ def judged(pairs: Iterable[pl.DataFrame], reference: str) -> pl.DataFrame:
     best accuracy, and at those nearest to ICL, both on validation queries (``choice``), by
     each of `DISTANCES` (``measure``), at `FACTORS` of the margin (``factor``; 1 is the verdict).
     Beside the columns of ``intervals.ESTIMATE``, of d: ``reference`` and ``untouched`` (r and
-    z), ``excess`` (d - r) with its interval, ``margin``, Holm's p-values, ``verdict``
-    (see `_verdict`), and ``underpowered``: an excess as large as the margin would be missed in
-    more than 20 % of cases, at the level that Holm leaves the first of a model's tests.
-    Measure ``accuracy`` is ICL's minus GD's, without verdict.
+    z), ``excess`` (d - r), ``margin``, of every test Holm's p-value, its one-sided level and the
+    bound at that level (`_tested`), ``verdict`` (see `_verdict`), and ``underpowered``: an
+    excess as large as the margin would be missed in more than 20 % of cases, at the level that
+    Holm leaves the first of a model's tests. Measure ``gain`` is ICL's accuracy minus GD's,
+    without verdict.
     Raises InputError where no table is of the reference.
     """
     runs: dict[tuple, list[pl.DataFrame]] = {}
@@ -112,7 +116,7 @@ def _run(reference: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
         found += [
             intervals.means(both, [*KEY, "measure"], names).with_columns(choice=pl.lit(choice)),
             intervals.means(rows.with_columns(gain=gain), KEY, ["gain"]).with_columns(
-                choice=pl.lit(choice), measure=pl.lit("accuracy")
+                choice=pl.lit(choice), measure=pl.lit("gain")
             ),
         ]
     return pl.concat(found, how="diagonal")
@@ -130,7 +134,7 @@ def _wide(estimates: pl.DataFrame) -> pl.DataFrame:
     key = [*KEY, "choice", "measure"]
     table = estimates.filter(pl.col("metric").is_in(["distance", "gain"])).drop("metric")
     for name in ("reference", "untouched", "excess"):
-        parts = ("low", "high", "error", "df", "mde")
+        parts = ("error", "df", "mde")
         other = estimates.filter(pl.col("metric") == name).select(
             *key,
             pl.col("estimate").alias(name),
@@ -141,28 +145,66 @@ def _wide(estimates: pl.DataFrame) -> pl.DataFrame:
 
 
 def _tested(table: pl.DataFrame, factor: float) -> pl.DataFrame:
-    """The table with p-values and verdicts at a multiple of the margin."""
+    """The table with tests, their bounds and verdicts at a multiple of the margin.
+
+    ``excess_low`` to ``excess_high``: the excess at the level at which its test is made, on
+    either side; an end between 0 and `TOLERANCE` is 0. ``distance_most``, ``untouched_least``: the
+    upper bound of d and the lower bound of z at the levels of theirs.
+    """
     table = table.with_columns(factor=pl.lit(factor), margin=pl.col("margin") * factor)
-
-    def p(value: pl.Expr, prefix: str) -> pl.Series:
-        numbers = table.select(value, f"{prefix}error", f"{prefix}df").cast(pl.Float64).to_numpy()
-        return pl.Series(resampling.p_above(resampling.Spread(*numbers.T)), nan_to_null=True)
-
-    table = table.with_columns(
-        p(pl.col("excess") - TOLERANCE, "excess_").alias("p_difference"),
-        p(pl.col("margin") - pl.col("estimate"), "").alias("p_equivalence"),
-        p(pl.col("untouched") - pl.col("margin"), "untouched_").alias("p_learned"),
+    excess = _spread(table, pl.col("excess"), "excess_")
+    distance = _spread(table, pl.col("estimate"), "")
+    untouched = _spread(table, pl.col("untouched"), "untouched_")
+    margin = table["margin"].cast(pl.Float64).to_numpy()
+    tests = {
+        "difference": excess._replace(value=excess.value - TOLERANCE),
+        "equivalence": distance._replace(value=margin - distance.value),
+        "learned": untouched._replace(value=untouched.value - margin),
+    }
+    p = {f"p_{name}": resampling.p_above(one) for name, one in tests.items()}
+    table = _numbers(table, p)
+    levels = {f"level_{name}": _by_family(resampling.holm_levels, f"p_{name}") for name in tests}
+    table = table.with_columns(**levels).with_columns(
+        **{name: _by_family(resampling.holm, name) for name in p}
     )
-    tests = pl.col("p_difference", "p_equivalence", "p_learned")
-    holm = tests.map_batches(lambda s: pl.Series(resampling.holm(s.to_numpy()), nan_to_null=True))
-    table = table.with_columns(holm.over("model", "measure", "choice"))
-    verdict = pl.when(pl.col("measure") != "accuracy").then(_verdict())
-    tests = table.select(pl.len().over("model", "measure", "choice")).to_series().to_numpy()
-    numbers = table.select("excess", "excess_error", "excess_df").cast(pl.Float64).to_numpy().T
-    needed = resampling.detectable(resampling.Spread(*numbers), ALPHA / tests)
-    weak = (needed > table["margin"].to_numpy()) | np.isnan(numbers[1])
-    table = table.with_columns(verdict.alias("verdict"), pl.Series("underpowered", weak))
-    return table.drop(pl.selectors.matches("^(reference|untouched)_"))
+    two_sided = (1 - 2 * table[name].to_numpy() for name in levels)
+    spreads = zip((excess, distance, untouched), two_sided, strict=True)
+    low, high = zip(*(resampling.t_interval(*one) for one in spreads), strict=True)
+    bounds = {
+        "excess_low": np.where((low[0] > 0) & (low[0] <= TOLERANCE), 0, low[0]),
+        "excess_high": high[0],
+        "distance_most": high[1],
+        "untouched_least": low[2],
+    }
+    bounds = {name: ends.clip(*ranges.of(name.split("_")[0])) for name, ends in bounds.items()}
+    table = _numbers(table, bounds)
+    table = table.with_columns(verdict=pl.when(pl.col("measure") != "gain").then(_verdict()))
+    count = table.select(pl.len().over(FAMILY)).to_series().to_numpy()
+    needed = resampling.detectable(excess, ALPHA / count)
+    weak = (needed > margin) | np.isnan(excess.error)
+    table = table.with_columns(pl.Series("underpowered", weak))
+    return table.drop(pl.selectors.matches("^(reference|untouched)_(error|df|mde)$"))
+
+
+def _spread(table: pl.DataFrame, value: pl.Expr, prefix: str) -> resampling.Spread:
+    numbers = table.select(value, f"{prefix}error", f"{prefix}df").cast(pl.Float64).to_numpy()
+    return resampling.Spread(*numbers.T)
+
+
+def _numbers(table: pl.DataFrame, columns: dict[str, np.ndarray]) -> pl.DataFrame:
+    """The table with more columns, null where a number is none."""
+    return table.with_columns(
+        pl.Series(name, numbers, nan_to_null=True) for name, numbers in columns.items()
+    )
+
+
+def _by_family(method: Callable[[np.ndarray], np.ndarray], name: str) -> pl.Expr:
+    """Holm's ``method`` on a column of p-values, within all that one model is judged by."""
+
+    def corrected(p: pl.Series) -> pl.Series:
+        return pl.Series(method(p.to_numpy()), nan_to_null=True)
+
+    return pl.col(name).map_batches(corrected, pl.Float64).over(FAMILY)
 
 
 def _verdict() -> pl.Expr:
@@ -171,10 +213,10 @@ def _verdict() -> pl.Expr:
     from itself. Trivially both: that, but within the margin. Inconclusive: else, and where
     demonstrations change so little that the untouched model would be equivalent as well.
     """
-    different, near, learned = (
-        (pl.col(f"p_{name}") < ALPHA).fill_null(False)
-        for name in ("difference", "equivalence", "learned")
-    )
+    margin = pl.col("margin")
+    different = (pl.col("excess_low") > 0).fill_null(False)
+    near = (pl.col("distance_most") < margin).fill_null(False)
+    learned = (pl.col("untouched_least") > margin).fill_null(False)
     equivalent, other, both, unsure = (pl.lit(name) for name in VERDICTS)
     return (
         pl.when(different & near)

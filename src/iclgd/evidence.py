@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from iclgd import theme
+from iclgd import doses, theme
 from iclgd.resampling import ALPHA
 
 RUN = ("model", "task", "design", "shots")
@@ -66,18 +66,25 @@ def equivalence(summary: pl.DataFrame) -> Found:
         excess = {part: row[f"excess_{part}"] for part in ("low", "high", "error", "df")}
         excess = {**row, **excess, "estimate": row["excess"]}
         at = (row["role"], row["choice"], row["measure"])
-        equal = {**row, "said": EQUAL.get(row["verdict"])}
         if theme.role(row["learner"]) == "bayes":
             if at == ("model", "nearest", "tv"):
-                yield "bayes", equal
+                yield "bayes", _within(row)
         elif at == ("model", "nearest", "tv"):
             yield "apart", {**excess, "said": APART.get(row["verdict"])}
         elif at == ("model", "accuracy", "token_overlap"):
             yield "tokens", excess
-        elif at == ("model", "accuracy", "accuracy"):
+        elif at == ("model", "accuracy", "gain"):
             yield "accuracy", row
         elif at == ("construction", "nearest", "tv") and "@" not in row["model"]:
-            yield "construction", equal
+            yield "construction", _within(row)
+
+
+def _within(row: dict) -> dict:
+    """What is left of the margin, and at least so; a distance is never below 0."""
+    most, margin = row["distance_most"], row["margin"]
+    ends = {"low": None, "high": None} if most is None else {"low": margin - most, "high": margin}
+    said = EQUAL.get(row["verdict"])
+    return {**row, **ends, "estimate": margin - row["estimate"], "said": said}
 
 
 def scale(summary: pl.DataFrame) -> Found:
@@ -170,8 +177,11 @@ def twins(summary: pl.DataFrame) -> Found:
 
 
 def dose(summary: pl.DataFrame) -> Found:
-    """Of the kind ``dose``: the largest dose of every departure; the response decides."""
-    rows = summary.filter(metric="tv").drop_nulls("estimate").sort("dose")
+    """Of the kind ``dose``: the largest dose of what is not GD; the response decides.
+
+    A model that is another GD than the learner beside it says nothing about leaving GD.
+    """
+    rows = summary.filter(metric="tv", nature=doses.NOT_GD).drop_nulls("estimate").sort("dose")
     by = ["task", "design", "departure"]
     for (*_, departure), part in rows.group_by(by, maintain_order=True):
         row = part.row(-1, named=True)

@@ -15,6 +15,7 @@ NAMES = ("model", "task", "departure")
 # What the brackets behind a value are, where it is not the interval over draws and queries.
 BRACKETS = {
     "depth": "95 % intervals over draws",
+    "equivalence": "bounds at the level at which Holm's procedure tests them, on either side",
     "variance": "95 % intervals over draws",
     "regression": "95 % intervals over prompts",
     "twins": "95 % intervals over seeds",
@@ -164,18 +165,27 @@ def _variance(summary: pl.DataFrame) -> list[Row]:
 
 
 def _equivalence(summary: pl.DataFrame) -> list[Row]:
-    """Verdicts on the rate and epoch nearest to ICL, by total variation."""
+    """Verdicts on the rate and epoch nearest to ICL, by total variation, and what decides them."""
     rows = summary.filter(measure="tv", factor=1.0, choice="nearest")
-    head = ["learner", "distance from ICL", "ICL from itself", "margin", "draws x queries"]
-    found = [[*MODEL, *head, "detectable excess", "verdict"]]
+    head = ["learner", "farther than ICL from itself by", "distance at most", "margin"]
+    head += ["untouched at least", "draws x queries", "detectable excess", "verdict"]
+    found = [[*MODEL, *head]]
     for row in rows.sort("model", "task", "shots", "b").iter_rows(named=True):
-        levels = [_short(row["reference"]), _short(row["margin"])]
+        names = ("distance_most", "margin", "untouched_least")
+        levels = [excess(row), *(_short(row[name]) for name in names)]
         levels += [f"{row['draws']} x {row['queries']}", _short(row["excess_mde"])]
         weak = row["verdict"] == "inconclusive" and row["underpowered"]
         verdict = row["verdict"] + (" (underpowered)" if weak else "")
         place = [row["model"], row["task"], str(row["shots"]), _at(row["b"], row["epoch"])]
-        found.append([*place, _interval(row), *levels, verdict])
+        found.append([*place, *levels, verdict])
     return found
+
+
+def excess(row: dict) -> str:
+    """The excess of a row of verdicts with the bounds that decide it, to two digits."""
+    parts = ("", "_low", "_high")
+    names = ("estimate", "low", "high")
+    return _interval({name: row[f"excess{part}"] for name, part in zip(names, parts, strict=True)})
 
 
 def _nearest(summary: pl.DataFrame) -> list[Row]:
@@ -285,8 +295,9 @@ def _checkpoints(summary: pl.DataFrame) -> list[Row]:
 def _dose(summary: pl.DataFrame) -> list[Row]:
     shown = ["token_overlap", "ocs", "js", "accuracy_a", "sen_a"]
     head = ["token overlap", "OCS", "JS (nats)", "accuracy of ICL", "Sen of ICL"]
-    found = [["task", "N", "departure", "dose", *head, "metrics of agreement"]]
-    for key, part in summary.group_by("task", "shots", "departure", maintain_order=True):
+    found = [["task", "N", "departure", "which is", "dose", *head, "metrics of agreement"]]
+    keys = ("task", "shots", "departure", "nature")
+    for key, part in summary.group_by(keys, maintain_order=True):
         said = (
             part.drop_nulls("response").group_by("response").agg(pl.col("metric").unique().sort())
         )

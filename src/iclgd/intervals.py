@@ -1,4 +1,8 @@
-"""Tables of estimates with their intervals, from rows of draws and queries (`resampling`)."""
+"""Tables of estimates with their intervals, from rows of draws and queries (`resampling`).
+
+No interval holds what its quantity cannot be (`ranges`): those of proportions never do, and
+others are cut. To cut one costs no coverage, since the truth is not beyond the end either.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from iclgd import resampling, tables
+from iclgd import ranges, resampling
 
-PROPORTIONS = {
-    f"{name}{side}" for name in ("accuracy", "label_accuracy") for side in ("", "_a", "_b")
-}
-# Where the values of a metric lie, and so the ends of its interval.
-RANGE = {
-    **dict.fromkeys(("token_overlap", "ocs", "rbo", "label_ocs", "tv", "label_tv"), (0, 1)),
-    **dict.fromkeys(("distance", "reference", "untouched"), (0, 1)),  # of `equivalence`
-    **dict.fromkeys(("macro_f1", "macro_f1_a", "macro_f1_b"), (0, 1)),
-    **dict.fromkeys(("ocs_paper", "js", "label_js", "kl_ab", "kl_ba"), (0, np.inf)),
-    **dict.fromkeys(("sen", "label_sen", "sen_a", "sen_b"), (0, np.inf)),
-    **dict.fromkeys(("pattern_cosine", *tables.SIMILARITIES), (-1, 1)),
-}
 # What every estimate comes with: its interval, standard error and degrees of freedom, how many
 # draws and queries have a value, and the smallest difference that they could tell from none.
 ESTIMATE = {
@@ -99,12 +91,13 @@ def _kept(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _numbers(metric: str, found: resampling.Spread, kept) -> tuple:
     """The values of ``ESTIMATE`` of one statistic."""
     draws, queries = kept[0].size, kept[1].size
-    if metric in PROPORTIONS:
+    if metric in ranges.PROPORTIONS:
         low, high = resampling.proportion_interval(found, draws, queries)
     else:
-        low, high = (x.clip(*RANGE.get(metric, (None, None))) for x in resampling.t_interval(found))
+        low, high = (end.clip(*ranges.of(metric)) for end in resampling.t_interval(found))
     mde = resampling.detectable(found)
-    numbers = [float(x[0]) for x in (found.value, low, high, found.error, found.df)]
+    value = ranges.rounded(metric, found.value)
+    numbers = [float(x[0]) for x in (value, low, high, found.error, found.df)]
     return (*numbers, draws, queries, float(mde[0]))
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
@@ -36,7 +37,7 @@ CLAIM = {
     "task": "task",
     "shots": "N",
     "learner": "learner",
-    "estimate": "here [95 %]",
+    "estimate": "here [interval of the test]",
     "reference": "in the paper",
     "paper": "paper",
     "place": "place",
@@ -47,6 +48,7 @@ CLAIM = {
     "queries": "queries",
     "mde": "smallest detectable",
 }
+KINDS = ("pretrained", "twin", "control", "construction")  # of models
 # Columns of `tables.CELLS` that the explorer shows as they are.
 SHOWN = ("tv", "token_overlap", "instruction", "demonstrations", "demonstrations_b", "text")
 SHOWN += ("answer", "answer_token")
@@ -192,16 +194,49 @@ def explorer(table: pl.DataFrame, models: list[str], labels: dict[str, str]) -> 
     return found
 
 
-def summary(figures: int, models: list[str], cell: pl.DataFrame) -> str:
-    """What this study is made of."""
-    parts = [f"{len({theme.family(name) for name in models})} models", f"{figures} figures"]
-    if not cell.is_empty():
-        parts.insert(
-            1, f"{cell['task'].n_unique()} tasks with {_range(cell['shots'])} demonstrations"
-        )
+def summary(
+    manifests: Iterable[dict], summaries: Iterable[pl.DataFrame], tasks: dict[str, dict]
+) -> str:
+    """What this study is made of, counted from what was run.
+
+    ``manifests``: of all models; ``summaries``: one of each figure; ``tasks``: entries of the
+    configuration. A model or task that is made of another one is a control; checkpoints and doses
+    of a model are one model.
+    """
+    kinds = {theme.family(one["model"]): _kind(one) for one in manifests}
+    counts = Counter(kinds.values())
+    named = [f"{counts[kind]} {_many(kind, counts[kind])}" for kind in KINDS if counts[kind]]
+    summaries = list(summaries)
+    asked, shots = set(), set()
+    for table in summaries:
+        for name in {"task", "control"} & {*table.columns}:  # where a control is named as such
+            asked |= {*table[name].drop_nulls()} & {*tasks}
+        shots |= {*table["shots"].drop_nulls()} if "shots" in table.columns else set()
+    controls = {name for name in asked if "of" in tasks[name]}
+    parts = [f"{len(kinds)} {_many('model', len(kinds))} ({', '.join(named)})"]
+    if asked:
+        plain = len(asked - controls)
+        of = f" and {len(controls)} {_many('control', len(controls))} of them" if controls else ""
+        with_shots = f" with {_range(shots)} demonstrations" if shots else ""
+        parts.append(f"{plain} {_many('task', plain)}{of}{with_shots}")
+    parts.append(f"{len(summaries)} {_many('figure', len(summaries))}")
     return ", ".join(parts)
 
 
-def _range(numbers: pl.Series) -> str:
-    least, most = numbers.min(), numbers.max()
+def _kind(manifest: dict) -> str:
+    """What kind of model a manifest is of, one of KINDS."""
+    if manifest["architecture"] == "constructed":
+        return "construction"
+    if "of" in manifest["source"]:
+        return "control"
+    momentum = (manifest.get("pretraining") or {}).get("attention_momentum")
+    return "pretrained" if momentum is None else "twin"
+
+
+def _many(word: str, count: int) -> str:
+    return word if count == 1 or word == "pretrained" else f"{word}s"
+
+
+def _range(numbers: set[int]) -> str:
+    least, most = min(numbers), max(numbers)
     return str(least) if least == most else f"{least} to {most}"

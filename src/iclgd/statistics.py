@@ -1,7 +1,7 @@
 """Summaries: every metric with its interval, bands over draws, an honest choice of rates.
 
 Intervals of what is measured query by query are those of `intervals`. `bands` is for what is
-measured once a draw (or seed): Student's t over these.
+measured once a draw (or seed).
 """
 
 from __future__ import annotations
@@ -10,45 +10,53 @@ from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
-from scipy.special import stdtrit  # scipy.stats has it too, at a second of imports
 
-from iclgd import intervals, tables
-from iclgd.resampling import LEVEL
+from iclgd import intervals, ranges, resampling, tables
 
 
-def half_width(deviation: float, draws: int) -> float | None:
-    """Half the width of the 95 % t-interval of a mean; None for fewer than two draws.
+def bands(
+    frame: pl.DataFrame, by: list[str], name: str = "metric", difference: bool = False
+) -> pl.DataFrame:
+    """Mean ``value`` over the rows of each group: ``estimate, low, high, error, df, draws``.
 
-    ``deviation``: standard deviation over draws (ddof = 1).
-    """
-    if draws < 2:
-        return None
-    return float(stdtrit(draws - 1, (1 + LEVEL) / 2) * deviation / np.sqrt(draws))
-
-
-def bands(frame: pl.DataFrame, by: list[str], value: str = "value") -> pl.DataFrame:
-    """Mean over the rows of each group: ``estimate, low, high, error, df, draws``.
-
-    One row of ``frame`` is one draw. Nulls are left out; bands are null below two draws.
+    One row of ``frame`` is one draw (or seed, or prompt). Nulls are left out; the 95 % interval
+    is null below two draws. The column ``name`` says what the values are, and so where they
+    can lie (`ranges`): between two ends the interval is `resampling.draws_interval`, else Student's
+    t, cut at an end. With ``difference`` the values are differences of two such: Student's t, as
+    in their tests, cut likewise.
     """
     grouped = frame.group_by(by, maintain_order=True).agg(
-        pl.col(value).mean().alias("estimate"),
-        pl.col(value).std(ddof=1).alias("deviation"),
-        pl.col(value).count().cast(pl.Int32).alias("draws"),
+        pl.col("value").mean().alias("estimate"),
+        pl.col("value").count().cast(pl.Int32).alias("draws"),
+        error=pl.col("value").std(ddof=1) / pl.col("value").count().sqrt(),
     )
-    half = [
-        half_width(s, n) if s is not None else None
-        for s, n in grouped.select("deviation", "draws").rows()
-    ]
-    return grouped.with_columns(pl.Series("half", half, pl.Float64)).select(
-        *by,
-        "estimate",
-        (pl.col("estimate") - pl.col("half")).alias("low"),
-        (pl.col("estimate") + pl.col("half")).alias("high"),
-        (pl.col("deviation") / pl.col("draws").sqrt()).alias("error"),
-        pl.when(pl.col("draws") > 1).then(pl.col("draws") - 1.0).alias("df"),
-        "draws",
+    several = pl.when(pl.col("draws") > 1)
+    grouped = grouped.with_columns(
+        several.then("error").alias("error"), df=several.then(pl.col("draws") - 1.0)
     )
+    names = grouped[name].to_numpy() if name in by else np.full(len(grouped), "")
+    numbers = grouped.select("estimate", "error", "df", "draws").cast(pl.Float64).to_numpy().T
+    found = np.full((3, len(grouped)), np.nan)
+    for one in dict.fromkeys(names):
+        mine = names == one
+        value, error, df, draws = numbers[:, mine]
+        value = value if difference else ranges.rounded(one, value)
+        spread = resampling.Spread(value, error, df)
+        found[:, mine] = value, *_ends(one, spread, draws, difference)
+    columns = dict(zip(("estimate", "low", "high"), found, strict=True))
+    return grouped.with_columns(
+        pl.Series(end, values, nan_to_null=True) for end, values in columns.items()
+    ).select(*by, "estimate", "low", "high", "error", "df", "draws")
+
+
+def _ends(
+    name: str, found: resampling.Spread, draws: np.ndarray, difference: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    within = ranges.difference(name) if difference else ranges.of(name)
+    if difference or not np.isfinite(within).all():
+        return tuple(end.clip(*within) for end in resampling.t_interval(found))
+    alike = draws if name in ranges.PROPORTIONS else np.zeros(len(draws))
+    return resampling.draws_interval(found, within, alike)
 
 
 def draw_means(rows: pl.DataFrame, by: list[str], values: list[str]) -> pl.DataFrame:

@@ -57,8 +57,8 @@ def compared(arms: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
     """Means over seeds, and differences from the twin with eta = 0, paired by seed.
 
     ``values``: ``model, measure, at, value``. Returns ``measure, at, eta, kind, seed`` and the
-    ``estimate`` with its 95 % t-interval over ``seeds``: kind ``mean``, or ``difference``
-    (value minus that of the twin). Rows that have a ``seed`` are that seed's own.
+    ``estimate`` with its 95 % interval over ``seeds`` (`statistics.bands`): kind ``mean``, or
+    ``difference`` (value minus that of the twin). Rows that have a ``seed`` are that seed's own.
     """
     keys = ["measure", "at", "eta"]
     own = values.join(arms, on="model")
@@ -68,11 +68,13 @@ def compared(arms: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
         (pl.col("value") - pl.col("control")).alias("value"), pl.lit("difference").alias("kind")
     )
     columns = [*keys, "kind", "seed", "value"]
-    single = pl.concat(
-        [own.with_columns(pl.lit("mean").alias("kind")).select(columns), difference.select(columns)]
-    )
-    banded = statistics.bands(single.sort(columns), [*keys, "kind"]).rename({"draws": "seeds"})
-    found = pl.concat([banded, single.rename({"value": "estimate"})], how="diagonal")
+    mean = own.with_columns(kind=pl.lit("mean"))
+    parts = []
+    for rows, paired in ((mean, False), (difference, True)):
+        single = rows.select(columns).sort(columns)
+        banded = statistics.bands(single, [*keys, "kind"], "measure", paired)
+        parts += [banded.rename({"draws": "seeds"}), single.rename({"value": "estimate"})]
+    found = pl.concat(parts, how="diagonal")
     order = [*keys, "kind", "seed"]
     numbers = ("estimate", "low", "high", "error", "df", "seeds")
     return found.select(*order, *numbers).sort(order)

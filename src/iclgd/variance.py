@@ -69,7 +69,8 @@ def shares(outcomes: np.ndarray, orders: np.ndarray, labels: np.ndarray) -> dict
         _explained(centred, *orders.T),
         total,
     ]
-    return dict(zip(SOURCES, np.diff(explained) / total, strict=True))
+    parts = np.diff(explained).clip(0)  # a source that explains nothing is not -1e-17
+    return dict(zip(SOURCES, parts / total, strict=True))
 
 
 def shares_of(
