@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run report test test-slurm test-browser bench lint pretrain dictionary notebook lock
+.PHONY: run report test test-models test-slurm test-browser bench lint pretrain dictionary notebook lock
 
 run: .venv/ready
 	PYTHONPATH=src python -m iclgd.warm snakemake --cores all --quiet rules reason host
@@ -25,6 +25,10 @@ test: .venv/ready
 # On a Slurm cluster of one node, started for it (as root): three to five minutes.
 test-slurm: .venv/ready
 	pytest -n 0 -rs tests/slurm
+
+# Every architecture of transformers against plain transformers and torch: four minutes.
+test-models: .venv/ready
+	pytest --dist load tests/architectures
 
 # The report in a headless Chromium, installed for it with apt-get where it is missing: a minute.
 test-browser: .venv/ready .venv-browser/ready

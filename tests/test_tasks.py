@@ -68,7 +68,7 @@ def test_every_format_gives_the_same_rows(tmp_path, name):
         ("a.csv", "text;label\nx;0\n", r"line 1: the columns are separated by semicolons; commas"),
         ("a.csv", "text\tlabel\nx\t0\n", r"line 1: the columns are separated by tabs; commas"),
         ("a.csv", "text,text,label\nx,y,0\n", r"line 1: two columns are called 'text'"),
-        ("a.csv", ",text,label\n0,x,0\n", r"line 1: column 1 of 3 has no name"),
+        ("a.csv", "text,,label\nx,0,0\n", r"line 1: column 2 of 3 has no name"),
         ("a.csv", "text,label,\nx,0,\n", r"line 1: column 3 of 3 has no name"),
         ("a.csv", "text,label\nx,0,\n", r"line 2: 2 fields expected, found 3"),
         ("a.csv", "text,label\nx,0\n".encode("utf-16"), r"a.csv: 'utf-8' codec"),
@@ -326,3 +326,9 @@ def test_the_step_counts_what_it_left_out_in_its_manifest_and_its_log(tmp_path, 
         "films: 2 of 42 rows have a text that stands under two labels: left out "
         f"(the first: {tmp_path / 'a.jsonl'}, line 4)\n"
     )
+
+
+def test_the_index_that_pandas_writes_is_no_fault(tmp_path):
+    (tmp_path / "a.csv").write_text(",text,label\n0,x,0\n1,y,1\n")
+    rows = [row for _, row in data.read(tmp_path / "a.csv", {})]
+    assert [row["text"] for row in rows] == ["x", "y"]

@@ -175,7 +175,7 @@ def _check_header(place: str, names: list[str]) -> None:
         if len(names) == 1 and mark in names[0]:
             raise InputError(f"{place}: the columns are separated by {called}; commas are needed")
     for number, name in enumerate(names, start=1):
-        if not name.strip():
+        if number > 1 and not name.strip():  # the first may be the index that pandas writes
             raise InputError(f"{place}: column {number} of {len(names)} has no name")
         if name in names[: number - 1]:
             raise InputError(f"{place}: two columns are called {name!r}")

@@ -90,6 +90,16 @@ CHANGES = {
     "falcon_h1": {**_MAMBA, "mamba_d_ssm": 64},
     "axk1": {**_MLA, "head_dim": UNSET},
 }
+_VISION = {"model_type": "siglip_vision_model", "image_size": 28, "patch_size": 14}
+_VISION |= {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+# Of models with several modalities, what stands beside the language model's own sizes.
+BESIDE = {
+    "gemma3": {
+        "vision_config": {**_VISION, "num_attention_heads": 2},
+        "mm_tokens_per_image": 4,
+        "image_token_index": VOCABULARY - 1,
+    },
+}
 
 
 def build(kind: str, dtype: torch.dtype):
@@ -99,7 +109,8 @@ def build(kind: str, dtype: torch.dtype):
     sizes = {name: size for name, size in sizes.items() if size is not UNSET}
     whole = AutoConfig.for_model(kind)
     inner = [name for name in architecture.TEXT if type(getattr(whole, name, None)) is type(text)]
-    config = AutoConfig.for_model(kind, **({inner[0]: sizes} if inner else sizes))
+    sizes = {inner[0]: sizes, **BESIDE.get(kind, {})} if inner else sizes
+    config = AutoConfig.for_model(kind, **sizes)
     with torch.device("meta"):
         weights = sum(w.numel() for w in AutoModelForCausalLM.from_config(config).parameters())
     if weights > LARGEST:
