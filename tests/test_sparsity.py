@@ -20,13 +20,15 @@ SRC = ROOT / "src"
 
 
 def config(model_type, heads=2, width=6, kv_heads=None, head_dim=None):
-    return SimpleNamespace(
+    made = SimpleNamespace(
         model_type=model_type,
         hidden_size=width,
         num_attention_heads=heads,
         num_key_value_heads=kv_heads or heads,
         head_dim=head_dim,
     )
+    made.get_text_config = lambda decoder: made
+    return made
 
 
 def random(*shape, seed=0):

@@ -219,11 +219,14 @@ def check_weights(model: str, folder: Path) -> None:
 def check_loads(manifest: dict, folder: Path) -> None:
     """Load the model and its tokenizer and ask it once, so that no later step stumbles.
 
-    Of a model of more than `TRIED` bytes only the tokenizer is loaded: the first step that loads
-    it says what is wrong. Raises InputError (`models.load_folder`, `probes.check`).
+    Of a model of more than `TRIED` bytes only the tokenizer is loaded, and of one with code of
+    its own nothing, so that fetching runs none: the first step that loads it says what is
+    wrong. Raises InputError (`models.load_folder`, `probes.check`).
     """
     from iclgd import probes, prompts
 
+    if manifest["remote_code"]:
+        return
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     if size > TRIED:
         models.load_tokenizer(folder, manifest["model"], models.trust(manifest))
