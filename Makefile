@@ -5,10 +5,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run report test test-models test-slurm test-browser bench lint pretrain dictionary notebook lock
+.PHONY: run report test test-models test-slurm test-browser bench digests lint pretrain dictionary notebook lock
 
 run: .venv/ready
-	PYTHONPATH=src python -m iclgd.warm snakemake --cores all --quiet rules reason host
+	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host
 	@cat results/findings.txt
 	@echo
 	@echo "Figures: results/figures/ (*.png, *.svg; *.html with tooltips; for a paper *.pdf, *.tex)"
@@ -16,7 +16,7 @@ run: .venv/ready
 
 # The report alone, and whatever of the study it still lacks.
 report: .venv/ready
-	PYTHONPATH=src python -m iclgd.warm snakemake --cores all --quiet rules reason host -- results/report.html
+	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host -- results/report.html
 	@echo "Report: results/report.html (one page, opens in any browser)"
 
 test: .venv/ready
@@ -38,6 +38,10 @@ test-browser: .venv/ready .venv-browser/ready
 bench: .venv-bench/ready
 	for one in icl runs depth large scale report; do .venv-bench/bin/python benchmarks/$$one.py || exit 1; done
 
+# The sha256 of every artifact: the same before and after a change that should change none.
+digests:
+	@cd results && find . -type f | LC_ALL=C sort | xargs -d '\n' sha256sum
+
 lint: .venv/ready
 	ruff check .
 	ruff format --check .
@@ -46,11 +50,11 @@ lint: .venv/ready
 
 # What every column means, for README and docs/data.md.
 dictionary: .venv/ready
-	PYTHONPATH=src python -m iclgd.dictionary
+	PYTHONPATH=src python -m iclgd.reporting.dictionary
 
 # Execute docs/worked_example.ipynb on artifacts of the default study, which are made if need be.
 notebook: .venv-notebook/ready
-	PYTHONPATH=src python -m iclgd.warm snakemake --cores all \
+	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all \
 		results/summary/equivalence.parquet --quiet rules reason host
 	.venv-notebook/bin/python docs/execute.py
 

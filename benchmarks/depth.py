@@ -12,9 +12,10 @@ import measure
 import polars as pl
 import torch
 
-from iclgd import asking, descent, projections, scoring, trained
-from iclgd.learners import Learner
-from iclgd.models import Loaded
+from iclgd.learners import evaluation, gradient_descent, scoring, trainable
+from iclgd.learners.settings import Learner
+from iclgd.models import architectures
+from iclgd.models.loading import Loaded
 
 TRAIN = {"layers": [30], "matrices": ["v"]}
 RATE, EPOCHS, RECORD, QUERIES = 0.01, 30, (1, 2, 5, 10, 20, 30), 16
@@ -26,21 +27,21 @@ model = measure.llama(
     num_attention_heads=4,
 )
 plain = copy.deepcopy(model)
-model, chosen = trained.choose(model, TRAIN)
-batch = descent.tensors(measure.demonstrations(8, 60, 4000), "label")
+model, chosen = trainable.choose(model, TRAIN)
+batch = gradient_descent.tensors(measure.demonstrations(8, 60, 4000), "label")
 sequences = [row for row, _ in measure.demonstrations(QUERIES, 60, 4000, seed=1)]
-(name,) = projections.parameter_names(model.config, 30, "v")
+(name,) = architectures.parameter_names(model.config, 30, "v")
 start = plain.get_parameter(name).detach().clone()
 
 
 def above(record: tuple[int, ...]) -> torch.Tensor | None:
     """Log-probabilities at the last recorded epoch, if any is."""
     learner = Learner(rate=RATE, epochs=EPOCHS, train=TRAIN, record=record)
-    queries = asking.Queries(model, chosen, sequences if record else [], "cpu")
+    queries = evaluation.Queries(model, chosen, sequences if record else [], "cpu")
     found = None
-    for epoch, weights, _ in descent.descend(model, chosen, [batch], learner):
+    for epoch, weights, _ in gradient_descent.descend(model, chosen, [batch], learner):
         if epoch in record:
-            ((_, (found,)),) = asking.ask(model, weights, queries, [5, 6], 1024)
+            ((_, (found,)),) = evaluation.ask(model, weights, queries, [5, 6], 1024)
     return found and torch.from_numpy(found.label_logprobs)
 
 

@@ -22,8 +22,9 @@ from lm_eval.models.huggingface import HFLM
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from iclgd import prefixes, scoring
-from iclgd.models import Loaded
+from iclgd.learners import scoring
+from iclgd.models import prefix_cache
+from iclgd.models.loading import Loaded
 
 QUERIES, SHOTS = 200, 8
 LABELS = [" World", " Sports", " Business", " Technology"]
@@ -94,7 +95,7 @@ label_ids = [tokenizer(label)["input_ids"][0] for label in LABELS]
 
 def ours() -> torch.Tensor:
     sequences = tokenizer(prompts)["input_ids"]
-    prefix = prefixes.Prefix(loaded.model)
+    prefix = prefix_cache.Prefix(loaded.model)
     found = scoring.score(loaded, sequences, label_ids, 1024, prefix)
     return torch.from_numpy(found.label_logprobs)
 

@@ -17,8 +17,8 @@ import measure
 import polars as pl
 import torch
 
-from iclgd import descent, trained
-from iclgd.learners import Learner
+from iclgd.learners import gradient_descent, trainable
+from iclgd.learners.settings import Learner
 
 CARD = torch.cuda.is_available()
 SEVEN = {
@@ -46,11 +46,11 @@ def peak() -> int:
     return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
 
 
-def ours(model, batch: descent.Batch) -> dict[str, float]:
+def ours(model, batch: gradient_descent.Batch) -> dict[str, float]:
     """The share of a reset in a run, too."""
-    model, chosen = trained.choose(model, None)
+    model, chosen = trainable.choose(model, None)
     start = time.perf_counter()
-    for _ in descent.descend(model, chosen, [batch], LEARNER):
+    for _ in gradient_descent.descend(model, chosen, [batch], LEARNER):
         pass
     run = time.perf_counter() - start
     start = time.perf_counter()
@@ -60,7 +60,7 @@ def ours(model, batch: descent.Batch) -> dict[str, float]:
     return {"run": run, "reset": time.perf_counter() - start}
 
 
-def plain(model, batch: descent.Batch) -> dict[str, float]:
+def plain(model, batch: gradient_descent.Batch) -> dict[str, float]:
     """A copy to reset from, and torch.optim's step behind the backward pass."""
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     optimiser = torch.optim.SGD(model.requires_grad_(True).parameters(), lr=LEARNER.rate)
@@ -86,7 +86,9 @@ def arm(name: str) -> None:
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     vocabulary = model.config.vocab_size
     rows = measure.demonstrations(8, 60, vocabulary)
-    found = {"ours": ours, "plain": plain}[name](model, descent.tensors(rows, "label", device))
+    found = {"ours": ours, "plain": plain}[name](
+        model, gradient_descent.tensors(rows, "label", device)
+    )
     print(
         json.dumps({**found, "epochs": LEARNER.epochs, "peak": peak() - before, "weights": weights})
     )

@@ -10,7 +10,7 @@ import altair as alt
 import measure
 import polars as pl
 
-from iclgd import charts, export, page, theme
+from iclgd.reporting import charts, export, layout, style
 
 AIMS = {
     "ICL, 8 demonstrations, queries": 6,
@@ -68,13 +68,13 @@ def speedups(found: pl.DataFrame) -> dict:
     y = charts.Axis("", scale, list(range(len(rows))), f"{names}[datum.value]", True, grid=False)
     base = alt.Chart(charts.values(rows))
     layers = [
-        base.mark_rule(strokeWidth=2, color=theme.ROLES["icl"]["color"]).encode(
+        base.mark_rule(strokeWidth=2, color=style.ROLES["icl"]["color"]).encode(
             x.x("low"), alt.X2("high:Q"), y.y("lane")
         ),
-        base.mark_point(filled=True, size=60, opacity=1, color=theme.ROLES["icl"]["color"]).encode(
+        base.mark_point(filled=True, size=60, opacity=1, color=style.ROLES["icl"]["color"]).encode(
             x.x("ratio"), y.y("lane")
         ),
-        base.mark_tick(thickness=2, size=16, color=theme.ROLES["gd"]["color"]).encode(
+        base.mark_tick(thickness=2, size=16, color=style.ROLES["gd"]["color"]).encode(
             x.x("aim"), y.y("lane")
         ),
     ]
@@ -90,7 +90,7 @@ def scaling(rows: pl.DataFrame, column: str, title: str, domain: list, ticks: li
         rows.group_by("learner", "what", maintain_order=True)
     ):
         part = part.with_columns((pl.col("size") / pl.col("size").min()).alias("times"))
-        look = {"color": theme.TASKS[number], "strokeDash": theme.MORE_DASHES[learner == "gd"]}
+        look = {"color": style.TASKS[number], "strokeDash": style.MORE_DASHES[learner == "gd"]}
         base = alt.Chart(charts.values(part))
         layers += [
             base.mark_line(**look).encode(x.x("times"), y.y(column)),
@@ -127,8 +127,8 @@ rows = scale.select("learner", "what").unique(maintain_order=True)
 key = [
     {
         "label": f"{'ICL' if r['learner'] == 'icl' else 'GD'}, {r['what']}",
-        "color": theme.TASKS[i],
-        "dash": theme.MORE_DASHES[r["learner"] == "gd"],
+        "color": style.TASKS[i],
+        "dash": style.MORE_DASHES[r["learner"] == "gd"],
     }
     for i, r in enumerate(rows.iter_rows(named=True))
 ]
@@ -139,15 +139,15 @@ panels = [
     scaling(scale, "megabytes", "peak memory in MB", [200, 2000], [200, 500, 1000, 2000]),
 ]
 for name, blocks, items, title, below in (
-    ("speed", [page.block([speedups(found)], 1)], [], "How much faster", subtitle),
+    ("speed", [layout.block([speedups(found)], 1)], [], "How much faster", subtitle),
     (
         "scale",
-        [page.block(panels, 2)],
+        [layout.block(panels, 2)],
         key,
         "Time grows with the work, memory stays within bounds",
         "llama-small, one process for each point, without imports. Draws of GD train side by side, "
         f"until their weights fill 256 MB. Measured on {machine}.",
     ),
 ):
-    chart = page.figure(blocks, items, title, below, 740)
+    chart = layout.figure(blocks, items, title, below, 740)
     export.save(chart, [measure.RESULTS / f"{name}.{kind}" for kind in ("svg", "png")], title)

@@ -11,15 +11,15 @@ import polars as pl
 import torch
 from transformers import AutoModelForCausalLM
 
-from iclgd import asking, descent, scoring, trained
-from iclgd.learners import Learner
-from iclgd.models import Loaded
+from iclgd.learners import evaluation, gradient_descent, scoring, trainable
+from iclgd.learners.settings import Learner
+from iclgd.models.loading import Loaded
 
 RUNS, SHOTS, EPOCHS, QUERIES = 64, 8, 20, 128
 LABELS = [140, 133]
 
 
-def one_by_one(model, batches: list[descent.Batch], learner: Learner) -> None:
+def one_by_one(model, batches: list[gradient_descent.Batch], learner: Learner) -> None:
     """Each run on a copy of the model: what one would write."""
     for batch in batches:
         own = copy.deepcopy(model).requires_grad_(True)
@@ -39,21 +39,21 @@ def cases(name: str) -> list[pl.DataFrame]:
     model = model.eval().requires_grad_(False)
     plain = copy.deepcopy(model)
     learner = Learner(rate=0.01, epochs=EPOCHS, record=())
-    model, chosen = trained.choose(model, None)
+    model, chosen = trainable.choose(model, None)
     batches = [
-        descent.tensors(measure.demonstrations(SHOTS, 6, 140, seed), "label")
+        gradient_descent.tensors(measure.demonstrations(SHOTS, 6, 140, seed), "label")
         for seed in range(RUNS)
     ]
-    size = descent.runs_at_once(model, chosen, batches, learner)
+    size = gradient_descent.runs_at_once(model, chosen, batches, learner)
     blocks = [batches[i : i + size] for i in range(0, RUNS, size)]
     sequences = [row for row, _ in measure.demonstrations(QUERIES, 5, 140, RUNS)]
-    queries = asking.Queries(model, chosen, sequences, "cpu")
+    queries = evaluation.Queries(model, chosen, sequences, "cpu")
     weights = {name: tensor.detach() for name, tensor in chosen.copies(RUNS).items()}
     untouched = Loaded(name, plain, None, "cpu", None)
 
     def side_by_side() -> None:
         for block in blocks:
-            for _ in descent.descend(model, chosen, block, learner):
+            for _ in gradient_descent.descend(model, chosen, block, learner):
                 pass
 
     return [
@@ -70,7 +70,7 @@ def cases(name: str) -> list[pl.DataFrame]:
         measure.take_turns(
             f"queries of {name}, asked",
             {
-                "trained runs": lambda: list(asking.ask(model, weights, queries, LABELS, 1024)),
+                "trained runs": lambda: list(evaluation.ask(model, weights, queries, LABELS, 1024)),
                 "plain scoring": lambda: [
                     scoring.score(untouched, sequences, LABELS, 1024) for _ in range(8)
                 ],

@@ -14,7 +14,10 @@ import measure
 import numpy as np
 import polars as pl
 
-from iclgd import corpus, sampling, tables, tasks
+from iclgd.io import parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.task import TASK
+from iclgd.tasks import sampling, synthetic, task_tables
 
 STEP = """
 import json, pathlib, re, runpy, sys, time
@@ -33,18 +36,18 @@ TENFOLD = (1, 10, 100)
 def task(folder: Path, queries: int) -> Path:
     """Four topics; the queries of the first hundred rows, again and again under new numbers."""
     entry = {"prompt": "{text} : {label}\n", "queries": QUERIES}
-    made = corpus.make_task(tasks.generator("scale", "rows"), "topics", 200, 4)
+    made = synthetic.make_task(task_tables.generator("scale", "rows"), "topics", 200, 4)
     entry["labels"] = {str(row["label"]): row["label_text"] for row in made}
-    rendered = tasks.render(((f"row {i}", row) for i, row in enumerate(made)), entry, "scale")
-    splits = tasks.split_queries({"train": rendered}, entry["queries"], "scale")
-    table = tasks.task_table(splits, entry, "scale")
+    rendered = task_tables.render(((f"row {i}", row) for i, row in enumerate(made)), entry, "scale")
+    splits = task_tables.split_queries({"train": rendered}, entry["queries"], "scale")
+    table = task_tables.task_table(splits, entry, "scale")
     asked = table.filter(pl.col("split") != "train")
     rows = np.arange(queries) % len(asked)
     first = table["example"].max() + 1
     more = asked[rows].with_columns(pl.Series("example", first + np.arange(queries)))
     path = folder / f"task-{queries}.parquet"
     train = table.filter(pl.col("split") == "train")
-    tables.write(pl.concat([train, more], how="vertical_relaxed"), path, tables.TASK)
+    parquet.write(pl.concat([train, more], how="vertical_relaxed"), path, TASK)
     return path
 
 
@@ -62,10 +65,8 @@ def point(learner: str, queries=QUERIES, draws=1, orders=1, epochs=EPOCHS) -> di
         folder = Path(name)
         table = task(folder, queries)
         shown = folder / "shown.parquet"
-        drawn = sampling.demonstrations(
-            tables.read(table, tables.TASK), "n5", 5, orders, range(draws)
-        )
-        tables.write(drawn, shown, tables.DEMONSTRATIONS)
+        drawn = sampling.demonstrations(parquet.read(table, TASK), "n5", 5, orders, range(draws))
+        parquet.write(drawn, shown, DEMONSTRATIONS)
         entry = {"rate": 0.01, "epochs": epochs, "record": []}
         more = ["--learner", json.dumps(entry)] if learner == "gd" else []
         command = [sys.executable, "-c", STEP, measure.ROOT / f"src/run_{learner}.py"]

@@ -21,7 +21,7 @@ import yaml
 from shape import nearest, schema_problems, value_problems
 from snakemake.utils import update_config
 
-from iclgd import text
+from iclgd.io import text
 
 # What each kind of figure must name.
 RUNS = ("models", "tasks", "demonstrations")
@@ -389,7 +389,7 @@ def model_entry(config: dict, name: str) -> dict:
 
 
 def learner_entry(config: dict, name: str) -> dict:
-    """The entry of ``learner`` or ``learner@rate``: keys of ``descent.Learner`` alone."""
+    """The entry of ``learner`` or ``learner@rate``: keys of ``gradient_descent.Learner`` alone."""
     base, _, value = name.partition("@")
     entry = config["learners"][base]
     settings = {key: entry[key] for key in DESCENT if key in entry}

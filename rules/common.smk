@@ -4,7 +4,6 @@ Nothing but this and wanted.smk reads the configuration. What a job is told is o
 catalogue as one JSON string, so that Snakemake sees every change of it and no other.
 """
 
-import ast
 import json
 import os
 import re
@@ -23,7 +22,8 @@ import running
 import sizes
 from places import own
 
-from iclgd import cards
+from iclgd.io import gpus
+from iclgd.io.imports import SRC, closure
 
 try:
     # A module has the configuration that it is given.
@@ -43,7 +43,7 @@ failures.watch(in_full=shown.verbose or shown.printshellcmds)
 
 # On this machine as many GPU jobs run at a time as it has cards, or --resources gpu=N allows;
 # without a card they ask for none. On a cluster the profile says what they ask for.
-CARDS = len(cards.visible())
+CARDS = len(gpus.visible())
 GPUS = min(CARDS, 1)
 if CARDS and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", CARDS)
@@ -63,22 +63,8 @@ wildcard_constraints:
 
 
 def imports(script):
-    """The modules of src/iclgd that a script imports, directly or not, as files."""
-    found, queue = [], [script]
-    while queue:
-        with open(own(queue.pop())) as file:
-            tree = ast.parse(file.read())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
-                "iclgd"
-            ):
-                parts = [node.module.split(".")[1]] if "." in node.module else []
-                for name in parts or [alias.name for alias in node.names]:
-                    path = f"src/iclgd/{name}.py"
-                    if path not in found:
-                        found.append(path)
-                        queue.append(path)
-    return [own(path) for path in sorted(found)]
+    """The modules of the library that a script imports, directly or not, as files."""
+    return [own(f"src/{path}") for path in closure(SRC.parent / script)]
 
 
 def as_json(value):

@@ -13,13 +13,13 @@ import sys
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from iclgd import text
+from iclgd.io import text
 
 # Argparse puts a step's name in front, Slurm its daemon's; srun only repeats that a step failed.
 SAID = re.compile(r"(?!srun: )(?:\S+: )?error: .*")
 TRACE = "Traceback (most recent call last):"
 LAST = 100_000  # bytes of a log that are looked at
-# As iclgd.cli has it, which is for steps: once imported it sets their number of threads.
+# As iclgd.io.cli has it, which is for steps: once imported it sets their number of threads.
 MORE_MEMORY = (
     "give the step more (mem_mb of its rule on a cluster), run fewer at once (--cores), or take a "
     "smaller model or design"

@@ -13,7 +13,7 @@ from datetime import datetime
 
 PATH = os.path.join(".snakemake", "run.lock")
 PATIENCE = 10  # seconds in which steps of a run that was killed notice that, and end
-RUN = "ICLGD_RUN"  # read by the steps that this run starts on its own machine: iclgd.cli
+RUN = "ICLGD_RUN"  # read by the steps that this run starts on its own machine: iclgd.io.cli
 
 
 class RunningError(Exception):

@@ -15,7 +15,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from iclgd import text
+from iclgd.io import text
 
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
 MOST, DEEPEST, LONGEST = 20_000, 20, 10_000  # values, maps in maps, characters of a text

@@ -9,7 +9,8 @@ from pathlib import Path
 import places
 import taskfiles
 
-from iclgd import architecture, data
+from iclgd.models import dimensions
+from iclgd.tasks import readers
 
 
 def most_rows(task: dict, root: Path) -> int | None:
@@ -22,7 +23,7 @@ def most_rows(task: dict, root: Path) -> int | None:
         path, kind = root / taskfiles.by_split(task)["train"], ""
         if os.access(path, os.R_OK):
             kind = path.suffix.lower()
-        if kind == ".json" and data.is_array(path):
+        if kind == ".json" and readers.is_array(path):
             return path.read_bytes().count(b"{")
         if kind in (".jsonl", ".json", ".csv"):
             with path.open("rb") as file:
@@ -44,7 +45,7 @@ def layer_count(model: dict, root: Path) -> int | None:
     found = model.get("pretrain", {}).get("shape", {})
     if "path" in model:
         found = shape(places.model(model["path"], root)) or {}
-    count = architecture.stored_layers(found)
+    count = dimensions.stored_layers(found)
     return model.get("layers") if count is None else count
 
 

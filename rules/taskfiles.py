@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from iclgd import data
-from iclgd.cli import InputError
+from iclgd.io.cli import InputError
+from iclgd.tasks import readers
 
 WHOLE = 1 << 20  # bytes of a file that is read to its end
 FIRST = 1000  # rows of a larger one
@@ -29,15 +29,15 @@ def problem(name: str, entry: dict, root: Path) -> str | None:
         for split, file in by_split(entry).items():
             path = root / file
             large, kind = path.stat().st_size > WHOLE, path.suffix.lower()
-            if kind == ".parquet" or (large and kind == ".json" and data.is_array(path)):
+            if kind == ".parquet" or (large and kind == ".json" and readers.is_array(path)):
                 continue
-            rows = data.render(data.read(path, entry), entry, name)
+            rows = readers.render(readers.read(path, entry), entry, name)
             first = islice(rows, FIRST if large else None)
             found = {row["label"] for _, row in first if row}
             if not large:
                 labels[split] = found
         if labels.keys() == by_split(entry).keys():
-            data.check_classes(labels, entry, name)
+            readers.check_classes(labels, entry, name)
     except (InputError, OSError) as error:
         return str(error)
     return None

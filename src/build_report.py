@@ -6,7 +6,7 @@ methods, the configuration and versions. The same inputs give the same bytes.
 
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -32,19 +32,21 @@ import yaml
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from iclgd import files, findings, report, report_svg, tables, theme
+from iclgd.io import files, parquet
+from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.reporting import findings, report, style, svg
 
 parts = {path.name: path.read_text() for path in args.parts}
 captions = {path.stem: path.read_text().strip() for path in args.captions}
-manifests = theme.manifests(args.manifests)
-cells = tables.read(args.cells, tables.CELLS)
-claims = tables.read(args.claims) if args.claims else None
+manifests = style.manifests(args.manifests)
+cells = parquet.read(args.cells, EXAMPLES)
+claims = parquet.read(args.claims) if args.claims else None
 
 figures, summaries = [], []
 for name, entry in args.figures.items():
-    summaries.append(tables.read(entry["summary"]))
+    summaries.append(parquet.read(entry["summary"]))
     table, brackets = findings.of(entry["kind"], Path(entry["summary"]), args.labels)
-    drawn = report_svg.inline(Path(entry["files"][0]), name, entry["title"])
+    drawn = svg.inline(Path(entry["files"][0]), name, entry["title"])
     figures.append(
         {
             "name": name,

@@ -6,7 +6,7 @@ it inside and needs no network.
 
 from pathlib import Path
 
-from iclgd import cli, files
+from iclgd.io import cli, files
 
 parser = cli.parser(__doc__)
 parser.add_argument("--output", type=Path, required=True, help="JavaScript file to write")

@@ -8,7 +8,12 @@ import functools
 import json
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
 
 parser = cli.parser(__doc__)
 for name, what in {
@@ -27,14 +32,15 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import cells, comparison
+from iclgd.metrics import pairing
+from iclgd.reporting import examples
 
-CHOICE = {**tables.RUN, "a": pl.String, "b": pl.String, "epoch": pl.Int32}
+CHOICE = {**RUN_COLUMNS, "a": pl.String, "b": pl.String, "epoch": pl.Int32}
 
 
 def joined(paths, schema):
     """All tables of a kind as one; it has the columns of the schema if there is none."""
-    return pl.concat([pl.DataFrame(schema=schema), *(tables.read(path, schema) for path in paths)])
+    return pl.concat([pl.DataFrame(schema=schema), *(parquet.read(path, schema) for path in paths)])
 
 
 choice = joined(args.summaries, {**CHOICE, "chosen": pl.Boolean}).filter("chosen")
@@ -42,7 +48,7 @@ choice = choice.select(*CHOICE).unique().sort(*CHOICE)
 
 paths: dict[tuple, list] = {}
 for path in args.logits:
-    key = tables.read(path, {**tables.RUN, "learner": pl.String}).row(0)
+    key = parquet.read(path, {**RUN_COLUMNS, "learner": pl.String}).row(0)
     paths.setdefault(key, []).append(path)
 
 
@@ -50,25 +56,25 @@ for path in args.logits:
 def logits(*key):
     if key not in paths:
         raise cli.InputError(f"no logits of {key[-1]!r} for {'/'.join(map(str, key[:3]))}")
-    return joined(paths[key], tables.LOGITS)
+    return joined(paths[key], LOGITS)
 
 
-tasks = {path.stem: tables.read(path, tables.TASK) for path in args.tasks}
-demonstrations = joined(args.demonstrations, tables.DEMONSTRATIONS)
+tasks = {path.stem: parquet.read(path, TASK) for path in args.tasks}
+demonstrations = joined(args.demonstrations, DEMONSTRATIONS)
 tokenizers = {
-    path.name: cells.tokenizer(path.with_suffix(""), json.loads(path.read_text()))
+    path.name: examples.tokenizer(path.with_suffix(""), json.loads(path.read_text()))
     for path in args.manifests
 }
 
-found = [pl.DataFrame(schema=tables.CELLS)]
+found = [pl.DataFrame(schema=EXAMPLES)]
 for *run, a, b, epoch in choice.rows():
     model, task, design, _ = run
     shift = args.shifts.get(b)
     ours = logits(*run, a)
-    theirs = comparison.shifted(ours, shift) if shift else logits(*run, b)
-    rows = cells.likely(cells.compared(ours, theirs, b, epoch))
+    theirs = pairing.shifted(ours, shift) if shift else logits(*run, b)
+    rows = examples.likely(examples.compared(ours, theirs, b, epoch))
     shown = demonstrations.filter(task=task, design=design)
-    rows = rows.hstack(cells.prompts_of(tasks[task], shown, rows, shift))
-    rows = cells.spell(rows, tokenizers[f"{model}.json"])
-    found.append(rows.select(*tables.CELLS).cast(dict(tables.CELLS)))
-tables.write(pl.concat(found), args.output, tables.CELLS)
+    rows = rows.hstack(examples.prompts_of(tasks[task], shown, rows, shift))
+    rows = examples.spell(rows, tokenizers[f"{model}.json"])
+    found.append(rows.select(*EXAMPLES).cast(dict(EXAMPLES)))
+parquet.write(pl.concat(found), args.output, EXAMPLES)

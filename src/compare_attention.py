@@ -8,7 +8,7 @@ measures of Dai et al. and those of Deutch et al. Of a learner with several epoc
 
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
@@ -31,47 +31,42 @@ cli.torch_step()
 import polars as pl  # after parsing: --help is quick
 import torch
 
-from iclgd import (
-    alignment,
-    capture,
-    descent,
-    learners,
-    models,
-    probes,
-    prompts,
-    scoring,
-    similarity,
-    tables,
-    trained,
-)
+from iclgd.io import parquet
+from iclgd.io.schemas.attention import ATTENTION
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.task import TASK
+from iclgd.learners import gradient_descent, scoring, settings, trainable
+from iclgd.metrics import activations, attention_table, token_alignment
+from iclgd.models import loading, probes
+from iclgd.tasks import prompts
 
 torch.set_num_threads(args.threads)
-task = tables.read(args.task, tables.TASK)
-demonstrations = tables.read(args.demonstrations, tables.DEMONSTRATIONS)
+task = parquet.read(args.task, TASK)
+demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
 names = scoring.check_inputs(task, demonstrations)
-learner = learners.learner(args.learner)
-loaded = models.load(args.model, args.device)
+learner = settings.learner(args.learner)
+loaded = loading.load(args.model, args.device)
 queries = prompts.queries(task)
 runs = prompts.in_order(demonstrations, args.orders)
 prompts.label_ids(loaded.tokenizer, task, runs, loaded.model)  # answers and tokens are checked
-encoded = descent.encode_demonstrations(loaded.tokenizer, task, runs)
+encoded = gradient_descent.encode_demonstrations(loaded.tokenizer, task, runs)
 ways = probes.Ways(loaded)
-model, chosen = trained.choose(loaded.model, learner.train, seed=names["task"])
+model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
-with tables.Parts(args.output, tables.ATTENTION) as table:
+with parquet.Parts(args.output, ATTENTION) as table:
     for run in cli.progress(runs, len(runs), "runs"):
         shown = [encoded[example] for example in run.examples]
-        batch = descent.tensors(shown, learner.loss, loaded.device)
-        taught = capture.train(model, chosen, batch, learner)
+        batch = gradient_descent.tensors(shown, learner.loss, loaded.device)
+        taught = activations.train(model, chosen, batch, learner)
         for part in queries.iter_slices(scoring.QUERIES):
             alone = prompts.encode(loaded.tokenizer, (part["instruction"] + part["text"]).to_list())
             ids = [tokens for tokens, _ in shown]
-            asked = alignment.align(loaded.tokenizer, task, run, ids, part, alone)
+            asked = token_alignment.align(loaded.tokenizer, task, run, ids, part, alone)
             prompts.check_length([len(p.tokens) for p in asked], loaded.context, **names)
             if not ways.of([*ids, *alone, *(p.tokens for p in asked)])[0]:
                 raise cli.InputError(f"model {loaded.name}: its attention depends on the batch")
             seeds = [(run.draw, run.order, example) for example in part["example"]]
-            found = similarity.ask(model, taught, alone, asked, seeds)
+            found = attention_table.ask(model, taught, alone, asked, seeds)
             keys = {"draw": run.draw, "order": run.order, "epoch": learner.epochs}
             rows = part.select("example", "split").with_row_index("row")
             rows = rows.join(found, on="row").drop("row")

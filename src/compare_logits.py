@@ -8,7 +8,10 @@ draw: what ICL agrees with itself on.
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.curves import CURVES
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.metrics import registry
 
 parser = cli.parser(__doc__)
 parser.add_argument("--a", type=cli.existing, nargs="+", required=True, help="logits of the first")
@@ -23,13 +26,13 @@ if (args.b is None) == (args.shift is None):
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import comparison
+from iclgd.metrics import pairing
 
-a = pl.concat(tables.read(path, tables.LOGITS) for path in args.a)
+a = pl.concat(parquet.read(path, LOGITS) for path in args.a)
 if args.shift:
-    b = comparison.shifted(a, args.shift)
+    b = pairing.shifted(a, args.shift)
 else:
-    b = pl.concat(tables.read(path, tables.LOGITS) for path in args.b)
-table, curves = comparison.compare(a, b, args.name_b)
-tables.write(curves, args.curves, tables.CURVES)
-tables.write(table, args.output, tables.AGREEMENT)
+    b = pl.concat(parquet.read(path, LOGITS) for path in args.b)
+table, curves = pairing.compare(a, b, args.name_b)
+parquet.write(curves, args.curves, CURVES)
+parquet.write(table, args.output, registry.AGREEMENT)

@@ -8,7 +8,7 @@ what the held-out probes say and, of trained attention, its loss.
 import json
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -27,7 +27,8 @@ cli.torch_step()
 import torch
 from transformers.utils import logging
 
-from iclgd import constructed, files, models, pretraining
+from iclgd.io import files
+from iclgd.models import gd_transformer, loading, pretraining
 
 PROBES = 128  # prompts a probe
 torch.set_num_threads(args.threads)
@@ -37,8 +38,8 @@ if ("mix" in args.entry) != (args.toward is not None):
     raise cli.InputError("--toward belongs to an entry with 'mix', which needs it")
 other = None
 if args.toward:
-    other = constructed.ConstructedForCausalLM.from_pretrained(args.toward, dtype=torch.float64)
-model, losses = constructed.build(args.entry, other)
+    other = gd_transformer.ConstructedForCausalLM.from_pretrained(args.toward, dtype=torch.float64)
+model, losses = gd_transformer.build(args.entry, other)
 
 with files.whole(args.output) as partial:
     pretraining.save_model(model, partial)
@@ -49,7 +50,7 @@ with files.whole(args.output) as partial:
         "loss": sum(last) / len(last) if last else None,
         "probes": probes,
         "in_context_learning": pretraining.acquired(probes),
-        "sha256": models.sha256(partial),
+        "sha256": loading.sha256(partial),
         "torch": torch.__version__,
     }
     (partial / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")

@@ -8,7 +8,7 @@ trained blocks in another order).
 import json
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--name", required=True, help="name of the control")
@@ -19,9 +19,10 @@ parser.add_argument("--manifest", type=Path, required=True, help="manifest to wr
 args = parser.parse_args()
 cli.torch_step()
 
-from iclgd import fetching, files, models, untrained  # after parsing: --help is quick
+from iclgd.io import files  # after parsing: --help is quick
+from iclgd.models import hub, loading, untrained
 
-loaded = models.load(args.model, "cpu")
+loaded = loading.load(args.model, "cpu")
 control = untrained.CONTROLS[args.control](loaded.model, args.name)
 base = json.loads(args.model.read_text())
 entry = {"of": loaded.name, "control": args.control, "dtype": base["dtype"]}
@@ -30,6 +31,6 @@ entry["remote_code"] = base["remote_code"]
 with files.whole(args.folder) as partial:
     control.save_pretrained(partial)
     loaded.tokenizer.save_pretrained(partial)
-    manifest = fetching.manifest(args.name, entry, partial, commit=base["commit"])
+    manifest = hub.manifest(args.name, entry, partial, commit=base["commit"])
 with files.whole(args.manifest) as temporary:
     temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")

@@ -6,7 +6,8 @@ The control is `labels` (random labels), `texts` (the inputs of another task) or
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.task import TASK
 
 parser = cli.parser(__doc__)
 parser.add_argument("--name", required=True, help="name of the control")
@@ -19,17 +20,17 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import uninformative
+from iclgd.tasks import controls
 
-task = tables.read(args.task, tables.TASK)
+task = parquet.read(args.task, TASK)
 if args.control == "labels":
-    task = uninformative.random_labels(task, args.name)
+    task = controls.random_labels(task, args.name)
 elif args.control == "texts":
     if args.texts is None:
         parser.error("--control texts needs --texts")
-    task = uninformative.foreign_texts(task, tables.read(args.texts, tables.TASK), args.name)
+    task = controls.foreign_texts(task, parquet.read(args.texts, TASK), args.name)
 else:
     if args.prompt is None:
         parser.error("--control content-free needs --prompt")
-    task = uninformative.empty_texts(task, args.prompt)
-tables.write(task.with_columns(pl.lit(args.name).alias("task")), args.output, tables.TASK)
+    task = controls.empty_texts(task, args.prompt)
+parquet.write(task.with_columns(pl.lit(args.name).alias("task")), args.output, TASK)

@@ -9,7 +9,7 @@ Hoyer and Gini index. Weights are read a layer at a time; the model is never bui
 import json
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
@@ -22,13 +22,16 @@ cli.torch_step()
 import polars as pl
 import torch
 
-from iclgd import models, sparsity, tables, weights
+from iclgd.io import parquet
+from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
+from iclgd.metrics import sparsity
+from iclgd.models import checkpoints, loading
 
 torch.set_num_threads(args.threads)
 manifest = json.loads(args.model.read_text())
 folder = args.model.with_suffix("")
-config = models.config(folder, models.trust(manifest))
-read = weights.Folder(folder).read
+config = loading.config(folder, loading.trust(manifest))
+read = checkpoints.Folder(folder).read
 
 shares, circuits = [], []
 layers = range(config.num_hidden_layers)
@@ -57,5 +60,5 @@ for layer in cli.progress(layers, len(layers), "layers"):
             .with_columns(pl.lit(value).alias(key) for key, value in place.items())
             .with_columns(pl.lit(circuit).alias("circuit"))
         )
-tables.write(pl.concat(circuits), args.circuits, tables.CIRCUITS)
-tables.write(pl.concat(shares).sort("threshold"), args.output, tables.SPARSITY)
+parquet.write(pl.concat(circuits), args.circuits, CIRCUITS)
+parquet.write(pl.concat(shares).sort("threshold"), args.output, SPARSITY)

@@ -7,7 +7,7 @@ only as .bin become safetensors. No later step uses the network.
 import json
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--name", required=True, help="name of the model")
@@ -27,20 +27,21 @@ made_here = {"pretrain", "construct"} & entry.keys() or (
 if not made_here:
     cli.torch_step()
 
-from iclgd import fetching, files  # after parsing: --help is quick
+from iclgd.io import files  # after parsing: --help is quick
+from iclgd.models import hub
 
 remote_code = entry.get("remote_code", False)
 with files.whole(args.folder) as partial:
     partial.mkdir()
     if args.source:
-        fetching.link(args.source, remote_code, partial)
+        hub.link(args.source, remote_code, partial)
     else:
-        commit = fetching.download(entry["hub"], entry.get("revision"), remote_code, partial)
-    fetching.check_shards(args.name, partial)
-    fetching.convert(partial)
-    fetching.check_weights(args.name, partial)
-    manifest = fetching.manifest(args.name, entry, partial, commit)
+        commit = hub.download(entry["hub"], entry.get("revision"), remote_code, partial)
+    hub.check_shards(args.name, partial)
+    hub.convert(partial)
+    hub.check_weights(args.name, partial)
+    manifest = hub.manifest(args.name, entry, partial, commit)
     if not made_here:
-        fetching.check_loads(manifest, partial)
+        hub.check_loads(manifest, partial)
 with files.whole(args.manifest) as temporary:
     temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -18,8 +18,8 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="table of claims to write")
 args = parser.parse_args()
 
-from iclgd import claims, findings  # after parsing: --help is quick
+from iclgd.reporting import claims, findings  # after parsing: --help is quick
 
 names = {path: findings.figure(path, args.kinds) for path in args.summaries}
-figures = [(name, args.kinds[name], tables.read(path)) for path, name in names.items()]
-tables.write(claims.judged(figures, args.roles), args.output)
+figures = [(name, args.kinds[name], parquet.read(path)) for path, name in names.items()]
+parquet.write(claims.judged(figures, args.roles), args.output)

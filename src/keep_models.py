@@ -8,7 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
-from iclgd import cli, files
+from iclgd.io import cli, files
 
 parser = cli.parser(__doc__)
 parser.add_argument(

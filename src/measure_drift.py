@@ -6,7 +6,7 @@ Reads the safetensors of two models (checkpoints of one pretraining run), a tens
 import json
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
@@ -17,14 +17,16 @@ cli.torch_step()
 
 import polars as pl
 
-from iclgd import tables, weights
+from iclgd.io import parquet
+from iclgd.io.schemas.drift import DRIFT
+from iclgd.models import checkpoints
 
 manifests = args.model, args.reference
 model, reference = (json.loads(path.read_text())["model"] for path in manifests)
-folders = [weights.Folder(path.with_suffix("")) for path in manifests]
+folders = [checkpoints.Folder(path.with_suffix("")) for path in manifests]
 total = len(folders[0].names())
 rows = [
     (model, reference, *row)
-    for row in cli.progress(weights.drift(*folders), total, f"tensors of {model}")
+    for row in cli.progress(checkpoints.drift(*folders), total, f"tensors of {model}")
 ]
-tables.write(pl.DataFrame(rows, schema=tables.DRIFT, orient="row"), args.output, tables.DRIFT)
+parquet.write(pl.DataFrame(rows, schema=DRIFT, orient="row"), args.output, DRIFT)

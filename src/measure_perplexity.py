@@ -6,7 +6,7 @@ model with another tokenizer reads the same text in tokens of its own.
 
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
@@ -19,15 +19,19 @@ cli.torch_step()
 
 import torch  # after parsing: --help is quick
 
-from iclgd import corpus, models, perplexity, prompts, tables
+from iclgd.io import parquet
+from iclgd.io.schemas.perplexity import PERPLEXITY
+from iclgd.metrics import perplexity
+from iclgd.models import loading
+from iclgd.tasks import prompts, synthetic
 
 torch.set_num_threads(args.threads)
-loaded = models.load(args.model, args.device)
-sequences = prompts.encode(loaded.tokenizer, corpus.held_out(args.documents))
+loaded = loading.load(args.model, args.device)
+sequences = prompts.encode(loaded.tokenizer, synthetic.held_out(args.documents))
 longest = max(map(len, sequences))
 if loaded.context is not None and longest > loaded.context:
     raise cli.InputError(
         f"model {loaded.name}: a document has {longest} tokens, the context holds {loaded.context}"
     )
 nats = perplexity.token_nats(loaded.model, sequences)
-tables.write(perplexity.by_position(loaded.name, nats), args.output, tables.PERPLEXITY)
+parquet.write(perplexity.by_position(loaded.name, nats), args.output, PERPLEXITY)

@@ -5,27 +5,28 @@ One line per learning rate; horizontal lines: ICL, ICL under another order and w
 demonstrations, and the untouched model. One grid per model, task and design of the summary.
 """
 
-from iclgd import cli, theme
+from iclgd.io import cli
+from iclgd.reporting import style
 
-parser = theme.parser(__doc__)
+parser = style.parser(__doc__)
 parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
 args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
 summary = charts.read(args.summary, COLUMNS.split())
-summary = summary.filter(pl.col("a").map_elements(theme.role, pl.String) == "icl")
-learners = [one for one in summary["b"].unique().sort() if not theme.is_reference(one)]
-families = theme.families(learners) or ["gd"]
-colours = theme.rates(learners)
+summary = summary.filter(pl.col("a").map_elements(style.role, pl.String) == "icl")
+learners = [one for one in summary["b"].unique().sort() if not style.is_reference(one)]
+families = style.families(learners) or ["gd"]
+colours = style.rates(learners)
 last = summary["epoch"].max() or 1
-styles = theme.styles(["icl", "icl-reordered", "icl-redrawn", "zs", *summary["b"].unique()])
+styles = style.styles(["icl", "icl-reordered", "icl-redrawn", "zs", *summary["b"].unique()])
 x = charts.epochs(last)
-size = (page.fit(len(families), 210), 150)
+size = (layout.fit(len(families), 210), 150)
 wide = max(len(families) * (size[0] + 18), 460)
 shown = set()
 
@@ -33,7 +34,7 @@ shown = set()
 def references(part, metric):
     """Horizontal lines of one row: ICL and its references, and GD's epoch 0."""
     found = part.filter(pl.col("metric") == metric, pl.col("epoch") == 0)
-    rows = found.filter(pl.col("b").is_in([b for b in styles if theme.is_reference(b)]))
+    rows = found.filter(pl.col("b").is_in([b for b in styles if style.is_reference(b)]))
     untouched = found.filter(pl.col("b").is_in(learners)).drop_nulls("estimate").head(1)
     rows = [rows, untouched.with_columns(b=pl.lit("zs"))]
     if metric == "accuracy_b":
@@ -41,21 +42,21 @@ def references(part, metric):
         rows.append(own.with_columns(b=pl.col("a").str.split("@").list.first()))
     lines = pl.concat(rows).drop_nulls("estimate")
     shown.update(lines["b"].to_list())
-    names = {one: theme.label(one, args.labels) for one in styles}
+    names = {one: style.label(one, args.labels) for one in styles}
     return charts.look(lines, "b", styles, names)
 
 
 blocks = []
-for run, part in theme.runs(summary):
+for run, part in style.runs(summary):
     panels = []
     for row, metric in enumerate(ROWS):
         flat = references(part, metric)
         chance = args.chance.get(run["task"]) if metric == "accuracy_b" else None
         for column, family in enumerate(families):
-            mine = part.filter(theme.of("b", [family]), pl.col("metric") == metric)
+            mine = part.filter(style.of("b", [family]), pl.col("metric") == metric)
             mine = charts.rate_look(mine, "b", colours, args.labels)
-            lines, ends = theme.sound(mine, "b", "metric")
-            y = charts.share(theme.METRICS[metric]).inner(column == 0)
+            lines, ends = style.sound(mine, "b", "metric")
+            y = charts.share(style.METRICS[metric]).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             drawn = charts.curves(lines, bottom, y, "epoch")
             if drawn:
@@ -66,22 +67,22 @@ for run, part in theme.runs(summary):
                     *charts.marks(ends, bottom, y, "epoch", "cross", size=110),
                     *charts.marks(mine.filter("chosen"), bottom, y, "epoch", "circle"),
                 ]
-            head = theme.short(family, args.labels) if row == 0 else ""
+            head = style.short(family, args.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(page.block(panels, len(families), theme.run_title(run, args.labels)))
+    blocks.append(layout.block(panels, len(families), style.run_title(run, args.labels)))
 
-items = theme.role_key([one for one in styles if one in shown], styles, args.labels)
+items = style.role_key([one for one in styles if one in shown], styles, args.labels)
 if args.chance:
-    items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
+    items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
 if summary["chosen"].any():
-    items.append({"label": "chosen on validation queries", "color": theme.QUIET, "shape": "circle"})
+    items.append({"label": "chosen on validation queries", "color": style.QUIET, "shape": "circle"})
 if (summary["diverged"].max() or 0) > 0:
-    items.append({"label": "diverges after", "color": theme.QUIET, "shape": "cross"})
-items += theme.rate_key(colours)
+    items.append({"label": "diverges after", "color": style.QUIET, "shape": "cross"})
+items += style.rate_key(colours)
 subtitle = "Token overlap and overlap cosine similarity (OCS) are with ICL. "
 subtitle += "Bands: 95 % over draws and queries."
 title = args.title or "Does gradient descent come to agree with in-context learning?"
-chart = page.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else page.empty(title, "the summary is empty")
+chart = layout.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of("agreement", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

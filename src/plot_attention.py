@@ -6,14 +6,14 @@ a grey bar at the baseline of the measure. One row of panels per model, task and
 design of the summary.
 """
 
-from iclgd import theme
+from iclgd.reporting import style
 
-args = theme.parser(__doc__).parse_args()
+args = style.parser(__doc__).parse_args()
 
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 # Measure, its title, and its baseline: another measure, or none for 0.
 PANELS = [
@@ -27,18 +27,18 @@ PANELS = [
 AXES = {"kendall": "rank correlation", "rec2ftp": "share of queries"}
 COLUMNS = "model task design shots learner epoch layer metric estimate low high draws chosen"
 summary = charts.read(args.summary, COLUMNS.split())
-icl = summary["learner"].map_elements(theme.is_reference, pl.Boolean, skip_nulls=False)
+icl = summary["learner"].map_elements(style.is_reference, pl.Boolean, skip_nulls=False)
 # Of several rates that are equally good, the first stands for the family.
 family = pl.col("learner").str.split("@").list.first().alias("family")
 summary = summary.filter("chosen", ~icl).with_columns(family)
 summary = summary.filter(
     pl.col("learner") == pl.col("learner").min().over("model", "task", "design", "family")
 )
-families = theme.families(summary["family"].unique())
-styles = {one: {"color": theme.ROLES["gd"]["color"], "dash": theme.SOLID} for one in families}
-names = {one: theme.label(one, args.labels) for one in families}
+families = style.families(summary["family"].unique())
+styles = {one: {"color": style.ROLES["gd"]["color"], "dash": style.SOLID} for one in families}
+names = {one: style.label(one, args.labels) for one in families}
 size = (
-    page.fit(len(PANELS), 118, page.labels(list(names.values()))),
+    layout.fit(len(PANELS), 118, layout.labels(list(names.values()))),
     max(60, 26 * len(families)),
 )
 TIPS = {**charts.TIPS, "layer": "layer"}
@@ -68,7 +68,7 @@ def lanes(part: pl.DataFrame, metric: str) -> pl.DataFrame:
 
 
 blocks = []
-for run, part in theme.runs(summary):
+for run, part in style.runs(summary):
     panels = []
     for column, (metric, title, baseline) in enumerate(PANELS):
         x = axis(metric, AXES.get(metric, "cosine"))
@@ -85,7 +85,7 @@ for run, part in theme.runs(summary):
             if baseline:
                 nothing = lanes(part, baseline).filter(pl.col("layer").is_null())
             base = alt.Chart(charts.values(nothing)).encode(x.x("estimate"), y.y("lane"))
-            bar = base.mark_tick(orient="vertical", size=17, thickness=2, color=theme.QUIET)
+            bar = base.mark_tick(orient="vertical", size=17, thickness=2, color=style.QUIET)
             dots = alt.Chart(charts.values(layers)).mark_point(
                 filled=True, size=16, opacity=0.4, clip=True
             )
@@ -94,13 +94,13 @@ for run, part in theme.runs(summary):
             )
             drawn = [bar, *([dots] if len(layers) else []), *drawn]
         panels.append(charts.panel(drawn, x, y, size, title))
-    blocks.append(page.block(panels, len(PANELS), theme.run_title(run, args.labels)))
+    blocks.append(layout.block(panels, len(PANELS), style.run_title(run, args.labels)))
 
-colour = theme.ROLES["gd"]["color"]
+colour = style.ROLES["gd"]["color"]
 items = [
     {"label": "mean over layers", "color": colour, "shape": "circle"},
     {"label": "single layer", "color": "#EDB894", "shape": "circle"},
-    {"label": "baseline", "color": theme.QUIET, "dash": theme.SOLID},
+    {"label": "baseline", "color": style.QUIET, "dash": style.SOLID},
 ]
 title = args.title or "Is gradient descent like in-context learning inside attention?"
 subtitle = "ICL against gradient descent, at the last token of a query. Whiskers: 95 % over "
@@ -108,7 +108,7 @@ subtitle += "draws and queries. Baseline of SimAOU and Rec2FTP: updates and corr
 subtitle += (
     "nothing to do with each other; of SimAM and tau: ICL against the model before training."
 )
-chart = page.figure(blocks, items, title, subtitle, 740)
-chart = chart if blocks else page.empty(title, "the summary is empty")
+chart = layout.figure(blocks, items, title, subtitle, 740)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of("attention", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

@@ -4,20 +4,21 @@ Above: ICL's accuracy per task at each checkpoint; below: mean absolute change o
 since the first checkpoint. One column per model.
 """
 
-from iclgd import cli, theme
+from iclgd.io import cli
+from iclgd.reporting import style
 
-parser = theme.parser(__doc__)
+parser = style.parser(__doc__)
 parser.add_argument("--metric", default="accuracy", help="measure in the upper panels")
 parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
 args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model revision step task learner measure estimate low high"
 summary = charts.read(args.summary, COLUMNS.split())
-own = pl.col("learner").map_elements(theme.role, pl.String, skip_nulls=True) == "icl"
+own = pl.col("learner").map_elements(style.role, pl.String, skip_nulls=True) == "icl"
 accuracy = summary.filter(pl.col("measure") == args.metric, pl.col("task").is_not_null(), own)
 change = summary.filter(pl.col("measure") == "mean_abs_change").unique(
     ["model", "step"], keep="first", maintain_order=True
@@ -26,19 +27,19 @@ models = summary["model"].unique().sort().to_list()
 tasks = accuracy["task"].unique().sort().to_list()
 styles = {
     one: {
-        "color": theme.TASKS[i % len(theme.TASKS)],
-        "dash": theme.MORE_DASHES[i // len(theme.TASKS) % len(theme.MORE_DASHES)],
+        "color": style.TASKS[i % len(style.TASKS)],
+        "dash": style.MORE_DASHES[i // len(style.TASKS) % len(style.MORE_DASHES)],
     }
     for i, one in enumerate(tasks)
 }
-names = {one: theme.label(one, args.labels) for one in tasks}
-weights = {"weights": {"color": theme.INK, "dash": theme.SOLID}}
-top = charts.share(theme.METRICS.get(args.metric, args.metric))
+names = {one: style.label(one, args.labels) for one in tasks}
+weights = {"weights": {"color": style.INK, "dash": style.SOLID}}
+top = charts.share(style.METRICS.get(args.metric, args.metric))
 highest = change.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
 moved = charts.Axis(
     "mean |change of a weight|", {"domain": [0, (highest or 1) * 1.08], "nice": True}
 )
-size = (page.fit(len(models), 460), 190)
+size = (layout.fit(len(models), 460), 190)
 tips = {"revision": "revision", **charts.TIPS}
 above, below = [], []
 for column, model in enumerate(models):
@@ -51,25 +52,25 @@ for column, model in enumerate(models):
     if drawn:
         levels = sorted({args.chance[task] for task in tasks if task in args.chance})
         drawn = [layer for one in levels for layer in charts.chance(one, inner, y)] + drawn
-    above.append(charts.panel(drawn, inner, y, size, theme.label(model, args.labels)))
+    above.append(charts.panel(drawn, inner, y, size, style.label(model, args.labels)))
     y = moved.inner(column == 0)
     below.append(charts.panel(charts.curves(lower, x, y, "step", 24, tips), x, y, (size[0], 125)))
 items = [{"label": names[one], **styles[one]} for one in tasks]
 if args.chance:
-    items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
+    items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
 title = args.title or "Does ICL change while pretraining goes on?"
 subtitle = (
     "Accuracy of ICL at each checkpoint, and how far the weights have moved since the first. "
 )
 subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(models) * (size[0] + 12), 460)
-chart = page.figure(
-    [page.block([*above, *below], max(len(models), 1))] if models else [],
+chart = layout.figure(
+    [layout.block([*above, *below], max(len(models), 1))] if models else [],
     items,
     title,
     subtitle,
     wide,
 )
-chart = chart if models else page.empty(title, "the summary is empty")
+chart = chart if models else layout.empty(title, "the summary is empty")
 found = findings.of("checkpoints", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

@@ -5,9 +5,10 @@ The shade reaches from the best control to ICL's agreement with itself; the numb
 GD's place in it, from 0 to 1. One row of panels per model, task and design.
 """
 
-from iclgd import cli, theme
+from iclgd.io import cli
+from iclgd.reporting import style
 
-parser = theme.parser(__doc__)
+parser = style.parser(__doc__)
 parser.add_argument(
     "--controls",
     type=cli.json_object,
@@ -19,7 +20,7 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd import charts, controls, export, findings, page
+from iclgd.reporting import charts, control_scores, export, findings, layout
 
 WORDS = {
     "random": "control: random weights",
@@ -35,7 +36,7 @@ kinds = {name: kind for name, (_, kind) in args.controls.items()}
 names = {
     "similarity": "1 - total variation",
     "rbo": "rank-biased overlap",
-    **theme.METRICS,
+    **style.METRICS,
 }
 x = charts.Axis(
     "agreement (1: equal)",
@@ -55,7 +56,7 @@ tips = {
 def between(rows, x, y):
     """The shade from floor to ceiling, where there is any room."""
     room = rows.filter(pl.col("ceiling") > pl.col("floor")).head(1)
-    mark = alt.Chart(charts.values(room)).mark_rect(color=theme.GRID, clip=True)
+    mark = alt.Chart(charts.values(room)).mark_rect(color=style.GRID, clip=True)
     return [mark.encode(x.x("floor"), alt.X2("ceiling:Q"))] if len(room) else []
 
 
@@ -65,36 +66,39 @@ def verdict(rows):
     if pairs.is_empty():
         return "cannot tell" if len(rows) else ""
     return [
-        f"{theme.label(theme.family(b), args.labels)}: {'below 0' if place < 0 else f'{place:.2f}'}"
+        f"{style.label(style.family(b), args.labels)}: {'below 0' if place < 0 else f'{place:.2f}'}"
         for b, place in pairs.select("b", "normalised").rows()
     ]
 
 
 blocks = []
-for run, part in theme.runs(summary):
+for run, part in style.runs(summary):
     control = pl.col("kind") == "control"
     part = part.with_columns(pl.when(control).then("control").otherwise("b").alias("who"))
     lanes = part.select("kind", "who").unique().rows()
-    lanes.sort(key=lambda one: (controls.KINDS.index(one[0]), kinds.get(one[1], ""), one[1]))
+    lanes.sort(key=lambda one: (control_scores.KINDS.index(one[0]), kinds.get(one[1], ""), one[1]))
     lane = {who: float(i) for i, (_, who) in enumerate(lanes)}
-    styles = {w: theme.ROLES["zs" if k == "control" else theme.role(w)] for k, w in lanes}
-    called = {who: f"ICL with {theme.label(who, args.labels)}" for _, who in lanes}
+    styles = {w: style.ROLES["zs" if k == "control" else style.role(w)] for k, w in lanes}
+    called = {who: f"ICL with {style.label(who, args.labels)}" for _, who in lanes}
     called |= {who: WORDS[kinds[who]] for who in called.keys() & kinds.keys()}
     texts = [called[who] for _, who in lanes]
     scale = {"domain": [-0.6, len(lanes) - 0.4], "reverse": True, "nice": False}
     ticks = list(range(len(lanes)))
     panels = []
-    for column, metric in enumerate(controls.METRICS):
+    for column, metric in enumerate(control_scores.METRICS):
         y = charts.Axis("", scale, ticks, f"{texts}[datum.value]", column == 0, grid=False)
         rows = part.filter(pl.col("metric") == metric)
         places = pl.col("who").replace_strict(lane, return_dtype=pl.Float64)
         rows = charts.look(rows.with_columns(places.alias("lane")), "who", styles, called)
         drawn = charts.across(rows, x, y, "lane", "circle", tips)
         drawn = between(rows, x, y) + drawn if drawn else []
-        size = (page.fit(len(controls.METRICS), 170, page.labels(texts)), max(60, 24 * len(lanes)))
+        size = (
+            layout.fit(len(control_scores.METRICS), 170, layout.labels(texts)),
+            max(60, 24 * len(lanes)),
+        )
         panel = charts.panel(drawn, x, y, size, names[metric])
         panels.append({**panel, "title": {**panel["title"], "subtitle": verdict(rows)}})
-    blocks.append(page.block(panels, len(panels), theme.run_title(run, args.labels)))
+    blocks.append(layout.block(panels, len(panels), style.run_title(run, args.labels)))
 title = args.title or "Is the agreement more than what nothing learned would show?"
 subtitle = (
     "Shade: from the best negative control to ICL's agreement with itself, in which GD has a "
@@ -105,7 +109,7 @@ subtitle += (
 subtitle += (
     "GD at the rate and epoch chosen on validation queries. Bars: 95 % over draws and queries."
 )
-chart = page.figure(blocks, [], title, subtitle, 740)
-chart = chart if blocks else page.empty(title, "the summary is empty")
+chart = layout.figure(blocks, [], title, subtitle, 740)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of("controls", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

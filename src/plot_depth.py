@@ -4,29 +4,29 @@ Columns: token overlap and overlap cosine similarity; one line per learner compa
 One row per model, task and design of the summary.
 """
 
-from iclgd import theme
+from iclgd.reporting import style
 
-args = theme.parser(__doc__).parse_args()
+args = style.parser(__doc__).parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model task design shots a b epoch k metric estimate low high"
 ROWS = {"token_overlap": "token overlap (share)", "ocs": "OCS (cosine)"}
 summary = charts.read(args.summary, COLUMNS.split())
-names = theme.families(summary["b"].unique())
-styles = theme.styles(names)
+names = style.families(summary["b"].unique())
+styles = style.styles(names)
 last = summary["k"].max() or 1
 ticks = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if k <= last]
 scale = {"type": "log", "domain": [1, max(last, 2)], "nice": False}
 x = charts.Axis("K (most likely tokens)", scale, ticks, grid=False)
 blocks = []
-for run, part in theme.runs(summary):
+for run, part in style.runs(summary):
     panels = []
     for metric, title in ROWS.items():
         rows = part.filter(pl.col("metric") == metric).sort("b", "epoch", "k")
-        keys = [theme.family(one) for one in rows["b"].to_list()]
+        keys = [style.family(one) for one in rows["b"].to_list()]
         pair = pl.format("{}, epoch {}", "b", "epoch")
         rows = charts.look(
             rows.with_columns(pl.Series("family", keys, pl.String)),
@@ -36,11 +36,11 @@ for run, part in theme.runs(summary):
         ).with_columns(series=pair)
         drawn = charts.curves(rows, x, charts.share(title), "k")
         panels.append(charts.panel(drawn, x, charts.share(title), (300, 190)))
-    blocks.append(page.block(panels, 2, theme.run_title(run, args.labels)))
-items = theme.role_key(names, styles, args.labels)
+    blocks.append(layout.block(panels, 2, style.run_title(run, args.labels)))
+items = style.role_key(names, styles, args.labels)
 title = args.title or "How deep into the vocabulary does the agreement with ICL go?"
 subtitle = "Each learner against ICL on the same queries. Bands: 95 % over draws of demonstrations."
-chart = page.figure(blocks, items, title, subtitle, 680)
-chart = chart if blocks else page.empty(title, "the summary is empty")
+chart = layout.figure(blocks, items, title, subtitle, 680)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of("depth", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

@@ -5,15 +5,15 @@ agreement, all scaled so that 1 is equal. Below: what does not compare ICL and G
 accuracy and the order sensitivity of each. One block per task and design of the summary.
 """
 
-from iclgd import theme
+from iclgd.reporting import style
 
-args = theme.parser(__doc__).parse_args()
+args = style.parser(__doc__).parse_args()
 
 import math
 
 import polars as pl
 
-from iclgd import charts, doses, export, findings, page
+from iclgd.reporting import charts, doses, export, findings, layout
 
 COLUMNS = "model task design shots departure nature dose metric estimate low high draws"
 # Metric: name, and the value that stands for "nothing in common".
@@ -28,12 +28,12 @@ ACCURACY = {"accuracy_a": "ICL", "accuracy_b": "GD"}
 SEN = {"sen_a": "ICL", "sen_b": "GD"}
 STEPS = "steps of GD"
 colours = dict(zip(AGREEMENT, ["#009E73", "#882255", "#E69F00", "#3D4248", "#56B4E9"], strict=True))
-styles = {name: {"color": one, "dash": theme.SOLID} for name, one in colours.items()}
-icl, gd = theme.ROLES["icl"]["color"], theme.ROLES["gd"]["color"]
+styles = {name: {"color": one, "dash": style.SOLID} for name, one in colours.items()}
+icl, gd = style.ROLES["icl"]["color"], style.ROLES["gd"]["color"]
 for ours, theirs in (ACCURACY, SEN):
     styles |= {
-        ours: {"color": icl, "dash": theme.SOLID},
-        theirs: {"color": gd, "dash": theme.DASHED},
+        ours: {"color": icl, "dash": style.SOLID},
+        theirs: {"color": gd, "dash": style.DASHED},
     }
 names = {name: text for name, (text, _) in AGREEMENT.items()} | ACCURACY | SEN
 tips = {**charts.TIPS, "series": "metric"}
@@ -68,7 +68,7 @@ rows = (
     (ACCURACY, charts.Axis("accuracy", {"domain": [0, 1]}, [0, 0.5, 1]), 60),
     (SEN, charts.Axis("Sen", {"domain": [0, 1.2 * top]}, [0, float(f"{top:.1g}")]), 60),
 )
-wide = page.fit(len(departures), 150)
+wide = layout.fit(len(departures), 150)
 blocks = []
 for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
     "task", "shots", "design", maintain_order=True
@@ -81,18 +81,18 @@ for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
             drawn = charts.curves(
                 charts.look(mine, "metric", styles, names), x, left, "dose", 30, tips
             )
-            head = theme.label(departure, {doses.STEPS: STEPS, **args.labels})
+            head = style.label(departure, {doses.STEPS: STEPS, **args.labels})
             head += f": {natures[departure]}" if natures[departure] else ""
             panels.append(charts.panel(drawn, x, left, (wide, high), head * (kind is AGREEMENT)))
-    head = f"{theme.label(task, args.labels)} · {shots} demonstrations"
-    blocks.append(page.block(panels, len(departures), head))
+    head = f"{style.label(task, args.labels)} · {shots} demonstrations"
+    blocks.append(layout.block(panels, len(departures), head))
 items = [{"label": names[one], **styles[one]} for one in (*AGREEMENT, *ACCURACY)]
 title = args.title or "What becomes of agreement as ICL and gradient descent become different?"
 subtitle = "ICL of each model against GD with as many steps as the model has layers. At 0: the "
 subtitle += (
     "construction of von Oswald et al., where the two are one. Bands: 95 % over draws and queries."
 )
-chart = page.figure(blocks, items, title, subtitle, 700)
-chart = chart if blocks else page.empty(title, "the summary is empty")
+chart = layout.figure(blocks, items, title, subtitle, 700)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of("dose", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

@@ -7,14 +7,14 @@ are at the level at which Holm's procedure tests them. Where the untouched model
 beyond the margin, demonstrations change too little to compare anything: a block of its own.
 """
 
-from iclgd import theme
+from iclgd.reporting import style
 
-args = theme.parser(__doc__).parse_args()
+args = style.parser(__doc__).parse_args()
 
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model task design shots b epoch choice measure factor verdict draws queries"
 NUMBERS = "estimate reference excess excess_low excess_high distance_most margin untouched_least"
@@ -43,7 +43,7 @@ TIPS = {
 def called(name):
     """The readable name; what stands behind the @ of a model is a revision or a dose."""
     base, _, value = name.partition("@")
-    return f"{theme.label(base, args.labels)} {value}".strip()
+    return f"{style.label(base, args.labels)} {value}".strip()
 
 
 def lanes(rows):
@@ -54,8 +54,8 @@ def lanes(rows):
         texts.append(called(model))
         for task, shots, learner in own.select("task", "shots", "b").rows():
             at.append(float(len(texts)))
-            name = theme.short(learner, args.labels)
-            texts.append(f"{theme.label(task, args.labels)}, {shots} · {name}")
+            name = style.short(learner, args.labels)
+            texts.append(f"{style.label(task, args.labels)}, {shots} · {name}")
     return rows.with_columns(pl.Series("lane", at, pl.Float64)), texts, heads
 
 
@@ -65,7 +65,7 @@ def forest(rows, x, y, place, ends, line):
     turn = alt.Chart(alt.Data(values=[{"at": line}]))
     dots = base.mark_point(filled=True, size=46, opacity=1, shape="circle")
     return [
-        turn.mark_rule(color=theme.INK, strokeWidth=0.9).encode(x.x("at")),
+        turn.mark_rule(color=style.INK, strokeWidth=0.9).encode(x.x("at")),
         base.mark_rule(strokeWidth=1.6, clip=True).encode(
             x.x(ends[0]), alt.X2(f"{ends[1]}:Q"), y.y("lane"), charts.paint()
         ),
@@ -89,12 +89,12 @@ table = table.with_columns(
     *((pl.col(of) / pl.col("margin")).clip(LEAST, MOST).alias(n) for n, of in multiples.items()),
     pl.Series("excess_text", [findings.excess(row) for row in table.iter_rows(named=True)]),
     pl.col("verdict").alias("verdict_text"),
-    pl.col("verdict").replace_strict(VERDICTS, default=theme.FAINT).alias("color"),
+    pl.col("verdict").replace_strict(VERDICTS, default=style.FAINT).alias("color"),
     (pl.col("untouched_least") > pl.col("margin")).fill_null(False).alias("learned"),
 )
 parts = {learned: lanes(table.filter(learned=learned)) for learned in BLOCKS}
-room = max(page.labels(texts) for _, texts, _ in parts.values())
-wide = max(NARROW, page.fit(2, 190, room + sum(WORDS.values()) + 2 * page.SPACING))
+room = max(layout.labels(texts) for _, texts, _ in parts.values())
+wide = max(NARROW, layout.fit(2, 190, room + sum(WORDS.values()) + 2 * layout.SPACING))
 least = table.select(pl.min_horizontal("excess", "excess_low").min()).item() or 0.0
 low = -1.0 if least < -0.5 else -0.5
 difference = {"domain": [low, 1.0], "nice": False}
@@ -119,7 +119,7 @@ for learned, (rows, texts, heads) in parts.items():
         charts.panel(right, ratio, y, (wide, high), "distance / margin"),
         column(rows, "verdict", y, high),
     ]
-    blocks.append(page.block(panels, len(panels), BLOCKS[learned]))
+    blocks.append(layout.block(panels, len(panels), BLOCKS[learned]))
 title = args.title or "Is gradient descent as near to ICL as ICL is to itself?"
 subtitle = (
     "Excess: distance of GD from ICL minus that of ICL from itself, demonstrations reordered. "
@@ -131,7 +131,7 @@ subtitle += (
     "Trivially both: above 0, and below 1. Bars: bounds at the level at which Holm's procedure "
 )
 subtitle += "tests them. Number: demonstrations."
-chart = page.figure(blocks, [], title, subtitle, 700)
-chart = chart if blocks else page.empty(title, "the summary is empty")
+chart = layout.figure(blocks, [], title, subtitle, 700)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of("equivalence", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

@@ -5,23 +5,23 @@ rate; circles: the rate and epoch of each family nearest to ICL on validation qu
 horizontal lines: ICL under another order, and the untouched model, which is where GD begins.
 """
 
-from iclgd import theme
+from iclgd.reporting import style
 
-args = theme.parser(__doc__).parse_args()
+args = style.parser(__doc__).parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model task design shots a b epoch metric loss estimate low high draws diverged nearest"
 ROWS = {"tv": "total variation (0: equal)", "token_overlap": "token overlap @10 (share)"}
 LEAST = 1e-4  # nats; a loss below it stands there
 summary = charts.read(args.summary, COLUMNS.split())
-learners = [one for one in summary["b"].unique().sort() if not theme.is_reference(one)]
-families, colours = theme.families(learners) or ["gd"], theme.rates(learners)
-styles = theme.styles(["icl-reordered", *summary["b"].unique()])
-references = [one for one in styles if theme.is_reference(one)]
-called = {one: theme.label(one, args.labels) for one in styles}
+learners = [one for one in summary["b"].unique().sort() if not style.is_reference(one)]
+families, colours = style.families(learners) or ["gd"], style.rates(learners)
+styles = style.styles(["icl-reordered", *summary["b"].unique()])
+references = [one for one in styles if style.is_reference(one)]
+called = {one: style.label(one, args.labels) for one in styles}
 top = max(summary["loss"].max() or 1.0, 1.0) * 1.3
 decades = [10.0**e for e in range(-4, 3, 2) if 10.0**e <= top]
 scale = {"type": "log", "domain": [LEAST, top], "nice": False, "reverse": True}
@@ -34,9 +34,9 @@ tips = {
     "epoch": "epoch",
     **{k: v for k, v in charts.TIPS.items() if k != "series"},
 }
-size = (page.fit(len(families), 210), 150)
+size = (layout.fit(len(families), 210), 150)
 blocks, shown = [], set()
-for run, part in theme.runs(summary):
+for run, part in style.runs(summary):
     panels = []
     for row, (metric, title) in enumerate(ROWS.items()):
         rows = part.filter(pl.col("metric") == metric)
@@ -44,8 +44,8 @@ for run, part in theme.runs(summary):
         flat = rows.filter(pl.col("b").is_in(references)).drop_nulls("estimate")
         shown.update(flat["b"].to_list())
         for column, family in enumerate(families):
-            mine = charts.rate_look(rows.filter(theme.of("b", [family])), "b", colours, args.labels)
-            lines, ends = theme.sound(mine, "b", "metric")
+            mine = charts.rate_look(rows.filter(style.of("b", [family])), "b", colours, args.labels)
+            lines, ends = style.sound(mine, "b", "metric")
             y, bottom = charts.share(title).inner(column == 0), x.inner(row == len(ROWS) - 1)
             drawn = charts.curves(lines, bottom, y, "loss", 14, tips)
             if drawn:
@@ -54,17 +54,17 @@ for run, part in theme.runs(summary):
                 drawn += charts.marks(
                     lines.filter("nearest"), bottom, y, "loss", "circle", tips, size=90
                 )
-            head = theme.short(family, args.labels) if row == 0 else ""
+            head = style.short(family, args.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(page.block(panels, len(families), theme.run_title(run, args.labels)))
-items = theme.role_key([one for one in references if one in shown], styles, args.labels)
-mark = {"label": "nearest to ICL on validation queries", "color": theme.QUIET, "shape": "circle"}
-items += [mark, *theme.rate_key(colours)]
+    blocks.append(layout.block(panels, len(families), style.run_title(run, args.labels)))
+items = style.role_key([one for one in references if one in shown], styles, args.labels)
+mark = {"label": "nearest to ICL on validation queries", "color": style.QUIET, "shape": "circle"}
+items += [mark, *style.rate_key(colours)]
 title = args.title or "How near does gradient descent come to ICL?"
 subtitle = "Epochs of GD run from left (untouched) to right, along the loss of its demonstrations. "
 subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(families) * (size[0] + 18), 460)
-chart = page.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else page.empty(title, "the summary is empty")
+chart = layout.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of("nearest", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

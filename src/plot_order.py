@@ -5,9 +5,9 @@ Pattern cosine and Mantel's r ask whether a learner reacts to the *same* orders 
 filled dots of r mark p < 0.05. One grid per model, task and design of the summary.
 """
 
-from iclgd import theme
+from iclgd.reporting import style
 
-parser = theme.parser(__doc__)
+parser = style.parser(__doc__)
 parser.add_argument(
     "--measures", nargs="+", default=["sen", "pattern_cosine", "mantel_r"], help="rows to draw"
 )
@@ -15,17 +15,17 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model task design shots learner epoch measure estimate low high draws diverged"
 summary = charts.read(args.summary, COLUMNS.split())
-learners = [one for one in summary["learner"].unique().sort() if not theme.is_reference(one)]
-families = theme.families(learners) or ["gd"]
-colours = theme.rates(learners)
-styles = theme.styles(summary["learner"].unique())
-names = {one: theme.label(one, args.labels) for one in styles}
+learners = [one for one in summary["learner"].unique().sort() if not style.is_reference(one)]
+families = style.families(learners) or ["gd"]
+colours = style.rates(learners)
+styles = style.styles(summary["learner"].unique())
+names = {one: style.label(one, args.labels) for one in styles}
 x = charts.epochs(summary["epoch"].max() or 1, "epochs of training")
-size = (page.fit(len(families), 200), 150)
+size = (layout.fit(len(families), 200), 150)
 wide = max(len(families) * (size[0] + 18), 460)
 
 
@@ -34,23 +34,23 @@ def axis(measure):
     found = summary.filter(pl.col("measure") == measure)
     if measure.endswith("sen"):
         top = found.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
-        return charts.share(theme.METRICS.get(measure, measure), 0, top or 1)
+        return charts.share(style.METRICS.get(measure, measure), 0, top or 1)
     lowest = found.select(pl.min_horizontal(pl.col("estimate").min(), pl.col("low").min())).item()
-    return charts.share(theme.METRICS.get(measure, measure), -1 if (lowest or 0) < -0.1 else 0)
+    return charts.share(style.METRICS.get(measure, measure), -1 if (lowest or 0) < -0.1 else 0)
 
 
 blocks, axes = [], {measure: axis(measure) for measure in args.measures}
-for run, part in theme.runs(summary):
+for run, part in style.runs(summary):
     panels = []
     significant = part.filter(pl.col("measure") == "mantel_p", pl.col("estimate") < 0.05)
     for row, measure in enumerate(args.measures):
         found = part.filter(pl.col("measure") == measure)
-        icl = theme.of("learner", [one for one in styles if theme.is_reference(one)])
+        icl = style.of("learner", [one for one in styles if style.is_reference(one)])
         flat = charts.look(found.filter(icl), "learner", styles, names)
         for column, family in enumerate(families):
-            mine = found.filter(theme.of("learner", [family]))
+            mine = found.filter(style.of("learner", [family]))
             mine = charts.rate_look(mine, "learner", colours, args.labels)
-            lines, ends = theme.sound(mine, "learner", "measure")
+            lines, ends = style.sound(mine, "learner", "measure")
             y, bottom = axes[measure].inner(column == 0), x.inner(row == len(args.measures) - 1)
             drawn = charts.curves(lines, bottom, y, "epoch")
             sure = lines.join(significant, on=["learner", "epoch"], how="semi")
@@ -68,20 +68,20 @@ for run, part in theme.runs(summary):
                 drawn = [*charts.axes(bottom, y), said]
             if len(flat):
                 drawn = [*charts.flats(flat, bottom, y), *drawn]
-            head = theme.label(family, args.labels) if row == 0 else ""
+            head = style.label(family, args.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(page.block(panels, len(families), theme.run_title(run, args.labels)))
+    blocks.append(layout.block(panels, len(families), style.run_title(run, args.labels)))
 
-items = theme.role_key([one for one in styles if theme.is_reference(one)], styles, args.labels)
+items = style.role_key([one for one in styles if style.is_reference(one)], styles, args.labels)
 if "mantel_r" in args.measures:
-    items.append({"label": "Mantel p < 0.05", "color": theme.QUIET, "shape": "circle"})
+    items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle"})
 if (summary["diverged"].max() or 0) > 0:
-    items.append({"label": "diverges after", "color": theme.QUIET, "shape": "cross"})
-items += theme.rate_key(colours)
+    items.append({"label": "diverges after", "color": style.QUIET, "shape": "cross"})
+items += style.rate_key(colours)
 subtitle = "Sen: standard deviation of the next-token probabilities over orders, summed over the "
 subtitle += "vocabulary. Bands: 95 % over draws and queries."
 title = args.title or "Does the order of demonstrations matter as it does to ICL?"
-chart = page.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else page.empty(title, "the summary is empty")
+chart = layout.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of("order", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

@@ -5,13 +5,13 @@ line per model: its departure's colour, solid for the greatest share. Scale 1 is
 others are out of distribution.
 """
 
-from iclgd import theme
+from iclgd.reporting import style
 
-args = theme.parser(__doc__).parse_args()
+args = style.parser(__doc__).parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model rate scale metric estimate low high prompts"
 LOWEST = 1e-17  # of the distances: rounding of float64
@@ -22,16 +22,16 @@ METRICS = {
 }
 summary = charts.read(args.summary, COLUMNS.split())
 models = summary["model"].unique().sort().to_list()
-families = dict.fromkeys(theme.family(one) for one in models if "@" in one)
-styles = {one: {"color": theme.INK, "dash": theme.SOLID} for one in models}
+families = dict.fromkeys(style.family(one) for one in models if "@" in one)
+styles = {one: {"color": style.INK, "dash": style.SOLID} for one in models}
 for index, family in enumerate(families):
-    own = sorted((one for one in models if theme.family(one) == family), key=theme.rate)
-    colour = theme.TASKS[1 + index % 7]
+    own = sorted((one for one in models if style.family(one) == family), key=style.rate)
+    colour = style.TASKS[1 + index % 7]
     for place, one in enumerate(reversed(own)):
-        styles[one] = {"color": colour, "dash": theme.MORE_DASHES[place % 5]}
+        styles[one] = {"color": colour, "dash": style.MORE_DASHES[place % 5]}
 names = {
-    one: theme.label(theme.family(one), args.labels)
-    + (f", {theme.rate(one):g}" if "@" in one else "")
+    one: style.label(style.family(one), args.labels)
+    + (f", {style.rate(one):g}" if "@" in one else "")
     for one in models
 }
 scales = summary["scale"].unique().sort().to_list() or [1.0, 2.0]
@@ -49,14 +49,14 @@ for metric, title in METRICS.items():
         y = charts.Axis(title, domain, powers, "format(datum.value, '~e')")
         rows = rows.with_columns(pl.col("estimate", "low", "high").clip(LOWEST))
     drawn = charts.curves(charts.look(rows, "model", styles, names), x, y, "scale", 30, tips)
-    panels.append(charts.panel(drawn, x, y, (page.fit(3, 210, 150), 190)))
+    panels.append(charts.panel(drawn, x, y, (layout.fit(3, 210, 150), 190)))
 items = [{"label": names[one], **styles[one]} for one in models]
 title = args.title or "How near is linear attention to gradient descent on linear regression?"
 subtitle = (
     "Each model against as many steps of GD as it has layers, of the size that comes nearest "
 )
 subtitle += "to it on other prompts. Bands: 95 % over prompts."
-chart = page.figure([page.block(panels, 3)], items, title, subtitle, 720)
-chart = chart if models else page.empty(title, "the summary is empty")
+chart = layout.figure([layout.block(panels, 3)], items, title, subtitle, 720)
+chart = chart if models else layout.empty(title, "the summary is empty")
 found = findings.of("regression", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

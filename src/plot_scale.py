@@ -5,16 +5,16 @@ many (8 and 512 in the paper); ICL with few and the untouched model stand beside
 epoch are those chosen on validation queries. One column per model.
 """
 
-from iclgd import theme
+from iclgd.reporting import style
 
-parser = theme.parser(__doc__)
+parser = style.parser(__doc__)
 parser.add_argument("--metric", default="accuracy", help="metric of the summary to draw")
 args = parser.parse_args()
 
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 
 def dots(frame, x, y, tips):
@@ -23,13 +23,13 @@ def dots(frame, x, y, tips):
         return []
     base = alt.Chart(charts.values(frame)).encode(y.y("lane"))
     bands = alt.Chart(charts.values(frame.drop_nulls(["low", "high"]))).encode(y.y("lane"))
-    write = base.mark_text(dy=-10, fontSize=10, color=theme.QUIET)
+    write = base.mark_text(dy=-10, fontSize=10, color=style.QUIET)
     return [
         bands.mark_rule(strokeWidth=5, opacity=0.22, clip=True).encode(
             x.x("low"), alt.X2("high:Q"), charts.paint()
         ),
         base.mark_point(
-            filled=True, size=70, opacity=1, stroke=theme.PAPER, strokeWidth=0.8
+            filled=True, size=70, opacity=1, stroke=style.PAPER, strokeWidth=0.8
         ).encode(x.x("estimate"), charts.paint(), tooltip=charts.tooltip(frame, tips)),
         write.encode(x.x("estimate"), alt.Text("shots:Q")),
     ]
@@ -68,7 +68,7 @@ def uprights(frame, x, y, tips):
     """Vertical dotted lines through the lanes from ``lane`` to ``end``."""
     if frame.is_empty():
         return []
-    mark = alt.Chart(charts.values(frame)).mark_rule(strokeWidth=2, strokeDash=theme.DOTTED)
+    mark = alt.Chart(charts.values(frame)).mark_rule(strokeWidth=2, strokeDash=style.DOTTED)
     return [
         mark.encode(
             x.x("estimate"),
@@ -81,18 +81,18 @@ def uprights(frame, x, y, tips):
 
 
 COLUMNS = "model task design shots learner epoch metric estimate low high draws diverged chosen"
-summary = theme.one_design(charts.read(args.summary, COLUMNS.split()))
+summary = style.one_design(charts.read(args.summary, COLUMNS.split()))
 summary = summary.filter(pl.col("metric") == args.metric)
-names = theme.families(summary["learner"].unique())
+names = style.families(summary["learner"].unique())
 trained = [
-    one for one in names if theme.role(one) not in ("icl-redrawn", "icl-reordered", "icl", "zs")
+    one for one in names if style.role(one) not in ("icl-redrawn", "icl-reordered", "icl", "zs")
 ]
-styles = theme.styles([*names, "zs"])
-called = {one: theme.label(one, args.labels) for one in styles}
+styles = style.styles([*names, "zs"])
+called = {one: style.label(one, args.labels) for one in styles}
 who = pl.col("learner").str.split("@").list.first()
 summary = summary.with_columns(who.alias("who")).sort("model", "task", "shots", "learner", "epoch")
 tasks = summary["task"].unique().sort().to_list()
-gd = theme.of("learner", trained)
+gd = style.of("learner", trained)
 points = summary.filter(gd, pl.col("chosen")).unique(
     ["model", "task", "shots", "who"], keep="first", maintain_order=True
 )
@@ -107,15 +107,15 @@ lane = {
 }
 count = max(len(tasks) * (len(lanes) + 1) - 1, 1)
 middle = [i * (len(lanes) + 1) + (len(lanes) - 1) / 2 for i in range(len(tasks))]
-texts = [theme.label(task, args.labels) for task in tasks]
+texts = [style.label(task, args.labels) for task in tasks]
 expression = f"{texts}[indexof({middle}, datum.value)]"
 models = summary["model"].unique().sort().to_list()
 x = charts.Axis(
-    theme.METRICS.get(args.metric, args.metric),
+    style.METRICS.get(args.metric, args.metric),
     {"domain": [0, 1], "nice": False},
     [0, 0.2, 0.4, 0.6, 0.8, 1],
 )
-size = (page.fit(len(models), 420, page.labels(texts) + 18), max(80, 25 * count))
+size = (layout.fit(len(models), 420, layout.labels(texts) + 18), max(80, 25 * count))
 tips = {"shots": "demonstrations", "learner": "rate", **charts.TIPS}
 panels = []
 for column, model in enumerate(models):
@@ -154,17 +154,17 @@ for column, model in enumerate(models):
     for task, one, shots in lost.select("task", "who", "shots").rows() if drawn else []:
         at = size[1] * (lane[task, one] + 0.8) / (count + 0.6)
         drawn.append(
-            charts.note(f"{shots}: diverged or no data", size[0] - 4, at, theme.FAINT, "right", 10)
+            charts.note(f"{shots}: diverged or no data", size[0] - 4, at, style.FAINT, "right", 10)
         )
-    panels.append(charts.panel(drawn, x, y, size, theme.label(model, args.labels)))
-items = theme.role_key([one for one in styles if one in [*lanes, "zs"]], styles, args.labels)
+    panels.append(charts.panel(drawn, x, y, size, style.label(model, args.labels)))
+items = style.role_key([one for one in styles if one in [*lanes, "zs"]], styles, args.labels)
 title = args.title or "Does GD on many demonstrations reach ICL on few?"
 subtitle = "Numbers beside the dots: demonstrations. Arrows lead from fewest to most. Bars: "
 subtitle += "95 % over draws and queries; GD at the rate and epoch chosen on validation queries."
 wide = max(len(models) * (size[0] + 12), 420)
-chart = page.figure(
-    [page.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
+chart = layout.figure(
+    [layout.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
 )
-chart = chart if models else page.empty(title, f"no {args.metric}")
+chart = chart if models else layout.empty(title, f"no {args.metric}")
 found = findings.of("scale", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

@@ -5,23 +5,24 @@ ICL, its references, gradient descent at the rate and epoch chosen on validation
 the untouched model. One grid per model of the summary.
 """
 
-from iclgd import cli, theme
+from iclgd.io import cli
+from iclgd.reporting import style
 
-parser = theme.parser(__doc__)
+parser = style.parser(__doc__)
 parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
 args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
-summary = theme.one_design(charts.read(args.summary, COLUMNS.split()))
-summary = theme.compared(summary, ROWS)
+summary = style.one_design(charts.read(args.summary, COLUMNS.split()))
+summary = style.compared(summary, ROWS)
 tasks = summary["task"].unique().sort().to_list()
-names = theme.families(summary["who"].unique())
-styles = theme.styles(names)
+names = style.families(summary["who"].unique())
+styles = style.styles(names)
 shots = summary["shots"].unique().sort().to_list()
 place = {n: float(i) for i, n in enumerate(shots)}
 # Learners stand side by side at each number of shots, so that their bars can be told apart.
@@ -36,7 +37,7 @@ summary = summary.with_columns(
 expression = f"{[str(n) for n in shots]}[datum.value]"
 scale = {"domain": [-0.4, max(len(shots) - 0.6, 0.4)], "nice": False}
 x = charts.Axis("demonstrations", scale, list(range(len(shots))), expression, grid=False)
-size = (page.fit(len(tasks), 60 * len(shots) if len(tasks) > 1 else 280), 150)
+size = (layout.fit(len(tasks), 60 * len(shots) if len(tasks) > 1 else 280), 150)
 tips = {
     "series": "learner",
     "shots": "demonstrations",
@@ -50,8 +51,8 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
     for row, metric in enumerate(ROWS):
         for column, task in enumerate(tasks):
             rows = part.filter(pl.col("task") == task, pl.col("metric") == metric)
-            rows = charts.look(rows, "who", styles, {n: theme.label(n, args.labels) for n in names})
-            y = charts.share(theme.METRICS[metric]).inner(column == 0)
+            rows = charts.look(rows, "who", styles, {n: style.label(n, args.labels) for n in names})
+            y = charts.share(style.METRICS[metric]).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             known = rows.with_columns(low=None, high=None).cast(
                 {"low": pl.Float64, "high": pl.Float64}
@@ -63,17 +64,17 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
                     charts.chance(level, bottom, y) + charts.bars(rows, bottom, y, "place") + drawn
                 )
                 drawn += charts.marks(rows, bottom, y, "place", "circle", tips, size=38)
-            head = theme.label(task, args.labels) if row == 0 else ""
+            head = style.label(task, args.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(page.block(panels, len(tasks), theme.label(model[0], args.labels)))
-items = theme.role_key(names, styles, args.labels)
+    blocks.append(layout.block(panels, len(tasks), style.label(model[0], args.labels)))
+items = style.role_key(names, styles, args.labels)
 if args.chance:
-    items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
+    items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
 title = args.title or "Do more demonstrations bring GD closer to ICL?"
 subtitle = "GD: rate and epoch with the best accuracy on validation queries. Token overlap and OCS "
 subtitle += "are with ICL. Bars: 95 % over draws and queries."
 wide = max(len(tasks) * (size[0] + 12), 420)
-chart = page.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else page.empty(title, "the summary is empty")
+chart = layout.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of("shots", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

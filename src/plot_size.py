@@ -6,9 +6,10 @@ and overlap cosine similarity with ICL of that GD and of ICL under another order
 or was trained for it, is hollow and says so. Models of one size are moved apart.
 """
 
-from iclgd import cli, theme
+from iclgd.io import cli
+from iclgd.reporting import style
 
-parser = theme.parser(__doc__)
+parser = style.parser(__doc__)
 parser.add_argument("--manifests", type=cli.existing, nargs="+", required=True, help="models' JSON")
 parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
 args = parser.parse_args()
@@ -17,13 +18,13 @@ import math
 
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
-manifests = theme.manifests(args.manifests)
-summary = theme.compared(theme.one_design(charts.read(args.summary, COLUMNS.split())), ROWS)
+manifests = style.manifests(args.manifests)
+summary = style.compared(style.one_design(charts.read(args.summary, COLUMNS.split())), ROWS)
 summary = summary.filter(~pl.col("who").is_in(["zs", "icl-redrawn"]))
 unknown = sorted(set(summary["model"]) - set(manifests))
 if unknown:
@@ -32,20 +33,20 @@ models = sorted(set(summary["model"]), key=lambda one: (manifests[one]["weights"
 kind_of = {one: manifests[one].get("architecture") or "unknown" for one in models}
 kinds = sorted(set(kind_of.values()))
 shape = {one: SHAPES[i % len(SHAPES)] for i, one in enumerate(kinds)}
-names = theme.families(summary["who"].unique())
-styles = theme.styles(names)
-called = {one: theme.label(one, args.labels) for one in names}
+names = style.families(summary["who"].unique())
+styles = style.styles(names)
+called = {one: style.label(one, args.labels) for one in names}
 facets = summary.select("task", "shots").unique().sort("task", "shots").rows()
-wide = page.fit(len(facets), 460)
+wide = layout.fit(len(facets), 460)
 exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
 low, high = (min(exact) - 0.3, max(exact) + 0.3) if models else (0, 1)
 low, high = (low, high) if high - low > 1.5 else (low - 0.5, high + 0.5)
 # A model's points need 18 pixels, or names and bars of models of one size lie on each other.
-place = dict(zip(models, theme.apart(exact, 18 * (high - low) / wide, low, high), strict=True))
+place = dict(zip(models, style.apart(exact, 18 * (high - low) / wide, low, high), strict=True))
 # Learners stand side by side, so that none hides another.
 sides = {"icl": -3.5, "icl-reordered": -3.5}
 aside = {one: sides.get(one, 3.5) * (high - low) / wide for one in names}
-trouble = {one: theme.unlike(manifests[one]) for one in models}
+trouble = {one: style.unlike(manifests[one]) for one in models}
 ticks = list(range(math.ceil(low), math.floor(high) + 1))
 ticks = ticks[:: 1 + len(ticks) // 8]
 power = (
@@ -57,16 +58,16 @@ x = charts.Axis("weights (number, log scale)", {"domain": [low, high], "nice": F
 tips = {"model": "model", "weights": "weights", "b": "rate", "epoch": "epoch", **charts.TIPS}
 panels = []
 for task, shots in facets:
-    head = f"{theme.label(task, args.labels)}, {shots} demonstrations"
+    head = f"{style.label(task, args.labels)}, {shots} demonstrations"
     texts = [
-        theme.label(one, args.labels) + (f" ({trouble[one]})" if trouble[one] else "")
+        style.label(one, args.labels) + (f" ({trouble[one]})" if trouble[one] else "")
         for one in models
     ]
     panels.append(charts.slanted(texts, [place[one] for one in models], x, wide, head))
 for row, metric in enumerate(ROWS):
     for column, (task, shots) in enumerate(facets):
         y, bottom = (
-            charts.share(theme.METRICS[metric]).inner(column == 0),
+            charts.share(style.METRICS[metric]).inner(column == 0),
             x.inner(row == len(ROWS) - 1),
         )
         rows = summary.filter(
@@ -85,7 +86,7 @@ for row, metric in enumerate(ROWS):
         rows = rows.with_columns(
             pl.Series("shape", [shape[kind_of[one]] for one in rows["model"]], pl.String),
             pl.when(pl.col("model").is_in([one for one in models if trouble[one]]))
-            .then(pl.lit(theme.PAPER))
+            .then(pl.lit(style.PAPER))
             .otherwise("color")
             .alias("fill"),
         )
@@ -95,20 +96,20 @@ for row, metric in enumerate(ROWS):
         level = args.chance.get(task) if metric == "accuracy_b" else None
         drawn = charts.chance(level, bottom, y) + drawn if drawn else []
         panels.append(charts.panel(drawn, bottom, y, (wide, 140)))
-items = theme.role_key(names, styles, args.labels)
+items = style.role_key(names, styles, args.labels)
 items += [{"label": "architecture"}] if kinds else []
-items += [{"label": one, "color": theme.QUIET, "shape": shape[one]} for one in kinds]
+items += [{"label": one, "color": style.QUIET, "shape": shape[one]} for one in kinds]
 if any(trouble.values()):
     text = "hollow: no ICL, or trained for it"
-    items += [{"label": text, "color": theme.QUIET, "shape": "circle", "open": True}]
+    items += [{"label": text, "color": style.QUIET, "shape": "circle", "open": True}]
 if args.chance:
-    items.append({"label": "chance", "color": theme.FAINT, "dash": theme.SOLID})
+    items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
 title = args.title or "Do larger models learn in context more like GD?"
 subtitle = "GD at the rate and epoch chosen on validation queries. Token overlap and OCS "
 subtitle += "are with ICL. Bars: 95 % over "
 subtitle += "draws and queries. Models of nearly one size are moved apart."
-block = [page.block(panels, len(facets))] if facets else []
-chart = page.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
-chart = chart if facets else page.empty(title, "the summary is empty")
+block = [layout.block(panels, len(facets))] if facets else []
+chart = layout.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
+chart = chart if facets else layout.empty(title, "the summary is empty")
 found = findings.of("size", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

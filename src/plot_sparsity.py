@@ -5,15 +5,15 @@ RMS 1 (dashed), with the share that von Oswald et al. need. Below, where the sum
 invariants of each head's circuits, which a rotation of the basis does not move.
 """
 
-from iclgd import theme
+from iclgd.reporting import style
 
-args = theme.parser(__doc__).parse_args()
+args = style.parser(__doc__).parse_args()
 
 from dataclasses import replace
 
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model matrix threshold measure estimate low high layers required"
 MEASURES = {
@@ -24,7 +24,7 @@ MEASURES = {
 CIRCUITS = {"qk": "W_Q W_K (qk)", "ov": "W_O W_V (ov)"}
 summary = charts.read(args.summary, COLUMNS.split())
 models = summary["model"].unique().sort().to_list()
-colours = theme.model_colours(models)
+colours = style.model_colours(models)
 shares = summary.filter(pl.col("measure").is_in(["share", "share_rms"]), pl.col("threshold") > 0)
 low, high = shares["threshold"].min() or 1e-6, shares["threshold"].max() or 1e-2
 ticks = sorted(shares["threshold"].unique().to_list())
@@ -34,8 +34,8 @@ x = charts.Axis("threshold on |w|", scale, ticks, "format(datum.value, '~e')", g
 tips = {"series": "model", "measure": "measure", "layers": "layers", **charts.TIPS}
 del tips["draws"]
 above = []
-room = max([30, *(theme.width(theme.label(one, args.labels), 10) - 14 for one in models)])
-wide = page.fit(3, 210, room + 60)
+room = max([30, *(style.width(style.label(one, args.labels), 10) - 14 for one in models)])
+wide = layout.fit(3, 210, room + 60)
 matrices = [one for one in ("q", "k", "v") if one in shares["matrix"]]
 matrices += sorted(set(shares["matrix"].drop_nulls()) - set(matrices))
 for column, matrix in enumerate(matrices or ["q"]):
@@ -45,13 +45,13 @@ for column, matrix in enumerate(matrices or ["q"]):
         extent=room if column == 0 else 0,
     )
     rows = shares.filter(pl.col("matrix") == matrix)
-    dashes = {"share": theme.SOLID, "share_rms": theme.DASHED}
+    dashes = {"share": style.SOLID, "share_rms": style.DASHED}
     kinds = pl.concat_str("model", "measure", separator="|")
     styles = {
         f"{m}|{k}": {"color": colours[m], "dash": d} for m in models for k, d in dashes.items()
     }
     names = {
-        one: theme.label(one.split("|")[0], args.labels)
+        one: style.label(one.split("|")[0], args.labels)
         + (", RMS-scaled" if one.endswith("rms") else "")
         for one in styles
     }
@@ -61,8 +61,8 @@ for column, matrix in enumerate(matrices or ["q"]):
     if drawn and need:  # one line for each width of the models
         series = [f"needed: {one:.4f}" for one in need]
         line = pl.DataFrame({"estimate": need, "series": series}).with_columns(
-            color=pl.lit(theme.INK),
-            dash=pl.Series([theme.DASHED] * len(need)),
+            color=pl.lit(style.INK),
+            dash=pl.Series([style.DASHED] * len(need)),
             low=pl.lit(None, pl.Float64),
             high=pl.lit(None, pl.Float64),
         )
@@ -70,14 +70,14 @@ for column, matrix in enumerate(matrices or ["q"]):
         shown = dict.fromkeys(f"{100 * one:.1f}" for one in (need[0], need[-1]))
         text = f"needed: {' to '.join(shown)} %"
         # Below the line, for that of W_Q and W_K lies at the top of the panel.
-        drawn.append(charts.note(text, 4, 170 * (1 - need[0]) + 10, theme.INK, "left", 10))
+        drawn.append(charts.note(text, 4, 170 * (1 - need[0]) + 10, style.INK, "left", 10))
     above.append(charts.panel(drawn, x, y, (wide, 170), f"W_{matrix.upper()}"))
-blocks = [page.block(above, len(above), "Sparsity of the weights")]
+blocks = [layout.block(above, len(above), "Sparsity of the weights")]
 
 circuits = summary.filter(pl.col("measure").is_in(list(MEASURES)))
 if len(circuits):
     place = {one: float(i) for i, one in enumerate(models)}
-    texts = [theme.label(one, args.labels) for one in models]
+    texts = [style.label(one, args.labels) for one in models]
     scale = {"domain": [-0.6, len(models) - 0.4], "reverse": True, "nice": False}
     below, shapes = [], {"qk": ("circle", -0.14), "ov": ("diamond", 0.14)}
     for column, (measure, text) in enumerate(MEASURES.items()):
@@ -102,32 +102,32 @@ if len(circuits):
             mine = charts.look(
                 mine,
                 "model",
-                {m: {"color": colours[m], "dash": theme.SOLID} for m in models},
-                {m: f"{theme.label(m, args.labels)}, {circuit}" for m in models},
+                {m: {"color": colours[m], "dash": style.SOLID} for m in models},
+                {m: f"{style.label(m, args.labels)}, {circuit}" for m in models},
             )
             drawn += charts.across(mine, inner, y, "place", shape, tips)
         below.append(charts.panel(drawn, inner, y, (wide, max(70, 26 * len(models)))))
-    blocks.append(page.block(below, len(below), "Invariants of the circuits of each head"))
+    blocks.append(layout.block(below, len(below), "Invariants of the circuits of each head"))
 items = [
-    {"label": theme.label(m, args.labels), "color": c, "dash": theme.SOLID}
+    {"label": style.label(m, args.labels), "color": c, "dash": style.SOLID}
     for m, c in colours.items()
 ]
 items += [
     {"label": ""},
-    {"label": "raw", "color": theme.QUIET, "dash": theme.SOLID},
-    {"label": "scaled to RMS 1", "color": theme.QUIET, "dash": theme.DASHED},
-    {"label": "needed", "color": theme.INK, "dash": theme.DASHED},
+    {"label": "raw", "color": style.QUIET, "dash": style.SOLID},
+    {"label": "scaled to RMS 1", "color": style.QUIET, "dash": style.DASHED},
+    {"label": "needed", "color": style.INK, "dash": style.DASHED},
 ]
 if len(circuits):
     items += [
-        {"label": CIRCUITS[k], "color": theme.QUIET, "shape": s}
+        {"label": CIRCUITS[k], "color": style.QUIET, "shape": s}
         for k, s in (("qk", "circle"), ("ov", "diamond"))
     ]
 title = args.title or "Are the weights as sparse as the construction of GD needs them?"
 subtitle = "Means over layers and heads. Needed: by the construction of von Oswald et al. at the "
 subtitle += "widths of these models, x and y taking half of it each. "
 subtitle += "Bands: the range of the layers."
-chart = page.figure(blocks, items, title, subtitle, 560)
-chart = chart if models else page.empty(title, "the summary is empty")
+chart = layout.figure(blocks, items, title, subtitle, 560)
+chart = chart if models else layout.empty(title, "the summary is empty")
 found = findings.of("sparsity", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

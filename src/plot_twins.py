@@ -5,15 +5,15 @@ the number of demonstrations. Above: means over seeds; below: differences from t
 same seed. One line per momentum; dots are single seeds.
 """
 
-from iclgd import theme
+from iclgd.reporting import style
 
-args = theme.parser(__doc__).parse_args()
+args = style.parser(__doc__).parse_args()
 
 from dataclasses import replace
 
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "measure at eta kind seed estimate low high seeds"
 NAMES = {
@@ -24,11 +24,11 @@ NAMES = {
 summary = charts.read(args.summary, COLUMNS.split()).drop_nulls("estimate")
 etas = summary["eta"].unique().sort().to_list()
 others = [one for one in etas if one > 0]
-colours = {0.0: theme.QUIET, **dict(zip(others, theme.ramp(theme.RATES, len(others)), strict=True))}
-styles = {one: {"color": colour, "dash": theme.SOLID} for one, colour in colours.items()}
-names = {one: f"momentum {theme.number(one)}" for one in etas}
+colours = {0.0: style.QUIET, **dict(zip(others, style.ramp(style.RATES, len(others)), strict=True))}
+styles = {one: {"color": colour, "dash": style.SOLID} for one, colour in colours.items()}
+names = {one: f"momentum {style.number(one)}" for one in etas}
 tips = {"series": "attention", "seed": "seed", **charts.TIPS, "seeds": "seeds"}
-size = (page.fit(len(NAMES), 215, 120), 160)
+size = (layout.fit(len(NAMES), 215, 120), 160)
 
 
 def vertical(rows: pl.DataFrame, name: str, kind: str) -> charts.Axis:
@@ -78,13 +78,13 @@ for kind in ("mean", "difference"):
             drawn += charts.marks(single, x, y, "place", "circle", tips, size=30)
         panels.append(charts.panel(drawn, x, y, size, title if kind == "mean" else ""))
 items = [{"label": names[one], **styles[one]} for one in etas]
-items.append({"label": "chance, or no difference", "color": theme.FAINT, "dash": theme.SOLID})
+items.append({"label": "chance, or no difference", "color": style.FAINT, "dash": style.SOLID})
 title = args.title or "Does momentum attention help a language model?"
 subtitle = "Twins of one seed see the same documents and begin with the same weights. Bands: 95 % "
 subtitle += "over seeds, below of the paired difference. Dots: single seeds."
 wide = len(NAMES) * (size[0] + 30)
-blocks = [page.block(panels, len(NAMES))] if len(summary) else []
-chart = page.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else page.empty(title, "the summary is empty")
+blocks = [layout.block(panels, len(NAMES))] if len(summary) else []
+chart = layout.figure(blocks, items, title, subtitle, wide)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of("twins", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

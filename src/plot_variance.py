@@ -6,16 +6,17 @@ of change, and Mantel's r, whose dot is filled where p < 0.05. One row of panels
 task and design of the summary.
 """
 
-from iclgd import cli, theme
+from iclgd.io import cli
+from iclgd.reporting import style
 
-parser = theme.parser(__doc__)
+parser = style.parser(__doc__)
 parser.add_argument("--order", type=cli.existing, required=True, help="summary of the same orders")
 args = parser.parse_args()
 
 import altair as alt
 import polars as pl
 
-from iclgd import charts, export, findings, page
+from iclgd.reporting import charts, export, findings, layout
 
 
 def lengths(frame, x, y):
@@ -27,9 +28,9 @@ def lengths(frame, x, y):
     bands = alt.Chart(charts.values(known.drop_nulls(["low", "high"]))).encode(y.y("lane"))
     tips = charts.tooltip(known, charts.TIPS)
     bar = base.mark_bar(size=13, opacity=0.85, clip=True)
-    whisker = bands.mark_rule(strokeWidth=1.4, color=theme.INK, clip=True)
+    whisker = bands.mark_rule(strokeWidth=1.4, color=style.INK, clip=True)
     none = alt.Chart(charts.values(gone)).mark_text(
-        align="left", dx=4, color=theme.FAINT, text="no data"
+        align="left", dx=4, color=style.FAINT, text="no data"
     )
     return [
         bar.encode(x.x("zero"), alt.X2("estimate:Q"), charts.paint(), tooltip=tips),
@@ -52,23 +53,23 @@ sources = [one for one in KNOWN if one in summary["source"]]
 sources += sorted(set(summary["source"]) - set(KNOWN))
 sources += [one for one in PATTERNS if one in patterns["source"]]
 summary = pl.concat([summary, patterns.select(summary.columns)])
-families = theme.families(summary["learner"].unique())
-styles = theme.styles(families)
+families = style.families(summary["learner"].unique())
+styles = style.styles(families)
 number = "format(datum.value, '~g')"
 share = {"domain": [0, 1], "nice": False}
 share = charts.Axis("share of variance", share, [0, 0.5, 1], number)
 with_icl = {"domain": [-1, 1], "nice": False}
 with_icl = charts.Axis("with ICL", with_icl, [-1, 0, 1], number)
 blocks = []
-for run, part in theme.runs(summary):
+for run, part in style.runs(summary):
     # Where a learner has several epochs, its last one stands for it.
     part = part.filter(pl.col("epoch") == pl.col("epoch").max().over("learner"))
     learners = sorted(
         part["learner"].unique(),
-        key=lambda one: (families.index(theme.family(one)), theme.rate(one) or 0),
+        key=lambda one: (families.index(style.family(one)), style.rate(one) or 0),
     )
     lane = {one: float(i) for i, one in enumerate(learners)}
-    texts = [theme.label(one, args.labels) for one in learners]
+    texts = [style.label(one, args.labels) for one in learners]
     scale = {"domain": [-0.6, len(learners) - 0.4], "reverse": True, "nice": False}
     panels = []
     for column, source in enumerate(sources):
@@ -79,19 +80,19 @@ for run, part in theme.runs(summary):
             pl.col("learner").replace_strict(lane, return_dtype=pl.Float64).alias("lane"),
             pl.col("learner").str.split("@").list.first().alias("family"),
         )
-        names = {one: theme.label(one, args.labels) for one in families}
+        names = {one: style.label(one, args.labels) for one in families}
         rows = charts.look(rows, "family", styles, names).with_columns(
             pl.Series(
-                "series", [theme.label(one, args.labels) for one in rows["learner"]], pl.String
+                "series", [style.label(one, args.labels) for one in rows["learner"]], pl.String
             )
         )
         x = with_icl if source in PATTERNS else share
         drawn = lengths(rows, x, y)
         sure = rows.join(significant, on=[*KEYS.split(), "source"], how="semi")
         drawn += charts.across(sure, x, y, "lane", "circle", charts.TIPS)
-        size = (page.fit(len(sources), 130, page.labels(texts)), max(60, 24 * len(learners)))
+        size = (layout.fit(len(sources), 130, layout.labels(texts)), max(60, 24 * len(learners)))
         panels.append(charts.panel(drawn, x, y, size, PATTERNS.get(source, source)))
-    blocks.append(page.block(panels, len(sources), theme.run_title(run, args.labels)))
+    blocks.append(layout.block(panels, len(sources), style.run_title(run, args.labels)))
 title = args.title or "What in the order of demonstrations moves the answer?"
 subtitle = "Share of the variance, over orders, of the logit of the answer. Bars: 95 % over "
 subtitle += "draws of demonstrations."
@@ -101,8 +102,8 @@ if patterns.height:
         " Pattern cosine and Mantel's r: does the learner react to the orders that ICL does?"
     )
 if significant.height:
-    items.append({"label": "Mantel p < 0.05", "color": theme.QUIET, "shape": "circle"})
-chart = page.figure(blocks, items, title, subtitle, 740)
-chart = chart if blocks else page.empty(title, "the summary is empty")
+    items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle"})
+chart = layout.figure(blocks, items, title, subtitle, 740)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of("variance", args.summary, args.labels)
 export.save(chart, args.output, title, args.library, found)

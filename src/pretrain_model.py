@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -31,7 +31,8 @@ import torch
 from tqdm import tqdm
 from transformers.utils import logging
 
-from iclgd import files, pretraining
+from iclgd.io import files
+from iclgd.models import pretraining
 
 torch.set_num_threads(args.threads)
 torch.use_deterministic_algorithms(True)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -16,7 +16,11 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="text to write")
 args = parser.parse_args()
 
-from iclgd import files, findings, tables  # after parsing: --help is quick
+from iclgd.io import (
+    files,  # after parsing: --help is quick
+    parquet,
+)
+from iclgd.reporting import findings
 
 manifests = [json.loads(path.read_text()) for path in args.manifests]
 lines = [
@@ -28,7 +32,7 @@ lines = [
 for path in args.summaries:
     figure = findings.figure(path, args.kinds)
     kind = args.kinds[figure]
-    found = findings.table(kind, tables.read(path))
+    found = findings.table(kind, parquet.read(path))
     head = (
         f"{figure} (in brackets: {findings.BRACKETS[kind]})"
         if kind in findings.BRACKETS

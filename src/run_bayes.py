@@ -7,7 +7,7 @@ of the model it takes the name and the tokenizer alone. What is impossible gets 
 
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
@@ -22,20 +22,26 @@ cli.torch_step()
 import numpy as np
 import torch  # after parsing: --help is quick
 
-from iclgd import ginc, models, prompts, scoring, tables
+from iclgd.io import parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
+from iclgd.learners import scoring
+from iclgd.models import loading
+from iclgd.tasks import ginc, prompts
 
 torch.set_num_threads(1)
-task = tables.read(args.task, tables.TASK)
-demonstrations = tables.read(args.demonstrations, tables.DEMONSTRATIONS)
+task = parquet.read(args.task, TASK)
+demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
 names = scoring.check_inputs(task, demonstrations)
-loaded = models.load(args.model, "cpu")
+loaded = loading.load(args.model, "cpu")
 ginc.check_tokenizer(loaded.tokenizer, loaded.name)
 queries = prompts.queries(task)
 
 runs = prompts.in_order(demonstrations)
 label_ids = prompts.label_ids(loaded.tokenizer, task, runs, loaded.model)
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
-with tables.Parts(args.output, tables.LOGITS) as table:
+with parquet.Parts(args.output, LOGITS) as table:
     for run in cli.progress(runs, len(runs), "draws and orders"):
         sequences = prompts.encode_icl(loaded.tokenizer, task, run, queries, label_ids)
         probabilities = ginc.predict(ginc.family(), ginc.symbols(sequences, names["task"]))

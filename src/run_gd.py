@@ -9,7 +9,7 @@ done begins with the runs that it had finished.
 import itertools
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
@@ -32,40 +32,35 @@ cli.torch_step()
 
 import torch  # after parsing: --help is quick
 
-from iclgd import (
-    asking,
-    descent,
-    fingerprints,
-    learners,
-    models,
-    probes,
-    prompts,
-    scoring,
-    tables,
-    trained,
-)
+from iclgd.io import fingerprints, parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
+from iclgd.learners import evaluation, gradient_descent, scoring, settings, trainable
+from iclgd.models import loading, probes
+from iclgd.tasks import prompts
 
 torch.set_num_threads(args.threads)
-task = tables.read(args.task, tables.TASK)
-demonstrations = tables.read(args.demonstrations, tables.DEMONSTRATIONS)
+task = parquet.read(args.task, TASK)
+demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
 names = scoring.check_inputs(task, demonstrations)
-learner = learners.learner(args.learner)
-loaded = models.load(args.model, args.device)
+learner = settings.learner(args.learner)
+loaded = loading.load(args.model, args.device)
 queries = prompts.queries(task)
 runs = prompts.in_order(demonstrations, args.orders)
 label_ids = prompts.label_ids(loaded.tokenizer, task, runs, loaded.model)
 
 sequences = prompts.encode(loaded.tokenizer, (queries["instruction"] + queries["text"]).to_list())
-shown = descent.encode_demonstrations(loaded.tokenizer, task, runs)
+shown = gradient_descent.encode_demonstrations(loaded.tokenizer, task, runs)
 texts = [*sequences, *(tokens for tokens, _ in shown.values())]
 prompts.check_length([len(tokens) for tokens in texts], loaded.context, **names)
 together, _ = probes.Ways(loaded).of(texts)
-batches = descent.demonstration_batches(shown, runs, learner.loss, loaded.device, together)
-model, chosen = trained.choose(loaded.model, learner.train, seed=names["task"])
-asked = asking.Queries(model, chosen, sequences, loaded.device, together)
+batches = gradient_descent.demonstration_batches(shown, runs, learner.loss, loaded.device, together)
+model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
+asked = evaluation.Queries(model, chosen, sequences, loaded.device, together)
 
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
-size = descent.runs_at_once(model, chosen, batches, learner)
+size = gradient_descent.runs_at_once(model, chosen, batches, learner)
 blocks = [range(start, min(start + size, len(runs))) for start in range(0, len(runs), size)]
 starts = range(0, len(queries), scoring.QUERIES)
 files = {"folder": args.model.with_suffix(""), "output": None}
@@ -78,16 +73,18 @@ def finished(block: range) -> bool:
     return all((runs[i].draw, runs[i].order, *key) in table.parts for i, *key in keys)
 
 
-with tables.Parts(args.output, tables.LOGITS, fingerprint) as table:
+with parquet.Parts(args.output, LOGITS, fingerprint) as table:
     left = [block for block in blocks if not finished(block)]
     steps = (
         (block, *recorded)
         for block in left
-        for recorded in descent.descend(model, chosen, [batches[i] for i in block], learner)
+        for recorded in gradient_descent.descend(
+            model, chosen, [batches[i] for i in block], learner
+        )
     )
     total = len(left) * len(learner.recorded())
     for block, epoch, weights, losses in cli.progress(steps, total, "recorded epochs"):
-        for start, answers in asking.ask(model, weights, asked, label_ids, args.keep):
+        for start, answers in evaluation.ask(model, weights, asked, label_ids, args.keep):
             part = queries.slice(start, scoring.QUERIES)
             for i, loss, found in zip(block, losses.tolist(), answers, strict=True):
                 keys = {"draw": runs[i].draw, "order": runs[i].order, "epoch": epoch}

@@ -7,7 +7,7 @@ its stored order, and the query; a prompt that does not fit the context is an er
 
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
@@ -23,13 +23,19 @@ cli.torch_step()
 
 import torch  # after parsing: --help is quick
 
-from iclgd import models, probes, prompts, scoring, tables
+from iclgd.io import parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
+from iclgd.learners import scoring
+from iclgd.models import loading, probes
+from iclgd.tasks import prompts
 
 torch.set_num_threads(args.threads)
-task = tables.read(args.task, tables.TASK)
-demonstrations = tables.read(args.demonstrations, tables.DEMONSTRATIONS)
+task = parquet.read(args.task, TASK)
+demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
 names = scoring.check_inputs(task, demonstrations)
-loaded = models.load(args.model, args.device)
+loaded = loading.load(args.model, args.device)
 queries = prompts.queries(task)
 
 runs = prompts.in_order(demonstrations)
@@ -40,7 +46,7 @@ ways = probes.Ways(loaded, prefixes=True)
 runs.sort(key=lambda run: (run.draw, run.examples))
 parts = list(queries.iter_slices(scoring.QUERIES))
 steps = ((run, part) for run in runs for part in parts)
-with tables.Parts(args.output, tables.LOGITS) as table:
+with parquet.Parts(args.output, LOGITS) as table:
     for run, part in cli.progress(steps, len(runs) * len(parts), "blocks of queries"):
         sequences = prompts.encode_icl(loaded.tokenizer, task, run, part, label_ids)
         prompts.check_length([len(s) for s in sequences], loaded.context, **names)

@@ -7,7 +7,9 @@ extend those with fewer. Classes are balanced as far as the number of shots allo
 import re
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.task import TASK
 
 parser = cli.parser(__doc__)
 parser.add_argument("--task", type=cli.existing, required=True, help="task table")
@@ -18,7 +20,7 @@ parser.add_argument("--draws", required=True, help="first and last draw, such as
 parser.add_argument("--output", type=Path, required=True, help="demonstrations table to write")
 args = parser.parse_args()
 
-from iclgd import sampling  # after parsing: --help is quick
+from iclgd.tasks import sampling  # after parsing: --help is quick
 
 if not re.fullmatch(r"\d+-\d+", args.draws):
     parser.error(f"--draws {args.draws}: two numbers are needed, such as 0-4")
@@ -28,6 +30,6 @@ if first > last or args.shots < 1:
 if not re.fullmatch(r"all|[1-9]\d*", args.orders):
     parser.error(f"--orders {args.orders}: a number or 'all' is needed")
 orders = "all" if args.orders == "all" else int(args.orders)
-task = tables.read(args.task, tables.TASK)
+task = parquet.read(args.task, TASK)
 table = sampling.demonstrations(task, args.design, args.shots, orders, range(first, last + 1))
-tables.write(table, args.output, tables.DEMONSTRATIONS)
+parquet.write(table, args.output, DEMONSTRATIONS)

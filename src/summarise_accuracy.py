@@ -6,7 +6,9 @@ epoch with the best accuracy on the validation queries, which are disjoint from 
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
 
 parser = cli.parser(__doc__)
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
@@ -15,12 +17,12 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import intervals, statistics
+from iclgd.statistics import intervals, summaries
 
-RUN = [*tables.RUN, "learner"]
+RUN = [*RUN_COLUMNS, "learner"]
 ok = pl.col("status") == "ok"
 rows = pl.concat(
-    tables.read(path, tables.LOGITS)
+    parquet.read(path, LOGITS)
     .with_columns(
         pl.when(ok).then(pl.col("label_logprobs").list.arg_max()).alias("predicted").cast(pl.Int32),
         pl.when(ok)
@@ -40,10 +42,10 @@ estimates = pl.concat(
     ]
 )
 diverged = test.group_by(*RUN, "epoch").agg((~ok).mean().alias("diverged"))
-choice = statistics.chosen(rows, tables.RUN.keys(), "learner", "accuracy")
+choice = summaries.chosen(rows, RUN_COLUMNS.keys(), "learner", "accuracy")
 summary = (
     estimates.join(diverged, on=by)
     .join(choice.with_columns(pl.lit(True).alias("chosen")), on=by, how="left")
     .with_columns(pl.col("chosen").fill_null(False))
 )
-tables.write(summary.sort(*RUN, "epoch", "metric"), args.output)
+parquet.write(summary.sort(*RUN, "epoch", "metric"), args.output)

@@ -6,7 +6,8 @@ epoch with the best accuracy on the validation queries, which are disjoint from 
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.metrics import registry
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -15,7 +16,7 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
-from iclgd import statistics  # after parsing: --help is quick
+from iclgd.statistics import summaries  # after parsing: --help is quick
 
-pairs = (tables.read(path, tables.AGREEMENT) for path in args.agreement)
-tables.write(statistics.agreement(pairs), args.output)
+pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
+parquet.write(summaries.agreement(pairs), args.output)

@@ -10,7 +10,10 @@ rate of every family with the best label accuracy on the validation queries.
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.attention import ATTENTION, SIMILARITIES
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -23,13 +26,14 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import attention, intervals, statistics
+from iclgd.metrics import attention_similarity
+from iclgd.statistics import intervals, summaries
 
-RUN = list(tables.RUN)
+RUN = list(RUN_COLUMNS)
 BY = [*RUN, "learner", "epoch", "draw"]
 ASKED = [*RUN, "draw", "order", "example"]
 rows = pl.concat(
-    tables.read(path, tables.LOGITS)
+    parquet.read(path, LOGITS)
     .with_columns(
         pl.when(pl.col("status") == "ok")
         .then(pl.col("label_logprobs").list.arg_max() == pl.col("label"))
@@ -44,7 +48,7 @@ if icl.is_empty():
 gd = rows.filter(pl.col("learner") != args.reference)
 untouched = gd.filter(pl.col("epoch") == 0)
 trained = gd.filter(pl.col("epoch") == pl.col("epoch").max().over(*RUN, "learner"))
-choice = statistics.chosen(trained, RUN, "learner", "label_accuracy")
+choice = summaries.chosen(trained, RUN, "learner", "label_accuracy")
 
 asked = (
     trained.filter(pl.col("split") == "test")
@@ -55,8 +59,8 @@ asked = (
 recalls = []
 for key, part in asked.group_by(BY, maintain_order=True):
     zs, icl_right, gd_right = (part[name].to_numpy() for name in ("zs", "icl", "right"))
-    recalls.append((*key, "rec2ftp", attention.rec2ftp(zs, icl_right, gd_right)))
-    recalls.append((*key, "rec2ftp_chance", attention.rec2ftp_chance(zs, icl_right)))
+    recalls.append((*key, "rec2ftp", attention_similarity.rec2ftp(zs, icl_right, gd_right)))
+    recalls.append((*key, "rec2ftp_chance", attention_similarity.rec2ftp_chance(zs, icl_right)))
 kinds = {name: rows.schema[name] for name in BY}
 recalls = pl.DataFrame(
     recalls, schema={**kinds, "metric": pl.String, "value": pl.Float64}, orient="row"
@@ -64,14 +68,14 @@ recalls = pl.DataFrame(
 test = pl.concat([icl, untouched, trained]).filter(pl.col("split") == "test")
 KEY = [*RUN, "learner", "epoch"]
 accuracies = intervals.means(test, KEY, ["label_accuracy"])
-similar = pl.concat(tables.read(path, tables.ATTENTION) for path in args.attention)
+similar = pl.concat(parquet.read(path, ATTENTION) for path in args.attention)
 measured = similar.filter(pl.col("split") == "test")
-names = list(tables.SIMILARITIES)
+names = list(SIMILARITIES)
 over_layers = measured.group_by(*KEY, "draw", "order", "example").agg(pl.col(names).mean())
 found = [
     intervals.means(measured, [*KEY, "layer"], names),
     intervals.means(over_layers, KEY, names),
-    statistics.bands(recalls, [*KEY, "metric"]),
+    summaries.bands(recalls, [*KEY, "metric"]),
     accuracies,
 ]
 summary = (
@@ -79,4 +83,4 @@ summary = (
     .join(choice.with_columns(chosen=pl.lit(True)), on=KEY, how="left")
     .with_columns(pl.col("chosen").fill_null(False))
 )
-tables.write(summary.sort(*KEY, "layer", "metric"), args.output)
+parquet.write(summary.sort(*KEY, "layer", "metric"), args.output)

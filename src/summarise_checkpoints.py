@@ -8,7 +8,8 @@ revision are left out.
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.drift import DRIFT
 
 parser = cli.parser(__doc__)
 parser.add_argument("--accuracy", type=cli.existing, nargs="+", required=True, help="summaries")
@@ -22,9 +23,9 @@ name = pl.col("model").str.splitn("@", 2).struct
 step = pl.coalesce(
     pl.col("revision").str.extract(r"step[-_]?(\d+)"), pl.col("revision").str.extract(r"(\d+)")
 )
-accuracy = pl.concat(tables.read(path) for path in args.accuracy).filter("chosen")
+accuracy = pl.concat(parquet.read(path) for path in args.accuracy).filter("chosen")
 drift = (
-    pl.concat(tables.read(path, tables.DRIFT) for path in args.drift)
+    pl.concat(parquet.read(path, DRIFT) for path in args.drift)
     .group_by("model", maintain_order=True)
     .agg(
         (pl.col("mean_abs_change") * pl.col("weights")).sum().alias("estimate")
@@ -45,4 +46,4 @@ if len(unnumbered):
 keys = ["model", "step", "revision", "task", "design", "shots", "learner", "measure"]
 columns = ["model", "revision", "step", *keys[3:], "estimate", "low", "high"]
 columns += ["error", "df", "draws", "queries"]
-tables.write(table.sort(keys).select(columns), args.output)
+parquet.write(table.sort(keys).select(columns), args.output)

@@ -6,7 +6,8 @@ intervals; and (score - floor) / (ceiling - floor), the floor being the best con
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.metrics import registry
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -21,7 +22,8 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
-from iclgd import controls, statistics  # after parsing: --help is quick
+from iclgd.reporting import control_scores
+from iclgd.statistics import summaries  # after parsing: --help is quick
 
-pairs = (tables.read(path, tables.AGREEMENT) for path in args.agreement)
-tables.write(controls.lanes(statistics.agreement(pairs), args.controls), args.output)
+pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
+parquet.write(control_scores.lanes(summaries.agreement(pairs), args.controls), args.output)

@@ -6,7 +6,10 @@ queries is kept (references have but one).
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.curves import CURVES
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.metrics import registry
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -18,14 +21,14 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import statistics
+from iclgd.statistics import summaries
 
-PAIR = [*tables.RUN, "a", "b"]
-rows = pl.concat(tables.read(path, tables.AGREEMENT) for path in args.agreement)
-curves = pl.concat(tables.read(path, tables.CURVES) for path in args.curves)
-choice = statistics.chosen(rows, [*tables.RUN, "a"], "b", "accuracy_b")
+PAIR = [*RUN_COLUMNS, "a", "b"]
+rows = pl.concat(parquet.read(path, registry.AGREEMENT) for path in args.agreement)
+curves = pl.concat(parquet.read(path, CURVES) for path in args.curves)
+choice = summaries.chosen(rows, [*RUN_COLUMNS, "a"], "b", "accuracy_b")
 kept = curves.join(choice, on=[*PAIR, "epoch"], how="semi")
 by = [*PAIR, "epoch", "k"]
-values = statistics.draw_means(kept, [*by, "draw"], ["token_overlap", "ocs"])
-summary = statistics.bands(values, [*by, "metric"]).sort(*by, "metric")
-tables.write(summary, args.output)
+values = summaries.draw_means(kept, [*by, "draw"], ["token_overlap", "ocs"])
+summary = summaries.bands(values, [*by, "metric"]).sort(*by, "metric")
+parquet.write(summary, args.output)

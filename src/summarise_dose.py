@@ -13,7 +13,10 @@ queries with 95 % intervals. `response` says what a metric of agreement does as 
 import json
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.metrics import registry
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -28,29 +31,31 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import doses, intervals, order
+from iclgd.metrics import order_sensitivity
+from iclgd.reporting import doses
+from iclgd.statistics import intervals
 
-RUN = list(tables.RUN)
+RUN = list(RUN_COLUMNS)
 manifests = {m["model"]: m for m in (json.loads(path.read_text()) for path in args.manifests)}
 layers = {name: manifest["layers"] for name, manifest in manifests.items()}
 natures = {name: doses.nature(m["pretraining"] or {}) for name, m in manifests.items()}
 found, learners = [], set()
 for path in args.agreement:
-    rows = tables.read(path, tables.AGREEMENT).filter(pl.col("split") == "test")
-    found.append(intervals.means(rows, [*RUN, "epoch"], list(tables.METRICS)))
-    learners.add((tables.only(rows, "a"), tables.only(rows, "b")))
+    rows = parquet.read(path, registry.AGREEMENT).filter(pl.col("split") == "test")
+    found.append(intervals.means(rows, [*RUN, "epoch"], list(registry.METRICS)))
+    learners.add((parquet.only(rows, "a"), parquet.only(rows, "b")))
 if len(learners) > 1:
     raise cli.InputError(f"--agreement: one pair of learners is needed, found {sorted(learners)}")
 side = {name: f"sen_{letter}" for name, letter in zip(learners.pop(), "ab", strict=True)}
 for path in args.logits:
-    rows = tables.read(path, tables.LOGITS).filter(pl.col("split") == "test")
-    name, sens = side[tables.only(rows, "learner")], []
+    rows = parquet.read(path, LOGITS).filter(pl.col("split") == "test")
+    name, sens = side[parquet.only(rows, "learner")], []
     if rows["epoch"].n_unique() == 1:  # ICL stands beside the epoch that is compared with it
-        rows = rows.with_columns(epoch=pl.lit(layers[tables.only(rows, "model")], pl.Int32))
+        rows = rows.with_columns(epoch=pl.lit(layers[parquet.only(rows, "model")], pl.Int32))
     for _, group in rows.group_by("epoch", "draw", maintain_order=True):
-        if answers := order.read(group):
+        if answers := order_sensitivity.read(group):
             first = group.select(*RUN, "epoch", "draw").head(1)
-            own = pl.DataFrame({"example": answers.examples, name: order.sen(answers)})
+            own = pl.DataFrame({"example": answers.examples, name: order_sensitivity.sen(answers)})
             sens.append(first.join(own, how="cross"))
     found.append(intervals.means(pl.concat(sens), [*RUN, "epoch"], [name]))
-tables.write(doses.graded(pl.concat(found), layers, natures), args.output)
+parquet.write(doses.graded(pl.concat(found), layers, natures), args.output)

@@ -6,7 +6,8 @@ ICL, on validation queries), measure of distance, and multiple of the margin (1:
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.metrics import registry
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -16,7 +17,7 @@ parser.add_argument("--reference", required=True, help="ICL under another order,
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
-from iclgd import equivalence  # after parsing: --help is quick
+from iclgd.statistics import equivalence  # after parsing: --help is quick
 
-pairs = (tables.read(path, tables.AGREEMENT) for path in args.agreement)
-tables.write(equivalence.judged(pairs, args.reference), args.output)
+pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
+parquet.write(equivalence.judged(pairs, args.reference), args.output)

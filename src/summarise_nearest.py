@@ -8,7 +8,9 @@ validation queries: what gradient descent can do at its best.
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.metrics import registry
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -20,15 +22,15 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import equivalence, intervals
+from iclgd.statistics import equivalence, intervals
 
 KEY = [*equivalence.PLACE, "b", "epoch"]
 METRICS = ["tv", "token_overlap", "ocs", "accuracy_b"]
-AT = {**tables.RUN, "learner": pl.String, "epoch": pl.Int32, "loss": pl.Float32}
-rows = pl.concat(tables.read(path, tables.AGREEMENT) for path in args.agreement)
+AT = {**RUN_COLUMNS, "learner": pl.String, "epoch": pl.Int32, "loss": pl.Float32}
+rows = pl.concat(parquet.read(path, registry.AGREEMENT) for path in args.agreement)
 losses = (
-    pl.concat(tables.read(path, AT) for path in args.logits)
-    .group_by(*tables.RUN, "learner", "epoch")
+    pl.concat(parquet.read(path, AT) for path in args.logits)
+    .group_by(*RUN_COLUMNS, "learner", "epoch")
     .agg(pl.col("loss").cast(pl.Float64).mean())
     .rename({"learner": "b"})
 )
@@ -41,8 +43,8 @@ marks = {
 test = rows.filter(pl.col("split") == "test")
 diverged = test.group_by(KEY).agg((pl.col("status") == "diverged").mean().alias("diverged"))
 summary = intervals.means(test, KEY, METRICS).join(diverged, on=KEY)
-summary = summary.join(losses, on=[*tables.RUN, "b", "epoch"], how="left")
+summary = summary.join(losses, on=[*RUN_COLUMNS, "b", "epoch"], how="left")
 for name, mark in marks.items():
     mark = mark.select(KEY).with_columns(pl.lit(True).alias(name))
     summary = summary.join(mark, on=KEY, how="left").with_columns(pl.col(name).fill_null(False))
-tables.write(summary.sort(*KEY, "metric"), args.output)
+parquet.write(summary.sort(*KEY, "metric"), args.output)

@@ -11,7 +11,9 @@ share of such rows.
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
 
 parser = cli.parser(__doc__)
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
@@ -22,24 +24,25 @@ args = parser.parse_args()
 import numpy as np  # after parsing: --help is quick
 import polars as pl
 
-from iclgd import intervals, order, statistics
+from iclgd.metrics import order_sensitivity
+from iclgd.statistics import intervals, summaries
 
-RUN = list(tables.RUN)
+RUN = list(RUN_COLUMNS)
 BY = [*RUN, "learner", "epoch"]
 
 
 def test_rows(path: Path) -> pl.DataFrame:
-    return tables.read(path, tables.LOGITS).filter(pl.col("split") == "test")
+    return parquet.read(path, LOGITS).filter(pl.col("split") == "test")
 
 
 # One table at a time is in memory, besides those of the reference, which come first.
 is_reference = {
-    path: tables.read(path, {"learner": pl.String})["learner"][0] == args.reference
+    path: parquet.read(path, {"learner": pl.String})["learner"][0] == args.reference
     for path in args.logits
 }
 if not any(is_reference.values()):
     raise cli.InputError(f"--logits: no table is of the reference {args.reference!r}")
-KEYS = {**tables.RUN, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
+KEYS = {**RUN_COLUMNS, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
 TESTS = {"mantel_r": pl.Float64, "mantel_p": pl.Float64}
 references, asked, tests, diverged = {}, [], [], []
 for path in sorted(args.logits, key=lambda path: not is_reference[path]):
@@ -47,15 +50,19 @@ for path in sorted(args.logits, key=lambda path: not is_reference[path]):
     diverged.append(rows.select(*BY, (pl.col("status") != "ok").alias("diverged")))
     for key, group in rows.group_by(*BY, "draw", maintain_order=True):
         *run, learner, epoch, draw = key
-        found = order.read(group)
+        found = order_sensitivity.read(group)
         lost = np.full(group["example"].n_unique(), np.nan)
         examples = group["example"].unique().sort()
-        size = (order.sen(found), order.label_sen(found)) if found else (lost, lost)
+        size = (
+            (order_sensitivity.sen(found), order_sensitivity.label_sen(found))
+            if found
+            else (lost, lost)
+        )
         cosine, test = lost, None
         if not is_reference[path]:
             reference = references.get((*run, draw))
             if found and reference:
-                cosine, test = order.against(found, reference, draw)
+                cosine, test = order_sensitivity.against(found, reference, draw)
             tests.append((*key, *(test or (None, None))))
         elif (*run, draw) in references:
             raise cli.InputError(
@@ -71,14 +78,14 @@ for path in sorted(args.logits, key=lambda path: not is_reference[path]):
 by_query = pl.concat(asked).with_columns(pl.col(pl.Float64).fill_nan(None))
 of_reference = (pl.col("learner") == args.reference) & (pl.col("metric") == "pattern_cosine")
 tested = pl.DataFrame(tests, schema=KEYS | TESTS, orient="row")
-by_draw = statistics.bands(
+by_draw = summaries.bands(
     tested.unpivot(list(TESTS), index=list(KEYS), variable_name="metric"), [*BY, "metric"]
 )
 is_p = pl.col("metric") == "mantel_p"
 combined = (
     tested.drop_nulls("mantel_p")
     .group_by(BY, maintain_order=True)
-    .agg(pl.col("mantel_p").map_batches(order.fisher, pl.Float64, returns_scalar=True))
+    .agg(pl.col("mantel_p").map_batches(order_sensitivity.fisher, pl.Float64, returns_scalar=True))
 )
 by_draw = by_draw.join(combined, on=BY, how="left").with_columns(
     pl.when(is_p).then("mantel_p").otherwise("estimate").alias("estimate"),
@@ -92,4 +99,4 @@ summary = pl.concat(
     how="diagonal",
 ).rename({"metric": "measure"})
 shares = pl.concat(diverged).group_by(BY).agg(pl.col("diverged").mean())
-tables.write(summary.join(shares, on=BY).sort(*BY, "measure"), args.output)
+parquet.write(summary.join(shares, on=BY).sort(*BY, "measure"), args.output)

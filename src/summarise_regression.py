@@ -11,7 +11,7 @@ over prompts with 95 % bands. Models in a rotated basis have no x and y to be gi
 from functools import partial
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--models", type=cli.existing, nargs="+", required=True, help="manifests")
@@ -23,7 +23,9 @@ cli.torch_step()
 import polars as pl
 import torch
 
-from iclgd import constructed, construction, models, statistics, tables
+from iclgd.io import parquet
+from iclgd.models import gd_transformer, linear_attention, loading
+from iclgd.statistics import summaries
 
 SCALES = (0.25, 0.5, 1.0, 1.5, 2.0)
 RATES = [step / 8 for step in range(1, 65)]  # up to 8, where GD is no longer stable
@@ -31,23 +33,23 @@ PROMPTS = 100
 
 torch.set_num_threads(args.threads)
 generator = torch.Generator().manual_seed(0)
-size = (construction.SHOTS, constructed.D_X, constructed.D_Y)
-calibration = construction.regression(generator, PROMPTS, *size)
-prompts = {s: construction.regression(generator, PROMPTS, *size, scale=s) for s in SCALES}
+size = (linear_attention.SHOTS, gd_transformer.D_X, gd_transformer.D_Y)
+calibration = linear_attention.regression(generator, PROMPTS, *size)
+prompts = {s: linear_attention.regression(generator, PROMPTS, *size, scale=s) for s in SCALES}
 
 values = []
 for manifest in cli.progress(args.models, len(args.models), "models"):
-    name, learner, start, steps = constructed.regressor(models.load(manifest, "cpu"))
-    rate = construction.nearest_rate(learner, start, steps, calibration, RATES)
+    name, learner, start, steps = gd_transformer.regressor(loading.load(manifest, "cpu"))
+    rate = linear_attention.nearest_rate(learner, start, steps, calibration, RATES)
     for scale, (*shown, query, target) in prompts.items():
-        weight = construction.descend(*shown, start, rate, steps)
+        weight = linear_attention.descend(*shown, start, rate, steps)
         by_gd = (weight @ query[..., None])[..., 0]
         by_model = learner(*shown, query)
-        slope = construction.sensitivity(partial(learner, *shown), query)
+        slope = linear_attention.sensitivity(partial(learner, *shown), query)
         measured = {
-            "prediction_distance": construction.prediction_distance(by_model, by_gd),
-            "sensitivity_distance": construction.sensitivity_distance(slope, weight),
-            "sensitivity_cosine": construction.sensitivity_cosine(slope, weight),
+            "prediction_distance": linear_attention.prediction_distance(by_model, by_gd),
+            "sensitivity_distance": linear_attention.sensitivity_distance(slope, weight),
+            "sensitivity_cosine": linear_attention.sensitivity_cosine(slope, weight),
             "loss_model": (by_model - target).square().sum(-1) / 2,
             "loss_gd": (by_gd - target).square().sum(-1) / 2,
         }
@@ -58,5 +60,5 @@ for manifest in cli.progress(args.models, len(args.models), "models"):
             for metric, found in measured.items()
         ]
 BY = ["model", "rate", "scale", "metric"]
-summary = statistics.bands(pl.concat(values), BY).rename({"draws": "prompts"})
-tables.write(summary.sort(BY), args.output)
+summary = summaries.bands(pl.concat(values), BY).rename({"draws": "prompts"})
+parquet.write(summary.sort(BY), args.output)

@@ -8,7 +8,8 @@ are of the circuits W_Q^T W_K (`qk`) and W_O W_V (`ov`) and do not depend on a b
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 
 parser = cli.parser(__doc__)
 parser.add_argument("--sparsity", type=cli.existing, nargs="+", required=True, help="share tables")
@@ -20,11 +21,11 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd import requirement
+from iclgd.metrics import sparsity_requirement
 
 BY = ["model", "matrix", "threshold", "measure"]
-shares = pl.concat(tables.read(path, tables.SPARSITY) for path in args.sparsity)
-circuits = pl.concat(tables.read(path, tables.CIRCUITS) for path in args.circuits)
+shares = pl.concat(parquet.read(path, SPARSITY) for path in args.sparsity)
+circuits = pl.concat(parquet.read(path, CIRCUITS) for path in args.circuits)
 widths = {
     model: (rows["head"].max() + 1) * rows["singular_values"].list.len().max()
     for (model,), rows in circuits.group_by("model")
@@ -49,7 +50,7 @@ long = [
 layers = pl.concat(long).group_by(*BY, "layer", maintain_order=True).agg(pl.col("value").mean())
 required = pl.DataFrame(
     [
-        (model, matrix, requirement.at_width(matrix, width))
+        (model, matrix, sparsity_requirement.at_width(matrix, width))
         for model, width in widths.items()
         for matrix in "qkv"
     ],
@@ -65,4 +66,4 @@ summary = layers.group_by(BY).agg(
     value.count().cast(pl.Int32).alias("layers"),
 )
 summary = summary.join(required, on=["model", "matrix"], how="left")
-tables.write(summary.sort(BY), args.output)
+parquet.write(summary.sort(BY), args.output)

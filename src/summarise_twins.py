@@ -8,7 +8,8 @@ the same for all.
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.perplexity import PERPLEXITY
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -22,10 +23,10 @@ import json  # after parsing: --help is quick
 
 import polars as pl
 
-from iclgd import twins
+from iclgd.reporting import twins
 
 manifests = [json.loads(path.read_text()) for path in args.manifests]
-perplexity = pl.concat(tables.read(path, tables.PERPLEXITY) for path in args.perplexity)
+perplexity = pl.concat(parquet.read(path, PERPLEXITY) for path in args.perplexity)
 values = pl.concat(
     [
         perplexity.select(
@@ -37,4 +38,4 @@ values = pl.concat(
         twins.probes(manifests),
     ]
 )
-tables.write(twins.compared(twins.arms(manifests), values), args.output)
+parquet.write(twins.compared(twins.arms(manifests), values), args.output)

@@ -8,7 +8,11 @@ A draw with diverged rows, or with no more than rounding noise, is left out.
 
 from pathlib import Path
 
-from iclgd import cli, tables
+from iclgd.io import cli, parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
 
 parser = cli.parser(__doc__)
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
@@ -25,22 +29,23 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd import statistics, variance
+from iclgd.metrics import order_variance
+from iclgd.statistics import summaries
 
-BY = [*tables.RUN, "learner", "epoch"]
-task = pl.concat(tables.read(path, tables.TASK) for path in args.task)
-demonstrations = pl.concat(tables.read(path, tables.DEMONSTRATIONS) for path in args.demonstrations)
+BY = [*RUN_COLUMNS, "learner", "epoch"]
+task = pl.concat(parquet.read(path, TASK) for path in args.task)
+demonstrations = pl.concat(parquet.read(path, DEMONSTRATIONS) for path in args.demonstrations)
 values = []
 for path in args.logits:
-    rows = tables.read(path, tables.LOGITS).drop("top_ids", "top_logprobs")
+    rows = parquet.read(path, LOGITS).drop("top_ids", "top_logprobs")
     test = rows.filter(pl.col("split") == "test")
     for key, group in test.group_by(*BY, "draw", maintain_order=True):
-        found = variance.shares_of(group, demonstrations, task)
+        found = order_variance.shares_of(group, demonstrations, task)
         values += [(*key, source, share) for source, share in found.items()]
 
-kinds = {**tables.RUN, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
+kinds = {**RUN_COLUMNS, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
 table = pl.DataFrame(
     values, schema={**kinds, "source": pl.String, "value": pl.Float64}, orient="row"
 )
-summary = statistics.bands(table, [*BY, "source"], "source")
-tables.write(summary.sort(*BY, "source"), args.output)
+summary = summaries.bands(table, [*BY, "source"], "source")
+parquet.write(summary.sort(*BY, "source"), args.output)

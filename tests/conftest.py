@@ -11,12 +11,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from iclgd import corpus, data, tables, tasks
+from iclgd.io import parquet
+from iclgd.io.schemas.task import TASK
+from iclgd.tasks import readers, synthetic, task_tables
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 SRC = Path(__file__).parent.parent / "src"
-VOCABULARY = len(corpus.VOCABULARY)
+VOCABULARY = len(synthetic.VOCABULARY)
 SIZE = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 4}
 LLAMA = {**SIZE, "intermediate_size": 24, "num_key_value_heads": 2, "initializer_range": 0.15}
 # Weights of size 0.15: large enough that every part of the model shows in its logits.
@@ -67,7 +69,7 @@ def tiny_tokenizer():
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(corpus.tokenizer_json()))
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(synthetic.tokenizer_json()))
 
 
 ENTRY = {"prompt": "{text} : {label}\n", "queries": 12}
@@ -75,13 +77,13 @@ ENTRY = {"prompt": "{text} : {label}\n", "queries": 12}
 
 def tiny_task(name: str = "topic2", rows: int = 32, classes: int = 2, **entry) -> pl.DataFrame:
     """A generated task: 2 classes, 20 training rows, 3 validation and 9 test queries."""
-    made = corpus.make_task(tasks.generator(name, "rows"), "topics", rows, classes)
+    made = synthetic.make_task(task_tables.generator(name, "rows"), "topics", rows, classes)
     labels = {str(row["label"]): row["label_text"] for row in made}
     entry = {**ENTRY, "labels": labels, **entry}
     placed = ((f"row {i}", row) for i, row in enumerate(made))
-    rendered = [row for _, row in data.render(placed, entry, name)]
-    splits = tasks.split_queries({"train": rendered}, entry["queries"], name)
-    return tables._match(tasks.task_table(splits, entry, name), tables.TASK)
+    rendered = [row for _, row in readers.render(placed, entry, name)]
+    splits = task_tables.split_queries({"train": rendered}, entry["queries"], name)
+    return parquet.match(task_tables.task_table(splits, entry, name), TASK)
 
 
 def save_model(model, folder: Path, name: str = "tiny", **manifest) -> Path:

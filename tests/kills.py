@@ -1,6 +1,6 @@
 """Run Snakemake in a folder again and again and kill it; prints what it did as JSON.
 
-    python -m iclgd.warm python tests/kills.py FOLDER SEED KILLS
+    python -m iclgd.io.preload python tests/kills.py FOLDER SEED KILLS
 
 Snakemake is imported once and forked, so that a start takes less. Only it is killed: what it
 has started must end by itself.

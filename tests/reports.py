@@ -9,7 +9,9 @@ from pathlib import Path
 import polars as pl
 from conftest import SRC, run_step
 
-from iclgd import claims, tables
+from iclgd.io import parquet
+from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.reporting import claims
 
 HOSTILE = """<script>document.title='owned'</script><img src=x onerror="alert(1)">&amp; '"]]>"""
 SVG = (
@@ -25,7 +27,7 @@ SVG = (
 
 
 def cell(**changes) -> dict:
-    """A row of `tables.CELLS`: two tokens, of which the second is not kept by b."""
+    """A row of `EXAMPLES`: two tokens, of which the second is not kept by b."""
     row = {"model": "m", "task": "t", "design": "n2", "shots": 2, "a": "icl", "b": "gd@0.1"}
     row |= {"draw": 0, "order": 0, "epoch": 5, "example": 7, "place": "median"}
     row |= {"tv": 0.25, "token_overlap": 0.5, "instruction": "", "text": "x :", "answer": " A"}
@@ -53,8 +55,8 @@ def inputs(folder: Path, title="One", cells=None, judged=None, label="Model M") 
     run |= {"estimate": 0.5, "low": 0.25, "high": 0.75, "chosen": True}
     pl.DataFrame([run]).write_parquet(folder / "summary/one.parquet")
     rows = [cell()] if cells is None else cells
-    table = pl.DataFrame(rows, schema=tables.CELLS)
-    tables.write(table, folder / "summary/cells.parquet", tables.CELLS)
+    table = pl.DataFrame(rows, schema=EXAMPLES)
+    parquet.write(table, folder / "summary/cells.parquet", EXAMPLES)
     manifest = {"model": "m", "source": {"path": "here"}, "commit": None, "architecture": "llama"}
     manifest |= {"layers": 2, "weights": 1234, "dtype": "float32", "sha256": "f00"}
     (folder / "m.json").write_text(json.dumps({**manifest, "in_context_learning": None}))
@@ -71,7 +73,7 @@ def inputs(folder: Path, title="One", cells=None, judged=None, label="Model M") 
     }
     if judged is not None:
         table = pl.DataFrame(judged, schema=claims.SCHEMA)
-        tables.write(table, folder / "summary/claims.parquet")
+        parquet.write(table, folder / "summary/claims.parquet")
         arguments["claims"] = [str(folder / "summary/claims.parquet")]
     return [part for name, values in arguments.items() for part in (f"--{name}", *values)]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iclgd import agreement
+from iclgd.metrics import agreement
 
 DIVERGENCES = ("js", "tv", "kl_ab", "kl_ba")
 

@@ -6,8 +6,9 @@ from conftest import VOCABULARY, tiny_model
 from test_descent import QUERIES, RUNS, followed
 from test_scoring import LABELS
 
-from iclgd import asking, blocks, descent, forward, scoring, trained
-from iclgd.learners import Learner
+from iclgd.learners import evaluation, gradient_descent, scoring, trainable
+from iclgd.learners.settings import Learner
+from iclgd.models import forward, partial_forward
 
 TOP = {"layers": [2], "matrices": ["v"]}
 
@@ -17,19 +18,19 @@ def test_the_upper_blocks_alone_give_the_same_logits(architecture, block):
     model = tiny_model(architecture)
     tokens = forward.pad(QUERIES)
     expected = model(tokens).logits
-    hidden = blocks.entering(model, block, tokens)
+    hidden = partial_forward.entering(model, block, tokens)
     assert hidden.shape == (*tokens.shape, 16)
     seen = []
-    name, stack = blocks.blocks(model)
+    name, stack = partial_forward.blocks(model)
     for number, one in enumerate(stack):
         one.register_forward_hook(lambda *_, number=number: seen.append(number))
-    with blocks.entered(model, block, hidden):
+    with partial_forward.entered(model, block, hidden):
         assert torch.equal(model(tokens).logits, expected)
         # The embeddings' output is not read either: other tokens of the same length, same logits.
         assert torch.equal(model(tokens.flip(0)).logits, expected)
     assert seen == 2 * list(range(block, 3))
     torch.testing.assert_close(model(tokens).logits, expected, rtol=0, atol=0)
-    assert blocks.blocks(model)[0] == name and len(seen) == 2 * (3 - block) + 3
+    assert partial_forward.blocks(model)[0] == name and len(seen) == 2 * (3 - block) + 3
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gptj", "opt"], indirect=True)
@@ -38,27 +39,27 @@ def test_mixed_precision_is_the_same_above_and_below(architecture):
     tokens = forward.pad(QUERIES)
     positions = torch.tensor([[len(row) - 1] for row in QUERIES])
     expected = forward.logits_at(model, tokens, positions)
-    hidden = blocks.entering(model, 2, tokens)
-    with blocks.entered(model, 2, hidden):
+    hidden = partial_forward.entering(model, 2, tokens)
+    with partial_forward.entered(model, 2, hidden):
         assert torch.equal(forward.logits_at(model, tokens, positions), expected)
 
 
 def test_the_lowest_block_of_what_is_trained(architecture):
-    model, chosen = trained.choose(tiny_model(architecture), TOP)
-    assert blocks.lowest(model, chosen.start) == 2
-    assert blocks.lowest(model, [*chosen.start, *dict(model.named_parameters())]) == 0
-    model, chosen = trained.choose(tiny_model(architecture), {**TOP, "layers": [2, 1]})
-    assert blocks.lowest(model, chosen.start) == 1
+    model, chosen = trainable.choose(tiny_model(architecture), TOP)
+    assert partial_forward.lowest(model, chosen.start) == 2
+    assert partial_forward.lowest(model, [*chosen.start, *dict(model.named_parameters())]) == 0
+    model, chosen = trainable.choose(tiny_model(architecture), {**TOP, "layers": [2, 1]})
+    assert partial_forward.lowest(model, chosen.start) == 1
 
 
 def test_adapters_begin_at_the_first_block():
-    model, chosen = trained.choose(tiny_model("llama"), {"lora": {"rank": 2, "matrices": ["q"]}})
-    assert blocks.lowest(model, chosen.start) == 0
+    model, chosen = trainable.choose(tiny_model("llama"), {"lora": {"rank": 2, "matrices": ["q"]}})
+    assert partial_forward.lowest(model, chosen.start) == 0
 
 
 @pytest.mark.parametrize("runs", [RUNS, RUNS[:1]])
 def test_nothing_below_the_lowest_trained_block_is_computed_twice(runs):
-    model, chosen = trained.choose(tiny_model("llama"), TOP)
+    model, chosen = trainable.choose(tiny_model("llama"), TOP)
     calls = [0, 0, 0]
 
     def count(number):
@@ -69,11 +70,11 @@ def test_nothing_below_the_lowest_trained_block_is_computed_twice(runs):
 
     for number, layer in enumerate(model.model.layers):
         layer.register_forward_hook(count(number))
-    queries = asking.Queries(model, chosen, QUERIES, "cpu")
-    batches = [descent.tensors(run, "label") for run in runs]
+    queries = evaluation.Queries(model, chosen, QUERIES, "cpu")
+    batches = [gradient_descent.tensors(run, "label") for run in runs]
     learner = Learner(rate=0.1, epochs=5, train=TOP, record=(2,))
-    for _, weights, _ in descent.descend(model, chosen, batches, learner):
-        list(asking.ask(model, weights, queries, LABELS, 4))
+    for _, weights, _ in gradient_descent.descend(model, chosen, batches, learner):
+        list(evaluation.ask(model, weights, queries, LABELS, 4))
     # Below: once for the queries, once for the demonstrations. Above: five steps, and three
     # records of the loss and of the queries.
     assert calls == [2, 2, 5 + 3 + 3]
@@ -81,18 +82,18 @@ def test_nothing_below_the_lowest_trained_block_is_computed_twice(runs):
 
 def test_queries_beyond_the_memory_for_hidden_states_run_whole(monkeypatch):
     learner = Learner(rate=0.5, epochs=2, train=TOP)
-    model, chosen = trained.choose(tiny_model("llama"), TOP)
-    whole = asking.Queries(model, chosen, QUERIES, "cpu")
+    model, chosen = trainable.choose(tiny_model("llama"), TOP)
+    whole = evaluation.Queries(model, chosen, QUERIES, "cpu")
     assert len(whole.hidden) == len(QUERIES)
     monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", 1)
-    monkeypatch.setattr(asking, "HIDDEN_BYTES", 8 * 16 * sum(sorted(map(len, QUERIES))[:2]))
-    part = asking.Queries(model, chosen, QUERIES, "cpu")
+    monkeypatch.setattr(evaluation, "HIDDEN_BYTES", 8 * 16 * sum(sorted(map(len, QUERIES))[:2]))
+    part = evaluation.Queries(model, chosen, QUERIES, "cpu")
     assert len(part.hidden) == 2
-    for _, weights, _ in descent.descend(
-        model, chosen, [descent.tensors(run, "label") for run in RUNS], learner
+    for _, weights, _ in gradient_descent.descend(
+        model, chosen, [gradient_descent.tensors(run, "label") for run in RUNS], learner
     ):
-        ((_, one),) = asking.ask(model, weights, whole, LABELS, VOCABULARY)
-        ((_, other),) = asking.ask(model, weights, part, LABELS, VOCABULARY)
+        ((_, one),) = evaluation.ask(model, weights, whole, LABELS, VOCABULARY)
+        ((_, other),) = evaluation.ask(model, weights, part, LABELS, VOCABULARY)
         for a, b in zip(one, other, strict=True):
             assert abs(a.label_logprobs - b.label_logprobs).max() < 1e-6
 
@@ -103,7 +104,7 @@ def test_checkpoints_change_no_bit(architecture, train, batch, monkeypatch):
     learner = Learner(rate=0.05, epochs=2, train=train, batch=batch)
     plain = {}
     for when in (False, True):
-        monkeypatch.setattr(descent, "large", lambda *_, when=when: when)
+        monkeypatch.setattr(gradient_descent, "large", lambda *_, when=when: when)
         found = followed(tiny_model(architecture), RUNS[:1], learner)
         plain = plain or found
         for epoch in plain:
@@ -113,12 +114,16 @@ def test_checkpoints_change_no_bit(architecture, train, batch, monkeypatch):
 
 def test_checkpoints_are_for_many_tokens(monkeypatch):
     model = tiny_model("llama", "float32")
-    batch = descent.tensors(RUNS[0], "label")
-    kept = 4 * descent.KEPT_PER_UNIT * 16 * batch.tokens.numel()
+    batch = gradient_descent.tensors(RUNS[0], "label")
+    kept = 4 * gradient_descent.KEPT_PER_UNIT * 16 * batch.tokens.numel()
     weights = 4 * sum(p.numel() for p in model.parameters())
-    assert not descent.large(model, 0, batch)
-    monkeypatch.setattr(descent, "SMALL_BYTES", 2 * kept)  # of two blocks
+    assert not gradient_descent.large(model, 0, batch)
+    monkeypatch.setattr(gradient_descent, "SMALL_BYTES", 2 * kept)  # of two blocks
     assert 2 * kept > weights / 8
-    assert [descent.large(model, lowest, batch) for lowest in range(3)] == [True, False, False]
-    monkeypatch.setattr(descent, "SMALL_BYTES", 0)
-    assert descent.large(model, 2, batch) == (kept > weights / 8)
+    assert [gradient_descent.large(model, lowest, batch) for lowest in range(3)] == [
+        True,
+        False,
+        False,
+    ]
+    monkeypatch.setattr(gradient_descent, "SMALL_BYTES", 0)
+    assert gradient_descent.large(model, 2, batch) == (kept > weights / 8)

@@ -7,8 +7,8 @@ from conftest import save_model, tiny_model
 from test_fetching import fetch
 from test_fetching import source as source  # a fixture
 
-from iclgd import fetching, models
-from iclgd.cli import InputError
+from iclgd.io.cli import InputError
+from iclgd.models import hub, loading
 
 
 def shards(folder, *names: str):
@@ -44,11 +44,11 @@ def test_weights_that_are_nan_are_named(tmp_path, dtype):
     model.model.norm.weight[3] = -float("inf")
     save_model(model, tmp_path, "infinite")
     for name in ("sound", "infinite"):
-        fetching.check_weights(name, tmp_path / name)
+        hub.check_weights(name, tmp_path / name)
     model.model.norm.weight[3] = float("nan")
     save_model(model, tmp_path, "nan")
     with pytest.raises(InputError, match=r"^model m: model.norm.weight in model.safetensors holds"):
-        fetching.check_weights("m", tmp_path / "nan")
+        hub.check_weights("m", tmp_path / "nan")
 
 
 def test_a_foreign_vocabulary_is_named(tmp_path):
@@ -56,7 +56,7 @@ def test_a_foreign_vocabulary_is_named(tmp_path):
     with pytest.raises(
         InputError, match=r"tiny: the tokenizer has \d+ tokens and the embedding 100"
     ):
-        models.load(manifest, "cpu")
+        loading.load(manifest, "cpu")
 
 
 def test_weights_that_are_not_there_are_not_made_up(tmp_path):
@@ -68,4 +68,4 @@ def test_weights_that_are_not_there_are_not_made_up(tmp_path):
     del tensors["model.norm.weight"]
     save_file(tensors, path, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"tiny: no weights for model.norm.weight \(1 missing"):
-        models.load(manifest, "cpu")
+        loading.load(manifest, "cpu")

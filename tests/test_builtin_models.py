@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
-from iclgd import momentum, pretraining
+from iclgd.models import attention, pretraining
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE = yaml.safe_load((ROOT / "config" / "pretrain.yaml").read_text())["models"]
@@ -43,7 +43,7 @@ def probes(name):
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(ROOT / "models" / name)
-    momentum.activate(model)
+    attention.activate(model)
     mixture = pretraining.read_entry(CATALOGUE[name]["pretrain"]).mixture
     return pretraining.probe_accuracies(model, pretraining.FINAL_COUNT, mixture)
 

@@ -9,8 +9,10 @@ from test_descent import demonstrations, tolerance
 from test_projections import LAYER, per_head, weights
 from test_projections import model as model  # a fixture
 
-from iclgd import capture, descent, momentum, projections, trained
-from iclgd.learners import Learner
+from iclgd.learners import gradient_descent, trainable
+from iclgd.learners.settings import Learner
+from iclgd.metrics import activations
+from iclgd.models import architectures, attention
 
 KV = {"layers": "all", "matrices": ["k", "v"]}
 DAI = {"rate": 0.1, "epochs": 1, "batch": 1, "loss": "all", "train": KV}
@@ -20,7 +22,7 @@ TOKENS = [0, 7, 40, 90, 12]
 
 def plainly(model) -> tuple[torch.Tensor, torch.Tensor]:
     """The attention's input [T, d] and weights [heads, T, T] in LAYER, as transformers has them."""
-    where, seen = projections.layout(model.config), {}
+    where, seen = architectures.layout(model.config), {}
     handle = model.get_submodule(f"{where.blocks}.{LAYER}.{where.q}").register_forward_hook(
         lambda _, inputs, __: seen.update(input=inputs[0][0])
     )
@@ -29,9 +31,9 @@ def plainly(model) -> tuple[torch.Tensor, torch.Tensor]:
     return seen["input"], found
 
 
-def captured(model, sequences=(TOKENS,)) -> capture.Captured:
-    model, _ = trained.choose(model, KV)
-    return capture.at_last(model, list(sequences), {})
+def captured(model, sequences=(TOKENS,)) -> activations.Captured:
+    model, _ = trainable.choose(model, KV)
+    return activations.at_last(model, list(sequences), {})
 
 
 def test_outputs_and_queries_are_those_of_the_formulae(model):
@@ -77,35 +79,37 @@ def test_a_batch_with_padding_captures_what_single_rows_do(architecture):
 
 
 def test_nothing_is_left_behind_in_the_model(architecture):
-    model, _ = trained.choose(tiny_model(architecture), KV)
+    model, _ = trainable.choose(tiny_model(architecture), KV)
     before = model(torch.tensor([TOKENS])).logits
     hooks = sum(len(m._forward_hooks) for m in model.modules())
-    capture.at_last(model, [TOKENS], {})
+    activations.at_last(model, [TOKENS], {})
     assert sum(len(m._forward_hooks) for m in model.modules()) == hooks
     assert not any("see" in vars(m) or "_attn" in vars(m) for m in model.modules())
     assert torch.equal(model(torch.tensor([TOKENS])).logits, before)
 
 
 def test_training_is_the_descent_and_leaves_the_model_alone(architecture):
-    model, chosen = trained.choose(tiny_model(architecture), KV)
+    model, chosen = trainable.choose(tiny_model(architecture), KV)
     start = {name: tensor.clone() for name, tensor in chosen.start.items()}
     shown, learner = demonstrations(3), Learner(**DAI)
-    batch = descent.tensors(shown, "all")
-    taught = capture.train(model, chosen, batch, learner)
+    batch = gradient_descent.tensors(shown, "all")
+    taught = activations.train(model, chosen, batch, learner)
     assert all(torch.equal(chosen.start[name], start[name]) for name in start)
-    run = descent.descend(model, chosen, [batch], learner)
+    run = gradient_descent.descend(model, chosen, [batch], learner)
     assert [epoch for epoch, _, _ in itertools.islice(run, 1)] == [0]
     next(run)
     assert all(torch.equal(chosen.start[name], taught.weights[name]) for name in start)
     run.close()
     # The first demonstration is seen untrained, the second behind one step on the first.
     torch.testing.assert_close(taught.during[0], taught.before[0], rtol=0, atol=1e-12)
-    one = capture.train(model, chosen, descent.tensors(shown[:1], "all"), learner).weights
+    one = activations.train(
+        model, chosen, gradient_descent.tensors(shown[:1], "all"), learner
+    ).weights
     length = len(shown[1][0])
     with torch.no_grad():
         for name in start:
             chosen.start[name].copy_(one[name])
-    second = capture.queries(model, torch.tensor([shown[1][0]]))[0]
+    second = activations.queries(model, torch.tensor([shown[1][0]]))[0]
     torch.testing.assert_close(
         taught.during[1][:, :length], second, rtol=0, atol=tolerance(architecture)
     )
@@ -115,19 +119,22 @@ def test_training_is_the_descent_and_leaves_the_model_alone(architecture):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("train", [None, {"lora": {"rank": 2, "matrices": ["q", "k", "v"]}}])
 def test_any_learner_and_half_precision_are_captured(architecture, dtype, train):
-    model, chosen = trained.choose(tiny_model(architecture, dtype), train)
+    model, chosen = trainable.choose(tiny_model(architecture, dtype), train)
     learner = Learner(**{**DAI, "train": train})
-    taught = capture.train(model, chosen, descent.tensors(demonstrations(2), "all"), learner)
-    before, after = (capture.at_last(model, [TOKENS], own) for own in ({}, taught.weights))
+    taught = activations.train(
+        model, chosen, gradient_descent.tensors(demonstrations(2), "all"), learner
+    )
+    before, after = (activations.at_last(model, [TOKENS], own) for own in ({}, taught.weights))
     assert before.scores.dtype == before.outputs.dtype == taught.during.dtype == torch.float32
     assert (after.outputs - before.outputs).abs().max() > 1e-3
 
 
 def test_of_several_epochs_the_last_is_seen():
-    model, chosen = trained.choose(tiny_model("llama"), KV)
-    batch = descent.tensors(demonstrations(3), "all")
+    model, chosen = trainable.choose(tiny_model("llama"), KV)
+    batch = gradient_descent.tensors(demonstrations(3), "all")
     found = [
-        capture.train(model, chosen, batch, Learner(**{**DAI, "epochs": n})).during for n in (1, 2)
+        activations.train(model, chosen, batch, Learner(**{**DAI, "epochs": n})).during
+        for n in (1, 2)
     ]
     assert found[0].shape == found[1].shape == (3, 3, batch.tokens.shape[1], 16)
     assert (found[0][0] - found[1][0]).abs().max() > 1e-4
@@ -135,12 +142,12 @@ def test_of_several_epochs_the_last_is_seen():
 
 def test_a_model_with_momentum_keeps_it_while_it_is_watched():
     model = tiny_model("llama", attention_momentum=0.5)
-    momentum.activate(model)
+    attention.activate(model)
     tokens = torch.arange(1, 9)[None]
     seen = []
     with torch.no_grad():
         alone = model(input_ids=tokens).logits
-        with capture.scored(model, lambda query, key, scaling: seen.append(query)):
+        with activations.scored(model, lambda query, key, scaling: seen.append(query)):
             watched = model(input_ids=tokens).logits
     assert len(seen) == 3
     assert torch.equal(alone, watched)

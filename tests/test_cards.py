@@ -10,28 +10,28 @@ import pytest
 import yaml
 from test_workflow import STUDY, copy_project, snakemake
 
-from iclgd import cards
+from iclgd.io import gpus
 
 SRC = Path(__file__).parents[1] / "src"
-CLAIM = "from iclgd import cards; cards.claim(); print(cards.visible(), flush=True); input()"
+CLAIM = "from iclgd.io import gpus; gpus.claim(); print(gpus.visible(), flush=True); input()"
 # In place of run_icl: claim a card, note when and which, and make the output.
 STEP = """
 import os, sys, time
 from pathlib import Path
-from iclgd import cards
-cards.claim()
+from iclgd.io import gpus
+gpus.claim()
 output = Path(sys.argv[sys.argv.index("--output") + 1])
 begin = time.time()
 time.sleep(2)
 with open("used", "a") as file:
-    file.write(f"{os.environ.get(cards.VISIBLE)},{begin},{time.time()}\\n")
+    file.write(f"{os.environ.get(gpus.VISIBLE)},{begin},{time.time()}\\n")
 output.touch()
 """
 
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A machine with so many cards, as far as ``nvidia-smi`` tells; locks of its own."""
+    """A machine with so many gpus, as far as ``nvidia-smi`` tells; locks of its own."""
 
     def machine(count: int) -> None:
         tool = tmp_path / "bin/nvidia-smi"
@@ -41,7 +41,7 @@ def machine(monkeypatch, tmp_path):
         tool.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
 
-    monkeypatch.delenv(cards.VISIBLE, raising=False)
+    monkeypatch.delenv(gpus.VISIBLE, raising=False)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     return machine
 
@@ -91,7 +91,7 @@ def test_two_jobs_never_hold_the_only_card(machine, claimants):
 )
 def test_what_slurm_or_the_user_named_is_respected(machine, claimants, monkeypatch, named, held):
     machine(2)
-    monkeypatch.setenv(cards.VISIBLE, named)
+    monkeypatch.setenv(gpus.VISIBLE, named)
     assert sorted(claimants().stdout.readline() for _ in range(2)) == held
 
 
@@ -101,8 +101,8 @@ def test_a_machine_without_cards_has_nothing_to_claim(machine, claimants):
 
 
 def test_cuda_sees_no_card_behind_an_invalid_name(monkeypatch):
-    monkeypatch.setenv(cards.VISIBLE, "1,-1,2")
-    assert cards.visible() == ["1"]
+    monkeypatch.setenv(gpus.VISIBLE, "1,-1,2")
+    assert gpus.visible() == ["1"]
 
 
 @pytest.mark.parametrize(

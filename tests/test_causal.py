@@ -5,28 +5,29 @@ import torch
 from conftest import ARCHITECTURES, ONE_BY_ONE, tiny_model
 from test_descent import RUNS, compare, followed, tolerance
 
-from iclgd import causal, descent, learners, projections, trained
-from iclgd.cli import InputError
-from iclgd.learners import Learner
+from iclgd.io.cli import InputError
+from iclgd.learners import gradient_descent, layer_causal, settings, trainable
+from iclgd.learners.settings import Learner
+from iclgd.models import architectures
 
 KV = {"layers": "all", "matrices": ["k", "v"]}
 
 
 def gradients(model, reading: str) -> dict[str, torch.Tensor]:
-    model, chosen = trained.choose(model, KV)
+    model, chosen = trainable.choose(model, KV)
     for parameter in chosen.start.values():
         parameter.requires_grad_(True)
-    batch = descent.tensors(RUNS[0], "all")
-    descent.summed_loss(model, 0, {}, *batch.inputs(), reading=reading).backward()
+    batch = gradient_descent.tensors(RUNS[0], "all")
+    gradient_descent.summed_loss(model, 0, {}, *batch.inputs(), reading=reading).backward()
     return {name: parameter.grad.clone() for name, parameter in chosen.start.items()}
 
 
-@pytest.mark.parametrize("reading", causal.READINGS)
+@pytest.mark.parametrize("reading", layer_causal.READINGS)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_no_gradient_depends_on_a_later_layer(architecture, reading):
     before = gradients(tiny_model(architecture), reading)
     model = tiny_model(architecture)
-    where = projections.layout(model.config)
+    where = architectures.layout(model.config)
     last = f"{where.blocks}.2."
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -63,27 +64,27 @@ def plain_loss(model, tokens: list[int], reading: str) -> torch.Tensor:
     return total
 
 
-@pytest.mark.parametrize("reading", causal.READINGS)
+@pytest.mark.parametrize("reading", layer_causal.READINGS)
 def test_the_loss_and_its_gradient_are_those_of_a_plain_loop(reading):
     found = gradients(tiny_model("llama"), reading)
-    model, chosen = trained.choose(tiny_model("llama"), KV)
+    model, chosen = trainable.choose(tiny_model("llama"), KV)
     for parameter in chosen.start.values():
         parameter.requires_grad_(True)
     loss = sum(plain_loss(model, tokens, reading) for tokens, _ in RUNS[0])
     loss.backward()
     for name, parameter in chosen.start.items():
         torch.testing.assert_close(found[name], parameter.grad, rtol=0, atol=1e-9)
-    batch = descent.tensors(RUNS[0], "all")
+    batch = gradient_descent.tensors(RUNS[0], "all")
     with torch.no_grad():
-        summed = descent.summed_loss(model, 0, {}, *batch.inputs(), reading=reading)
+        summed = gradient_descent.summed_loss(model, 0, {}, *batch.inputs(), reading=reading)
     torch.testing.assert_close(summed, loss.detach(), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("reading", causal.READINGS)
+@pytest.mark.parametrize("reading", layer_causal.READINGS)
 def test_the_block_reading_of_the_last_layer_is_the_model(reading):
-    model, _ = trained.choose(tiny_model("gpt2"), KV)
+    model, _ = trainable.choose(tiny_model("gpt2"), KV)
     tokens, at = torch.tensor([[0, 7, 9, 11]]), torch.tensor([[3]])
-    found = causal.logits(model, reading, 0, {}, tokens, at)
+    found = layer_causal.logits(model, reading, 0, {}, tokens, at)
     same = torch.allclose(found[-1, 0], model(tokens).logits[0, -1], rtol=0, atol=1e-12)
     assert found.shape[:2] == (3, 1) and same == (reading == "block")
 
@@ -91,7 +92,7 @@ def test_the_block_reading_of_the_last_layer_is_the_model(reading):
 STACKED = [name for name in ARCHITECTURES if name not in ONE_BY_ONE]
 
 
-@pytest.mark.parametrize("reading", causal.READINGS)
+@pytest.mark.parametrize("reading", layer_causal.READINGS)
 @pytest.mark.parametrize("architecture", STACKED)
 def test_stacked_runs_are_single_ones(architecture, reading):
     # With the block's reading, what lies below the lowest trained layer is computed once.
@@ -114,15 +115,15 @@ def test_stacked_runs_are_single_ones(architecture, reading):
 )
 def test_it_needs_weights_of_blocks(entry):
     with pytest.raises(InputError, match="causal needs train with layers and matrices"):
-        learners.learner({"rate": 0.1, **entry})
+        settings.learner({"rate": 0.1, **entry})
 
 
 def test_an_unknown_reading_is_named():
     with pytest.raises(InputError, match="causal 'layer' is none of attention, block"):
-        learners.learner({"rate": 0.1, "train": KV, "causal": "layer"})
+        settings.learner({"rate": 0.1, "train": KV, "causal": "layer"})
 
 
 def test_all_layers_are_every_layer():
-    model, chosen = trained.choose(tiny_model("llama"), KV)
-    _, listed = trained.choose(model, {**KV, "layers": [0, 1, 2]})
+    model, chosen = trainable.choose(tiny_model("llama"), KV)
+    _, listed = trainable.choose(model, {**KV, "layers": [0, 1, 2]})
     assert list(chosen.start) == list(listed.start) and len(listed.start) == 6

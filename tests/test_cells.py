@@ -9,18 +9,26 @@ from conftest import run_step, tiny_task, tiny_tokenizer
 from test_comparison import diverge, logits
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from iclgd import agreement, cells, comparison, prompts, sampling, tables
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.io.schemas.keys import KEY_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
+from iclgd.metrics import agreement, pairing
+from iclgd.reporting import examples
+from iclgd.tasks import prompts, sampling
 
 
 def test_the_quartiles_of_total_variation_are_picked():
     a, b = logits(queries=10), logits("gd", epochs=(0, 3), queries=10, seed=1)
-    found = cells.compared(a, b, "gd", 3)
-    table, _ = comparison.compare(a, b, "gd")
+    found = examples.compared(a, b, "gd", 3)
+    table, _ = pairing.compare(a, b, "gd")
     tv = table.filter(split="test", epoch=3)["tv"].sort().to_numpy()
-    assert found["place"].to_list() == list(cells.PLACES)
-    assert found["tv"].to_list() == [tv[round(q * (len(tv) - 1))] for q in cells.PLACES.values()]
-    joined = found.join(table, on=list(tables.KEYS), suffix="_stored")
+    assert found["place"].to_list() == list(examples.PLACES)
+    assert found["tv"].to_list() == [tv[round(q * (len(tv) - 1))] for q in examples.PLACES.values()]
+    joined = found.join(table, on=list(KEY_COLUMNS), suffix="_stored")
     assert joined["tv"].to_list() == joined["tv_stored"].to_list()
     assert joined["token_overlap"].to_list() == joined["token_overlap_stored"].to_list()
     assert found.select("a", "b").unique().rows() == [("icl", "gd")]
@@ -28,10 +36,10 @@ def test_the_quartiles_of_total_variation_are_picked():
 
 def test_few_queries_have_a_place_each_and_diverged_ones_none():
     a, b = logits(draws=1, orders=1, queries=3), logits("gd", draws=1, orders=1, queries=3, seed=1)
-    assert cells.compared(a, b, "gd", 0)["place"].to_list() == ["nearest", "upper quartile"]
+    assert examples.compared(a, b, "gd", 0)["place"].to_list() == ["nearest", "upper quartile"]
     lost = diverge(b, pl.col("example") == 2)
-    assert cells.compared(a, lost, "gd", 0).select("example", "place").rows() == [(1, "nearest")]
-    none = cells.likely(cells.compared(a, diverge(b, pl.lit(True)), "gd", 0))
+    assert examples.compared(a, lost, "gd", 0).select("example", "place").rows() == [(1, "nearest")]
+    none = examples.likely(examples.compared(a, diverge(b, pl.lit(True)), "gd", 0))
     assert none.is_empty()
 
 
@@ -40,7 +48,7 @@ def test_both_sides_have_the_same_tokens_in_icls_order(monkeypatch):
     a, b = logits(), logits("gd", seed=1)
     # b keeps five of seven tokens only.
     b = b.with_columns(pl.col("top_ids", "top_logprobs").list.head(5))
-    found = cells.likely(cells.compared(a, b, "gd", 0))
+    found = examples.likely(examples.compared(a, b, "gd", 0))
     for row in found.iter_rows(named=True):
         key = {name: row[name] for name in ("draw", "order", "example")}
         top_a, top_b = a.filter(**key).row(0, named=True), b.filter(**key).row(0, named=True)
@@ -58,14 +66,14 @@ def test_both_sides_have_the_same_tokens_in_icls_order(monkeypatch):
 def saved(folder, tokens):
     folder.mkdir()
     tokens.save(str(folder / "tokenizer.json"))
-    return cells.tokenizer(folder)
+    return examples.tokenizer(folder)
 
 
 def test_tokens_are_spelled_as_they_stand_in_a_text(tmp_path):
     words = saved(tmp_path / "words", tiny_tokenizer().backend_tokenizer)
-    assert cells.spelled_token(words, words.token_to_id("Dul")) == "Dul"
-    assert cells.spelled_token(words, words.token_to_id("\n")) == "\n"
-    assert cells.spelled_token(words, 99_999) == "[99999]"
+    assert examples.spelled_token(words, words.token_to_id("Dul")) == "Dul"
+    assert examples.spelled_token(words, words.token_to_id("\n")) == "\n"
+    assert examples.spelled_token(words, 99_999) == "[99999]"
     pieces = {"▁good": 0, "good": 1, "<0xE2>": 2, "▁": 3, "<0x0A>": 4}
     llama = Tokenizer(models.BPE(pieces, [], byte_fallback=True))
     llama.decoder = decoders.Sequence(
@@ -77,13 +85,13 @@ def test_tokens_are_spelled_as_they_stand_in_a_text(tmp_path):
         ]
     )
     llama = saved(tmp_path / "llama", llama)
-    found = [cells.spelled_token(llama, i) for i in pieces.values()]
+    found = [examples.spelled_token(llama, i) for i in pieces.values()]
     assert found == [" good", "good", "<0xE2>", " ", "\n"]
     letters = {letter: i for i, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
     gpt2 = Tokenizer(models.BPE({**letters, "Ġgood": 256}, []))
     gpt2.decoder = decoders.ByteLevel()
     gpt2 = saved(tmp_path / "gpt2", gpt2)
-    spelled = [cells.spelled_token(gpt2, gpt2.token_to_id(one)) for one in ("Ġgood", "Ċ", "â")]
+    spelled = [examples.spelled_token(gpt2, gpt2.token_to_id(one)) for one in ("Ġgood", "Ċ", "â")]
     assert spelled == [" good", "\n", "â"]
 
 
@@ -92,7 +100,7 @@ def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path):
     folder.mkdir()
     (folder / "tokenizer.json").write_text('{"model": 3}')
     with pytest.raises(InputError, match="broken: its tokenizer cannot be read"):
-        cells.tokenizer(folder)
+        examples.tokenizer(folder)
 
 
 def test_a_tokenizer_in_the_older_format_is_read(tmp_path):
@@ -101,7 +109,7 @@ def test_a_tokenizer_in_the_older_format_is_read(tmp_path):
     kind = {"tokenizer_class": "GPT2Tokenizer", "unk_token": "<|endoftext|>"}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(kind))
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    assert cells.spelled_token(cells.tokenizer(tmp_path), 1) == " "
+    assert examples.spelled_token(examples.tokenizer(tmp_path), 1) == " "
 
 
 def test_every_kind_of_decoder_spells_tokens_as_they_stand_in_a_text(tmp_path):
@@ -111,7 +119,7 @@ def test_every_kind_of_decoder_spells_tokens_as_they_stand_in_a_text(tmp_path):
         tokens = Tokenizer(words)
         tokens.decoder = decoder
         tokens = saved(tmp_path / name, tokens)
-        return [cells.spelled_token(tokens, i) for i in range(len(pieces))]
+        return [examples.spelled_token(tokens, i) for i in range(len(pieces))]
 
     words = found("words", decoders.WordPiece(), "[UNK]", "good", "##ing", ",", unk="[UNK]")
     assert words == [" [UNK]", " good", "ing", ","]
@@ -124,9 +132,9 @@ def in_python(folder, tokens, model_type):
     tokens.save_pretrained(folder)
     (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
     assert not (folder / "tokenizer.json").exists()
-    read = cells.tokenizer(folder)
-    assert isinstance(read, cells.InPython)
-    return lambda *ids: [cells.spelled_token(read, i) for i in ids]
+    read = examples.tokenizer(folder)
+    assert isinstance(read, examples.InPython)
+    return lambda *ids: [examples.spelled_token(read, i) for i in ids]
 
 
 def test_tokenizers_without_a_backend_in_rust_spell_their_tokens(tmp_path):
@@ -178,12 +186,12 @@ def test_code_of_a_tokenizer_runs_only_where_the_manifest_says_so(tmp_path, monk
     kind = {"tokenizer_class": "Bytes", "auto_map": {"AutoTokenizer": ["own.Bytes", None]}}
     (folder / "tokenizer_config.json").write_text(json.dumps(kind))
     with pytest.raises(InputError, match="own: its tokenizer cannot be read"):
-        cells.tokenizer(folder)
+        examples.tokenizer(folder)
     with pytest.raises(InputError, match="own: its tokenizer cannot be read"):
-        cells.tokenizer(folder, {"model": "own", "remote_code": False})
+        examples.tokenizer(folder, {"model": "own", "remote_code": False})
     assert not (tmp_path / "modules").exists()
-    tokens = cells.tokenizer(folder, {"model": "own", "remote_code": True})
-    spelled = [cells.spelled_token(tokens, i) for i in range(5)]
+    tokens = examples.tokenizer(folder, {"model": "own", "remote_code": True})
+    spelled = [examples.spelled_token(tokens, i) for i in range(5)]
     assert spelled == ["good", " good", "\\xc3", ",", "[4]"]
 
 
@@ -192,8 +200,8 @@ def study(tmp_path):
     """Arguments of collect_cells: ICL, GD and two references on a made-up task."""
     task = tiny_task("t").with_columns(instruction=pl.lit("Answer <b>.\n"))
     shown = sampling.demonstrations(task, "d", 2, 2, range(2))
-    tables.write(task, tmp_path / "t.parquet", tables.TASK)
-    tables.write(shown, tmp_path / "shown.parquet", tables.DEMONSTRATIONS)
+    parquet.write(task, tmp_path / "t.parquet", TASK)
+    parquet.write(shown, tmp_path / "shown.parquet", DEMONSTRATIONS)
     queries = prompts.queries(task)["example"].to_list()
     for name, epochs, loss in (("icl", (0,), None), ("gd", (0, 3), 0.5)):
         table = logits(name, orders=2, epochs=epochs, queries=len(queries), seed=len(name))
@@ -201,7 +209,7 @@ def study(tmp_path):
             pl.col("example").replace_strict(range(len(queries)), queries, return_dtype=pl.Int32),
             loss=pl.lit(loss, pl.Float32),
         )
-        tables.write(table, tmp_path / f"{name}.parquet", tables.LOGITS)
+        parquet.write(table, tmp_path / f"{name}.parquet", LOGITS)
     chosen = [("gd", 3, True), ("gd", 0, False), ("order", 0, True), ("draw", 0, True)]
     run = {"model": "m", "task": "t", "design": "d", "shots": 4, "a": "icl"}
     rows = [{**run, "b": b, "epoch": epoch, "chosen": picked} for b, epoch, picked in chosen]
@@ -218,9 +226,9 @@ def study(tmp_path):
 
 def test_cells_hold_the_prompts_that_were_seen(study, tmp_path):
     run_step("collect_cells", *study)
-    found = tables.read(tmp_path / "cells.parquet", tables.CELLS)
+    found = parquet.read(tmp_path / "cells.parquet", EXAMPLES)
     assert found["b"].value_counts().sort("b").rows() == [("draw", 5), ("gd", 5), ("order", 5)]
-    task = tables.read(tmp_path / "t.parquet", tables.TASK)
+    task = parquet.read(tmp_path / "t.parquet", TASK)
     shown = {
         (d.draw, d.order): d for d in prompts.in_order(pl.read_parquet(tmp_path / "shown.parquet"))
     }

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from iclgd import claims, evidence, findings
+from iclgd.reporting import claims, evidence, findings
 
 RUN = {"model": "m", "task": "t", "design": "d", "shots": 8}
 

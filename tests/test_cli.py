@@ -11,8 +11,13 @@ import pytest
 from conftest import ENTRY, SRC, run_step, save_model, tiny_model, tiny_task
 from polars.testing import assert_frame_equal
 
-from iclgd import cli, prompts, sampling, scoring, tables
-from iclgd.cli import InputError
+from iclgd.io import cli, parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
+from iclgd.learners import scoring
+from iclgd.tasks import prompts, sampling
 
 STEPS = sorted(path.stem for path in SRC.glob("*.py"))
 HELP = """
@@ -96,7 +101,7 @@ def test_a_torch_step_is_handed_over_before_it_imports_anything(step):
         *sys.stdlib_module_names,
         "iclgd",
     }
-    assert re.findall(r"^from iclgd import (.*)", before, re.M) == ["cli"]
+    assert re.findall(r"^from iclgd\.\w+ import (.*)", before, re.M) == ["cli"]
 
 
 def test_help_is_quick():
@@ -136,7 +141,7 @@ def inputs(tmp_path):
     """Arguments of run_icl and run_gd: a tiny model of context 32, a task, a design."""
     task = tiny_task()
     manifest = save_model(tiny_model("llama", "float32", max_position_embeddings=32), tmp_path)
-    tables.write(task, tmp_path / "task.parquet", tables.TASK)
+    parquet.write(task, tmp_path / "task.parquet", TASK)
     return {
         "--model": manifest,
         "--task": tmp_path / "task.parquet",
@@ -148,7 +153,7 @@ def inputs(tmp_path):
 def designed(task, folder, shots: int, orders: int = 2):
     path = folder / f"n{shots}.parquet"
     table = sampling.demonstrations(task, f"n{shots}", shots, orders, range(2))
-    tables.write(table, path, tables.DEMONSTRATIONS)
+    parquet.write(table, path, DEMONSTRATIONS)
     return path
 
 
@@ -173,7 +178,7 @@ def test_icl_and_gd_write_the_logits_table_twice_the_same(inputs):
     assert inputs["--output"].read_bytes() == first
     few = step("run_gd", inputs, learner=json.dumps(LEARNER), orders=1, name="gd-one", keep=7)
 
-    assert icl.schema == gd.schema == few.schema == tables.LOGITS
+    assert icl.schema == gd.schema == few.schema == LOGITS
     assert (len(icl), len(gd), len(few)) == tuple(len(queries) * n for n in (4, 16, 8))
     assert gd["epoch"].unique().sort().to_list() == [0, 1, 2, 3]
     constant = ["model", "task", "design", "shots", "learner"]
@@ -196,7 +201,7 @@ def test_prompts_that_do_not_fit_end_the_step(inputs, tmp_path, name):
     else:
         task = pl.read_parquet(inputs["--task"])
         task = task.with_columns(text=pl.lit("word " * 40) + pl.col("text"))
-        tables.write(task, inputs["--task"], tables.TASK)
+        parquet.write(task, inputs["--task"], TASK)
         changes = {"learner": json.dumps(LEARNER)}
         message = "topic2, design n2: a prompt has .* holds 32"
     before = sorted(tmp_path.rglob("*"))
@@ -244,7 +249,7 @@ def test_a_task_prepared_from_files_leaves_long_rows_out(tmp_path, capsys):
     ],
 )
 def test_wrong_arguments_of_sampling_are_named(tmp_path, capsys, changes, message):
-    tables.write(tiny_task(), tmp_path / "task.parquet", tables.TASK)
+    parquet.write(tiny_task(), tmp_path / "task.parquet", TASK)
     arguments = {"--task": tmp_path / "task.parquet", "--design": "n2", "--shots": 2}
     arguments |= {"--draws": "0-1", "--output": tmp_path / "out.parquet"}
     with pytest.raises(SystemExit) as end:

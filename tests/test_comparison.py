@@ -4,8 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from iclgd import comparison, tables
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.curves import CURVES
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.metrics import pairing, registry
 
 VOCABULARY, LABELS = 7, [2, 5]
 
@@ -31,7 +34,7 @@ def logits(learner="icl", draws=2, orders=3, epochs=(0,), queries=4, seed=0):
                             "top_logprobs": np.log(p[ids]).tolist(),
                         }
                     )
-    return pl.DataFrame(rows).select(tables.LOGITS.keys()).cast(dict(tables.LOGITS))
+    return pl.DataFrame(rows).select(LOGITS.keys()).cast(dict(LOGITS))
 
 
 def diverge(table, where):
@@ -45,31 +48,31 @@ def diverge(table, where):
 
 def test_shift_takes_the_next_order_cyclically():
     table = logits()
-    moved = comparison.shifted(table, "order")
+    moved = pairing.shifted(table, "order")
 
     def answer(frame, order):
         return frame.filter(draw=1, order=order, example=2)["top_logprobs"].to_list()
 
     assert [answer(moved, order) for order in range(3)] == [answer(table, o) for o in (1, 2, 0)]
-    assert comparison.shifted(table, "draw")["draw"].unique().sort().to_list() == [0, 1]
+    assert pairing.shifted(table, "draw")["draw"].unique().sort().to_list() == [0, 1]
 
 
 def test_shift_needs_two():
     with pytest.raises(InputError, match="at least two orders, design d has one"):
-        comparison.shifted(logits(orders=1), "order")
+        pairing.shifted(logits(orders=1), "order")
 
 
 def test_rows_are_paired_by_key_whatever_their_order():
     a, b = logits(), logits("gd", seed=1)
-    plain, _ = comparison.compare(a, b, "gd")
-    mixed, _ = comparison.compare(a.sample(fraction=1, shuffle=True, seed=3), b.reverse(), "gd")
+    plain, _ = pairing.compare(a, b, "gd")
+    mixed, _ = pairing.compare(a.sample(fraction=1, shuffle=True, seed=3), b.reverse(), "gd")
     assert mixed.equals(plain)
     assert len(plain) == len(a)
 
 
 def test_what_has_no_epochs_stands_beside_every_epoch():
     gd = logits("gd", epochs=(0, 5, 9), seed=1)
-    table, curves = comparison.compare(logits(), gd, "gd")
+    table, curves = pairing.compare(logits(), gd, "gd")
     assert table["epoch"].unique().sort().to_list() == [0, 5, 9]
     assert len(table) == len(gd)
     first = table.filter(draw=0, order=0, example=1)
@@ -79,42 +82,44 @@ def test_what_has_no_epochs_stands_beside_every_epoch():
 
 def test_two_learners_with_epochs_are_paired_by_epoch():
     a, b = logits("gd", epochs=(0, 5)), logits("sgd", epochs=(5, 9), seed=1)
-    assert comparison.compare(a, b, "sgd")[0]["epoch"].unique().to_list() == [5]
+    assert pairing.compare(a, b, "sgd")[0]["epoch"].unique().to_list() == [5]
 
 
 def test_nothing_in_common_is_an_error():
     with pytest.raises(InputError, match="share no draw"):
-        comparison.compare(logits(), logits().with_columns(pl.col("draw") + 9), "gd")
+        pairing.compare(logits(), logits().with_columns(pl.col("draw") + 9), "gd")
 
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_diverged_rows_stay_without_metrics(side):
     both = [logits(), logits("gd", seed=1)]
     both[side] = diverge(both[side], (pl.col("order") == 1) & (pl.col("example") == 2))
-    table, curves = comparison.compare(*both, "gd")
+    table, curves = pairing.compare(*both, "gd")
     lost = table.filter(status="diverged")
     assert lost.select("order", "example").unique().rows() == [(1, 2)]
-    assert lost.select(tables.METRICS).null_count().sum_horizontal()[0] == 2 * len(tables.METRICS)
+    assert lost.select(registry.METRICS).null_count().sum_horizontal()[0] == 2 * len(
+        registry.METRICS
+    )
     assert table.filter(status="ok")["tv"].null_count() == 0
     assert curves["token_overlap"].null_count() == 0
 
 
 def test_all_diverged_still_has_the_schema(tmp_path):
-    table, curves = comparison.compare(logits(), diverge(logits("gd"), pl.lit(True)), "gd")
-    tables.write(table, tmp_path / "a.parquet", tables.AGREEMENT)
-    tables.write(curves, tmp_path / "c.parquet", tables.CURVES)
-    read = tables.read(tmp_path / "a.parquet", tables.AGREEMENT)
-    assert read.schema == tables.AGREEMENT
+    table, curves = pairing.compare(logits(), diverge(logits("gd"), pl.lit(True)), "gd")
+    parquet.write(table, tmp_path / "a.parquet", registry.AGREEMENT)
+    parquet.write(curves, tmp_path / "c.parquet", CURVES)
+    read = parquet.read(tmp_path / "a.parquet", registry.AGREEMENT)
+    assert read.schema == registry.AGREEMENT
     assert (read["status"] == "diverged").all()
     assert pl.read_parquet(tmp_path / "c.parquet").is_empty()
 
 
 def test_output_has_the_schema_and_is_right_for_one_row(tmp_path):
     a, b = logits(), logits("gd", seed=1)
-    table, curves = comparison.compare(a, b, "gd")
-    tables.write(table, tmp_path / "a.parquet", tables.AGREEMENT)
-    read = tables.read(tmp_path / "a.parquet", tables.AGREEMENT)
-    assert read.schema == tables.AGREEMENT
+    table, curves = pairing.compare(a, b, "gd")
+    parquet.write(table, tmp_path / "a.parquet", registry.AGREEMENT)
+    read = parquet.read(tmp_path / "a.parquet", registry.AGREEMENT)
+    assert read.schema == registry.AGREEMENT
     row = read.filter(draw=1, order=2, example=3).row(0, named=True)
     dense = []
     for frame in (a, b):
@@ -127,4 +132,4 @@ def test_output_has_the_schema_and_is_right_for_one_row(tmp_path):
     assert row["accuracy_a"] == float(p.argmax() == LABELS[1])
     assert row["label_b"] == q[LABELS].argmax()
     assert (row["a"], row["b"]) == ("icl", "gd")
-    assert curves.schema == tables.CURVES
+    assert curves.schema == CURVES

@@ -9,36 +9,25 @@ import torch
 from conftest import VOCABULARY, run_step, save_model, tiny_model, tiny_task
 from test_descent import RUNS
 
-from iclgd import (
-    asking,
-    claims,
-    constructed,
-    construction,
-    corpus,
-    descent,
-    doses,
-    findings,
-    learners,
-    models,
-    probes,
-    projections,
-    scoring,
-    sparsity,
-    tables,
-    trained,
-)
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.task import TASK
+from iclgd.learners import evaluation, gradient_descent, scoring, settings, trainable
+from iclgd.metrics import sparsity
+from iclgd.models import architectures, gd_transformer, linear_attention, loading, probes
+from iclgd.reporting import claims, doses, findings
+from iclgd.tasks import synthetic
 
 GUESS = {"parameters": ["model.guess.weight"]}
 
 
 def probe(shots: int, classes: int = 4, count: int = 20, seed: int = 0):
     """Prompts of the language as token ids [count, time]."""
-    return torch.as_tensor(corpus.probe(np.random.default_rng(seed), count, shots, classes)[0])
+    return torch.as_tensor(synthetic.probe(np.random.default_rng(seed), count, shots, classes)[0])
 
 
 def built(**entry):
-    return constructed.build({"layers": 2, "rate": 1.0, **entry})[0]
+    return gd_transformer.build({"layers": 2, "rate": 1.0, **entry})[0]
 
 
 @torch.no_grad()
@@ -48,22 +37,22 @@ def last_logits(model, tokens):
 
 def lines(tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """x [count, N, d_x], y [count, N, d_y] of demonstrations, and the query's x."""
-    x, y, _ = constructed.vectors()
-    cut = torch.nn.functional.pad(tokens[:, 1:], (0, 2)).unflatten(1, (-1, corpus.LINE))
+    x, y, _ = gd_transformer.vectors()
+    cut = torch.nn.functional.pad(tokens[:, 1:], (0, 2)).unflatten(1, (-1, synthetic.LINE))
     inputs = (x[cut[..., 0]] + x[cut[..., 1]]) / 2
     return inputs[:, :-1], y[cut[:, :-1, 3]], inputs[:, -1]
 
 
 def test_the_embedding_tells_topics_and_tags_apart():
-    x, y, start = constructed.vectors()
-    words = x[corpus.FIRST_WORD : corpus.FIRST_TAG]
+    x, y, start = gd_transformer.vectors()
+    words = x[synthetic.FIRST_WORD : synthetic.FIRST_TAG]
     own = words @ words.mT
-    topic = torch.arange(len(words)) // corpus.WORDS_PER_TOPIC
+    topic = torch.arange(len(words)) // synthetic.WORDS_PER_TOPIC
     same = topic[:, None] == topic
     assert own[same].min() > own[~same].max()
     torch.testing.assert_close(y.norm(dim=1), torch.ones(VOCABULARY, dtype=torch.float64))
-    assert not x[corpus.FIRST_TAG :].any() and not x[: corpus.FIRST_WORD].any()
-    assert start.shape == (constructed.D_Y, constructed.D_X)
+    assert not x[synthetic.FIRST_TAG :].any() and not x[: synthetic.FIRST_WORD].any()
+    assert start.shape == (gd_transformer.D_Y, gd_transformer.D_X)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -71,18 +60,18 @@ def test_the_embedding_tells_topics_and_tags_apart():
 def test_logits_are_those_of_gradient_descent_on_the_lines(layers, shots):
     tokens = probe(shots)
     x, y, query = lines(tokens)
-    _, tags, start = constructed.vectors()
-    weight = construction.descend(x, y, start, 1.0, layers)
-    expected = (weight @ query[..., None])[..., 0] @ tags.mT / constructed.TEMPERATURE
+    _, tags, start = gd_transformer.vectors()
+    weight = linear_attention.descend(x, y, start, 1.0, layers)
+    expected = (weight @ query[..., None])[..., 0] @ tags.mT / gd_transformer.TEMPERATURE
     found = last_logits(built(layers=layers), tokens)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12 / constructed.TEMPERATURE)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12 / gd_transformer.TEMPERATURE)
 
 
 def test_without_demonstrations_the_answer_is_the_guess():
     tokens = probe(0)
     _, _, query = lines(tokens)
-    _, tags, start = constructed.vectors()
-    expected = query @ start.mT @ tags.mT / constructed.TEMPERATURE
+    _, tags, start = gd_transformer.vectors()
+    expected = query @ start.mT @ tags.mT / gd_transformer.TEMPERATURE
     torch.testing.assert_close(last_logits(built(), tokens), expected, rtol=0, atol=1e-10)
 
 
@@ -91,7 +80,7 @@ def test_nothing_behind_a_colon_changes_its_prediction():
     with torch.no_grad():
         whole = model(tokens).logits
         for line in range(5):
-            colon = 1 + line * corpus.LINE + corpus.WORDS_PER_LINE
+            colon = 1 + line * synthetic.LINE + synthetic.WORDS_PER_LINE
             cut = model(tokens[:, : colon + 1]).logits[:, -1]
             torch.testing.assert_close(cut, whole[:, colon], rtol=0, atol=1e-12)
             other = tokens.clone()
@@ -116,18 +105,18 @@ def test_a_rotated_model_is_the_same_and_learns_the_same():
 
 def test_the_model_has_its_place_in_the_workflow():
     model = built()
-    one = models.Loaded("construction", model, None, "cpu", 128)
+    one = loading.Loaded("construction", model, None, "cpu", 128)
     ways = probes.Ways(one, prefixes=True)
     assert ways.of(probe(4).tolist()) == (True, None)
-    assert projections.parameter_names(model.config, 1, "v") == [
+    assert architectures.parameter_names(model.config, 1, "v") == [
         "model.layers.1.attention.v_proj.weight"
     ]
-    assert projections.layer_number(model.config, 0.968) == 1
+    assert architectures.layer_number(model.config, 0.968) == 1
 
 
 def test_save_and_load(tmp_path):
     model, tokens = built(softmax=0.3), probe(4)
-    loaded = models.load(save_model(model, tmp_path, dtype="float64"), "cpu")
+    loaded = loading.load(save_model(model, tmp_path, dtype="float64"), "cpu")
     assert loaded.context == 128
     assert torch.equal(last_logits(loaded.model, tokens), last_logits(model, tokens))
     assert not torch.equal(last_logits(built(), tokens), last_logits(model, tokens))
@@ -135,24 +124,26 @@ def test_save_and_load(tmp_path):
 
 def learned(model, shots: int, steps: int = 2, runs: int = 3) -> list[torch.Tensor]:
     """Log-probabilities of queries after GD on each run's demonstrations, and behind them."""
-    learner = learners.learner(
+    learner = settings.learner(
         {"rate": 1.0, "epochs": steps, "record": [steps], "loss": "squared", "train": GUESS}
     )
     prompts = [probe(shots, count=1, seed=seed)[0] for seed in range(runs)]
     demonstrations = [
         [
-            ([0, *line.tolist()], corpus.WORDS_PER_LINE + 2)
-            for line in cut[: corpus.LINE * shots].view(-1, corpus.LINE)[:, :4]
+            ([0, *line.tolist()], synthetic.WORDS_PER_LINE + 2)
+            for line in cut[: synthetic.LINE * shots].view(-1, synthetic.LINE)[:, :4]
         ]
         for cut in (prompt[1:] for prompt in prompts)
     ]
-    batches = [descent.tensors(run, learner.loss) for run in demonstrations]
-    model, chosen = trained.choose(model, learner.train)
+    batches = [gradient_descent.tensors(run, learner.loss) for run in demonstrations]
+    model, chosen = trainable.choose(model, learner.train)
     queries = [[0, *prompt[-3:].tolist()] for prompt in prompts]
-    for _, weights, _ in descent.descend(model, chosen, batches, learner):  # the last is kept
+    for _, weights, _ in gradient_descent.descend(
+        model, chosen, batches, learner
+    ):  # the last is kept
         found = list(
-            asking.ask(
-                model, weights, asking.Queries(model, chosen, queries, "cpu"), [200], VOCABULARY
+            evaluation.ask(
+                model, weights, evaluation.Queries(model, chosen, queries, "cpu"), [200], VOCABULARY
             )
         )
     by_gd = torch.stack([by_token(run)[i] for i, run in enumerate(found[0][1])])
@@ -177,10 +168,10 @@ def test_the_learner_of_the_workflow_is_icl(runs):
 
 def test_the_whole_share_of_a_trained_model_is_that_model():
     entry = {"layers": 2, "train": {"seed": 0, "steps": 5}}
-    other, losses = constructed.build(entry)
+    other, losses = gd_transformer.build(entry)
     assert len(losses) == 5
     tokens = probe(4)
-    mixed = constructed.build({"layers": 2, "rate": 1.0, "mix": 1.0}, other)[0]
+    mixed = gd_transformer.build({"layers": 2, "rate": 1.0, "mix": 1.0}, other)[0]
     expected = last_logits(other, tokens)
     torch.testing.assert_close(last_logits(mixed, tokens), expected, rtol=0, atol=1e-9)
     assert (expected - last_logits(built(), tokens)).abs().max() > 0.1
@@ -209,12 +200,12 @@ def squared_twin(model, run, name: str, rate: float) -> tuple[float, torch.Tenso
 def test_the_squared_loss_and_its_step(runs):
     model, name = tiny_model("llama"), "model.layers.1.mlp.up_proj.weight"
     twins = [squared_twin(model, run, name, 0.1) for run in RUNS[:runs]]
-    learner = learners.learner(
+    learner = settings.learner(
         {"rate": 0.1, "epochs": 1, "loss": "squared", "train": {"parameters": [name]}}
     )
-    model, chosen = trained.choose(model, learner.train)
-    batches = [descent.tensors(run, "squared") for run in RUNS[:runs]]
-    for epoch, weights, losses in descent.descend(model, chosen, batches, learner):
+    model, chosen = trainable.choose(model, learner.train)
+    batches = [gradient_descent.tensors(run, "squared") for run in RUNS[:runs]]
+    for epoch, weights, losses in gradient_descent.descend(model, chosen, batches, learner):
         if epoch == 0:
             assert losses.tolist() == pytest.approx([loss for loss, _ in twins], abs=1e-9)
         found = weights[name] if weights else model.get_parameter(name)[None].clone()
@@ -224,24 +215,28 @@ def test_the_squared_loss_and_its_step(runs):
 
 def test_the_squared_loss_leaves_the_unembedding_alone():
     model = tiny_model("llama")
-    learner = learners.learner({"rate": 0.1, "epochs": 1, "loss": "squared"})
-    model, chosen = trained.choose(model, None)
+    learner = settings.learner({"rate": 0.1, "epochs": 1, "loss": "squared"})
+    model, chosen = trainable.choose(model, None)
     with pytest.raises(InputError, match="loss squared needs the unembedding as it is"):
-        next(descent.descend(model, chosen, [descent.tensors(RUNS[0], "squared")], learner))
+        next(
+            gradient_descent.descend(
+                model, chosen, [gradient_descent.tensors(RUNS[0], "squared")], learner
+            )
+        )
 
 
 def test_an_unknown_parameter_is_named():
     with pytest.raises(InputError, match=r"no parameter 'model.gues.weight' \(it has model\.embed"):
-        trained.choose(built(), {"parameters": ["model.gues.weight"]})
+        trainable.choose(built(), {"parameters": ["model.gues.weight"]})
     with pytest.raises(InputError, match="needs just the keys parameters"):
-        learners.learner({"rate": 1, "train": {"parameters": ["a"], "layers": [0]}})
+        settings.learner({"rate": 1, "train": {"parameters": ["a"], "layers": [0]}})
 
 
 def test_other_models_are_no_learners_of_regression():
     with pytest.raises(InputError, match="model tiny is no construction"):
-        constructed.regressor(models.Loaded("tiny", tiny_model("llama"), None, "cpu", 128))
+        gd_transformer.regressor(loading.Loaded("tiny", tiny_model("llama"), None, "cpu", 128))
     with pytest.raises(InputError, match="model turned is rotated"):
-        constructed.regressor(models.Loaded("turned", built(rotate=0), None, "cpu", 128))
+        gd_transformer.regressor(loading.Loaded("turned", built(rotate=0), None, "cpu", 128))
 
 
 # --- the positive control: the steps of the workflow, unchanged ---------------------------
@@ -263,7 +258,7 @@ def control(tmp_path_factory) -> pl.DataFrame:
     """The summary of a figure of kind dose, made by the steps themselves."""
     folder = tmp_path_factory.mktemp("control")
     task = tiny_task("topic4", rows=80, classes=4, queries=24)
-    tables.write(task, folder / "task.parquet", tables.TASK)
+    parquet.write(task, folder / "task.parquet", TASK)
     run_step(
         "sample_demonstrations",
         "--task",

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from iclgd import construction, sparsity
-from iclgd.construction import Weights
+from iclgd.metrics import sparsity
+from iclgd.models import linear_attention
+from iclgd.models.linear_attention import Weights
 
 D_X, D_Y, SHOTS = 5, 3, 7
 EXACT = 1e-12
@@ -15,7 +16,7 @@ EXACT = 1e-12
 def prompts(count: int = 6, seed: int = 0):
     """x, y, query of random prompts, and a random W_0 [d_y, d_x]; float64."""
     generator = torch.Generator().manual_seed(seed)
-    x, y, query, _ = construction.regression(generator, count, SHOTS, D_X, D_Y)
+    x, y, query, _ = linear_attention.regression(generator, count, SHOTS, D_X, D_Y)
     return x, y, query, torch.randn(D_Y, D_X, generator=generator, dtype=torch.float64)
 
 
@@ -45,9 +46,9 @@ def test_layers_are_steps_of_gradient_descent(steps):
     expected = torch.stack(
         [plain_descent(a, b, start, 0.7, steps) for a, b in zip(x, y, strict=True)]
     )
-    close(construction.descend(x, y, start, 0.7, steps), expected)
-    layers = [construction.weights(start, 0.7)] * steps
-    found = construction.predict(layers, construction.tokens(x, y, query, start), D_X)
+    close(linear_attention.descend(x, y, start, 0.7, steps), expected)
+    layers = [linear_attention.weights(start, 0.7)] * steps
+    found = linear_attention.predict(layers, linear_attention.tokens(x, y, query, start), D_X)
     close(found, asked(expected, query))
     assert (found - asked(start, query)).abs().max() > 0.1
 
@@ -56,15 +57,15 @@ def test_one_step_by_hand():
     # W_0 = 0.5 predicts 1 for y = 3 at x = 2: the slope is (1 - 3) * 2 = -4, so W = 0.9.
     start = torch.tensor([[0.5]], dtype=torch.float64)
     x, y, query = (torch.tensor(v, dtype=torch.float64) for v in ([[2.0]], [[3.0]], [1.5]))
-    prompt = construction.tokens(x, y, query, start)
+    prompt = linear_attention.tokens(x, y, query, start)
     assert prompt.tolist() == [[2, 3], [1.5, -0.75]]
-    found = construction.predict([construction.weights(start, 0.1)], prompt, 1)
+    found = linear_attention.predict([linear_attention.weights(start, 0.1)], prompt, 1)
     assert found.item() == pytest.approx(0.9 * 1.5, abs=EXACT)
 
 
 def test_the_weights_are_those_of_the_paper():
     _, _, _, start = prompts()
-    layer = construction.weights(start, 2.0)
+    layer = linear_attention.weights(start, 2.0)
     assert torch.equal(layer.q, layer.k)
     assert layer.q.count_nonzero() == layer.q.trace() == D_X
     assert torch.equal(layer.v[D_X:, :D_X], start)
@@ -77,11 +78,11 @@ def test_the_weights_are_those_of_the_paper():
 def test_moved_inputs_are_gd_plus_plus(steps):
     x, y, query, _ = prompts()
     zero = torch.zeros(D_Y, D_X, dtype=torch.float64)
-    layers = [construction.weights(zero, 0.7, gamma=0.4)] * steps
-    found = construction.predict(layers, construction.tokens(x, y, query, zero), D_X)
-    close(found, construction.descend_plus(x, y, query, 0.7, 0.4, steps))
-    plain = asked(construction.descend(x, y, zero, 0.7, steps), query)
-    close(construction.descend_plus(x, y, query, 0.7, 0.0, steps), plain)
+    layers = [linear_attention.weights(zero, 0.7, gamma=0.4)] * steps
+    found = linear_attention.predict(layers, linear_attention.tokens(x, y, query, zero), D_X)
+    close(found, linear_attention.descend_plus(x, y, query, 0.7, 0.4, steps))
+    plain = asked(linear_attention.descend(x, y, zero, 0.7, steps), query)
+    close(linear_attention.descend_plus(x, y, query, 0.7, 0.0, steps), plain)
     assert steps == 1 or (found - plain).abs().max() > 1e-3  # the first step has unmoved inputs
 
 
@@ -90,19 +91,21 @@ def test_gd_plus_plus_by_hand():
     # with rate 0.5 half is left, both inputs are halved, and so is what the next step adds twice.
     x = y = torch.ones(1, 1, dtype=torch.float64)
     query = torch.ones(1, dtype=torch.float64)
-    assert construction.descend_plus(x, y, query, 1.0, 0.5, 2).item() == pytest.approx(1)
+    assert linear_attention.descend_plus(x, y, query, 1.0, 0.5, 2).item() == pytest.approx(1)
     expected = 0.5 + 0.5 * 0.5 * 0.5 * 0.5
-    assert construction.descend_plus(x, y, query, 0.5, 0.5, 2).item() == pytest.approx(expected)
+    assert linear_attention.descend_plus(x, y, query, 0.5, 0.5, 2).item() == pytest.approx(expected)
 
 
 def test_the_order_of_demonstrations_does_not_matter_unless_attention_is_causal():
     x, y, query, start = prompts()
-    layers = [construction.weights(start, 0.7)] * 2
+    layers = [linear_attention.weights(start, 0.7)] * 2
     order = torch.tensor([3, 1, 6, 0, 5, 2, 4])
 
     def moved(**departure: float) -> float:
         one, other = (
-            construction.predict(layers, construction.tokens(a, b, query, start), D_X, **departure)
+            linear_attention.predict(
+                layers, linear_attention.tokens(a, b, query, start), D_X, **departure
+            )
             for a, b in ((x, y), (x[:, order], y[:, order]))
         )
         return (one - other).abs().max().item()
@@ -114,11 +117,11 @@ def test_the_order_of_demonstrations_does_not_matter_unless_attention_is_causal(
 
 def test_one_causal_layer_is_still_a_step():
     x, y, query, start = prompts()
-    prompt = construction.tokens(x, y, query, start)
-    layer = [construction.weights(start, 0.7)]
+    prompt = linear_attention.tokens(x, y, query, start)
+    layer = [linear_attention.weights(start, 0.7)]
     close(
-        construction.predict(layer, prompt, D_X, causal=1.0),
-        construction.predict(layer, prompt, D_X),
+        linear_attention.predict(layer, prompt, D_X, causal=1.0),
+        linear_attention.predict(layer, prompt, D_X),
     )
 
 
@@ -126,8 +129,10 @@ def test_softmax_attention_is_a_mean_of_values():
     x, y, query, _ = prompts()
     x, y = x[:, :1].expand_as(x), y[:, :1].expand_as(y)  # every demonstration the same
     zero = torch.zeros(D_Y, D_X, dtype=torch.float64)
-    prompt = construction.tokens(x, y, query, zero)
-    found = construction.predict([construction.weights(zero, 0.7)], prompt, D_X, softmax=1.0)
+    prompt = linear_attention.tokens(x, y, query, zero)
+    found = linear_attention.predict(
+        [linear_attention.weights(zero, 0.7)], prompt, D_X, softmax=1.0
+    )
     close(found, 0.7 * y[:, 0])
 
 
@@ -141,19 +146,19 @@ def test_softmax_attention_is_gradient_descent_with_an_exponential_kernel(steps)
     f = asked_for @ start.mT
     for _ in range(steps):
         f = f + rates @ (y - f[:, :-1])
-    prompt = construction.tokens(x, y, query, start)
-    layers = [construction.weights(start, 0.7)] * steps
-    close(construction.predict(layers, prompt, D_X, softmax=1.0), f[:, -1])
+    prompt = linear_attention.tokens(x, y, query, start)
+    layers = [linear_attention.weights(start, 0.7)] * steps
+    close(linear_attention.predict(layers, prompt, D_X, softmax=1.0), f[:, -1])
 
 
 def test_departures_grow_with_their_share():
     x, y, query, start = prompts(50)
-    prompt = construction.tokens(x, y, query, start)
-    layers = [construction.weights(start, 0.7)] * 2
-    exact = construction.predict(layers, prompt, D_X)
+    prompt = linear_attention.tokens(x, y, query, start)
+    layers = [linear_attention.weights(start, 0.7)] * 2
+    exact = linear_attention.predict(layers, prompt, D_X)
     for name in ("softmax", "causal"):
         apart = [
-            (construction.predict(layers, prompt, D_X, **{name: share}) - exact).norm().item()
+            (linear_attention.predict(layers, prompt, D_X, **{name: share}) - exact).norm().item()
             for share in (0.0, 0.2, 0.5, 1.0)
         ]
         assert apart[0] == 0
@@ -177,15 +182,15 @@ def spectra(layer: Weights) -> dict[str, torch.Tensor]:
 def test_a_rotation_is_the_same_function_with_the_same_circuits_and_no_zeros():
     x, y, query, start = prompts()
     generator = torch.Generator().manual_seed(1)
-    basis = construction.rotation(D_X + D_Y, generator)
+    basis = linear_attention.rotation(D_X + D_Y, generator)
     close(basis @ basis.mT, torch.eye(D_X + D_Y, dtype=torch.float64))
-    layer = construction.weights(start, 0.7)
-    turned = construction.rotate(layer, basis, generator)
-    prompt = construction.tokens(x, y, query, start)
+    layer = linear_attention.weights(start, 0.7)
+    turned = linear_attention.rotate(layer, basis, generator)
+    prompt = linear_attention.tokens(x, y, query, start)
     context = torch.arange(SHOTS + 1) < SHOTS
     for departure in ({}, {"softmax": 0.5}, {"causal": 1.0}):
-        expected = construction.attend(prompt, context, layer, **departure)
-        found = construction.attend(prompt @ basis.mT, context, turned, **departure)
+        expected = linear_attention.attend(prompt, context, layer, **departure)
+        found = linear_attention.attend(prompt @ basis.mT, context, turned, **departure)
         close(found @ basis, expected)
     before, after = spectra(layer), spectra(turned)
     for circuit in ("qk", "ov"):
@@ -198,25 +203,25 @@ def test_a_rotation_is_the_same_function_with_the_same_circuits_and_no_zeros():
 
 def test_a_mixture_has_its_ends_and_knows_no_basis_of_a_head():
     x, y, query, start = prompts()
-    prompt = construction.tokens(x, y, query, start)
-    one, other = construction.weights(start, 0.7), random_layer()
+    prompt = linear_attention.tokens(x, y, query, start)
+    one, other = linear_attention.weights(start, 0.7), random_layer()
 
     def predicted(layer: Weights) -> torch.Tensor:
-        return construction.predict([layer], prompt, D_X)
+        return linear_attention.predict([layer], prompt, D_X)
 
-    close(predicted(construction.mix(one, other, 0.0)), predicted(one))
-    close(predicted(construction.mix(one, other, 1.0)), predicted(other))
-    basis = construction.rotation(D_X + D_Y, torch.Generator().manual_seed(2))
+    close(predicted(linear_attention.mix(one, other, 0.0)), predicted(one))
+    close(predicted(linear_attention.mix(one, other, 1.0)), predicted(other))
+    basis = linear_attention.rotation(D_X + D_Y, torch.Generator().manual_seed(2))
     same = Weights(-2 * basis @ other.q, basis @ other.k, basis @ other.v / -2, other.o @ basis.mT)
     close(predicted(same), predicted(other))
-    half = construction.mix(one, other, 0.5)
-    close(predicted(construction.mix(one, same, 0.5)), predicted(half))
+    half = linear_attention.mix(one, other, 0.5)
+    close(predicted(linear_attention.mix(one, same, 0.5)), predicted(half))
     assert (predicted(half) - predicted(one)).abs().max() > 1e-3
 
 
 def test_factors_are_balanced_and_give_the_circuits():
     given = random_layer()
-    layer = construction.factored(given.q, given.v)
+    layer = linear_attention.factored(given.q, given.v)
     close(layer.k.mT @ layer.q, given.q)
     close(layer.o @ layer.v, given.v)
     close(layer.q @ layer.q.mT, layer.k @ layer.k.mT)
@@ -228,41 +233,43 @@ def test_factors_are_balanced_and_give_the_circuits():
 
 def test_prompts_of_regression_have_one_teacher_each():
     generator = torch.Generator().manual_seed(0)
-    x, y, query, target = construction.regression(generator, 400, SHOTS, D_X, D_Y, scale=2.0)
+    x, y, query, target = linear_attention.regression(generator, 400, SHOTS, D_X, D_Y, scale=2.0)
     assert x.shape == (400, SHOTS, D_X) and y.shape == (400, SHOTS, D_Y)
     assert x.square().sum(-1).mean() == pytest.approx(4, rel=0.05)
     assert x.abs().max() <= 2 * math.sqrt(3 / D_X)
     teacher = torch.linalg.lstsq(x, y).solution.mT  # five inputs are known from seven
     close(asked(teacher, query), target, atol=1e-8)
     assert teacher.var().item() == pytest.approx(1, rel=0.1)
-    again = construction.regression(torch.Generator().manual_seed(0), 400, SHOTS, D_X, D_Y, 2.0)
+    again = linear_attention.regression(torch.Generator().manual_seed(0), 400, SHOTS, D_X, D_Y, 2.0)
     assert all(map(torch.equal, again, (x, y, query, target)))
 
 
 def test_a_trained_layer_comes_near_to_a_step_of_gradient_descent():
     start = torch.zeros(2, 3, dtype=torch.float64)
-    (layer,), losses = construction.train(start, layers=1, steps=250, seed=0)
-    x, y, query, target = construction.regression(torch.Generator().manual_seed(9), 500, 8, 3, 2)
+    (layer,), losses = linear_attention.train(start, layers=1, steps=250, seed=0)
+    x, y, query, target = linear_attention.regression(
+        torch.Generator().manual_seed(9), 500, 8, 3, 2
+    )
 
     def learner(x, y, query):
-        return construction.predict([layer], construction.tokens(x, y, query, start), 3)
+        return linear_attention.predict([layer], linear_attention.tokens(x, y, query, start), 3)
 
     rates = [step / 4 for step in range(1, 20)]
-    rate = construction.nearest_rate(learner, start, 1, (x, y, query, target), rates)
-    weight = construction.descend(x, y, start, rate, 1)
+    rate = linear_attention.nearest_rate(learner, start, 1, (x, y, query, target), rates)
+    weight = linear_attention.descend(x, y, start, rate, 1)
     found, expected = learner(x, y, query), asked(weight, query)
     loss = (found - target).square().sum(-1).mean() / 2
     assert loss < losses[0] / 2
     assert loss == pytest.approx((expected - target).square().sum(-1).mean().item() / 2, rel=0.1)
-    slope = construction.sensitivity(lambda q: learner(x, y, q), query)
-    assert construction.sensitivity_cosine(slope, weight).mean() > 0.97
-    apart = construction.prediction_distance(found, expected).mean()
+    slope = linear_attention.sensitivity(lambda q: learner(x, y, q), query)
+    assert linear_attention.sensitivity_cosine(slope, weight).mean() > 0.97
+    apart = linear_attention.prediction_distance(found, expected).mean()
     assert apart < 0.2 * expected.norm(dim=-1).mean()
 
 
 def test_training_is_the_same_every_time():
     start = torch.zeros(2, 2, dtype=torch.float64)
-    first, other, again = (construction.train(start, 1, 5, seed)[1] for seed in (0, 1, 0))
+    first, other, again = (linear_attention.train(start, 1, 5, seed)[1] for seed in (0, 1, 0))
     assert first == again != other
 
 
@@ -270,33 +277,33 @@ def test_the_nearest_step_size_is_that_of_the_construction():
     x, y, query, start = prompts()
 
     def learner(x, y, query):
-        layers = [construction.weights(start, 0.75)] * 3
-        return construction.predict(layers, construction.tokens(x, y, query, start), D_X)
+        layers = [linear_attention.weights(start, 0.75)] * 3
+        return linear_attention.predict(layers, linear_attention.tokens(x, y, query, start), D_X)
 
     rates = [step / 8 for step in range(1, 17)]
-    assert construction.nearest_rate(learner, start, 3, (x, y, query, None), rates) == 0.75
+    assert linear_attention.nearest_rate(learner, start, 3, (x, y, query, None), rates) == 0.75
 
 
 def test_the_sensitivity_of_gradient_descent_is_its_matrix():
     x, y, query, start = prompts()
-    weight = construction.descend(x, y, start, 0.7, 3)
-    found = construction.sensitivity(lambda q: asked(weight, q), query)
+    weight = linear_attention.descend(x, y, start, 0.7, 3)
+    found = linear_attention.sensitivity(lambda q: asked(weight, q), query)
     close(found, weight)
-    cube = construction.sensitivity(lambda q: q**3, query)  # and of a curve, its slope there
+    cube = linear_attention.sensitivity(lambda q: q**3, query)  # and of a curve, its slope there
     close(cube, torch.diag_embed(3 * query**2))
 
 
 def test_distances_and_cosine_by_hand_and_their_properties():
     a, b = torch.tensor([[1.0, 2.0], [0.0, 2.0]]), torch.tensor([[1.0, 0.0], [0.0, 0.0]])
-    assert construction.prediction_distance(a[0], b[0]) == 2
-    assert construction.sensitivity_distance(a, b).item() == pytest.approx(math.sqrt(8))
-    assert construction.sensitivity_cosine(a, b).item() == pytest.approx(1 / 3)
+    assert linear_attention.prediction_distance(a[0], b[0]) == 2
+    assert linear_attention.sensitivity_distance(a, b).item() == pytest.approx(math.sqrt(8))
+    assert linear_attention.sensitivity_cosine(a, b).item() == pytest.approx(1 / 3)
     one, other = torch.randn(2, 40, D_Y, D_X, generator=torch.Generator().manual_seed(0))
-    cosine = construction.sensitivity_cosine(one, other)
+    cosine = linear_attention.sensitivity_cosine(one, other)
     assert cosine.abs().max() <= 1
-    close(cosine, construction.sensitivity_cosine(other, 3 * one), atol=1e-6)
-    close(construction.sensitivity_cosine(one, one), torch.ones(40), atol=1e-6)
-    apart = construction.sensitivity_distance(one, other)
-    assert torch.equal(apart, construction.sensitivity_distance(other, one))
-    assert construction.sensitivity_distance(one, one).max() == 0
-    assert construction.prediction_distance(one[..., 0], one[..., 0]).max() == 0
+    close(cosine, linear_attention.sensitivity_cosine(other, 3 * one), atol=1e-6)
+    close(linear_attention.sensitivity_cosine(one, one), torch.ones(40), atol=1e-6)
+    apart = linear_attention.sensitivity_distance(one, other)
+    assert torch.equal(apart, linear_attention.sensitivity_distance(other, one))
+    assert linear_attention.sensitivity_distance(one, one).max() == 0
+    assert linear_attention.prediction_distance(one[..., 0], one[..., 0]).max() == 0

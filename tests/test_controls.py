@@ -7,13 +7,18 @@ import pytest
 import torch
 from conftest import run_step, save_model, tiny_model, tiny_task
 
-from iclgd import blocks, controls, models, statistics, tables, uninformative, untrained
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.task import TASK
+from iclgd.models import loading, partial_forward, untrained
+from iclgd.reporting import control_scores
+from iclgd.statistics import summaries
+from iclgd.tasks import controls
 
 
 def parts(model) -> tuple[dict, dict]:
     """Tensors inside the blocks and outside them, by name."""
-    inside, _ = blocks.blocks(model)
+    inside, _ = partial_forward.blocks(model)
     state = model.state_dict()
     own = {name for name in state if name.startswith(f"{inside}.")}
     return {n: state[n] for n in own}, {n: state[n] for n in state.keys() - own}
@@ -48,8 +53,8 @@ def test_shuffled_blocks_are_the_same_blocks_elsewhere(architecture):
     model = tiny_model(architecture)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     control = untrained.shuffled_blocks(model, "a")
-    _, old = blocks.blocks(model)
-    _, new = blocks.blocks(control)
+    _, old = partial_forward.blocks(model)
+    _, new = partial_forward.blocks(control)
     first = [next(p for p in block.parameters() if p.dim() == 2) for block in old]
     moved = [next(p for p in block.parameters() if p.dim() == 2) for block in new]
     places = [[torch.equal(a, b) for b in first].index(True) for a in moved]
@@ -72,7 +77,7 @@ def test_a_derived_model_is_loaded_like_any_other(control, tmp_path):
     out = tmp_path / "derived"
     where = ["--folder", out / "none", "--manifest", out / "none.json"]
     run_step("derive_model", "--name", "none", "--model", manifest, "--control", control, *where)
-    loaded = models.load(out / "none.json", "cpu")
+    loaded = loading.load(out / "none.json", "cpu")
     written = json.loads((out / "none.json").read_text())
     assert written["source"]["of"] == "tiny"
     assert written["in_context_learning"] is None
@@ -92,7 +97,7 @@ def asked(task: pl.DataFrame) -> pl.DataFrame:
 
 def test_random_labels_have_nothing_to_do_with_the_inputs():
     task = tiny_task(rows=260, classes=4)
-    control = uninformative.random_labels(task, "a")
+    control = controls.random_labels(task, "a")
     assert asked(control).equals(asked(task))
     assert shown(control).drop("label", "answer").equals(shown(task).drop("label", "answer"))
     right = (shown(control)["label"] == shown(task)["label"]).mean()
@@ -103,7 +108,7 @@ def test_random_labels_have_nothing_to_do_with_the_inputs():
 
 def test_foreign_texts_come_from_the_other_task_alone():
     task, other = tiny_task(rows=60), tiny_task("else", rows=32)
-    control = uninformative.foreign_texts(task, other, "a")
+    control = controls.foreign_texts(task, other, "a")
     assert asked(control).equals(asked(task))
     assert set(shown(control)["text"]) == set(shown(other)["text"])
     assert shown(control)["label"].equals(shown(task)["label"])
@@ -111,7 +116,7 @@ def test_foreign_texts_come_from_the_other_task_alone():
 
 def test_content_free_demonstrations_say_nothing():
     task = tiny_task()
-    control = uninformative.empty_texts(task, "{text} : {label}\n")
+    control = controls.empty_texts(task, "{text} : {label}\n")
     assert asked(control).equals(asked(task))
     assert shown(control)["text"].unique().to_list() == ["N/A :"]
     assert shown(control)["answer"].equals(shown(task)["answer"])
@@ -119,11 +124,11 @@ def test_content_free_demonstrations_say_nothing():
 
 def test_a_derived_task_has_its_own_name(tmp_path):
     path, out = tmp_path / "topic2.parquet", tmp_path / "none.parquet"
-    tables.write(tiny_task(), path, tables.TASK)
+    parquet.write(tiny_task(), path, TASK)
     run_step(
         "derive_task", "--name", "none", "--task", path, "--control", "labels", "--output", out
     )
-    control = tables.read(out, tables.TASK)
+    control = parquet.read(out, TASK)
     assert control["task"].unique().to_list() == ["none"]
     with pytest.raises(SystemExit):
         run_step(
@@ -154,7 +159,9 @@ def test_the_place_between_floor_and_ceiling_by_hand():
             row("m-random", "t", "gd@1", "tv", 0.1),
         ]
     )
-    found = controls.lanes(summary, {"m-random": ["m", "random"], "t-labels": ["t", "labels"]})
+    found = control_scores.lanes(
+        summary, {"m-random": ["m", "random"], "t-labels": ["t", "labels"]}
+    )
     assert set(found["model"]) == {"m"}
     assert set(found["task"]) == {"t"}
     ocs = found.filter(pl.col("metric") == "ocs", pl.col("kind") == "pair").row(0, named=True)
@@ -174,12 +181,12 @@ def test_the_place_between_floor_and_ceiling_by_hand():
 
 def test_without_controls_there_is_no_place():
     summary = pl.DataFrame([row("m", "t", "gd@1", "ocs", 0.6)])
-    found = controls.lanes(summary, {})
+    found = control_scores.lanes(summary, {})
     assert found["normalised"].to_list() == [None]
     assert found["floor"].to_list() == [None]
 
 
 def test_floor_and_ceiling_have_the_places_0_and_1():
     score = pl.Series("score", [0.2, 0.5, 0.9])
-    place = pl.select(statistics.between(pl.lit(score), pl.lit(0.2), pl.lit(0.9))).to_series()
+    place = pl.select(summaries.between(pl.lit(score), pl.lit(0.2), pl.lit(0.9))).to_series()
     assert place.to_list() == pytest.approx([0, 3 / 7, 1])

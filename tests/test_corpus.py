@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from iclgd import corpus
-from iclgd.cli import InputError
+from iclgd.io.cli import InputError
+from iclgd.tasks import synthetic
 
 LENGTH = 64
 
@@ -18,29 +18,29 @@ def rng(seed=0):
 
 def lines_of(tokens):
     """The complete lines of documents [count, length], shape [count, lines, LINE]."""
-    full = (tokens.shape[1] - 1) // corpus.LINE
-    return tokens[:, 1 : 1 + full * corpus.LINE].reshape(len(tokens), full, corpus.LINE)
+    full = (tokens.shape[1] - 1) // synthetic.LINE
+    return tokens[:, 1 : 1 + full * synthetic.LINE].reshape(len(tokens), full, synthetic.LINE)
 
 
 def topic_of(words):
-    return (words - corpus.FIRST_WORD) // corpus.WORDS_PER_TOPIC
+    return (words - synthetic.FIRST_WORD) // synthetic.WORDS_PER_TOPIC
 
 
 def test_documents_are_lines_of_words_mark_tag_newline():
-    tokens, is_tag = corpus.documents(rng(), 50, LENGTH, corpus.Mixture(0.3, 0.5, (2, 4)))
+    tokens, is_tag = synthetic.documents(rng(), 50, LENGTH, synthetic.Mixture(0.3, 0.5, (2, 4)))
     assert tokens.shape == is_tag.shape == (50, LENGTH)
-    assert (tokens[:, 0] == corpus.BOS).all()
+    assert (tokens[:, 0] == synthetic.BOS).all()
     lines = lines_of(tokens)
-    assert np.isin(lines[..., 2], (corpus.COLON, corpus.QUESTION)).all()
-    assert (lines[..., 4] == corpus.NEWLINE).all()
-    assert ((lines[..., :2] >= corpus.FIRST_WORD) & (lines[..., :2] < corpus.FIRST_TAG)).all()
+    assert np.isin(lines[..., 2], (synthetic.COLON, synthetic.QUESTION)).all()
+    assert (lines[..., 4] == synthetic.NEWLINE).all()
+    assert ((lines[..., :2] >= synthetic.FIRST_WORD) & (lines[..., :2] < synthetic.FIRST_TAG)).all()
     # Tags stand at positions 4, 9, 14, ... and nowhere else.
     assert (np.flatnonzero(is_tag.all(0)) == np.arange(4, LENGTH, 5)).all()
     assert is_tag.sum() == 50 * 12
 
 
 def test_in_a_topic_document_the_topic_decides_the_tag():
-    tokens, _ = corpus.documents(rng(), 200, LENGTH, corpus.Mixture(0.0, 0.0, (3, 3)))
+    tokens, _ = synthetic.documents(rng(), 200, LENGTH, synthetic.Mixture(0.0, 0.0, (3, 3)))
     bindings = Counter()
     for document in lines_of(tokens):
         topics = topic_of(document[:, :2])
@@ -51,16 +51,16 @@ def test_in_a_topic_document_the_topic_decides_the_tag():
         assert len(np.unique(document[:, :2], axis=0)) == len(document)  # none repeated
         bindings.update(bound)
     # Nothing but the context tells: a topic has nearly all tags over 200 documents.
-    assert len(bindings) > 0.8 * corpus.TOPICS * corpus.TAGS
+    assert len(bindings) > 0.8 * synthetic.TOPICS * synthetic.TAGS
 
 
 def test_in_a_pair_document_the_relation_decides_the_tag():
-    tokens, _ = corpus.documents(rng(), 200, LENGTH, corpus.Mixture(0.0, 1.0))
+    tokens, _ = synthetic.documents(rng(), 200, LENGTH, synthetic.Mixture(0.0, 1.0))
     shares = []
     for document in lines_of(tokens):
         topics = topic_of(document[:, :2])
         same = topics[:, 0] == topics[:, 1]
-        assert (document[:, 2] == corpus.QUESTION).all()
+        assert (document[:, 2] == synthetic.QUESTION).all()
         assert len(set(zip(same, document[:, 3], strict=True))) <= 2
         assert len(set(document[same, 3])) <= 1 and len(set(document[~same, 3])) <= 1
         shares.append(same.mean())
@@ -69,27 +69,27 @@ def test_in_a_pair_document_the_relation_decides_the_tag():
 
 @pytest.mark.parametrize("repeat", [0.0, 0.3, 1.0])
 def test_share_of_repeated_lines(repeat):
-    tokens, _ = corpus.documents(rng(), 400, LENGTH, corpus.Mixture(repeat))
+    tokens, _ = synthetic.documents(rng(), 400, LENGTH, synthetic.Mixture(repeat))
     lines = lines_of(tokens)
     again = [(lines[:, :i] == lines[:, i : i + 1]).all(-1).any(1) for i in range(1, 12)]
     assert abs(np.mean(again) - repeat) < 0.03
 
 
 def test_the_seed_decides():
-    mixture = corpus.Mixture(0.3, 0.3)
-    first, again, other = (corpus.documents(rng(s), 8, LENGTH, mixture)[0] for s in (1, 1, 2))
+    mixture = synthetic.Mixture(0.3, 0.3)
+    first, again, other = (synthetic.documents(rng(s), 8, LENGTH, mixture)[0] for s in (1, 1, 2))
     assert (first == again).all() and (first != other).any()
 
 
 @pytest.mark.parametrize(("classes", "shots"), [(2, 0), (2, 8), (4, 1), (4, 8)])
 def test_probe_is_balanced_and_does_not_leak(classes, shots):
-    tokens, answer, labels = corpus.probe(rng(), 300, shots, classes)
-    assert tokens.shape == (300, (shots + 1) * corpus.LINE - 1)
-    assert (tokens[:, -1] == corpus.COLON).all()
+    tokens, answer, labels = synthetic.probe(rng(), 300, shots, classes)
+    assert tokens.shape == (300, (shots + 1) * synthetic.LINE - 1)
+    assert (tokens[:, -1] == synthetic.COLON).all()
     assert (labels == answer[:, None]).sum() == 300  # the answer is exactly one of the labels
     for prompt, right, tags in zip(tokens, answer, labels, strict=True):
-        demos = prompt[1 : 1 + shots * corpus.LINE].reshape(shots, corpus.LINE)
-        query = prompt[-corpus.WORDS_PER_LINE - 1 : -1]
+        demos = prompt[1 : 1 + shots * synthetic.LINE].reshape(shots, synthetic.LINE)
+        query = prompt[-synthetic.WORDS_PER_LINE - 1 : -1]
         counts = [(demos[:, 3] == tag).sum() for tag in tags]
         assert max(counts) - min(counts) <= 1 and sum(counts) == shots
         assert not (demos[:, :2] == query).all(1).any()  # the query is no demonstration
@@ -98,8 +98,8 @@ def test_probe_is_balanced_and_does_not_leak(classes, shots):
 
 
 def test_pair_probe():
-    tokens, answer, labels = corpus.pair_probe(rng(), 300, 8)
-    assert (tokens[:, -1] == corpus.QUESTION).all()
+    tokens, answer, labels = synthetic.pair_probe(rng(), 300, 8)
+    assert (tokens[:, -1] == synthetic.QUESTION).all()
     same = topic_of(tokens[:, -3]) == topic_of(tokens[:, -2])
     assert (np.where(same, labels[:, 0], labels[:, 1]) == answer).all()
     assert 0.4 < same.mean() < 0.6
@@ -107,41 +107,41 @@ def test_pair_probe():
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_topic_task_rows_are_distinct_and_balanced(classes):
-    rows = classes * len(corpus.LINES)
-    table = corpus.topic_task(rng(), classes, rows)
+    rows = classes * len(synthetic.LINES)
+    table = synthetic.topic_task(rng(), classes, rows)
     assert len({row["text"] for row in table}) == rows
     labels = Counter(row["label"] for row in table)
-    assert labels == dict.fromkeys(range(classes), len(corpus.LINES))
+    assert labels == dict.fromkeys(range(classes), len(synthetic.LINES))
     for row in table:
-        first, second = (corpus.VOCABULARY.index(word) for word in row["text"].split())
+        first, second = (synthetic.VOCABULARY.index(word) for word in row["text"].split())
         assert topic_of(first) == topic_of(second)
     assert len({(row["label"], row["label_text"]) for row in table}) == classes
     assert len({row["label_text"] for row in table}) == classes
     with pytest.raises(InputError, match="different lines"):
-        corpus.topic_task(rng(), classes, rows + 1)
+        synthetic.topic_task(rng(), classes, rows + 1)
 
 
 def test_pair_task_rows_are_distinct_and_balanced():
-    table = corpus.pair_task(rng(), 600)
+    table = synthetic.pair_task(rng(), 600)
     assert len({(row["premise"], row["hypothesis"]) for row in table}) == 600
     assert Counter(row["label"] for row in table) == {0: 300, 1: 300}
     for row in table:
-        words = [corpus.WORDS.index(row[key]) for key in ("premise", "hypothesis")]
-        same = words[0] // corpus.WORDS_PER_TOPIC == words[1] // corpus.WORDS_PER_TOPIC
+        words = [synthetic.WORDS.index(row[key]) for key in ("premise", "hypothesis")]
+        same = words[0] // synthetic.WORDS_PER_TOPIC == words[1] // synthetic.WORDS_PER_TOPIC
         assert row["label"] == (0 if same else 1)
     with pytest.raises(InputError, match="pairs exist"):
-        corpus.pair_task(rng(), 10**6)
+        synthetic.pair_task(rng(), 10**6)
 
 
 def test_tokenizer_round_trip():
-    tokenizer = Tokenizer.from_str(corpus.tokenizer_json())
-    assert len(set(corpus.VOCABULARY)) == len(corpus.VOCABULARY) == tokenizer.get_vocab_size()
-    a, b, tag = *corpus.WORDS[:2], corpus.TAG_WORDS[0]
+    tokenizer = Tokenizer.from_str(synthetic.tokenizer_json())
+    assert len(set(synthetic.VOCABULARY)) == len(synthetic.VOCABULARY) == tokenizer.get_vocab_size()
+    a, b, tag = *synthetic.WORDS[:2], synthetic.TAG_WORDS[0]
     encoded = tokenizer.encode(f"{a} {b} : {tag}\n{b} {a} ?")
     expected = ["<s>", a, b, ":", tag, "\n", b, a, "?"]
     assert encoded.tokens == expected
-    assert encoded.ids == [corpus.VOCABULARY.index(token) for token in expected]
-    assert tokenizer.encode("no such words").ids == [corpus.BOS] + [corpus.UNKNOWN] * 3
-    tokens, _ = corpus.documents(rng(), 1, LENGTH, corpus.Mixture())
-    text = " ".join(corpus.VOCABULARY[t] for t in tokens[0, 1:])
+    assert encoded.ids == [synthetic.VOCABULARY.index(token) for token in expected]
+    assert tokenizer.encode("no such words").ids == [synthetic.BOS] + [synthetic.UNKNOWN] * 3
+    tokens, _ = synthetic.documents(rng(), 1, LENGTH, synthetic.Mixture())
+    text = " ".join(synthetic.VOCABULARY[t] for t in tokens[0, 1:])
     assert tokenizer.encode(text).ids == tokens[0].tolist()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri, stdtrit
 
-from iclgd import resampling
+from iclgd.statistics import resampling
 
 DRAWS, QUERIES, STUDIES = 5, 96, 2000
 COMPONENTS = {

@@ -7,9 +7,11 @@ import pytest
 import torch
 from conftest import ONE_BY_ONE, VOCABULARY, tiny_model
 
-from iclgd import asking, descent, forward, learners, projections, prompts, scoring, trained
-from iclgd.cli import InputError
-from iclgd.learners import Learner
+from iclgd.io.cli import InputError
+from iclgd.learners import evaluation, gradient_descent, scoring, settings, trainable
+from iclgd.learners.settings import Learner
+from iclgd.models import architectures, forward
+from iclgd.tasks import prompts
 
 # transformers computes the attention of these in float32, whatever the model's dtype.
 FLOAT32_INSIDE = ("gptj", "gpt_neo", "bloom")
@@ -41,16 +43,16 @@ def logprobs(model, weights: dict[str, torch.Tensor]) -> torch.Tensor:
     def asked(w, tokens, positions):
         return forward.logits_at(model, tokens, positions, w)[:, 0].log_softmax(-1)
 
-    return descent.over_runs(asked, weights, forward.pad(QUERIES), last, stacked=False)
+    return gradient_descent.over_runs(asked, weights, forward.pad(QUERIES), last, stacked=False)
 
 
 def followed(model, runs, learner: Learner) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """Descend on ``runs`` side by side: epoch to log-probabilities and losses."""
-    model, chosen = trained.choose(model, learner.train)
-    batches = [descent.tensors(run, learner.loss) for run in runs]
+    model, chosen = trainable.choose(model, learner.train)
+    batches = [gradient_descent.tensors(run, learner.loss) for run in runs]
     return {
         epoch: (logprobs(model, weights), losses)
-        for epoch, weights, losses in descent.descend(model, chosen, batches, learner)
+        for epoch, weights, losses in gradient_descent.descend(model, chosen, batches, learner)
     }
 
 
@@ -62,10 +64,10 @@ def mask(model, name: str, train: dict | None) -> torch.Tensor | float:
         return float("lora_" in name)
     found = torch.zeros_like(model.get_parameter(name))
     for layer in train["layers"]:
-        number = projections.layer_number(model.config, layer)
+        number = architectures.layer_number(model.config, layer)
         for matrix in train["matrices"]:
-            if name in projections.parameter_names(model.config, number, matrix):
-                projections.view(model.config, matrix)(found).fill_(1)
+            if name in architectures.parameter_names(model.config, number, matrix):
+                architectures.view(model.config, matrix)(found).fill_(1)
     return found
 
 
@@ -151,12 +153,12 @@ def test_adapters_equal_their_twin_and_begin_untouched(architecture):
     lora = {"rank": 2, "alpha": 4, "matrices": ["q", "k", "v", "o"]}
     learner = Learner(rate=0.2, epochs=4, train={"lora": lora})
     untouched = [model(torch.tensor([q])).logits[0, -1].log_softmax(-1) for q in QUERIES]
-    wrapped, chosen = trained.choose(model, learner.train)
+    wrapped, chosen = trainable.choose(model, learner.train)
     twins = [twin(wrapped, run, learner) for run in RUNS]
-    batches = [descent.tensors(run, "label") for run in RUNS]
+    batches = [gradient_descent.tensors(run, "label") for run in RUNS]
     found = {
         epoch: (logprobs(wrapped, weights), losses)
-        for epoch, weights, losses in descent.descend(wrapped, chosen, batches, learner)
+        for epoch, weights, losses in gradient_descent.descend(wrapped, chosen, batches, learner)
     }
     assert all("lora_" in name for name in chosen.start)
     torch.testing.assert_close(found[0][0][1], torch.stack(untouched), rtol=0, atol=1e-12)
@@ -165,10 +167,10 @@ def test_adapters_equal_their_twin_and_begin_untouched(architecture):
 
 def test_adapters_do_not_depend_on_what_was_drawn_before():
     train = {"lora": {"rank": 2, "matrices": ["v"]}}
-    _, one = trained.choose(tiny_model("llama", seed=3), train, seed="topic2")
+    _, one = trainable.choose(tiny_model("llama", seed=3), train, seed="topic2")
     torch.randn(7)
-    _, two = trained.choose(tiny_model("llama", seed=3), train, seed="topic2")
-    _, other = trained.choose(tiny_model("llama", seed=3), train, seed="topic4")
+    _, two = trainable.choose(tiny_model("llama", seed=3), train, seed="topic2")
+    _, other = trainable.choose(tiny_model("llama", seed=3), train, seed="topic4")
     same = [torch.equal(one.start[name], two.start[name]) for name in one.start]
     assert len(same) == 6 and all(same)
     assert any(not torch.equal(one.start[name], other.start[name]) for name in one.start)
@@ -176,17 +178,17 @@ def test_adapters_do_not_depend_on_what_was_drawn_before():
 
 def test_adapters_of_a_part_of_a_fused_weight_are_refused():
     with pytest.raises(InputError, match=r"q, k, v .* one weight.*gpt2"):
-        trained.choose(tiny_model("gpt2"), {"lora": {"rank": 2, "matrices": ["v"]}})
+        trainable.choose(tiny_model("gpt2"), {"lora": {"rank": 2, "matrices": ["v"]}})
 
 
 @pytest.mark.parametrize(
     "learner", [LEARNERS["v"], Learner(rate=0.01, epochs=2, optimiser="adam", train=V_MID)]
 )
 def test_nothing_outside_the_chosen_matrices_moves(architecture, learner):
-    model, chosen = trained.choose(tiny_model(architecture), learner.train)
+    model, chosen = trainable.choose(tiny_model(architecture), learner.train)
     before = copy.deepcopy(model.state_dict())
-    batches = [descent.tensors(RUNS[0], "label")]
-    for _ in descent.descend(model, chosen, batches, learner):
+    batches = [gradient_descent.tensors(RUNS[0], "label")]
+    for _ in gradient_descent.descend(model, chosen, batches, learner):
         weights = copy.deepcopy(chosen.start)
     for name in weights:
         moved = weights[name] != before[name]
@@ -224,7 +226,7 @@ def test_the_loss_is_the_mean_over_scored_tokens(loss):
 def test_micro_batches_equal_one_batch(tokens_per_batch, runs, monkeypatch):
     model = tiny_model("llama")
     whole = followed(model, runs, LEARNERS["full batch"])
-    monkeypatch.setattr(descent, "TOKENS_PER_STEP", tokens_per_batch)
+    monkeypatch.setattr(gradient_descent, "TOKENS_PER_STEP", tokens_per_batch)
     parts = followed(model, runs, LEARNERS["full batch"])
     for epoch in whole:
         torch.testing.assert_close(parts[epoch], whole[epoch], rtol=0, atol=1e-12)
@@ -247,13 +249,13 @@ def test_a_run_that_diverges_leaves_the_others_alone():
     model.get_input_embeddings().weight[poisoned] = torch.nan
     bad = [([0, poisoned, 30, 31], 3), *RUNS[1][1:]]
     learner = Learner(rate=0.5, epochs=4, train=V_MID)
-    model, chosen = trained.choose(model, learner.train)
-    queries = asking.Queries(model, chosen, QUERIES, "cpu")
+    model, chosen = trainable.choose(model, learner.train)
+    queries = evaluation.Queries(model, chosen, QUERIES, "cpu")
 
     def asked(runs):
-        batches = [descent.tensors(run, "label") for run in runs]
-        for epoch, weights, losses in descent.descend(model, chosen, batches, learner):
-            ((_, found),) = asking.ask(model, weights, queries, [133, 140], VOCABULARY)
+        batches = [gradient_descent.tensors(run, "label") for run in runs]
+        for epoch, weights, losses in gradient_descent.descend(model, chosen, batches, learner):
+            ((_, found),) = evaluation.ask(model, weights, queries, [133, 140], VOCABULARY)
             yield epoch, losses, found
 
     for mixed, good in zip(asked([RUNS[0], bad, RUNS[2]]), asked([RUNS[0], RUNS[2]]), strict=True):
@@ -268,12 +270,12 @@ def test_a_run_that_diverges_leaves_the_others_alone():
 
 def test_a_huge_rate_gives_rows_that_say_diverged(task):
     rows = prompts.queries(task).head(len(QUERIES))
-    model, chosen = trained.choose(tiny_model("llama", "float32"), None)
-    queries = asking.Queries(model, chosen, QUERIES, "cpu")
-    batches = [descent.tensors(run, "label") for run in RUNS]
-    steps = descent.descend(model, chosen, batches, Learner(rate=1e30, epochs=3))
+    model, chosen = trainable.choose(tiny_model("llama", "float32"), None)
+    queries = evaluation.Queries(model, chosen, QUERIES, "cpu")
+    batches = [gradient_descent.tensors(run, "label") for run in RUNS]
+    steps = gradient_descent.descend(model, chosen, batches, Learner(rate=1e30, epochs=3))
     for epoch, weights, losses in steps:
-        ((_, answers),) = asking.ask(model, weights, queries, [133, 140], 8)
+        ((_, answers),) = evaluation.ask(model, weights, queries, [133, 140], 8)
         for loss, found in zip(losses.tolist(), answers, strict=True):
             keys = {"draw": 0, "order": 0, "epoch": epoch}
             table = scoring.table(found, keys, rows, [133, 140], loss)
@@ -283,12 +285,12 @@ def test_a_huge_rate_gives_rows_that_say_diverged(task):
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gptj", "opt"], indirect=True)
 def test_small_updates_of_bfloat16_models_are_not_lost(architecture):
-    model, chosen = trained.choose(tiny_model(architecture, "bfloat16"), None)
-    batches = [descent.tensors(run, "label") for run in RUNS]
+    model, chosen = trainable.choose(tiny_model(architecture, "bfloat16"), None)
+    batches = [gradient_descent.tensors(run, "label") for run in RUNS]
     learner = Learner(rate=1e-5, epochs=20, record=(1,))
     updates = {
         epoch: {n: w[0] - chosen.start[n] for n, w in weights.items()}
-        for epoch, weights, _ in descent.descend(model, chosen, batches, learner)
+        for epoch, weights, _ in gradient_descent.descend(model, chosen, batches, learner)
     }
     assert all(tensor.dtype == torch.float32 for tensor in chosen.start.values())
     name, update = max(updates[20].items(), key=lambda item: item[1].norm())
@@ -304,9 +306,9 @@ def test_small_updates_of_bfloat16_models_are_not_lost(architecture):
 def test_asked_queries_equal_the_scores_of_the_untouched_model(architecture):
     model = tiny_model(architecture)
     expected = [model(torch.tensor([q])).logits[0, -1].log_softmax(-1) for q in QUERIES]
-    model, chosen = trained.choose(model, None)
-    queries = asking.Queries(model, chosen, QUERIES, "cpu")
-    ((_, (found,)),) = asking.ask(model, {}, queries, [133, 140], VOCABULARY)
+    model, chosen = trainable.choose(model, None)
+    queries = evaluation.Queries(model, chosen, QUERIES, "cpu")
+    ((_, (found,)),) = evaluation.ask(model, {}, queries, [133, 140], VOCABULARY)
     for row, logprobs in enumerate(expected):
         np.testing.assert_allclose(found.label_logprobs[row], logprobs[[133, 140]], atol=1e-6)
         np.testing.assert_allclose(
@@ -338,20 +340,20 @@ def test_recorded_epochs():
 )
 def test_learners_with_a_mistake_are_refused(entry, message):
     with pytest.raises(InputError, match=message):
-        learners.learner(entry)
+        settings.learner(entry)
 
 
 def test_a_learner_from_the_catalogue():
     entry = {"rate": 0.1, "record": [1, 2], "train": {"lora": {"rank": 2, "matrices": ["q"]}}}
-    assert learners.learner(entry).recorded() == [0, 1, 2, 200]
+    assert settings.learner(entry).recorded() == [0, 1, 2, 200]
 
 
 def test_demonstrations_are_trained_on_in_the_order_of_their_run(task, tokenizer):
     train = task.filter(task["split"] == "train")
     shown = train["example"].to_list()[:3]
     runs = [prompts.Demonstrations(0, 0, tuple(shown)), prompts.Demonstrations(0, 1, (shown[2],))]
-    encoded = descent.encode_demonstrations(tokenizer, task, runs)
-    long, short = descent.demonstration_batches(encoded, runs, "label", "cpu")
+    encoded = gradient_descent.encode_demonstrations(tokenizer, task, runs)
+    long, short = gradient_descent.demonstration_batches(encoded, runs, "label", "cpu")
     rows = [train.row(i, named=True) for i in range(3)]
     whole = prompts.encode(tokenizer, [r["instruction"] + r["text"] + r["answer"] for r in rows])
     assert long.tokens.tolist() == whole
@@ -361,12 +363,12 @@ def test_demonstrations_are_trained_on_in_the_order_of_their_run(task, tokenizer
 
 
 def test_few_runs_at_once_where_weights_or_demonstrations_are_large(monkeypatch):
-    model, chosen = trained.choose(tiny_model("llama"), None)
-    batches, learner = [descent.tensors(run, "label") for run in RUNS], Learner(rate=0.1)
-    assert descent.runs_at_once(model, chosen, batches, learner) > 10
-    monkeypatch.setattr(descent, "STACKED_BYTES", 12 * chosen.bytes)
-    assert descent.runs_at_once(model, chosen, batches, learner) == 3
-    monkeypatch.setattr(descent, "TOKENS_PER_STEP", 2 * batches[0].tokens.numel())
-    assert descent.runs_at_once(model, chosen, batches, learner) == 2
-    monkeypatch.setattr(descent, "STACKED_BYTES", 0)
-    assert descent.runs_at_once(model, chosen, batches, learner) == 1
+    model, chosen = trainable.choose(tiny_model("llama"), None)
+    batches, learner = [gradient_descent.tensors(run, "label") for run in RUNS], Learner(rate=0.1)
+    assert gradient_descent.runs_at_once(model, chosen, batches, learner) > 10
+    monkeypatch.setattr(gradient_descent, "STACKED_BYTES", 12 * chosen.bytes)
+    assert gradient_descent.runs_at_once(model, chosen, batches, learner) == 3
+    monkeypatch.setattr(gradient_descent, "TOKENS_PER_STEP", 2 * batches[0].tokens.numel())
+    assert gradient_descent.runs_at_once(model, chosen, batches, learner) == 2
+    monkeypatch.setattr(gradient_descent, "STACKED_BYTES", 0)
+    assert gradient_descent.runs_at_once(model, chosen, batches, learner) == 1

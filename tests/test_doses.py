@@ -3,8 +3,9 @@
 import polars as pl
 import pytest
 
-from iclgd import doses, tables
-from iclgd.cli import InputError
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.reporting import doses
 
 
 def bands(values: dict[tuple[str, int], float], metric: str = "js") -> pl.DataFrame:
@@ -14,7 +15,7 @@ def bands(values: dict[tuple[str, int], float], metric: str = "js") -> pl.DataFr
         {"model": model, "epoch": epoch, "estimate": value, "draws": 5, **keys}
         for (model, epoch), value in values.items()
     ]
-    return pl.DataFrame(rows, schema_overrides={name: tables.RUN[name] for name in ("shots",)})
+    return pl.DataFrame(rows, schema_overrides={name: RUN_COLUMNS[name] for name in ("shots",)})
 
 
 LAYERS = {"base": 2, "soft@0.3": 2, "soft@1": 2}

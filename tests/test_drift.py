@@ -10,8 +10,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from iclgd import intervals, tables, weights
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.drift import DRIFT
+from iclgd.models import checkpoints
+from iclgd.statistics import intervals
 
 SRC = Path(__file__).parents[1] / "src"
 
@@ -23,7 +26,7 @@ def folder(path, tensors, parts=1):
     for part in range(parts):
         chosen = {name: tensors[name] for name in names[part::parts]}
         save_file(chosen, path / f"model-{part}.safetensors")
-    return weights.Folder(path)
+    return checkpoints.Folder(path)
 
 
 FIRST = {"h.0.w": torch.zeros(2, 3), "h.0.b": torch.ones(4)}
@@ -32,14 +35,14 @@ LATER = {"h.0.w": torch.full((2, 3), -0.5), "h.0.b": torch.tensor([1.0, 1.0, 1.0
 
 def test_drift_by_hand_over_several_files(tmp_path):
     first, later = folder(tmp_path / "a", FIRST), folder(tmp_path / "b", LATER, parts=2)
-    assert list(weights.drift(later, first)) == [("h.0.b", 4, 0.5), ("h.0.w", 6, 0.5)]
-    assert [change for *_, change in weights.drift(first, first)] == [0, 0]
+    assert list(checkpoints.drift(later, first)) == [("h.0.b", 4, 0.5), ("h.0.w", 6, 0.5)]
+    assert [change for *_, change in checkpoints.drift(first, first)] == [0, 0]
 
 
 def test_half_precision_is_compared_in_float32(tmp_path):
     half = {name: tensor.bfloat16() for name, tensor in FIRST.items()}
     moved = {name: tensor + 1e-5 for name, tensor in FIRST.items()}
-    found = list(weights.drift(folder(tmp_path / "a", moved), folder(tmp_path / "b", half)))
+    found = list(checkpoints.drift(folder(tmp_path / "a", moved), folder(tmp_path / "b", half)))
     assert [change for *_, change in found] == pytest.approx([1e-5, 1e-5], rel=0.01)
 
 
@@ -57,7 +60,7 @@ def test_names_are_found_by_suffix(tmp_path):
     assert bare.stored_as("transformer.h.0.w") == "h.0.w"
     wrapped = folder(tmp_path / "b", {f"model.{name}": w for name, w in LATER.items()})
     assert wrapped.stored_as("h.0.w") == "model.h.0.w"
-    assert [change for *_, change in weights.drift(bare, wrapped)] == [0.5, 0.5]
+    assert [change for *_, change in checkpoints.drift(bare, wrapped)] == [0.5, 0.5]
     with pytest.raises(InputError, match=r"0 tensors go by the name h\.1\.w"):
         bare.read("h.1.w")
 
@@ -67,12 +70,12 @@ def test_other_models_are_errors(tmp_path):
     fewer = folder(tmp_path / "b", {"h.0.w": FIRST["h.0.w"]})
     wider = folder(tmp_path / "c", {**FIRST, "h.0.b": torch.ones(5)})
     with pytest.raises(InputError, match="2 tensors"):
-        list(weights.drift(first, fewer))
+        list(checkpoints.drift(first, fewer))
     with pytest.raises(InputError, match=r"h\.0\.b has shapes \[4\] and \[5\]"):
-        list(weights.drift(first, wider))
+        list(checkpoints.drift(first, wider))
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no safetensors"):
-        weights.Folder(tmp_path / "empty")
+        checkpoints.Folder(tmp_path / "empty")
 
 
 def run(script, *arguments):
@@ -88,7 +91,7 @@ def test_measure_drift(tmp_path):
     models = ("--model", tmp_path / "m@step20.json", "--reference", tmp_path / "m@step1.json")
     done = run("measure_drift", *models, "--output", output)
     assert done.returncode == 0, done.stderr
-    assert tables.read(output, tables.DRIFT).rows() == [
+    assert parquet.read(output, DRIFT).rows() == [
         ("m@step20", "m@step1", "h.0.b", 4, 0.5),
         ("m@step20", "m@step1", "h.0.w", 6, 0.5),
     ]
@@ -112,10 +115,10 @@ def test_summarise_checkpoints(tmp_path):
         ]
     ).cast({pl.Int64: pl.Int32, pl.Null: pl.Float64})
     files = {name: tmp_path / f"{name}.parquet" for name in ("accuracy", "drift", "out")}
-    tables.write(summary, files["accuracy"])
+    parquet.write(summary, files["accuracy"])
     moved = [("m@step1000", "m@step200", "a", 1, 0.4), ("m@step1000", "m@step200", "b", 3, 0.8)]
-    drift = pl.DataFrame(moved, schema=tables.DRIFT, orient="row")
-    tables.write(drift, files["drift"], tables.DRIFT)
+    drift = pl.DataFrame(moved, schema=DRIFT, orient="row")
+    parquet.write(drift, files["drift"], DRIFT)
     inputs = ("--accuracy", files["accuracy"], "--drift", files["drift"])
     done = run("summarise_checkpoints", *inputs, "--output", files["out"])
     assert done.returncode == 0, done.stderr

@@ -8,8 +8,11 @@ import pytest
 from conftest import run_step, save_model, tiny_model, tiny_task
 from scipy import stats
 
-from iclgd import equivalence, intervals, tables
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.task import TASK
+from iclgd.metrics import registry
+from iclgd.statistics import equivalence, intervals
 
 DRAWS, QUERIES = 5, 80
 SPLITS = np.array(["validation"] * 20 + ["test"] * 60)
@@ -23,14 +26,14 @@ def pair(b, tv, epoch=0, noise=0.02, accuracy=(1.0, 1.0), model="m", seed=0):
     frame = pl.DataFrame({"draw": draw, "example": example, "split": SPLITS[example]})
     named = {"model": model, "task": "t", "design": "d", "a": "icl", "b": b, "status": "ok"}
     whole = {"shots": 4, "order": 0, "epoch": epoch, "label": 0, "label_a": 0, "label_b": 0}
-    metrics = dict.fromkeys(tables.METRICS, pl.lit(0.5)) | {
+    metrics = dict.fromkeys(registry.METRICS, pl.lit(0.5)) | {
         "tv": pl.Series(values),
         "token_overlap": pl.Series(1 - values),
         "accuracy_a": pl.lit(accuracy[0]),
         "accuracy_b": pl.lit(accuracy[1]),
     }
     frame = frame.with_columns(**{k: pl.lit(v) for k, v in (named | whole).items()}, **metrics)
-    return frame.select(tables.AGREEMENT.keys()).cast(dict(tables.AGREEMENT))
+    return frame.select(registry.AGREEMENT.keys()).cast(dict(registry.AGREEMENT))
 
 
 def gd(name, *epochs, start=0.8, **more):
@@ -250,7 +253,7 @@ def controls(tmp_path_factory):
     """Verdicts on the construction (two layers are two steps of GD) and on an untrained model."""
     folder = tmp_path_factory.mktemp("controls")
     task, shown = folder / "task.parquet", folder / "shown.parquet"
-    tables.write(tiny_task("topic4", rows=80, classes=4, queries=24), task, tables.TASK)
+    parquet.write(tiny_task("topic4", rows=80, classes=4, queries=24), task, TASK)
     sizes = ("--design", "n4", "--shots", "4", "--orders", "2", "--draws", "0-3")
     run_step("sample_demonstrations", "--task", task, *sizes, "--output", shown)
     entry = {"layers": 2, "rate": 1.0}

@@ -10,7 +10,7 @@ import yaml
 from snakemake_interface_logger_plugins.common import LogEvent
 from test_workflow import STUDY, copy_project, snakemake
 
-from iclgd import cli
+from iclgd.io import cli
 
 TRACE = """loading
 Traceback (most recent call last):

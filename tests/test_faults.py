@@ -12,8 +12,13 @@ import polars as pl
 import pytest
 from conftest import SRC, run_step, tiny_model, tiny_task
 
-from iclgd import cli, comparison, export, files, pretraining, tables
-from iclgd.cli import InputError
+from iclgd.io import cli, files, parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.task import TASK
+from iclgd.metrics import pairing
+from iclgd.models import pretraining
+from iclgd.reporting import export
 
 # --- writers that die ---------------------------------------------------------------------
 
@@ -103,12 +108,12 @@ def large(rows: int = 40_000) -> pl.DataFrame:
 
 
 def table(path: Path) -> None:
-    tables.write(large(), path)
+    parquet.write(large(), path)
 
 
 def parts(path: Path) -> None:
     frame = large(6000)
-    with tables.Parts(path, frame.schema, "kept") as written:
+    with parquet.Parts(path, frame.schema, "kept") as written:
         for run in range(9):
             written.add((run,), frame)
 
@@ -116,7 +121,7 @@ def parts(path: Path) -> None:
 def merged(path: Path) -> None:
     """The parts fit, the table does not fit beside them."""
     frame = large(4500)
-    with tables.Parts(path, frame.schema) as written:
+    with parquet.Parts(path, frame.schema) as written:
         written.add((0,), frame)
 
 
@@ -167,7 +172,7 @@ def test_a_full_disk_is_one_line_and_nothing_half_written(disk, write, name):
 @pytest.fixture
 def stored(tmp_path):
     path = tmp_path / "task.parquet"
-    tables.write(tiny_task(), path, tables.TASK)
+    parquet.write(tiny_task(), path, TASK)
     return path
 
 
@@ -176,7 +181,7 @@ def test_a_table_cut_anywhere_is_refused(stored):
     for size in [*range(0, len(whole), len(whole) // 40), len(whole) - 1]:
         stored.write_bytes(whole[:size])
         with pytest.raises(InputError, match=re.escape(f"{stored}: not a whole table")) as error:
-            tables.read(stored, tables.TASK)
+            parquet.read(stored, TASK)
         assert "\n" not in str(error.value)
 
 
@@ -184,17 +189,17 @@ def test_something_else_in_place_of_a_table_is_refused(stored):
     for content in (b"example,text\n1,a\n", b"<html></html>", b"PAR1" * 50, os.urandom(4000)):
         stored.write_bytes(content)
         with pytest.raises(InputError, match=re.escape(f"{stored}: not a whole table")):
-            tables.read(stored, tables.TASK)
+            parquet.read(stored, TASK)
 
 
 def test_a_foreign_table_is_refused(stored):
     frame = pl.read_parquet(stored)
-    tables.write(frame.with_columns(pl.col("label").cast(pl.String)), stored)
+    parquet.write(frame.with_columns(pl.col("label").cast(pl.String)), stored)
     with pytest.raises(InputError, match=r"task.parquet: column 'label' holds String, not Int32"):
-        tables.read(stored, tables.TASK)
-    tables.write(frame.drop("label"), stored)
+        parquet.read(stored, TASK)
+    parquet.write(frame.drop("label"), stored)
     with pytest.raises(InputError, match=r"task.parquet: no column 'label'"):
-        tables.read(stored, tables.TASK)
+        parquet.read(stored, TASK)
 
 
 def test_every_table_is_read_in_one_place():
@@ -208,7 +213,7 @@ def test_every_table_is_read_in_one_place():
     assert {name for name, calls in found.items() if calls} == {"tables.py", "data.py"}
 
 
-@pytest.mark.parametrize("column", tables.RUN)
+@pytest.mark.parametrize("column", RUN_COLUMNS)
 def test_logits_of_different_runs_are_not_compared(column):
     columns = {"model": "m", "task": "t", "design": "d", "shots": 2}
     a, b = (
@@ -216,7 +221,7 @@ def test_logits_of_different_runs_are_not_compared(column):
         pl.DataFrame([{**columns, column: 9 if column == "shots" else "x"}]),
     )
     with pytest.raises(InputError, match=f"logits of one {column} are needed"):
-        comparison.compare(a, b, "b")
+        pairing.compare(a, b, "b")
 
 
 # --- memory -------------------------------------------------------------------------------
@@ -224,7 +229,7 @@ def test_logits_of_different_runs_are_not_compared(column):
 HUNGRY = """
 import resource, sys
 sys.path.insert(0, {src!r})
-from iclgd import cli
+from iclgd.io import cli
 cli.parser("A step.")
 import {module}
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

@@ -8,8 +8,10 @@ import torch
 from conftest import run_step, save_model, tiny_model, tiny_tokenizer
 from huggingface_hub.errors import OfflineModeIsEnabled
 
-from iclgd import fetching, models, network, tasks
-from iclgd.cli import InputError
+from iclgd.io import retry
+from iclgd.io.cli import InputError
+from iclgd.models import hub, loading
+from iclgd.tasks import task_tables
 
 TOKENS = torch.tensor([[0, 7, 40, 90, 12]])
 
@@ -46,7 +48,7 @@ def test_a_local_model_is_linked_described_and_loads(tmp_path, source):
         "model": "tiny",
         "source": {"path": "models/kept"},
         "commit": None,
-        "sha256": models.sha256(source),
+        "sha256": loading.sha256(source),
         "architecture": "llama",
         "layers": 3,
         "weights": sum(parameter.numel() for parameter in model.parameters()),
@@ -57,7 +59,7 @@ def test_a_local_model_is_linked_described_and_loads(tmp_path, source):
         "pretraining": None,
         "probes": None,
     }
-    loaded = models.load(manifest, "cpu")
+    loaded = loading.load(manifest, "cpu")
     assert torch.equal(loaded.model(TOKENS).logits, model(TOKENS).logits)
     assert (loaded.name, loaded.context, loaded.device) == ("tiny", 128, "cpu")
     assert not loaded.model.training
@@ -68,29 +70,29 @@ def test_fetching_twice_gives_the_same_bytes(tmp_path, source):
     first = manifest.read_bytes()
     again, _ = fetch(tmp_path, source)
     assert manifest.read_bytes() == first
-    assert models.sha256(again) == json.loads(first)["sha256"]
+    assert loading.sha256(again) == json.loads(first)["sha256"]
     assert sorted(p.name for p in folder.parent.iterdir()) == ["tiny", "tiny.json"]
 
 
 def test_the_dtype_of_the_entry_is_the_models(tmp_path, source):
     _, manifest = fetch(tmp_path, source, entry={"path": "x", "dtype": "bfloat16"})
-    assert models.load(manifest, "cpu").model.dtype == torch.bfloat16
+    assert loading.load(manifest, "cpu").model.dtype == torch.bfloat16
 
 
 def test_a_manifest_without_its_folder_is_an_error(tmp_path, source):
     _, manifest = fetch(tmp_path, source)
     moved = manifest.rename(tmp_path / "alone.json")
     with pytest.raises(InputError, match=r"alone.json is there but its weights .*alone are not"):
-        models.load(moved)
+        loading.load(moved)
 
 
 def test_the_hash_depends_on_names_and_bytes(tmp_path):
     (tmp_path / "a.safetensors").write_bytes(b"1")
-    one = models.sha256(tmp_path)
+    one = loading.sha256(tmp_path)
     (tmp_path / "a.safetensors").rename(tmp_path / "b.safetensors")
-    two = models.sha256(tmp_path)
+    two = loading.sha256(tmp_path)
     (tmp_path / "b.safetensors").write_bytes(b"2")
-    assert len({one, two, models.sha256(tmp_path)}) == 3
+    assert len({one, two, loading.sha256(tmp_path)}) == 3
 
 
 def as_bin(model, folder, shards: int = 1):
@@ -211,7 +213,7 @@ def test_downloads_are_pinned_and_no_more_than_needed(
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    assert fetching.download("org/model", "step1000", remote_code, tmp_path) == "c0ffee"
+    assert hub.download("org/model", "step1000", remote_code, tmp_path) == "c0ffee"
     assert asked == [("org/model", "step1000"), ("org/model", "c0ffee")]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(wanted)
 
@@ -220,7 +222,7 @@ def test_downloads_are_pinned_and_no_more_than_needed(
 def slept(monkeypatch) -> list[float]:
     """The pauses that would have been made."""
     pauses = []
-    monkeypatch.setattr(network.time, "sleep", pauses.append)
+    monkeypatch.setattr(retry.time, "sleep", pauses.append)
     return pauses
 
 
@@ -273,7 +275,7 @@ def test_what_may_pass_is_tried_again(slept, error, tries):
         raise error
 
     with pytest.raises(InputError, match=r"^the thing: "):
-        network.persist(ask, "the thing")
+        retry.persist(ask, "the thing")
     assert len(asked) == tries == len(slept) + 1
 
 
@@ -285,7 +287,7 @@ def test_a_network_that_comes_back_is_used(slept):
             raise error
         return "here"
 
-    assert network.persist(ask, "the thing") == "here"
+    assert retry.persist(ask, "the thing") == "here"
     assert slept == [2, 8]
 
 
@@ -302,7 +304,7 @@ def test_a_download_that_stops_halfway_is_no_model(tmp_path, monkeypatch, slept)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     with pytest.raises(InputError, match=r"^org/m at main: model.safetensors did not arrive$"):
-        fetching.download("org/m", None, False, tmp_path)
+        hub.download("org/m", None, False, tmp_path)
     assert len(slept) == 3
 
 
@@ -314,7 +316,7 @@ def test_a_data_set_out_of_reach_is_one_line(slept, monkeypatch):
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     with pytest.raises(InputError, match=r"^data set a/b, split train: Couldn't reach 'a/b' on"):
-        tasks.hub_rows("a/b", "train", "test")
+        task_tables.hub_rows("a/b", "train", "test")
     assert len(slept) == 3
 
 
@@ -344,4 +346,4 @@ def test_a_hub_model_without_weights_is_named(tmp_path, monkeypatch):
     info = types.SimpleNamespace(sha="c0ffee", siblings=[])
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda self, hub, revision: info)
     with pytest.raises(InputError, match="org/model: neither model"):
-        fetching.download("org/model", None, False, tmp_path)
+        hub.download("org/model", None, False, tmp_path)

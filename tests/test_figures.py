@@ -30,7 +30,7 @@ from summaries import (
 from summaries_models import attention, dose, regression, twins
 from summaries_verdicts import equivalence, nearest
 
-from iclgd import latex
+from iclgd.reporting import latex
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 SUFFIXES = ["svg", "png", "pdf", "html", "tex"]

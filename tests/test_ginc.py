@@ -8,8 +8,12 @@ import polars as pl
 import pytest
 from conftest import run_step, save_model, tiny_model, tiny_task, tiny_tokenizer
 
-from iclgd import corpus, ginc, prompts, sampling, tables
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
+from iclgd.tasks import ginc, prompts, sampling, synthetic
 
 
 def tiny_family(concepts: int, seed: int = 0) -> ginc.Family:
@@ -94,11 +98,11 @@ def test_documents_are_of_the_language():
         np.testing.assert_allclose(matrix.sum(-1), 1, rtol=0, atol=1e-12)
     assert (family.transition > 0).all()
     told = ginc.memory()
-    assert (told[:, 0] == corpus.NEWLINE).all()
+    assert (told[:, 0] == synthetic.NEWLINE).all()
     for words in told[:, 1:].T:
         assert len(set(words)) == ginc.ENTITIES
     found = ginc.documents(np.random.default_rng(0), 100, 64)
-    assert found.shape == (100, 64) and (found[:, 0] == corpus.BOS).all()
+    assert found.shape == (100, 64) and (found[:, 0] == synthetic.BOS).all()
     assert (ginc.documents(np.random.default_rng(0), 100, 64) == found).all()
     # Their concept shows: the reader is surer of it, the more it has read.
     sure = [ginc.posterior(family, found[:, 1:n]).max(1).mean() for n in (2, 8, 64)]
@@ -114,10 +118,10 @@ def test_transitions_of_documents_are_those_of_the_concept():
 
 def test_probes_are_examples_of_one_concept_with_their_likeliest_token():
     tokens, answers, labels = ginc.probe(np.random.default_rng(0), 64, 3, 4)
-    assert tokens.shape == (64, 1 + 3 * 5 + 3) and labels.shape == (64, len(corpus.VOCABULARY))
+    assert tokens.shape == (64, 1 + 3 * 5 + 3) and labels.shape == (64, len(synthetic.VOCABULARY))
     lines = tokens[:, 1:16].reshape(64, 3, 5)
-    assert (lines[..., 4] == corpus.NEWLINE).all()
-    assert (lines[..., :4] != corpus.NEWLINE).all() and (answers != corpus.NEWLINE).all()
+    assert (lines[..., 4] == synthetic.NEWLINE).all()
+    assert (lines[..., :4] != synthetic.NEWLINE).all() and (answers != synthetic.NEWLINE).all()
 
 
 def test_examples_help_the_reader():
@@ -157,9 +161,9 @@ GENERATE += '"prompt": "{text} {label}\\n"}'
 def asked(tmp_path):
     """Arguments of a step that answers a task of GINC, with the paths of its tables."""
     run_step("prepare_task", "--task", "g", "--entry", GENERATE, "--output", tmp_path / "t.parquet")
-    task = tables.read(tmp_path / "t.parquet", tables.TASK)
+    task = parquet.read(tmp_path / "t.parquet", TASK)
     shown = sampling.demonstrations(task, "n3", 3, 2, range(2))
-    tables.write(shown, tmp_path / "d.parquet", tables.DEMONSTRATIONS)
+    parquet.write(shown, tmp_path / "d.parquet", DEMONSTRATIONS)
     model = save_model(tiny_model("llama", "float32"), tmp_path)
     return ["--model", model, "--task", tmp_path / "t.parquet",
             "--demonstrations", tmp_path / "d.parquet"]  # fmt: skip
@@ -168,16 +172,14 @@ def asked(tmp_path):
 def test_the_reader_is_a_learner_like_any_other(asked, tmp_path):
     for step in ("run_icl", "run_bayes"):
         run_step(step, *asked, "--output", tmp_path / f"{step}.parquet")
-    icl, bayes = (
-        tables.read(tmp_path / f"run_{one}.parquet", tables.LOGITS) for one in ("icl", "bayes")
-    )
+    icl, bayes = (parquet.read(tmp_path / f"run_{one}.parquet", LOGITS) for one in ("icl", "bayes"))
     keys = ["task", "design", "draw", "order", "epoch", "example", "split", "label", "answer_id"]
     assert icl.select(keys).equals(bayes.select(keys))
     assert bayes["status"].unique().to_list() == ["ok"]
     # One row by hand: the prompt as the model sees it.
     one = bayes.row(17, named=True)
-    task = tables.read(asked[3], tables.TASK)
-    runs = prompts.in_order(tables.read(asked[5], tables.DEMONSTRATIONS))
+    task = parquet.read(asked[3], TASK)
+    runs = prompts.in_order(parquet.read(asked[5], DEMONSTRATIONS))
     run = next(r for r in runs if (r.draw, r.order) == (one["draw"], one["order"]))
     (text,) = prompts.icl_prompts(task, run, task.filter(pl.col("example") == one["example"]))
     (ids,) = tiny_tokenizer()([text])["input_ids"]
@@ -190,9 +192,9 @@ def test_the_reader_is_a_learner_like_any_other(asked, tmp_path):
 
 
 def test_what_the_reader_cannot_read_is_named(asked, tmp_path):
-    tables.write(tiny_task(), tmp_path / "other.parquet", tables.TASK)
+    parquet.write(tiny_task(), tmp_path / "other.parquet", TASK)
     shown = sampling.demonstrations(tiny_task(), "n3", 3, 1, range(1))
-    tables.write(shown, tmp_path / "d.parquet", tables.DEMONSTRATIONS)
+    parquet.write(shown, tmp_path / "d.parquet", DEMONSTRATIONS)
     asked[3] = tmp_path / "other.parquet"
     with pytest.raises(InputError, match="task topic2: 'rifu' is no word of GINC"):
         run_step("run_bayes", *asked, "--output", tmp_path / "o.parquet")

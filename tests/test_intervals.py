@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from iclgd import intervals
+from iclgd.statistics import intervals
 
 
 def rows(values, **more):

@@ -14,8 +14,10 @@ from conftest import run_step, save_model, tiny_model, tiny_task
 from safetensors.torch import save_file
 from summaries import depth
 
-from iclgd import models, tables
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.task import TASK
+from iclgd.models import loading
 
 ROOT = Path(__file__).parents[1]
 
@@ -137,7 +139,7 @@ def test_an_index_names_no_other_files(folder, marker, shard):
     for place in (folder, folder.parent):
         zipped(place / "evil.bin", {"w": Malicious(marker)})
         zipped(place / "training_args.bin", {"w": Malicious(marker)})
-    names = models.tensor_shapes(folder)
+    names = loading.tensor_shapes(folder)
     index = {"metadata": {}, "weight_map": {name: shard for name in names}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     refused(folder, "model tiny: model.safetensors.index.json names .*, which is not there")
@@ -163,7 +165,7 @@ def add_code(folder: Path, marker: Path, model_type: str) -> None:
 
 def test_what_lies_beside_a_good_model_stays_there(folder, marker, tmp_path):
     """Every torch step gives the same bytes, whatever the folder holds beside its model."""
-    tables.write(tiny_task(rows=24), tmp_path / "task.parquet", tables.TASK)
+    parquet.write(tiny_task(rows=24), tmp_path / "task.parquet", TASK)
     run_step(
         "sample_demonstrations",
         *("--task", tmp_path / "task.parquet", "--design", "n2", "--shots", 2),
@@ -208,7 +210,7 @@ def test_code_of_a_model_runs_only_where_its_entry_says_so(
     assert not marker.exists()
     manifest = fetch(folder, remote_code=True)
     assert not marker.exists()  # fetching alone runs nothing
-    assert type(models.load(manifest, "cpu").model).__name__ == "EvilModel"
+    assert type(loading.load(manifest, "cpu").model).__name__ == "EvilModel"
     assert "tiny: runs the code that comes with it\n" in capsys.readouterr().err
     marker.unlink()
 

@@ -9,9 +9,13 @@ from conftest import tiny_model, tiny_tokenizer
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from iclgd import alignment, descent, prompts, tables
-from iclgd.cli import InputError
-from iclgd.prompts import Demonstrations
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.task import TASK
+from iclgd.learners import gradient_descent
+from iclgd.metrics import token_alignment
+from iclgd.tasks import prompts
+from iclgd.tasks.prompts import Demonstrations
 
 SPECIAL = ("<s>", "</s>")
 
@@ -31,7 +35,7 @@ def digits(*merges: tuple[str, str], front: str = "", behind: str = ""):
 def table(texts: list[str], shown: list[str], ending: str = "\n", instruction: str = ""):
     """A task of queries and training rows, labels 0 and 1 in turn; shown rows come first."""
     rows = [(text, "train") for text in shown] + [(text, "test") for text in texts]
-    return tables._match(
+    return parquet.match(
         pl.DataFrame(
             [
                 {
@@ -42,7 +46,7 @@ def table(texts: list[str], shown: list[str], ending: str = "\n", instruction: s
                 for i, (text, split) in enumerate(rows)
             ]
         ),
-        tables.TASK,
+        TASK,
     )
 
 
@@ -124,10 +128,10 @@ def test_what_a_tokenizer_puts_behind_a_text_is_removed_and_said_once(front, cap
     for tokenizer in (plain, adds):
         ids = prompts.label_ids(tokenizer, task, [run])
         sequences = prompts.encode_icl(tokenizer, task, run, asked, ids)
-        encoded = descent.encode_demonstrations(tokenizer, task, [run])
+        encoded = gradient_descent.encode_demonstrations(tokenizer, task, [run])
         alone = prompts.encode(tokenizer, (asked["instruction"] + asked["text"]).to_list())
         shown = [encoded[example][0] for example in run.examples]
-        aligned = alignment.align(tokenizer, task, run, shown, asked, alone)
+        aligned = token_alignment.align(tokenizer, task, run, shown, asked, alone)
         found.append((ids, sequences, encoded, alone, aligned))
     assert found[0] == found[1]
     assert capsys.readouterr().err == "the tokenizer puts </s> behind every text: removed\n"

@@ -21,7 +21,7 @@ del STUDY["models"]["live"]
 def test_twenty_kills_lose_nothing(tmp_path):
     whole, killed = (copy_project(tmp_path / name, STUDY) for name in ("whole", "killed"))
     snakemake(whole)
-    warm = [sys.executable, "-m", "iclgd.warm", sys.executable, TESTS / "kills.py"]
+    warm = [sys.executable, "-m", "iclgd.io.preload", sys.executable, TESTS / "kills.py"]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(killed / "src")}
     done = subprocess.run(
@@ -46,7 +46,7 @@ time.sleep(600)
 """
 STEP = """
 import time
-from iclgd import cli
+from iclgd.io import cli
 cli.parser("A step.")
 print("begun", flush=True)
 time.sleep(600)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from summaries import agreement, depth, variance
 
-from iclgd import findings, latex
+from iclgd.reporting import findings, latex
 
 ROWS = [
     ["model", "learner", "accuracy", "distance"],

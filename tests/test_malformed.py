@@ -19,7 +19,7 @@ from conftest import run_step
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from iclgd.cli import InputError
+from iclgd.io.cli import InputError
 
 ROOT = Path(__file__).parents[1]
 STUDIES = [

@@ -12,8 +12,10 @@ from conftest import SRC, VOCABULARY, tiny_model
 from test_descent import RUNS
 from test_scoring import LABELS, loaded, sequences
 
-from iclgd import descent, forward, scoring, tables, trained
-from iclgd.learners import Learner
+from iclgd.io import parquet
+from iclgd.learners import gradient_descent, scoring, trainable
+from iclgd.learners.settings import Learner
+from iclgd.models import forward
 
 CPU_MESSAGE = "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to ..."
 
@@ -61,7 +63,7 @@ import resource, sys, torch
 sys.path[:0] = [{src!r}, {tests!r}]
 from conftest import tiny_model
 from test_scoring import LABELS, loaded
-from iclgd import scoring
+from iclgd.learners import scoring
 one = loaded(tiny_model("llama", vocab_size=50_000))
 rows = [[0, 7, 9, i] for i in range(5, 105)]
 scoring.score(one, rows[:1], LABELS, 4)
@@ -77,7 +79,7 @@ assert found.finite.all() and len(found.finite) == 100
 
 
 def test_gradients_live_one_at_a_time():
-    model, chosen = trained.choose(tiny_model("llama"), None)
+    model, chosen = trainable.choose(tiny_model("llama"), None)
     alive = []
     for parameter in chosen.start.values():
         parameter.requires_grad_(True)
@@ -85,18 +87,18 @@ def test_gradients_live_one_at_a_time():
         parameter.register_post_accumulate_grad_hook(
             lambda _: alive.append(sum(p.grad is not None for p in chosen.start.values()))
         )
-    batches = [descent.tensors(RUNS[0], "label")]
-    list(descent.descend(model, chosen, batches, Learner(rate=0.1, epochs=3)))
+    batches = [gradient_descent.tensors(RUNS[0], "label")]
+    list(gradient_descent.descend(model, chosen, batches, Learner(rate=0.1, epochs=3)))
     assert alive == [1] * 3 * len(chosen.start)
     assert all(p.grad is None for p in chosen.start.values())
 
 
 @pytest.mark.parametrize("train", [None, {"layers": [1], "matrices": ["q", "v"]}])
 def test_a_reset_is_exact_even_if_a_run_is_abandoned(train):
-    model, chosen = trained.choose(tiny_model("gpt2"), train)
+    model, chosen = trainable.choose(tiny_model("gpt2"), train)
     before = {name: tensor.clone() for name, tensor in chosen.start.items()}
-    batches = [descent.tensors(RUNS[0], "label")]
-    run = descent.descend(model, chosen, batches, Learner(rate=0.5, epochs=9))
+    batches = [gradient_descent.tensors(RUNS[0], "label")]
+    run = gradient_descent.descend(model, chosen, batches, Learner(rate=0.5, epochs=9))
     for _ in range(3):
         next(run)
     assert not torch.equal(chosen.start[max(before)], before[max(before)])
@@ -105,25 +107,25 @@ def test_a_reset_is_exact_even_if_a_run_is_abandoned(train):
 
 
 def test_whole_model_descent_needs_little_more_than_the_weights():
-    """Peak memory of process and descent, in shares of the weights; the aim is 1.25."""
+    """Peak memory of process and gradient_descent, in shares of the weights; the aim is 1.25."""
     code = """
 import re, sys, torch
 sys.path.insert(0, {src!r})
 torch.set_num_threads(1)
 from transformers import LlamaConfig, LlamaForCausalLM
-from iclgd import descent, trained
+from iclgd.learners import gradient_descent, trainable
 from iclgd.learners import Learner
 peak = lambda: 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 config = LlamaConfig(vocab_size=4000, hidden_size=768, intermediate_size=2048,
                      num_hidden_layers=10, num_attention_heads=12)
 before = peak()
 model = LlamaForCausalLM(config).eval().requires_grad_(False)
-model, chosen = trained.choose(model, None)
-batch = descent.tensors([([i, *range(5, 18)], 13) for i in range(8)], "label")
+model, chosen = trainable.choose(model, None)
+batch = gradient_descent.tensors([([i, *range(5, 18)], 13) for i in range(8)], "label")
 learner = Learner(rate=1e-4, epochs=2)
-assert descent.runs_at_once(model, chosen, [batch, batch], learner) == 1
-assert descent.large(model, 0, batch)
-for _ in descent.descend(model, chosen, [batch], learner):
+assert gradient_descent.runs_at_once(model, chosen, [batch, batch], learner) == 1
+assert gradient_descent.large(model, 0, batch)
+for _ in gradient_descent.descend(model, chosen, [batch], learner):
     pass
 print((peak() - before) / chosen.bytes)
 """
@@ -147,11 +149,11 @@ def test_a_table_of_parts_is_the_table_written_at_once(tmp_path):
     parts = {(1,): part(1, [3, 1]), (0,): part(0, [2]), (2,): part(2, [9, 8])}
     schema = parts[0,].schema
     for name, keys in (("one", [0, 1, 2]), ("two", [2, 0, 1])):
-        with tables.Parts(tmp_path / name, schema) as table:
+        with parquet.Parts(tmp_path / name, schema) as table:
             for key in keys:
                 table.add((key,), parts[key,])
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    tables.write(pl.concat(parts.values()), tmp_path / "whole", schema)
+    parquet.write(pl.concat(parts.values()), tmp_path / "whole", schema)
     assert pl.read_parquet(tmp_path / "one").equals(pl.read_parquet(tmp_path / "whole"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two", "whole"]
 
@@ -159,7 +161,7 @@ def test_a_table_of_parts_is_the_table_written_at_once(tmp_path):
 def test_a_table_of_parts_that_breaks_off_leaves_nothing(tmp_path):
     with (
         pytest.raises(KeyError),
-        tables.Parts(tmp_path / "t", part(0, [1]).schema) as table,
+        parquet.Parts(tmp_path / "t", part(0, [1]).schema) as table,
     ):
         table.add((0,), part(0, [1]))
         raise KeyError

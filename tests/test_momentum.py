@@ -9,9 +9,10 @@ from conftest import save_model, tiny_model
 from test_prefixes import orders, same
 from test_scoring import LABELS, VOCABULARY, loaded
 
-from iclgd import momentum, prefixes, pretraining, scoring, trained
-from iclgd.cli import InputError
-from iclgd.models import load
+from iclgd.io.cli import InputError
+from iclgd.learners import scoring, trainable
+from iclgd.models import attention, prefix_cache, pretraining
+from iclgd.models.loading import load
 
 
 def pairwise(values: torch.Tensor, eta: float) -> torch.Tensor:
@@ -26,7 +27,7 @@ def pairwise(values: torch.Tensor, eta: float) -> torch.Tensor:
 def with_momentum(eta: float, dtype: str = "float64", seed: int = 0):
     """A random llama with momentum attention (its key and value heads are shared by two)."""
     model = tiny_model("llama", dtype, seed, attention_momentum=eta)
-    momentum.activate(model)
+    attention.activate(model)
     return model
 
 
@@ -34,8 +35,8 @@ def test_average_equals_hand_computed():
     values = torch.tensor([[1.0], [2.0], [4.0], [9.0]], dtype=torch.float64)
     # 0; .5 of 1; .5 of 2 and .25 of 1; .5 of 4, .25 of 2 and .125 of 1.
     expected = [0, 0.5, 1.25, 2.625]
-    assert momentum.moving_average(values, 0.5)[:, 0].tolist() == expected
-    assert momentum.moving_average(values, 0.0)[:, 0].tolist() == [0, 0, 0, 0]
+    assert attention.moving_average(values, 0.5)[:, 0].tolist() == expected
+    assert attention.moving_average(values, 0.0)[:, 0].tolist() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("time", [1, 63, 64, 65, 150])
@@ -43,12 +44,12 @@ def test_average_equals_hand_computed():
 def test_scan_equals_all_pairs(time, eta):
     generator = torch.Generator().manual_seed(time)
     values = torch.randn(2, 3, time, 4, dtype=torch.float64, generator=generator)
-    found = momentum.moving_average(values, eta)
+    found = attention.moving_average(values, eta)
     torch.testing.assert_close(found, pairwise(values, eta), rtol=0, atol=1e-9)
     # Nothing looks ahead, and the average of a sum is the sum of the averages.
-    cut = momentum.moving_average(values[..., : time // 2 + 1, :], eta)
+    cut = attention.moving_average(values[..., : time // 2 + 1, :], eta)
     torch.testing.assert_close(found[..., : time // 2 + 1, :], cut, rtol=0, atol=1e-12)
-    twice = momentum.moving_average(values + values.flip(0), eta)
+    twice = attention.moving_average(values + values.flip(0), eta)
     torch.testing.assert_close(twice, found + found.flip(0), rtol=0, atol=1e-9)
 
 
@@ -59,7 +60,7 @@ def test_time_is_linear():
     counts = []
     for time in (1024, 2048):
         with FlopCounterMode(display=False) as counter:
-            momentum.moving_average(torch.zeros(1, time, 4), 0.5)
+            attention.moving_average(torch.zeros(1, time, 4), 0.5)
         counts.append(counter.get_total_flops())
     assert 0 < counts[1] <= 2 * counts[0]
 
@@ -69,7 +70,7 @@ def test_attention_adds_the_average_of_the_values():
     query, key, value = (torch.randn(2, heads, 7, 3, dtype=torch.float64) for heads in (4, 2, 2))
     mask = torch.full((7, 7), -torch.inf, dtype=torch.float64).triu(1)
     module = with_momentum(0.4).model.layers[0].self_attn
-    found, _ = momentum.momentum_attention(module, query, key, value, mask, 0.5)
+    found, _ = attention.momentum_attention(module, query, key, value, mask, 0.5)
     scores = query @ key.repeat_interleave(2, 1).mT * 0.5 + mask
     wanted = scores.softmax(-1) @ value.repeat_interleave(2, 1)
     wanted += pairwise(value, 0.4).repeat_interleave(2, 1)
@@ -88,7 +89,7 @@ def test_momentum_zero_is_plain_attention_and_any_other_is_not():
 
 def test_shared_beginnings_change_nothing():
     one = loaded(with_momentum(0.7))
-    prefix = prefixes.Prefix(one.model)
+    prefix = prefix_cache.Prefix(one.model)
     for sequences in orders():
         found = scoring.score(one, sequences, LABELS, VOCABULARY, prefix)
         same(found, scoring.score(one, sequences, LABELS, VOCABULARY), 1e-9)
@@ -99,12 +100,12 @@ def test_descent_goes_through_the_momentum(monkeypatch):
     model = with_momentum(0.5)
     tokens = torch.tensor([[0, 7, 9, 30, 7, 9]])
     before = model(tokens).logits
-    chosen, parts = trained.choose(model, {"layers": [1], "matrices": ["v"]})
+    chosen, parts = trainable.choose(model, {"layers": [1], "matrices": ["v"]})
     torch.testing.assert_close(chosen(tokens).logits, before, rtol=0, atol=0)
     gradients = []
     with parts.in_place() as weights:
-        for average in (momentum.moving_average, pairwise):
-            monkeypatch.setattr(momentum, "moving_average", average)
+        for average in (attention.moving_average, pairwise):
+            monkeypatch.setattr(attention, "moving_average", average)
             (weight,) = weights.values()
             gradients += torch.autograd.grad(chosen(tokens).logits[0, -1, 5], weight)
     assert gradients[0].abs().max() > 0.1

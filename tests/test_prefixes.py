@@ -6,7 +6,8 @@ import torch
 from conftest import VOCABULARY, tiny_model
 from test_scoring import LABELS, loaded
 
-from iclgd import forward, prefixes, scoring
+from iclgd.learners import scoring
+from iclgd.models import forward, prefix_cache
 
 FLOAT32_INSIDE = ("gptj", "gpt_neo", "bloom")
 
@@ -32,7 +33,7 @@ def same(found, expected, atol: float) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_shared_beginnings_change_nothing(architecture, dtype):
     one = loaded(tiny_model(architecture, dtype))
-    prefix = prefixes.Prefix(one.model)
+    prefix = prefix_cache.Prefix(one.model)
     atol = 1e-5 if dtype == "float32" or architecture in FLOAT32_INSIDE else 1e-9
     for sequences in orders():
         found = scoring.score(one, sequences, LABELS, VOCABULARY, prefix)
@@ -44,14 +45,14 @@ def test_the_size_of_batches_changes_nothing(budget, monkeypatch):
     one = loaded(tiny_model("llama"))
     whole = [scoring.score(one, s, LABELS, VOCABULARY) for s in orders()]
     monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", budget)
-    prefix = prefixes.Prefix(one.model)
+    prefix = prefix_cache.Prefix(one.model)
     for sequences, expected in zip(orders(), whole, strict=True):
         same(scoring.score(one, sequences, LABELS, VOCABULARY, prefix), expected, 1e-9)
 
 
 def test_a_window_that_slides_over_the_prefix():
     one = loaded(tiny_model("mistral", sliding_window=5))
-    prefix = prefixes.Prefix(one.model)
+    prefix = prefix_cache.Prefix(one.model)
     for sequences in orders():
         found = scoring.score(one, sequences, LABELS, VOCABULARY, prefix)
         same(found, scoring.score(one, sequences, LABELS, VOCABULARY), 1e-9)
@@ -61,7 +62,7 @@ def test_only_what_is_new_goes_through_the_model():
     one = loaded(tiny_model("llama"))
     seen = []
     one.model.model.embed_tokens.register_forward_hook(lambda _, x, y: seen.append(x[0].shape))
-    prefix = prefixes.Prefix(one.model)
+    prefix = prefix_cache.Prefix(one.model)
     counts = []
     for sequences in orders():
         scoring.score(one, sequences, LABELS, 4, prefix)
@@ -73,7 +74,7 @@ def test_only_what_is_new_goes_through_the_model():
 
 def test_nothing_is_kept_from_one_batch_to_the_next():
     model = tiny_model("llama")
-    prefix = prefixes.Prefix(model)
+    prefix = prefix_cache.Prefix(model)
     with torch.no_grad():
         prefix.move_to([0, 7, 9])
         for _ in range(2):
@@ -94,4 +95,4 @@ def test_nothing_is_kept_from_one_batch_to_the_next():
     ],
 )
 def test_how_much_is_shared(sequences, count):
-    assert prefixes.shared(sequences) == count
+    assert prefix_cache.shared(sequences) == count

@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 import torch
 
-from iclgd import corpus, pretraining
-from iclgd.cli import InputError
+from iclgd.io.cli import InputError
+from iclgd.models import pretraining
+from iclgd.tasks import synthetic
 
 SHAPE = {
     "model_type": "llama",
@@ -38,7 +39,7 @@ MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_
 @pytest.mark.parametrize("objective", ["next-token", "label"])
 def test_loss_equals_hand_computed(objective):
     model = pretraining.build_model(pretraining.read_entry(ENTRY)).double()
-    tokens, is_tag = corpus.documents(np.random.default_rng(0), 3, 64, corpus.Mixture())
+    tokens, is_tag = synthetic.documents(np.random.default_rng(0), 3, 64, synthetic.Mixture())
     with torch.no_grad():
         loss = pretraining.loss_on(
             model, torch.as_tensor(tokens), torch.as_tensor(is_tag), objective
@@ -150,10 +151,16 @@ def test_cli_writes_the_promised_files_and_the_same_bytes_twice(tmp_path):
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "a" / "step4")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "a")
     assert tokenizer.model_max_length == model.config.max_position_embeddings == 128
-    text = f"{corpus.WORDS[0]} : {corpus.TAG_WORDS[0]}\n"
-    ids = [corpus.BOS, corpus.FIRST_WORD, corpus.COLON, corpus.FIRST_TAG, corpus.NEWLINE]
+    text = f"{synthetic.WORDS[0]} : {synthetic.TAG_WORDS[0]}\n"
+    ids = [
+        synthetic.BOS,
+        synthetic.FIRST_WORD,
+        synthetic.COLON,
+        synthetic.FIRST_TAG,
+        synthetic.NEWLINE,
+    ]
     assert tokenizer(text)["input_ids"] == ids
-    assert tokenizer.bos_token_id == corpus.BOS
+    assert tokenizer.bos_token_id == synthetic.BOS
 
 
 def test_cli_names_a_bad_entry_in_one_line(tmp_path):

@@ -7,9 +7,10 @@ from test_descent import RUNS, followed
 from test_prefixes import orders
 from test_scoring import LABELS, loaded, sequences
 
-from iclgd import descent, forward, momentum, probes, scoring, trained
-from iclgd.cli import InputError
-from iclgd.learners import Learner
+from iclgd.io.cli import InputError
+from iclgd.learners import gradient_descent, scoring, trainable
+from iclgd.learners.settings import Learner
+from iclgd.models import attention, forward, probes
 
 
 def other_model(kind: str, **sizes):
@@ -100,26 +101,28 @@ def test_demonstrations_on_both_sides_of_a_switch_are_trained_on_alone():
     expected = alone(model, RUNS[0])
     found = dict(
         (epoch, float(losses))
-        for epoch, _, losses in descent.descend(
-            model, trained.choose(model, None)[1], batches(together=False)[:1], LEARNER
+        for epoch, _, losses in gradient_descent.descend(
+            model, trainable.choose(model, None)[1], batches(together=False)[:1], LEARNER
         )
     )
     assert found == pytest.approx(expected, abs=1e-5)
-    mixed = descent.descend(model, trained.choose(model, None)[1], batches(True)[:1], LEARNER)
+    mixed = gradient_descent.descend(
+        model, trainable.choose(model, None)[1], batches(True)[:1], LEARNER
+    )
     assert abs(float(next(mixed)[2]) - expected[0]) > 1e-3
 
 
 LEARNER = Learner(rate=0.05, epochs=2)
 
 
-def batches(together: bool) -> list[descent.Batch]:
+def batches(together: bool) -> list[gradient_descent.Batch]:
     shown = dict(enumerate(demonstration for run in RUNS for demonstration in run))
     numbers = iter(shown)
     runs = [
-        descent.prompts.Demonstrations(i, 0, tuple(next(numbers) for _ in run))
+        gradient_descent.prompts.Demonstrations(i, 0, tuple(next(numbers) for _ in run))
         for i, run in enumerate(RUNS)
     ]
-    return descent.demonstration_batches(shown, runs, "label", "cpu", together)
+    return gradient_descent.demonstration_batches(shown, runs, "label", "cpu", together)
 
 
 def alone(model, run) -> dict[int, float]:
@@ -189,36 +192,36 @@ def test_want_of_memory_is_no_answer():
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("loss", ["label", "all"])
 def test_two_runs_side_by_side_are_what_each_is_alone(architecture, loss):
-    model, chosen = trained.choose(tiny_model(architecture), None)
-    both = [descent.tensors(run, loss) for run in RUNS[:2]]
+    model, chosen = trainable.choose(tiny_model(architecture), None)
+    both = [gradient_descent.tensors(run, loss) for run in RUNS[:2]]
     learner = Learner(rate=0.1, loss=loss)
     if architecture in ONE_BY_ONE:
-        assert descent.runs_at_once(model, chosen, both, learner) == 1
+        assert gradient_descent.runs_at_once(model, chosen, both, learner) == 1
     else:
-        assert descent.side_by_side(model, chosen, both, learner) is None
+        assert gradient_descent.side_by_side(model, chosen, both, learner) is None
 
 
 def test_runs_that_reach_each_other_are_trained_one_at_a_time(monkeypatch, capsys):
     """A mean over the runs, as no model here takes one."""
-    model, chosen = trained.choose(tiny_model("llama"), None)
-    over_runs = descent.over_runs
+    model, chosen = trainable.choose(tiny_model("llama"), None)
+    over_runs = gradient_descent.over_runs
 
     def mixed(function, weights, *rest, stacked):
         losses = over_runs(function, weights, *rest, stacked=stacked)
         return losses.mean().expand_as(losses)
 
-    monkeypatch.setattr(descent, "over_runs", mixed)
-    both = [descent.tensors(run, "label") for run in RUNS[:2]]
-    assert descent.runs_at_once(model, chosen, both, Learner(rate=0.1)) == 1
+    monkeypatch.setattr(gradient_descent, "over_runs", mixed)
+    both = [gradient_descent.tensors(run, "label") for run in RUNS[:2]]
+    assert gradient_descent.runs_at_once(model, chosen, both, Learner(rate=0.1)) == 1
     assert "side by side they fail (losses or gradients differ by" in capsys.readouterr().err
 
 
 def test_a_padding_token_in_the_configuration_changes_nothing():
     model = tiny_model("gpt2", pad_token_id=0)
     expected = followed(tiny_model("gpt2"), RUNS, LEARNER)
-    assert trained.choose(model, None)[0] is model
-    both = [descent.tensors(run, "label") for run in RUNS]
-    assert descent.runs_at_once(model, trained.choose(model, None)[1], both, LEARNER) > 1
+    assert trainable.choose(model, None)[0] is model
+    both = [gradient_descent.tensors(run, "label") for run in RUNS]
+    assert gradient_descent.runs_at_once(model, trainable.choose(model, None)[1], both, LEARNER) > 1
     found = followed(model, RUNS, LEARNER)
     for epoch, (rows, losses) in expected.items():
         torch.testing.assert_close(found[epoch][0], rows, rtol=0, atol=1e-9)
@@ -229,7 +232,7 @@ GEMMA = {**LLAMA, "num_key_value_heads": 2, "head_dim": 4, "query_pre_attn_scala
 
 
 @pytest.mark.parametrize(
-    ("kind", "sizes", "attention"),
+    ("kind", "sizes", "implementation"),
     [
         ("llama", LLAMA, "plain"),
         ("gemma2", {**GEMMA, "attn_logit_softcapping": 0.5}, "eager"),
@@ -240,13 +243,13 @@ GEMMA = {**LLAMA, "num_key_value_heads": 2, "head_dim": 4, "query_pre_attn_scala
         ),
     ],
 )
-def test_attention_that_does_more_than_ours_stays(kind, sizes, attention):
+def test_attention_that_does_more_than_ours_stays(kind, sizes, implementation):
     model = other_model(kind, **sizes)
     if kind == "gpt_oss":
         model.model.layers[0].self_attn.sinks.data.fill_(2.0)
     tokens, last = torch.tensor([[7, 9, 11, 5]]), torch.tensor([[3]])
     expected = forward.logits_at(model, tokens, last)
-    momentum.simplify(model)
+    attention.simplify(model)
     found = forward.logits_at(model, tokens, last)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
-    assert model.config._attn_implementation == attention
+    assert model.config._attn_implementation == implementation

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from iclgd import artifacts, claims, dictionary, tables
+from iclgd.io.schemas.attention import ATTENTION
+from iclgd.io.schemas.curves import CURVES
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.drift import DRIFT
+from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.perplexity import PERPLEXITY
+from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
+from iclgd.io.schemas.task import TASK
+from iclgd.metrics import registry
+from iclgd.reporting import artifacts, claims, dictionary
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -67,18 +77,18 @@ def test_whatever_enters_a_shell_is_quoted():
 
 
 TABLES = {
-    "results/tasks/{task}.parquet": tables.TASK,
-    "results/demonstrations/{task}/{design}/{draws}.parquet": tables.DEMONSTRATIONS,
-    "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet": tables.LOGITS,
-    "results/agreement/{model}/{task}/{design}/{a}--{b}.parquet": tables.AGREEMENT,
-    "results/agreement/{model}/{task}/{design}/{a}--{b}.curves.parquet": tables.CURVES,
-    "results/attention/{model}/{task}/{design}/{learner}/{draws}.parquet": tables.ATTENTION,
-    "results/sparsity/{model}.parquet": tables.SPARSITY,
-    "results/sparsity/{model}.circuits.parquet": tables.CIRCUITS,
-    "results/drift/{model}--{reference}.parquet": tables.DRIFT,
-    "results/perplexity/{model}.parquet": tables.PERPLEXITY,
+    "results/tasks/{task}.parquet": TASK,
+    "results/demonstrations/{task}/{design}/{draws}.parquet": DEMONSTRATIONS,
+    "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet": LOGITS,
+    "results/agreement/{model}/{task}/{design}/{a}--{b}.parquet": registry.AGREEMENT,
+    "results/agreement/{model}/{task}/{design}/{a}--{b}.curves.parquet": CURVES,
+    "results/attention/{model}/{task}/{design}/{learner}/{draws}.parquet": ATTENTION,
+    "results/sparsity/{model}.parquet": SPARSITY,
+    "results/sparsity/{model}.circuits.parquet": CIRCUITS,
+    "results/drift/{model}--{reference}.parquet": DRIFT,
+    "results/perplexity/{model}.parquet": PERPLEXITY,
     "results/summary/claims.parquet": claims.SCHEMA,
-    "results/summary/cells.parquet": tables.CELLS,
+    "results/summary/cells.parquet": EXAMPLES,
 }
 
 

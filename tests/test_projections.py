@@ -6,15 +6,15 @@ import pytest
 import torch
 from conftest import tiny_model
 
-from iclgd import projections
-from iclgd.cli import InputError
+from iclgd.io.cli import InputError
+from iclgd.models import architectures
 
 LAYER = 1
 
 
 def weights(model, matrix: str) -> torch.Tensor:
-    (name,) = projections.parameter_names(model.config, LAYER, matrix)
-    return projections.view(model.config, matrix)(model.get_parameter(name))
+    (name,) = architectures.parameter_names(model.config, LAYER, matrix)
+    return architectures.view(model.config, matrix)(model.get_parameter(name))
 
 
 def per_head(model, matrix: str) -> torch.Tensor:
@@ -45,7 +45,7 @@ def look(model) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     if model.config.model_type != "bloom":
         arguments["position_ids"] = torch.zeros_like(tokens)
     seen = {}
-    where = projections.layout(model.config)
+    where = architectures.layout(model.config)
     handles = [
         model.get_submodule(f"{where.blocks}.{LAYER}.{where.q}").register_forward_hook(
             lambda _, inputs, __: seen.update(input=inputs[0][0])
@@ -85,12 +85,12 @@ def test_q_and_k_give_the_attention_weights(model):
 
 def test_views_write_through_and_cover_every_matrix_of_a_block_once(model):
     config = model.config
-    prefix = f"{projections.layout(config).blocks}.{LAYER}."
+    prefix = f"{architectures.layout(config).blocks}.{LAYER}."
     block = {n: p for n, p in model.named_parameters() if n.startswith(prefix) and p.dim() == 2}
     written = {name: torch.zeros_like(parameter) for name, parameter in block.items()}
-    for matrix in projections.MATRICES:
-        for name in projections.parameter_names(config, LAYER, matrix):
-            projections.view(config, matrix)(written[name]).add_(1)
+    for matrix in architectures.MATRICES:
+        for name in architectures.parameter_names(config, LAYER, matrix):
+            architectures.view(config, matrix)(written[name]).add_(1)
     assert written
     for name, tensor in written.items():
         assert (tensor == 1).all(), name
@@ -111,20 +111,20 @@ def test_shapes_count_heads(architecture, matrix):
 def test_layers_by_number_or_fraction(layers, layer, number):
     config = tiny_model("llama").config
     config.num_hidden_layers = layers
-    assert projections.layer_number(config, layer) == number
+    assert architectures.layer_number(config, layer) == number
 
 
 @pytest.mark.parametrize("layer", [3, -1, 1.3, -0.4])
 def test_layers_outside_the_model_are_named(layer):
     with pytest.raises(InputError, match=f"layer {layer} is outside .* 0 ... 2"):
-        projections.layer_number(tiny_model("llama").config, layer)
+        architectures.layer_number(tiny_model("llama").config, layer)
 
 
 def test_an_unknown_architecture_is_named():
     config = tiny_model("llama").config
     config.model_type = "mamba"
     with pytest.raises(InputError, match=r"mamba.*llama, mistral"):
-        projections.parameter_names(config, 0, "q")
+        architectures.parameter_names(config, 0, "q")
 
 
 def test_names_differ_between_layers(architecture):
@@ -132,8 +132,8 @@ def test_names_differ_between_layers(architecture):
     known = dict(model.named_parameters())
     names = [
         name
-        for layer, matrix in itertools.product(range(3), projections.MATRICES)
-        for name in projections.parameter_names(model.config, layer, matrix)
+        for layer, matrix in itertools.product(range(3), architectures.MATRICES)
+        for name in architectures.parameter_names(model.config, layer, matrix)
     ]
     assert set(names) <= set(known)
     fused = architecture in ("gpt2", "gpt_neox", "bloom")

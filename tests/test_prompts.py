@@ -4,9 +4,12 @@ import polars as pl
 import pytest
 from conftest import tiny_task
 
-from iclgd import data, prompts, tables, text
-from iclgd.cli import InputError
-from iclgd.prompts import Demonstrations
+from iclgd.io import parquet, text
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.task import TASK
+from iclgd.tasks import prompts, readers
+from iclgd.tasks.prompts import Demonstrations
 
 
 @pytest.mark.parametrize(
@@ -24,7 +27,7 @@ from iclgd.prompts import Demonstrations
     ],
 )
 def test_templates_are_split_at_their_fields(prompt, parts, rest):
-    template = data.parse_template(prompt)
+    template = readers.parse_template(prompt)
     assert template == text.Template(parts, *rest)
     row = {"a": "1{b}", "b": "{label}", "text": "{0} {text!r}"}
     filled = template.fill(row) + template.space + "good" + template.ending
@@ -34,7 +37,7 @@ def test_templates_are_split_at_their_fields(prompt, parts, rest):
 @pytest.mark.parametrize("prompt", ["Review: {text}", "{label} {text} {label}"])
 def test_templates_have_one_label(prompt):
     with pytest.raises(InputError, match=r"\{label\} must stand in it exactly once"):
-        data.parse_template(prompt)
+        readers.parse_template(prompt)
 
 
 EVALUATED = [
@@ -47,7 +50,7 @@ EVALUATED = [
 @pytest.mark.parametrize("part", EVALUATED)
 def test_templates_evaluate_nothing(part):
     with pytest.raises(InputError, match="the name of a field alone may stand in braces"):
-        data.parse_template(f"{part} {{text}} {{label}}")
+        readers.parse_template(f"{part} {{text}} {{label}}")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,7 @@ def test_templates_evaluate_nothing(part):
 )
 def test_broken_templates_are_named(prompt, message):
     with pytest.raises(InputError, match=message):
-        data.parse_template(prompt)
+        readers.parse_template(prompt)
 
 
 def merging_tokenizer():
@@ -97,9 +100,7 @@ def worded(words: list[str]) -> pl.DataFrame:
     """A task with one row for every label word, its prompt ending in ``mood:``."""
     rows = [{"text": "mood:", "answer": f" {word}", "label": i} for i, word in enumerate(words)]
     shared = {"task": "moods", "split": "train", "instruction": "", "ending": "\n"}
-    return tables._match(
-        pl.DataFrame([{**shared, "example": 0, **row} for row in rows]), tables.TASK
-    )
+    return parquet.match(pl.DataFrame([{**shared, "example": 0, **row} for row in rows]), TASK)
 
 
 def test_label_ids_are_the_first_tokens_in_label_order(task, tokenizer):
@@ -151,7 +152,7 @@ def test_runs_come_in_the_order_of_draw_and_order_and_keep_positions():
         for order in (1, 0)
         for position in (2, 0, 1)
     ]
-    table = pl.DataFrame(rows, schema=tables.DEMONSTRATIONS, orient="row")
+    table = pl.DataFrame(rows, schema=DEMONSTRATIONS, orient="row")
     expected = [
         Demonstrations(0, 0, (2, 1, 0)),
         Demonstrations(0, 1, (0, 1, 2)),

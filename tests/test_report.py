@@ -12,8 +12,9 @@ import pytest
 from conftest import run_step
 from reports import HOSTILE, SVG, built, cell, claim, inputs
 
-from iclgd import report, report_svg, tables
-from iclgd.cli import InputError
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.reporting import report, svg
 
 
 class Page(HTMLParser):
@@ -158,7 +159,7 @@ def test_the_explorer_offers_what_exists_in_the_studys_order():
         cell(model="m", place="farthest"),
         cell(model="big"),
     ]
-    table = pl.DataFrame(rows, schema=tables.CELLS)
+    table = pl.DataFrame(rows, schema=EXAMPLES)
     shown = report.explorer(table, ["m", "big"], {"m": "Model M"})
     found = [(one["model"], one["learner"], one["query"].split(":")[0]) for one in shown]
     gd = "GD, whole model, rate 0.1, epoch 5"
@@ -179,7 +180,7 @@ def drawn(tmp_path: Path, text: str) -> Path:
 
 
 def test_a_figure_keeps_its_marks_and_their_values(tmp_path):
-    found = report_svg.inline(drawn(tmp_path, SVG.format(title="One")), "one", "One")
+    found = svg.inline(drawn(tmp_path, SVG.format(title="One")), "one", "One")
     assert (found.across, found.up) == (["epochs"], [])
     assert 'data-tip="learner: ICL; estimate: 1"' in found.markup
     assert 'id="one-clip0"' in found.markup
@@ -197,15 +198,15 @@ def test_what_no_figure_holds_does_not_get_into_the_page(tmp_path, element):
     path = drawn(tmp_path, SVG.format(title="One").replace("<defs>", f"{element}<defs>"))
     name = re.match(r"<(\w+)", element)[1]
     with pytest.raises(InputError, match=rf"figure\.svg: an element '{name}'"):
-        report_svg.inline(path, "one", "One")
+        svg.inline(path, "one", "One")
 
 
 def test_attributes_that_act_are_left_out(tmp_path):
     acting = 'onclick="alert(1)" style="fill:url(http://x)" href="http://x" fill="#000000"'
     path = drawn(tmp_path, SVG.format(title="One").replace('fill="#0072B2"', acting))
-    assert re.findall("onclick|style|http://x", report_svg.inline(path, "n", "").markup) == []
+    assert re.findall("onclick|style|http://x", svg.inline(path, "n", "").markup) == []
 
 
 def test_a_figure_that_is_no_svg_is_named(tmp_path):
     with pytest.raises(InputError, match=r"figure\.svg: not an SVG"):
-        report_svg.inline(drawn(tmp_path, "<svg>"), "one", "One")
+        svg.inline(drawn(tmp_path, "<svg>"), "one", "One")

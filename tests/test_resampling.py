@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from iclgd import resampling
+from iclgd.statistics import resampling
 
 
 def anova(cells):

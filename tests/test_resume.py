@@ -7,13 +7,16 @@ import shutil
 import signal
 import sys
 import time
-from pathlib import Path
 
 import polars as pl
 import pytest
 from conftest import run_step, save_model, tiny_model, tiny_task
 
-from iclgd import descent, files, fingerprints, sampling, tables
+from iclgd.io import files, fingerprints, imports, parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.task import TASK
+from iclgd.learners import gradient_descent
+from iclgd.tasks import sampling
 
 LEARNER = {"rate": 0.5, "epochs": 2, "train": {"layers": [0.5], "matrices": ["v"]}}
 RUNS = 4  # two draws in two orders, each of three parts: epochs 0, 1, 2
@@ -25,11 +28,11 @@ FORKS.set_forkserver_preload(["torch", "transformers.models.llama.modeling_llama
 @pytest.fixture
 def inputs(tmp_path, monkeypatch):
     """Arguments of run_gd on a tiny model, whose runs train one after the other."""
-    monkeypatch.setattr(descent, "runs_at_once", lambda *_: 1)
+    monkeypatch.setattr(gradient_descent, "runs_at_once", lambda *_: 1)
     task = tiny_task()
-    tables.write(task, tmp_path / "task.parquet", tables.TASK)
+    parquet.write(task, tmp_path / "task.parquet", TASK)
     table = sampling.demonstrations(task, "n2", 2, 2, range(2))
-    tables.write(table, tmp_path / "n2.parquet", tables.DEMONSTRATIONS)
+    parquet.write(table, tmp_path / "n2.parquet", DEMONSTRATIONS)
     return {
         "--model": save_model(tiny_model("llama", "float32"), tmp_path),
         "--task": tmp_path / "task.parquet",
@@ -61,24 +64,24 @@ def undisturbed(inputs) -> bytes:
 @pytest.fixture
 def trained(monkeypatch) -> list:
     """One entry for every run that is trained."""
-    whole, started = descent.descend, []
+    whole, started = gradient_descent.descend, []
 
     def counted(model, chosen, batches, learner):
         started.append(len(batches))
         return whole(model, chosen, batches, learner)
 
-    monkeypatch.setattr(descent, "descend", counted)
+    monkeypatch.setattr(gradient_descent, "descend", counted)
     return started
 
 
 def ended_at(part: int, end, monkeypatch) -> None:
     """``end()`` takes the place of the writing of the part of that number, from 1."""
-    whole, count = tables.Parts.add, iter(range(1, 1000))
+    whole, count = parquet.Parts.add, iter(range(1, 1000))
 
     def add(self, *rows):
         return end() if next(count) == part else whole(self, *rows)
 
-    monkeypatch.setattr(tables.Parts, "add", add)
+    monkeypatch.setattr(parquet.Parts, "add", add)
 
 
 def die(number: int):
@@ -89,7 +92,7 @@ def die(number: int):
 def killed_at(part: int, number: int, inputs: dict) -> None:
     """In a process of its own: run_gd, which ``number`` ends at a part (0: the whole table)."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(descent, "runs_at_once", lambda *_: 1)
+        patch.setattr(gradient_descent, "runs_at_once", lambda *_: 1)
         if part:
             ended_at(part, lambda: die(number), patch)
         else:
@@ -174,7 +177,7 @@ def edit_config(inputs):
 
 def edit_demonstrations(inputs):
     table = sampling.demonstrations(tiny_task(), "n2", 2, 2, range(1, 3))
-    tables.write(table, inputs["--demonstrations"], tables.DEMONSTRATIONS)
+    parquet.write(table, inputs["--demonstrations"], DEMONSTRATIONS)
 
 
 def edit_learner(inputs):
@@ -200,18 +203,24 @@ def test_parts_of_anything_else_are_not_used(inputs, trained, monkeypatch, edit)
     assert there(inputs) == ["0-1.parquet"]
 
 
-def test_an_edited_library_is_something_else(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", __file__, raising=False)
+def test_only_code_that_the_step_runs_is_part_of_it(tmp_path, monkeypatch):
+    src = tmp_path / "src"
+    shutil.copytree(imports.SRC, src)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(src / "run_gd.py"), raising=False)
+    for module in (imports, fingerprints):
+        monkeypatch.setattr(module, "SRC", src)
+
+    def edited(file: str) -> str:
+        with (src / file).open("a") as opened:
+            opened.write("\n")
+        imports._direct.cache_clear()
+        return fingerprints.of({"a": 1})
+
     before = fingerprints.of({"a": 1})
     assert before == fingerprints.of({"a": 1}) != fingerprints.of({"a": 2})
-    library = tmp_path / "iclgd"
-    shutil.copytree(Path(fingerprints.__file__).parent, library)
-    with monkeypatch.context() as patch:
-        patch.setattr(fingerprints, "__file__", str(library / "fingerprints.py"))
-        assert fingerprints.of({"a": 1}) == before
-        with (library / "descent.py").open("a") as file:
-            file.write("\n")
-        assert fingerprints.of({"a": 1}) != before
+    assert edited("iclgd/reporting/findings.py") == edited("plot_dose.py") == before
+    assert len({before, edited("iclgd/learners/gradient_descent.py"), edited("run_gd.py")}) == 3
+    before = fingerprints.of({"a": 1})
     monkeypatch.setattr(pl, "__version__", "other")
     assert fingerprints.of({"a": 1}) != before
 
@@ -224,9 +233,9 @@ def test_two_writers_of_one_table_do_not_meet(tmp_path):
         return pl.DataFrame([("d", order, loss)], schema, orient="row")
 
     path = tmp_path / "t.parquet"
-    old = tables.Parts(path, schema, "old").__enter__()
+    old = parquet.Parts(path, schema, "old").__enter__()
     old.add((0,), part(0, 0.5))
-    with tables.Parts(path, schema, "new") as new:
+    with parquet.Parts(path, schema, "new") as new:
         assert new.parts == {}
         new.add((0,), part(0, 1.5))
         with pytest.raises(OSError):

@@ -10,8 +10,9 @@ from conftest import tiny_task
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iclgd import sampling, tables
-from iclgd.cli import InputError
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.tasks import sampling
 
 FOUR = tiny_task("topic4", rows=60, classes=4)
 TRAIN = FOUR.filter(pl.col("split") == "train")
@@ -61,7 +62,7 @@ def test_all_orders():
 
 def test_the_table_has_every_demonstration_once_in_every_order():
     table = sampling.demonstrations(FOUR, "n4", 4, 6, range(2, 5))
-    assert table.schema == tables.DEMONSTRATIONS
+    assert table.schema == DEMONSTRATIONS
     assert len(table) == 3 * 6 * 4
     assert table.select("task", "design").unique().rows() == [("topic4", "n4")]
     for (number, _), rows in table.group_by("draw", "order"):

@@ -8,15 +8,20 @@ import pytest
 import torch
 from conftest import VOCABULARY, tiny_model
 
-from iclgd import forward, models, prompts, scoring, tables
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.learners import scoring
+from iclgd.models import forward, loading
+from iclgd.tasks import prompts
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
 LABELS = [140, 133]
 
 
-def loaded(model) -> models.Loaded:
-    return models.Loaded("tiny", model, None, "cpu", 128)
+def loaded(model) -> loading.Loaded:
+    return loading.Loaded("tiny", model, None, "cpu", 128)
 
 
 def sequences(count: int = 7, seed: int = 0) -> list[list[int]]:
@@ -122,13 +127,13 @@ def test_rows_that_are_not_finite_are_diverged_and_null(task, bad):
     assert table.select("draw", "order", "epoch", "loss").unique().rows() == [(3, 1, 2, 0.5)]
     constant = {"model": "m", "task": "t", "design": "d", "shots": 2, "learner": "icl"}
     whole = table.with_columns(pl.lit(value).alias(key) for key, value in constant.items())
-    assert tables._match(whole, tables.LOGITS)["example"].is_sorted()
+    assert parquet.match(whole, LOGITS)["example"].is_sorted()
 
 
 def demonstrations(of: pl.DataFrame, **changes) -> pl.DataFrame:
     row = {"task": "topic2", "design": "n1", "draw": 0, "order": 0, "position": 0}
     row["example"] = of.filter(pl.col("split") == "train")["example"][0]
-    return pl.DataFrame([{**row, **changes}], schema=tables.DEMONSTRATIONS)
+    return pl.DataFrame([{**row, **changes}], schema=DEMONSTRATIONS)
 
 
 def test_tables_that_belong_together(task):

@@ -11,8 +11,10 @@ import pytest
 from conftest import tiny_task
 from rich.console import Console
 
-from iclgd import show, tables
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.sparsity import SPARSITY
+from iclgd.reporting import show
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,7 +31,7 @@ def said(path: Path, rows: int = 3, where: str | None = None, width: int = 120) 
 def sparsity(path: Path, model: str = "m") -> Path:
     rows = {"model": model, "layer": [0, 0, 1, 1], "head": [0, 1, 0, 1], "matrix": "q"}
     rows |= {"threshold": 1e-3, "share": [0.25, None, 0.5, 0.75], "share_rms": 0.0}
-    tables.write(pl.DataFrame(rows), path, tables.SPARSITY)
+    parquet.write(pl.DataFrame(rows), path, SPARSITY)
     return path
 
 
@@ -67,7 +69,7 @@ def test_rows_and_where(tmp_path):
 
 def test_texts_of_a_data_set_do_not_steer_the_terminal(tmp_path):
     task = tiny_task().with_columns(text=pl.lit("\x1b[31m[bold]evil[/bold]\n\u202e"))
-    tables.write(task, tmp_path / "results/tasks/[red]\x1b[2J.parquet")
+    parquet.write(task, tmp_path / "results/tasks/[red]\x1b[2J.parquet")
     text = "\n".join(said(tmp_path / "results/tasks/[red]\x1b[2J.parquet"))
     assert "\x1b" not in text and "\u202e" not in text
     assert r"\x1b[31m[bold]evil[/bold]\n\u202e" in text and r"task [red]\x1b[2J" in text
@@ -156,7 +158,7 @@ def test_the_command(tmp_path):
 
 
 def test_it_starts_without_torch(tmp_path):
-    loaded = "import sys, iclgd.show; assert 'polars' in sys.modules; print('torch' in sys.modules)"
+    loaded = "import sys, iclgd.reporting.show as s; assert s.pl; print('torch' in sys.modules)"
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, env=env)
     assert done.stdout == "False\n", done.stderr

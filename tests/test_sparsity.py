@@ -13,7 +13,11 @@ import torch
 from conftest import run_step
 from safetensors.torch import save_file
 
-from iclgd import constructed, evidence, requirement, sparsity, tables
+from iclgd.io import parquet
+from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
+from iclgd.metrics import sparsity, sparsity_requirement
+from iclgd.models import gd_transformer
+from iclgd.reporting import evidence
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
@@ -113,7 +117,7 @@ def test_rotation_hides_zeros_but_moves_no_invariant():
     turned["o"] = stream.T @ plain["o"] @ inner.T
     for name in "qkv":
         zeros = sparsity.share_below(plain[name], 1e-6).item()
-        assert zeros == pytest.approx(requirement.required_share(name, d_x, d_y))
+        assert zeros == pytest.approx(sparsity_requirement.required_share(name, d_x, d_y))
         assert sparsity.share_below(turned[name], 1e-6).item() < 0.05
     before, after = sparsity.circuits(plain), sparsity.circuits(turned)
     for name in ("qk", "ov"):
@@ -122,19 +126,25 @@ def test_rotation_hides_zeros_but_moves_no_invariant():
 
 
 def test_required_share_is_the_published_one():
-    assert 100 * requirement.required_share("q", 4096, 4096) == pytest.approx(99.9939, abs=5e-5)
-    assert requirement.required_share("k", 4096, 4096) == requirement.required_share(
-        "q", 4096, 4096
+    assert 100 * sparsity_requirement.required_share("q", 4096, 4096) == pytest.approx(
+        99.9939, abs=5e-5
     )
-    assert 100 * requirement.required_share("v", 4096, 4096) == pytest.approx(74.994, abs=5e-4)
+    assert sparsity_requirement.required_share(
+        "k", 4096, 4096
+    ) == sparsity_requirement.required_share("q", 4096, 4096)
+    assert 100 * sparsity_requirement.required_share("v", 4096, 4096) == pytest.approx(
+        74.994, abs=5e-4
+    )
 
 
 def test_a_model_needs_what_tokens_of_its_width_need():
     # Width 4, so x and y have 2 each: the identity fills 2 of 16; W_0 and -I fill 4 + 2.
-    assert requirement.at_width("q", 4) == requirement.at_width("k", 4) == 1 - 2 / 16
-    assert requirement.at_width("v", 4) == 1 - 6 / 16
-    width = constructed.ConstructedConfig().hidden_size
-    assert constructed.D_X == constructed.D_Y == width / 2
+    assert (
+        sparsity_requirement.at_width("q", 4) == sparsity_requirement.at_width("k", 4) == 1 - 2 / 16
+    )
+    assert sparsity_requirement.at_width("v", 4) == 1 - 6 / 16
+    width = gd_transformer.ConstructedConfig().hidden_size
+    assert gd_transformer.D_X == gd_transformer.D_Y == width / 2
 
 
 def test_the_construction_is_as_sparse_as_it_must_be_and_trained_weights_are_not(tmp_path):
@@ -237,8 +247,8 @@ def test_extract_and_summarise(tmp_path):
         command = [sys.executable, SRC / f"{script}.py", *rest, "--circuits", files["circuits"]]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-    shares = tables.read(files["shares"], tables.SPARSITY)
-    circuits = tables.read(files["circuits"], tables.CIRCUITS)
+    shares = parquet.read(files["shares"], SPARSITY)
+    circuits = parquet.read(files["circuits"], CIRCUITS)
     assert len(shares) == 2 * 5 * (4 + 2 + 2)
     assert len(circuits) == 2 * 2 * 4
     q = shares.filter(matrix="q", threshold=1e-4).sort("layer", "head")

@@ -3,13 +3,13 @@
 import polars as pl
 import pytest
 
-from iclgd import statistics
+from iclgd.statistics import summaries
 
 
 def test_band_is_the_t_interval():
     # Mean 2, deviation 1, t(0.975, 2) = 4.302653: half = 4.302653 / sqrt(3).
     frame = pl.DataFrame({"model": ["m"] * 3, "value": [1.0, 2.0, 3.0]})
-    row = statistics.bands(frame, ["model"]).row(0, named=True)
+    row = summaries.bands(frame, ["model"]).row(0, named=True)
     half = 4.302652729911275 / 3**0.5
     assert (row["estimate"], row["draws"]) == (2, 3)
     assert (row["low"], row["high"]) == pytest.approx((2 - half, 2 + half))
@@ -18,7 +18,7 @@ def test_band_is_the_t_interval():
 
 def shares(*values, name="share", **given):
     frame = pl.DataFrame({"metric": [name] * len(values), "value": [*map(float, values)]})
-    return statistics.bands(frame, ["metric"], **given).row(0, named=True)
+    return summaries.bands(frame, ["metric"], **given).row(0, named=True)
 
 
 def test_a_share_has_wilsons_interval_with_the_effective_number_of_draws():
@@ -68,20 +68,20 @@ def test_differences_and_half_bounded_quantities_are_cut():
 
 def test_nulls_are_left_out_and_one_draw_has_no_band():
     frame = pl.DataFrame({"model": ["m", "m", "n"], "value": [1.0, None, None]})
-    rows = statistics.bands(frame, ["model"]).rows()
+    rows = summaries.bands(frame, ["model"]).rows()
     assert rows == [("m", 1.0, *[None] * 4, 1), ("n", *[None] * 5, 0)]
 
 
 def test_draw_means():
     rows = pl.DataFrame({"draw": [0, 0, 1, 1], "accuracy": [1.0, 0.0, 1.0, None]})
-    means = statistics.draw_means(rows, ["draw"], ["accuracy"])
+    means = summaries.draw_means(rows, ["draw"], ["accuracy"])
     assert means.rows() == [(0, "accuracy", 0.5), (1, "accuracy", 1.0)]
 
 
 def choices(*rows):
     schema = ["learner", "epoch", "split", "accuracy", "status"]
     frame = pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.lit("m").alias("model"))
-    return statistics.chosen(frame, ["model"], "learner", "accuracy").sort("learner").rows()
+    return summaries.chosen(frame, ["model"], "learner", "accuracy").sort("learner").rows()
 
 
 def test_choice_uses_validation_rows_only():
@@ -107,4 +107,4 @@ def test_choice_prefers_sound_early_trained_rates():
 
 
 def test_family_is_the_name_without_its_rate():
-    assert [statistics.family(name) for name in ("gd@0.001", "icl")] == ["gd", "icl"]
+    assert [summaries.family(name) for name in ("gd@0.001", "icl")] == ["gd", "icl"]

@@ -8,8 +8,10 @@ import polars as pl
 import pytest
 from conftest import run_step
 
-from iclgd import corpus, data, tables, tasks
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.task import TASK
+from iclgd.tasks import readers, synthetic, task_tables
 
 ENTRY = {
     "prompt": "Review: {text}\nMood: {label}\n\n",
@@ -32,12 +34,12 @@ def write(path, rows=ROWS):
 
 def filled(placed, entry=ENTRY):
     """The rendered rows without their places."""
-    return [row for _, row in data.render(iter(placed), entry, "films")]
+    return [row for _, row in readers.render(iter(placed), entry, "films")]
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a.parquet"])
 def test_every_format_gives_the_same_rows(tmp_path, name):
-    rendered = filled(data.read(write(tmp_path / name), ENTRY))
+    rendered = filled(readers.read(write(tmp_path / name), ENTRY))
     assert rendered[1] == {"text": "Review: film 1\nMood:", "answer": " good", "label": 1}
     assert len(rendered) == 40
 
@@ -81,19 +83,19 @@ def test_malformed_rows_are_named(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError, match=message) as error:
-        filled(data.read(path, ENTRY))
+        filled(readers.read(path, ENTRY))
     assert "\n" not in str(error.value)
 
 
 def test_malformed_parquet_rows_are_named(tmp_path):
     path = write(tmp_path / "a.parquet", [*ROWS[:3], {"text": "x", "label": None}])
     with pytest.raises(InputError, match=r"a.parquet, row 4: field 'label' is null"):
-        filled(data.read(path, ENTRY))
+        filled(readers.read(path, ENTRY))
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nothing.csv does not exist"):
-        list(data.read(tmp_path / "nothing.csv", ENTRY))
+        list(readers.read(tmp_path / "nothing.csv", ENTRY))
 
 
 def test_braces_and_white_space_of_the_data_stay_data():
@@ -113,7 +115,7 @@ def test_splits_are_disjoint_by_text_and_of_the_right_size(queries, with_test):
     table = {"train": rendered() + rendered()[:5]}
     if with_test:  # Half of the test rows stand in the training rows too.
         table["test"] = rendered(ROWS[30:] + [{"text": f"new {i}", "label": 1} for i in range(10)])
-    splits = tasks.split_queries(table, queries, "films")
+    splits = task_tables.split_queries(table, queries, "films")
     asked = min(queries, 20)
     sizes = {split: len(rows) for split, rows in splits.items()}
     assert sizes["validation"] == asked // 4
@@ -123,18 +125,18 @@ def test_splits_are_disjoint_by_text_and_of_the_right_size(queries, with_test):
     everything = {row["text"] for rows in table.values() for row in rows}
     if not with_test:
         assert set(texts) == everything and sizes["train"] == 40 - asked
-    assert splits == tasks.split_queries(table, queries, "films")
-    assert splits["test"] != tasks.split_queries(table, queries, "other")["test"]
+    assert splits == task_tables.split_queries(table, queries, "films")
+    assert splits["test"] != task_tables.split_queries(table, queries, "other")["test"]
 
 
 def test_too_few_rows_are_an_error():
     with pytest.raises(InputError, match=r"task films: 3 rows for training and 3 queries"):
-        tasks.split_queries({"train": rendered(ROWS[:6])}, 500, "films")
+        task_tables.split_queries({"train": rendered(ROWS[:6])}, 500, "films")
 
 
 def test_the_task_table():
-    splits = tasks.split_queries({"train": rendered()}, 8, "films")
-    table = tables._match(tasks.task_table(splits, ENTRY, "films"), tables.TASK)
+    splits = task_tables.split_queries({"train": rendered()}, 8, "films")
+    table = parquet.match(task_tables.task_table(splits, ENTRY, "films"), TASK)
     assert table["example"].to_list() == list(range(40))
     assert table["split"].to_list() == ["train"] * 32 + ["validation"] * 2 + ["test"] * 6
     shared = table.select("task", "instruction", "ending").unique().rows()
@@ -142,9 +144,9 @@ def test_the_task_table():
 
 
 def test_a_label_word_that_no_row_has_is_an_error():
-    splits = tasks.split_queries({"train": rendered(ROWS[::2])}, 8, "films")
+    splits = task_tables.split_queries({"train": rendered(ROWS[::2])}, 8, "films")
     with pytest.raises(InputError, match=r"task films: no row has the label word 'good'"):
-        tasks.task_table(splits, ENTRY, "films")
+        task_tables.task_table(splits, ENTRY, "films")
 
 
 OPEN = 'text,label\nplain one,0\n"Awful from start to end,0\nplain two,1\n'  # a quote in line 3
@@ -172,7 +174,7 @@ def test_quotes_that_swallow_rows_are_named_by_the_line_where_they_open(tmp_path
     path = tmp_path / "a.csv"
     path.write_bytes(content.encode())
     with pytest.raises(InputError, match=rf"a.csv, {message}"):
-        filled(data.read(path, ENTRY))
+        filled(readers.read(path, ENTRY))
 
 
 def test_a_quoted_field_may_have_lines_commas_and_quotes(tmp_path):
@@ -182,7 +184,7 @@ def test_a_quoted_field_may_have_lines_commas_and_quotes(tmp_path):
         {"text": "one\n\n two, 0\nthree", "label": 0},
     ]
     path = write(tmp_path / "a.csv", rows)
-    found = list(data.read(path, ENTRY))
+    found = list(readers.read(path, ENTRY))
     assert [row["text"] for _, row in found] == [row["text"] for row in rows]
     assert [place for place, _ in found] == [f"{path}, line {line}" for line in (3, 4, 8)]
 
@@ -194,17 +196,17 @@ def test_blank_lines_are_no_rows_and_an_array_may_be_laid_out(tmp_path):
     (tmp_path / "a.json").write_text("\ufeff \n" + json.dumps(ROWS, indent=1), encoding="utf-8")
     (tmp_path / "b.json").write_text(json.dumps(ROWS))
     for name in ("a.jsonl", "a.csv", "a.json", "b.json"):
-        assert filled(data.read(tmp_path / name, ENTRY)) == rendered(), name
+        assert filled(readers.read(tmp_path / name, ENTRY)) == rendered(), name
 
 
 def sifted(rows=ROWS, test=None, **changes):
     entry = {**ENTRY, **changes}
     sources = {"train": rows} if test is None else {"train": rows, "test": test}
     placed = {
-        split: data.render([(f"{split} {i}", row) for i, row in enumerate(part)], entry, "films")
+        split: readers.render([(f"{split} {i}", row) for i, row in enumerate(part)], entry, "films")
         for split, part in sources.items()
     }
-    return tasks.sift(placed, entry, "films"), entry
+    return task_tables.sift(placed, entry, "films"), entry
 
 
 def test_long_rows_are_left_out():
@@ -226,8 +228,8 @@ def test_every_row_is_in_a_split_or_counted_with_a_reason():
     test = [{"text": "same", "label": 1}, *ROWS[30:34]]
     test += [{"text": f"new {i}", "label": i % 2} for i in range(10)]
     found, entry = sifted(train, test, leave_out=[-1, None], longest=40)
-    splits = tasks.split_queries(found.table, 8, "films")
-    manifest = tasks.manifest(found, splits, entry, "films")
+    splits = task_tables.split_queries(found.table, 8, "films")
+    manifest = task_tables.manifest(found, splits, entry, "films")
     asked = [row["text"] for row in splits["validation"] + splits["test"]]
     twice = sum(text.startswith("Review: film") for text in asked)
     assert manifest["read"] == {"train": 47, "test": 15}
@@ -237,7 +239,7 @@ def test_every_row_is_in_a_split_or_counted_with_a_reason():
     }
     kept = sum(sum(words.values()) for words in manifest["classes"].values())
     assert kept + sum(manifest["left_out"].values()) == 62
-    assert list(tasks.said(manifest, found, entry))[:5] == [
+    assert list(task_tables.said(manifest, found, entry))[:5] == [
         "films: 3 of 62 rows have a label of leave_out: left out",
         "films: 1 of 62 rows are empty: left out (the first: train 41)",
         "films: 1 of 62 rows have more than 40 characters: left out",
@@ -257,22 +259,24 @@ def test_a_split_that_lacks_a_class_is_named():
         sifted(bad, bad)
     splits = {"train": rendered(bad), "validation": [], "test": rendered()}
     with pytest.raises(InputError, match=r"films: no row of train has the label '1'"):
-        tasks.task_table(splits, ENTRY, "films")
+        task_tables.task_table(splits, ENTRY, "films")
 
 
 def test_a_class_that_no_query_has_is_said():
     found, entry = sifted()
     splits = {"train": rendered(), "validation": rendered(ROWS[:1]), "test": rendered(ROWS[2:3])}
-    lines = list(tasks.said(tasks.manifest(found, splits, entry, "films"), found, entry))
+    lines = list(
+        task_tables.said(task_tables.manifest(found, splits, entry, "films"), found, entry)
+    )
     assert lines == ["films: no query has the label word 'good': raise queries"]
 
 
 def test_generators_depend_on_names_alone():
-    one, two = tasks.generator("topic2", 3), tasks.generator("topic2", 3)
+    one, two = task_tables.generator("topic2", 3), task_tables.generator("topic2", 3)
     assert one.integers(1 << 60) == two.integers(1 << 60)
-    assert tasks.generator("topic2", 3).integers(1 << 60) != tasks.generator("topic", 23).integers(
-        1 << 60
-    )
+    assert task_tables.generator("topic2", 3).integers(1 << 60) != task_tables.generator(
+        "topic", 23
+    ).integers(1 << 60)
 
 
 def test_rows_of_the_hub(monkeypatch):
@@ -283,7 +287,7 @@ def test_rows_of_the_hub(monkeypatch):
         return ROWS[:2]
 
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
-    rows = tasks.hub_rows("nyu/glue", "train", "validation", name="sst2", revision="abc")
+    rows = task_tables.hub_rows("nyu/glue", "train", "validation", name="sst2", revision="abc")
     assert asked == [
         (("nyu/glue", "sst2"), {"split": split, "revision": "abc"})
         for split in ("train", "validation")
@@ -292,7 +296,7 @@ def test_rows_of_the_hub(monkeypatch):
 
 
 def test_generated_rows_fit_their_prompt():
-    made = corpus.make_task(tasks.generator("topic2", "rows"), "topics", 20, 2)
+    made = synthetic.make_task(task_tables.generator("topic2", "rows"), "topics", 20, 2)
     labels = {str(row["label"]): row["label_text"] for row in made}
     entry = {"prompt": "{text} : {label}\n", "labels": labels}
     rows = filled(((f"row {i}", row) for i, row in enumerate(made)), entry)
@@ -330,5 +334,5 @@ def test_the_step_counts_what_it_left_out_in_its_manifest_and_its_log(tmp_path, 
 
 def test_the_index_that_pandas_writes_is_no_fault(tmp_path):
     (tmp_path / "a.csv").write_text(",text,label\n0,x,0\n1,y,1\n")
-    rows = [row for _, row in data.read(tmp_path / "a.csv", {})]
+    rows = [row for _, row in readers.read(tmp_path / "a.csv", {})]
     assert [row["text"] for row in rows] == ["x", "y"]

@@ -8,16 +8,21 @@ import pytest
 import torch
 from conftest import run_step, save_model, tiny_model, tiny_tokenizer
 
-from iclgd import corpus, perplexity, scoring, tables, twins
-from iclgd.cli import InputError
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.perplexity import PERPLEXITY
+from iclgd.learners import scoring
+from iclgd.metrics import perplexity
+from iclgd.reporting import twins
+from iclgd.tasks import synthetic
 
 
 def test_documents_are_the_same_tokens_again_and_always_the_same():
-    documents = corpus.held_out(20)
-    assert documents == corpus.held_out(20) and len(set(documents)) == 20
+    documents = synthetic.held_out(20)
+    assert documents == synthetic.held_out(20) and len(set(documents)) == 20
     ids = tiny_tokenizer()(documents)["input_ids"]
     assert {len(one) for one in ids} == {61}
-    assert [corpus.text(np.array(one)) for one in ids] == documents
+    assert [synthetic.text(np.array(one)) for one in ids] == documents
     lines = documents[0].split("\n")
     assert all(line.split()[2] == ":" for line in lines[:-1]) and lines[-1] == ""
 
@@ -48,9 +53,9 @@ def test_a_model_that_knows_nothing_is_as_perplexed_as_its_vocabulary_is_large(t
     output = tmp_path / "p.parquet"
     run_step("measure_perplexity", "--model", save_model(model, tmp_path), "--documents", 3,
              "--device", "cpu", "--output", output)  # fmt: skip
-    table = tables.read(output, tables.PERPLEXITY)
+    table = parquet.read(output, PERPLEXITY)
     assert table["tokens"].sum() == 3 * 60 and table["first"].to_list() == [1, 11, 21, 31, 41, 51]
-    assert table["perplexity"].to_list() == pytest.approx([len(corpus.VOCABULARY)] * 6)
+    assert table["perplexity"].to_list() == pytest.approx([len(synthetic.VOCABULARY)] * 6)
 
 
 def manifest(seed: int, eta: float | None, **changes) -> dict:
@@ -124,7 +129,7 @@ def test_summary_of_tables(tmp_path):
         nats = [torch.full((12,), 1.0 + i, dtype=torch.float64)]
         perplexities.append(tmp_path / f"{i}.parquet")
         table = perplexity.by_position(one["model"], nats)
-        tables.write(table, perplexities[-1], tables.PERPLEXITY)
+        parquet.write(table, perplexities[-1], PERPLEXITY)
     run_step("summarise_twins", "--perplexity", *perplexities, "--manifests", *paths,
              "--output", tmp_path / "s.parquet")  # fmt: skip
     table = pl.read_parquet(tmp_path / "s.parquet")

@@ -9,7 +9,7 @@ SRC = Path(__file__).parents[1] / "src"
 STEP = """
 import os, signal, sys
 sys.path.insert(0, {src!r})
-from iclgd import cli
+from iclgd.io import cli
 parser = cli.parser("A step.")
 parser.add_argument("what")
 args = parser.parse_args()
@@ -46,7 +46,7 @@ def run(folder: Path, *prefix: str) -> dict[str, str]:
 
 def test_warm_and_cold_agree(tmp_path):
     cold = run(tmp_path / "cold")
-    warm = run(tmp_path / "warm", sys.executable, "-m", "iclgd.warm")
+    warm = run(tmp_path / "warm", sys.executable, "-m", "iclgd.io.preload")
     assert cold.pop("fine.err").strip() == "cold"
     assert warm.pop("fine.err").strip() == "warm"
     assert cold.pop("fine.out").replace("/cold ", "/warm ") == warm.pop("fine.out")

@@ -13,7 +13,10 @@ import pytest
 import yaml
 from test_equivalence import read_off
 
-from iclgd import artifacts, claims, dictionary, ranges, tables
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.metrics import ranges, registry
+from iclgd.reporting import artifacts, claims, dictionary
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "src", "profiles", "slurm", "envs", "models")
@@ -25,7 +28,7 @@ def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.C
 
     As in ``make run``, a warm process stands by for the torch steps.
     """
-    warm = [sys.executable, "-m", "iclgd.warm"]
+    warm = [sys.executable, "-m", "iclgd.io.preload"]
     command = [*warm, sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src")}
@@ -112,14 +115,14 @@ def test_every_column_of_every_table_is_in_the_data_dictionary(project):
 def test_tables_hold_their_keys_and_promised_columns(project):
     results = project / "results"
     demonstrations = pl.read_parquet(results / "demonstrations/topic2/n4/0-1.parquet")
-    assert demonstrations.schema == tables.DEMONSTRATIONS
+    assert demonstrations.schema == DEMONSTRATIONS
     assert demonstrations.group_by("draw", "order").len()["len"].unique().to_list() == [4]
     gd = pl.read_parquet(results / "logits/llama-small/topic2/n4/gd@0.01/0-1.parquet")
-    assert gd.schema == tables.LOGITS
+    assert gd.schema == LOGITS
     assert gd["epoch"].unique().sort().to_list() == [0, 1, 3]
     assert gd["learner"].unique().to_list() == ["gd@0.01"]
     agreement = pl.read_parquet(results / "agreement/llama-small/topic2/n4/icl--gd@0.01.parquet")
-    assert agreement.schema == tables.AGREEMENT
+    assert agreement.schema == registry.AGREEMENT
     # Row by row, what the metric was computed from is in the logits of the same key.
     icl = pl.read_parquet(results / "logits/llama-small/topic2/n4/icl/0-1.parquet")
     one, key = agreement.row(7, named=True), ("draw", "order", "example")
@@ -351,7 +354,7 @@ def test_a_plot_script_edited(finished):
 
 
 def test_descent_edited_reruns_gd_and_what_follows(finished):
-    edit(finished / "src/iclgd/descent.py")
+    edit(finished / "src/iclgd/learners/gradient_descent.py")
     jobs = planned(finished)
     assert [job for job in jobs if job.startswith("run_")] == sorted(
         f"run_gd {path.relative_to(finished / 'results')}"
@@ -363,7 +366,7 @@ def test_descent_edited_reruns_gd_and_what_follows(finished):
 
 
 def test_a_metric_edited_reruns_no_torch_job(finished):
-    edit(finished / "src/iclgd/agreement.py")
+    edit(finished / "src/iclgd/metrics/agreement.py")
     assert rules_of(planned(finished)) == {
         "compare_logits",
         "summarise_agreement",

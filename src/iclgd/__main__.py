@@ -7,7 +7,7 @@ manifest: what its entries mean. Of a folder: the artifacts in it.
 import signal
 from pathlib import Path
 
-from iclgd import cli
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.prog = "python -m iclgd"
@@ -25,7 +25,7 @@ if args.rows < 0:
 
 from rich.console import Console  # after parsing: --help is quick
 
-from iclgd import show
+from iclgd.reporting import show
 
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as in `… | head`
 Console(highlight=False).print(*show.show(args.path, args.rows, args.where), sep="\n")

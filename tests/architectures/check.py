@@ -12,10 +12,11 @@ import numpy as np
 import small
 import torch
 
-from iclgd import asking, descent, models, probes, projections, scoring, trained
-from iclgd.cli import InputError
-from iclgd.learners import Learner
-from iclgd.prompts import Demonstrations
+from iclgd.io.cli import InputError
+from iclgd.learners import evaluation, gradient_descent, scoring, trainable
+from iclgd.learners.settings import Learner
+from iclgd.models import architectures, loading, probes
+from iclgd.tasks.prompts import Demonstrations
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 # Largest difference of label log-probabilities. In "float64" transformers computes the norms
@@ -46,12 +47,12 @@ def plain_descent(model, run: Demonstrations, train: dict | None) -> list[torch.
     config, model = model.config, copy.deepcopy(model).requires_grad_(True)
     masks = {name: torch.ones_like(weight) for name, weight in model.named_parameters()}
     if train:
-        layer = projections.layer_number(config, train["layers"][0])
-        chosen = projections.parameter_names(config, layer, "v")
+        layer = architectures.layer_number(config, train["layers"][0])
+        chosen = architectures.parameter_names(config, layer, "v")
         for name, mask in masks.items():
             mask.zero_()
             if name in chosen:
-                projections.view(config, "v")(mask).fill_(1)
+                architectures.view(config, "v")(mask).fill_(1)
     optimiser = torch.optim.SGD(model.parameters(), lr=RATE)
     found = []
     for _ in range(EPOCHS + 1):
@@ -80,15 +81,15 @@ def gd(loaded, train: dict | None) -> tuple[dict[tuple[int, int], np.ndarray], b
     """Our answers by run and epoch, and whether the runs were trained side by side."""
     learner = Learner(rate=RATE, epochs=EPOCHS, train=train)
     together, _ = probes.Ways(loaded).of([*QUERIES, *(tokens for tokens, _ in SHOWN.values())])
-    model, chosen = trained.choose(loaded.model, train)
-    batches = descent.demonstration_batches(SHOWN, RUNS, "label", "cpu", together)
-    size = descent.runs_at_once(model, chosen, batches, learner)
-    queries = asking.Queries(model, chosen, QUERIES, "cpu", together)
+    model, chosen = trainable.choose(loaded.model, train)
+    batches = gradient_descent.demonstration_batches(SHOWN, RUNS, "label", "cpu", together)
+    size = gradient_descent.runs_at_once(model, chosen, batches, learner)
+    queries = evaluation.Queries(model, chosen, QUERIES, "cpu", together)
     found = {}
     for start in range(0, len(RUNS), size):
         block = batches[start : start + size]
-        for epoch, weights, _ in descent.descend(model, chosen, block, learner):
-            for _, answers in asking.ask(model, weights, queries, LABELS, small.VOCABULARY):
+        for epoch, weights, _ in gradient_descent.descend(model, chosen, block, learner):
+            for _, answers in evaluation.ask(model, weights, queries, LABELS, small.VOCABULARY):
                 for number, answer in enumerate(answers, start=start):
                     found[number, epoch] = answer.label_logprobs
     return found, size > 1
@@ -102,13 +103,13 @@ def check(kind: str, model, dtype: torch.dtype) -> str:
         assert difference <= TOLERANCE[dtype], f"{kind}, {dtype}: {difference:.1e} apart"
 
     untouched = copy.deepcopy(model)
-    loaded = models.Loaded(kind, model, None, "cpu", None)
+    loaded = loading.Loaded(kind, model, None, "cpu", None)
     with torch.no_grad():
         expected = torch.stack([plain(untouched, prompt) for prompt in PROMPTS])
     assert expected.isfinite().all()
     found, shared = icl(loaded)
     near(found, expected)
-    known = projections.known(model.config)
+    known = architectures.known(model.config)
     for train in (None, V) if known else (None,):
         found, stacked = gd(loaded, train)
         for number, run in enumerate(RUNS):

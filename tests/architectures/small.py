@@ -6,7 +6,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from iclgd import architecture
+from iclgd.models import dimensions
 
 VOCABULARY = 213
 KINDS = sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
@@ -104,11 +104,11 @@ BESIDE = {
 
 def build(kind: str, dtype: torch.dtype):
     """The model in evaluation mode. Raises whatever transformers does where it cannot be made."""
-    text = architecture.text_config(AutoConfig.for_model(kind))
+    text = dimensions.text_config(AutoConfig.for_model(kind))
     sizes = {name: size for name, size in SIZES.items() if _has(text, name)} | CHANGES.get(kind, {})
     sizes = {name: size for name, size in sizes.items() if size is not UNSET}
     whole = AutoConfig.for_model(kind)
-    inner = [name for name in architecture.TEXT if type(getattr(whole, name, None)) is type(text)]
+    inner = [name for name in dimensions.TEXT if type(getattr(whole, name, None)) is type(text)]
     sizes = {inner[0]: sizes, **BESIDE.get(kind, {})} if inner else sizes
     config = AutoConfig.for_model(kind, **sizes)
     with torch.device("meta"):

@@ -1,0 +1,145 @@
+"""What every step's command line shares: a parser, one-line errors, progress."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from iclgd.io.text import plain
+
+# Threads are the job's, not the machine's: sums come out the same on 2 cores and on 64.
+# Torch steps set their own number. Read by Polars and by BLAS when they are imported.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+WARM = "ICLGD_WARM"  # address of the warm process, set by iclgd.io.preload
+RUN = "ICLGD_RUN"  # lock file of the run that this step belongs to and its owner: rules/running.py
+MEMORY = ("allocate memory", "bad_alloc", "failed to map segment")
+MORE_MEMORY = (
+    "give the step more (mem_mb of its rule on a cluster), run fewer at once (--cores), or take a "
+    "smaller model or design"
+)
+
+
+class InputError(Exception):
+    """Bad input. Its message is one line that names the culprit; the step exits with 1.
+
+    What it quotes from outside is escaped and shortened here, for every log and terminal.
+    """
+
+    def __str__(self) -> str:
+        return plain(super().__str__())
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory of this machine or of its card did not suffice; most libraries only say so."""
+    kinds = ("MemoryError", "OutOfMemoryError")
+    return type(error).__name__ in kinds or any(text in str(error) for text in MEMORY)
+
+
+def _report(kind, error, trace):
+    if issubclass(kind, InputError):
+        print(f"error: {error}", file=sys.stderr)
+    elif out_of_memory(error):
+        said = str(error).strip().split("\n")[0][:200] or kind.__name__
+        print(f"error: out of memory ({said}): {MORE_MEMORY}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser that shows ``description`` (a module's docstring) and defaults in --help.
+
+    From here on an uncaught InputError ends the process with one line instead of a trace, and
+    so does the end of the Snakemake run that has started this step on its own machine.
+    """
+    sys.excepthook = _report
+    if RUN in os.environ:
+        threading.Thread(
+            target=_end_with_run, args=os.environ[RUN].split("\n"), daemon=True
+        ).start()
+    return argparse.ArgumentParser(
+        description=description,
+        formatter_class=type(
+            "Formatter",
+            (argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter),
+            {},
+        ),
+    )
+
+
+def _end_with_run(path: str, owner: str) -> None:
+    """End this step when its run is gone: nothing writes behind the back of the next one.
+
+    The run holds the lock as long as it lives, so that waiting for it means waiting for its end.
+    """
+    with open(path) as lock:
+        if lock.read() == owner:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+    os._exit(1)
+
+
+def json_object(text: str) -> dict:
+    """Argparse type: a JSON object, such as one entry of a catalogue."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("a JSON object is needed, {...}")
+    return value
+
+
+def existing(text: str) -> Path:
+    """Argparse type: the path of something that is there."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text} does not exist")
+    return path
+
+
+def progress(items: Iterable, total: int, what: str) -> Iterator:
+    """Iterate with a bar on a terminal, or with at most ten lines in a log."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, total=total, desc=what)
+        return
+    shown = 0
+    for done, item in enumerate(items, start=1):
+        yield item
+        if total and done * 10 // total > shown:
+            shown = done * 10 // total
+            print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
+
+
+def torch_step() -> None:
+    """Hand the rest of this step over to the warm process (``iclgd.io.preload``), if there is one.
+
+    Called once the arguments are known to be good; does not return then, but ends this
+    process with the step's status. Without a warm process the step goes on right here.
+    """
+    address = os.environ.pop(WARM, None)
+    if address is None:
+        return
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return  # it is gone
+        asked = {"folder": os.getcwd(), "environment": dict(os.environ), "arguments": sys.argv}
+        socket.send_fds(connection, [json.dumps(asked).encode()], [1, 2])
+        status = connection.recv(1)
+    if not status:
+        print(f"error: killed, most likely for want of memory: {MORE_MEMORY}", file=sys.stderr)
+        sys.exit(128 + signal.SIGKILL)
+    sys.exit(status[0])

@@ -1,0 +1,63 @@
+"""Files and folders that appear under their name only when they are whole."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from iclgd.io.cli import InputError
+
+FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
+
+
+class DiskFull(InputError):
+    """A disk or a quota is full."""
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Within, a full disk raises DiskFull naming ``path``."""
+    try:
+        yield
+    except Exception as error:
+        # Libraries written in Rust say so in their message only.
+        if not any(text in str(error) for text in FULL):
+            raise
+        raise DiskFull(f"{path}: no room to write it, the disk is full") from error
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary name; what stands there at the end of the block gets the name ``path``.
+
+    The name is this writer's own, so that two never write the same file. If the block fails,
+    nothing is left; what a killed writer left goes when ``path`` is written again. Raises
+    DiskFull naming ``path``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The token's own pattern: "m.*" would be another writer's "m.5.0123abcd" as well.
+    for old in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.partial"):
+        remove(old)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with room_for(path):
+            yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)  # a folder cannot be replaced at once
+        os.replace(temporary, path)
+    finally:
+        remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,32 @@
+"""Which modules of this library a script imports, read from the sources without running them."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+SRC = Path(__file__).absolute().parents[2]
+
+
+@cache
+def _direct(path: Path) -> tuple[Path, ...]:
+    """The modules of this library that a file imports itself, in functions too."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "iclgd":
+            package = SRC.joinpath(*node.module.split("."))
+            modules = [package / f"{alias.name}.py" for alias in node.names]
+            found += [one if one.exists() else package.with_suffix(".py") for one in modules]
+    return tuple(dict.fromkeys(found))
+
+
+def closure(script: Path) -> list[Path]:
+    """All modules that ``script`` imports, directly or not, relative to ``src``, in order."""
+    found: list[Path] = []
+    queue = [script]
+    while queue:
+        new = [one for one in _direct(queue.pop()) if one not in found]
+        found += new
+        queue += new
+    return sorted(one.relative_to(SRC) for one in found)

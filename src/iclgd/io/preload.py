@@ -1,0 +1,115 @@
+"""Run a command while a warm process stands by: torch steps start in it without importing torch.
+
+    PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all
+
+Importing torch and transformers takes longer than most steps of the built-in models. Here it
+is done once: each torch step (``cli.torch_step``) asks the warm process to fork, and the fork
+runs the script with the step's own arguments, folder, environment and output. A step that
+finds no warm process runs as always, with the same bytes. The warm process ends with the
+command, however that ends.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import runpy
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from iclgd.io import cli
+
+
+def main() -> None:
+    """Start the warm process, then become the command of the command line."""
+    folder = tempfile.mkdtemp()
+    address = str(Path(folder) / "warm")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen(64)
+    ended, held = os.pipe()
+    if os.fork() == 0:
+        os.close(held)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            _serve(listener, ended)
+        finally:
+            shutil.rmtree(folder)
+            os._exit(0)
+    # The command holds this end of the pipe as long as it lives; what it starts does not.
+    os.set_inheritable(held, True)
+    os.environ[cli.WARM] = address
+    os.execvp(sys.argv[1], sys.argv[1:])
+
+
+def _serve(listener: socket.socket, ended: int) -> None:
+    """Fork once for every connection, until the command has ``ended``; import at the first one.
+
+    Polars stays out: it starts threads, which a fork would not have.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while ended not in select.select([listener, ended], [], [])[0]:
+        connection, _ = listener.accept()
+        for name in (
+            "torch",
+            "transformers.models.auto",
+            "transformers.models.llama.modeling_llama",
+        ):
+            importlib.import_module(name)
+        # Any first model that is loaded waits for a table of names of all architectures.
+        names = importlib.import_module("transformers.conversion_mapping")
+        names.get_checkpoint_conversion_mapping("llama")
+        if os.fork() == 0:
+            try:
+                os._exit(_step(connection))
+            finally:
+                os._exit(1)
+        connection.close()
+
+
+def _step(connection: socket.socket) -> int:
+    """Run the script that the other end asks for, with its output, and tell it the status."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    message, outputs, _, _ = socket.recv_fds(connection, 1 << 20, 2)
+    threading.Thread(target=_end_with, args=[connection], daemon=True).start()
+    asked = json.loads(message)
+    for number, output in enumerate(outputs, start=1):
+        os.dup2(output, number)
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    sys.argv = asked["arguments"]
+    sys.path.insert(0, str(Path(sys.argv[0]).resolve().parent))
+    status = 0
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+    except BaseException:
+        # As at the end of any process: the step's own hook reports, in one line or in full.
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    connection.sendall(bytes([status]))
+    return status
+
+
+def _end_with(connection: socket.socket) -> None:
+    """End this step when its job, at the other end, is gone: nothing writes behind its back."""
+    connection.recv(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,9 @@
+"""Key columns that most tables share."""
+
+from __future__ import annotations
+
+import polars as pl
+
+RUN_COLUMNS = {"model": pl.String, "task": pl.String, "design": pl.String, "shots": pl.Int32}
+
+KEY_COLUMNS = {"draw": pl.Int32, "order": pl.Int32, "epoch": pl.Int32, "example": pl.Int32}

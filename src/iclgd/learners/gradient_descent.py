@@ -1,0 +1,360 @@
+"""Gradient descent on demonstrations, many small runs at a time.
+
+A *run* trains the chosen weights on the demonstrations of one draw in one order, each
+demonstration alone in its sequence, and is then asked the queries alone. Runs of a small
+model train side by side: they share its frozen weights and differ only in the trained
+tensors, which carry a leading run dimension. A large model trains one run after the other, in
+its own tensors. Only what lies above the lowest trained tensor is computed again and again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+from torch.nn.functional import cross_entropy
+
+from iclgd.io.cli import InputError, out_of_memory
+from iclgd.learners import layer_causal
+from iclgd.learners.settings import Learner
+from iclgd.learners.trainable import Trained
+from iclgd.models import dimensions, forward, partial_forward, probes
+from iclgd.tasks import prompts
+
+# Runs side by side: bytes of all their weights, gradients and optimiser states (about four
+# copies), and tokens in one forward pass.
+STACKED_BYTES = 1 << 28
+TOKENS_PER_STEP = 16_384
+# Numbers that a block keeps for its backward pass, per token and unit of width; measured for
+# LLaMA's blocks (16 for those of Korthikanti et al. 2205.05198, equation 2, without dropout).
+KEPT_PER_UNIT = 22
+SMALL_BYTES = 1 << 26  # that no machine lacks: not worth a second forward pass
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Demonstrations as tensors; D demonstrations, T tokens, P scored positions at most.
+
+    ``tokens`` [..., D, T]; ``positions`` [..., D, P], those *before* the scored tokens;
+    ``targets`` [..., D, P], -100 where a demonstration has fewer than P; ``hidden``
+    [..., D, T, width], what enters the lowest trained block (none: the model is run from its
+    tokens). A leading run dimension stands for the dots where runs are stacked. Demonstrations
+    that may not go through the model ``together`` (`probes`) go one by one, without padding.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    targets: Tensor
+    hidden: Tensor | None = None
+    together: bool = True
+
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The tensors, without a ``hidden`` that is not there."""
+        whole = (self.tokens, self.positions, self.targets, self.hidden)
+        return whole if self.hidden is not None else whole[:3]
+
+    def step(self, start: int, size: int) -> Batch:
+        """Demonstrations ``start`` ... ``start + size - 1`` of every run [runs, D, ...]."""
+        inputs = (x[:, start : start + size] for x in self.inputs())
+        return replace(self, **dict(zip(FIELDS, inputs, strict=False)))
+
+    def micro(self) -> list[Batch]:
+        """The same demonstrations in parts of at most `TOKENS_PER_STEP` tokens."""
+        size = max(1, TOKENS_PER_STEP * self.tokens.shape[1] // self.tokens.numel())
+        size = size if self.together else 1
+        parts = [self.step(start, size) for start in range(0, self.tokens.shape[1], size)]
+        return parts if self.together else [part.unpadded() for part in parts]
+
+    def unpadded(self) -> Batch:
+        """A single demonstration [1, 1, T] without what stands behind its last scored token."""
+        end = int(self.positions.max()) + 2
+        hidden = None if self.hidden is None else self.hidden[:, :, :end]
+        return replace(self, tokens=self.tokens[:, :, :end], hidden=hidden)
+
+
+FIELDS = ("tokens", "positions", "targets", "hidden")
+
+
+def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu") -> Batch:
+    """Demonstrations (``prompts.encode_answers``) as a Batch [D, ...]."""
+    spans = [list(range(1 if loss == "all" else start, len(tokens))) for tokens, start in encoded]
+    width = max(map(len, spans))
+    positions = [[i - 1 for i in span] + [0] * (width - len(span)) for span in spans]
+    targets = [
+        [tokens[i] for i in span] + [-100] * (width - len(span))
+        for (tokens, _), span in zip(encoded, spans, strict=True)
+    ]
+    return Batch(
+        forward.pad([tokens for tokens, _ in encoded], device),
+        torch.tensor(positions, device=device),
+        torch.tensor(targets, device=device),
+    )
+
+
+def summed_loss(
+    model,
+    lowest: int,
+    weights: dict[str, Tensor],
+    tokens: Tensor,
+    positions: Tensor,
+    targets: Tensor,
+    hidden: Tensor | None = None,
+    reading: str | None = None,
+    squared: bool = False,
+) -> Tensor:
+    """Sum of the loss over the scored tokens of one run; shapes as in Batch.
+
+    It is the cross-entropy (nats), with a ``reading`` (see `causal`) over layers too, or the
+    squared error.
+    """
+    if reading:
+        logits = layer_causal.logits(model, reading, lowest, weights, tokens, positions, hidden)
+        targets = targets.repeat(len(logits) // len(targets), 1)
+    else:
+        with partial_forward.entered(model, lowest, hidden):
+            if squared:
+                return squared_error(model, weights, tokens, positions, targets)
+            logits = forward.logits_at(model, tokens, positions, weights)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32)).flatten(0, 1)
+    return cross_entropy(logits, targets.flatten(), ignore_index=-100, reduction="sum")
+
+
+def squared_error(
+    model, weights: dict[str, Tensor], tokens: Tensor, positions: Tensor, targets: Tensor
+) -> Tensor:
+    """Sum of 1/2 ||h - u||^2 over the scored tokens of one run; shapes as in Batch.
+
+    h is what enters the unembedding, u the target's row of it: the mean over the
+    demonstrations is 1 / (2 N) sum_j ||W x_j - y_j||^2 (von Oswald et al. 2212.07677) in the
+    model of ``iclgd.models.gd_transformer``. The rows u stay what they are in the untouched model.
+    """
+    found = forward.unembedded_at(model, tokens, positions, weights)
+    wanted = model.get_output_embeddings().weight.detach()[targets.clamp(min=0)]
+    return ((found - wanted).square().sum(-1) * (targets != -100)).sum() / 2
+
+
+def over_runs(function: Callable, weights: dict[str, Tensor], *rest: Tensor, stacked: bool):
+    """Call ``function(weights, *rest)`` for every run; outputs get a leading run dimension.
+
+    The rest carries a run dimension if ``stacked``. Without weights there is one run, in the
+    model's own tensors: no vmap, which large models do without.
+    """
+    if not weights:
+        return function({}, *(x[0] if stacked else x for x in rest))[None]
+    dims = (0, *(0 if stacked else None for _ in rest))
+    return vmap(function, in_dims=dims, randomness="error")(weights, *rest)
+
+
+def stack(batches: list[Batch]) -> Batch:
+    """Stack the runs' demonstrations along a new leading dimension, padded to one width."""
+
+    def joined(field: str, fill: int) -> Tensor:
+        parts = [getattr(b, field) for b in batches]
+        width = max(p.shape[-1] for p in parts)
+        return torch.stack(
+            [torch.nn.functional.pad(p, (0, width - p.shape[-1]), value=fill) for p in parts]
+        )
+
+    joint = {"tokens": joined("tokens", 0), "positions": joined("positions", 0)}
+    return replace(batches[0], **joint, targets=joined("targets", -100))
+
+
+def with_hidden(batch: Batch, model, lowest: int) -> Batch:
+    """``batch`` with what enters block ``lowest``, if anything lies below that."""
+    if lowest == 0:
+        return batch
+    time, hidden = batch.tokens.shape[-1], []
+    for part in batch.micro():
+        found = partial_forward.entering(model, lowest, part.tokens.flatten(0, 1))
+        found = torch.nn.functional.pad(found, (0, 0, 0, time - found.shape[1]))
+        hidden.append(found.unflatten(0, part.tokens.shape[:2]))
+    return replace(batch, hidden=torch.cat(hidden, 1))
+
+
+def runs_at_once(model, trained: Trained, batches: list[Batch], learner: Learner) -> int:
+    """How many of the runs train side by side: few enough for weights and tokens to stay small,
+    and one where two would not be what each is alone."""
+    by_weights = STACKED_BYTES // (4 * trained.bytes)
+    size = max(1, min(by_weights, TOKENS_PER_STEP // batches[0].tokens.numel()))
+    if min(size, len(batches)) == 1 or not batches[0].together:
+        return 1
+    reason = probes.failure(lambda: side_by_side(model, trained, batches[:2], learner))
+    if reason:
+        print(f"runs are trained one at a time: side by side they fail ({reason})", file=sys.stderr)
+    return 1 if reason else size
+
+
+def side_by_side(model, trained: Trained, batches: list[Batch], learner: Learner) -> str | None:
+    """What differs if runs are stacked, of the losses and gradients of each run alone.
+
+    They are those of each run's first demonstration at the start values.
+    """
+    lowest = partial_forward.lowest(model, trained.start)
+    together = with_hidden(stack(batches).step(0, 1), model, lowest)
+
+    def descended(rows: slice, run: Callable) -> list[Tensor]:
+        weights = trained.copies(rows.stop - rows.start)
+        losses = run(weights, *(x[rows] for x in together.inputs()))
+        gradients = torch.autograd.grad(losses.sum(), list(weights.values()), allow_unused=True)
+        known = zip(gradients, weights.values(), strict=True)
+        return [losses.detach(), *(torch.zeros_like(w) if g is None else g for g, w in known)]
+
+    def loss(weights: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+        squared = learner.loss == "squared"
+        return summed_loss(model, lowest, weights, *inputs, reading=learner.causal, squared=squared)
+
+    def single(weights: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+        return loss({n: w[0] for n, w in weights.items()}, *(x[0] for x in inputs))[None]
+
+    stacked = descended(slice(0, len(batches)), lambda *x: over_runs(loss, *x, stacked=True))
+    each = [descended(slice(i, i + 1), single) for i in range(len(batches))]
+    for found, *alone in zip(stacked, *each, strict=True):
+        expected = torch.cat(alone)
+        rounding = probes.ROUNDING[model.dtype] * max(1.0, float(expected.abs().max()))
+        difference = float((found - expected).abs().max())
+        if not difference <= rounding:
+            return f"losses or gradients differ by {difference:.2g}"
+    return None
+
+
+def large(model, lowest: int, batch: Batch) -> bool:
+    """Whether blocks would keep more for a backward pass than an eighth of the model's weights."""
+    width = dimensions.width(model) * (dimensions.layers(model.config) - lowest)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    return 4 * KEPT_PER_UNIT * batch.tokens.numel() * width > max(weights / 8, SMALL_BYTES)
+
+
+@contextmanager
+def stepping(
+    weights: dict[str, Tensor], masks: dict[str, Tensor], learner: Learner, arriving: bool
+) -> Iterator[Callable[[], None]]:
+    """Yields what to call behind the backward passes of a step.
+
+    If ``arriving``, a step must be a single backward pass, and each tensor is updated as soon
+    as its gradient is there, which is freed at once: a large model needs the memory of its
+    weights and of one gradient (Lv et al. 2306.09782).
+    """
+
+    def update(names: list[str], optimiser: torch.optim.Optimizer, _=None) -> None:
+        for name in masks.keys() & names:
+            weights[name].grad *= masks[name]
+        optimiser.step()
+        optimiser.zero_grad()
+
+    if not arriving:
+        optimiser = learner.over(list(weights.values()))
+        yield partial(update, list(weights), optimiser)
+        return
+    handles = [
+        weight.register_post_accumulate_grad_hook(partial(update, [name], learner.over([weight])))
+        for name, weight in weights.items()
+    ]
+    try:
+        yield lambda: None
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def descend(
+    model,
+    trained: Trained,
+    batches: list[Batch],
+    learner: Learner,
+    watch: Callable[[Batch], None] = lambda _: None,
+) -> Iterator[tuple[int, dict[str, Tensor], Tensor]]:
+    """Train one run per batch side by side; yield at every recorded epoch.
+
+    Yields ``epoch``, the trained tensors (leading dimension: runs) and the mean loss of the
+    demonstrations [runs] under them. A run whose loss is not finite goes on with NaN
+    weights, which cannot reach the other runs.
+
+    A single batch is trained in the model's own tensors, and the dictionary is empty: the
+    model *is* the trained one until the next epoch is asked for, and as before at the end.
+    ``watch`` is called with the demonstrations of every step, before it.
+    """
+    alone, squared = len(batches) == 1, learner.loss == "squared"
+    if squared and any(
+        own is model.get_output_embeddings().weight for own in trained.start.values()
+    ):
+        raise InputError("learner: loss squared needs the unembedding as it is; train less")
+    lowest = partial_forward.lowest(model, trained.start)
+    together = with_hidden(stack(batches), model, lowest)
+    shots = together.tokens.shape[1]
+    size = learner.batch or shots
+    parts = together.step(0, size).micro()
+
+    def mean_losses(batch: Batch) -> Iterator[Tensor]:
+        """Parts whose sum is the mean loss over ``batch``'s scored tokens, each [runs]."""
+        count = (batch.targets != -100).sum((1, 2))
+        for part in batch.micro():
+            total = over_runs(
+                lambda w, *inputs: summed_loss(
+                    model, lowest, w, *inputs, reading=learner.causal, squared=squared
+                ),
+                {} if alone else weights,
+                *part.inputs(),
+                stacked=True,
+            )
+            yield total / count
+
+    with (
+        trained.in_place() if alone else nullcontext(trained.copies(len(batches))) as weights,
+        stepping(weights, trained.masks, learner, alone and len(parts) == 1) as step,
+        partial_forward.checkpointed(model, alone and large(model, lowest, parts[0])),
+    ):
+        for epoch in range(learner.epochs + 1):
+            if epoch in learner.recorded():
+                with torch.no_grad():
+                    losses = sum(mean_losses(together))
+                yield epoch, {} if alone else {n: w.detach() for n, w in weights.items()}, losses
+            if epoch == learner.epochs:
+                return
+            for start in range(0, shots, size):
+                batch = together.step(start, size)
+                watch(batch)
+                try:
+                    for part in mean_losses(batch):
+                        part.sum().backward()
+                except (RuntimeError, AssertionError) as error:
+                    if out_of_memory(error):
+                        raise
+                    said = str(error).strip().splitlines()[0]
+                    kind = model.config.model_type
+                    raise InputError(f"GD cannot train architecture {kind}: {said}") from error
+                step()
+
+
+def encode_demonstrations(
+    tokenizer, task, runs: list[prompts.Demonstrations]
+) -> dict[int, tuple[list[int], int]]:
+    """``prompts.encode_answers`` of every example that the runs show, each tokenised alone."""
+    row = {r["example"]: r for r in task.iter_rows(named=True)}
+    used = sorted({example for run in runs for example in run.examples})
+    encoded = prompts.encode_answers(
+        tokenizer,
+        [row[i]["instruction"] + row[i]["text"] for i in used],
+        [row[i]["answer"] for i in used],
+    )
+    return dict(zip(used, encoded, strict=True))
+
+
+def demonstration_batches(
+    encoded: dict[int, tuple[list[int], int]],
+    runs: list[prompts.Demonstrations],
+    loss: str,
+    device: str,
+    together: bool = True,
+) -> list[Batch]:
+    """The demonstrations of every run as a Batch, in its order.
+
+    ``encoded`` are those of `encode_demonstrations`; ``together`` is the Batch's.
+    """
+    made = (tensors([encoded[i] for i in run.examples], loss, device) for run in runs)
+    return [replace(batch, together=together) for batch in made]

@@ -1,0 +1,188 @@
+"""What goes on inside self-attention, seen by hooks in the unchanged `transformers` model.
+
+Three things are captured, of every layer: the output of self-attention behind its output
+projection and before the residual; the scaled q.k before mask, position bias and softmax;
+and the query vectors as W_Q makes them, before any rotary position. A batch at a time:
+whoever reduces it to numbers needs no memory for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import eager_mask
+
+from iclgd.learners import gradient_descent
+from iclgd.learners.settings import Learner
+from iclgd.learners.trainable import Trained
+from iclgd.models import architectures, attention, dimensions, forward, partial_forward
+
+
+@dataclass(frozen=True)
+class Captured:
+    """Of the last token of each row: ``outputs`` [rows, layers, width], ``queries`` [rows,
+    layers, heads * head width], ``scores`` [rows, layers, heads, time] with every token."""
+
+    outputs: Tensor
+    queries: Tensor
+    scores: Tensor
+
+
+def watched_attention(
+    module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor,
+    scaling: float,
+    **more,
+) -> tuple[Tensor, None]:
+    """The model's attention, which first shows its module's ``see`` query, key and scaling."""
+    module.see(query, key, scaling)
+    with_momentum = hasattr(module.config, "attention_momentum")
+    own = attention.momentum_attention if with_momentum else attention.plain_attention
+    return own(module, query, key, value, attention_mask, scaling, **more)
+
+
+AttentionInterface.register("watched", watched_attention)
+AttentionMaskInterface.register("watched", eager_mask)
+# Architectures that transformers does not give an attention interface: the method in which
+# queries and keys [batch, heads, time, width] come or go, and the scaling.
+METHODS = {
+    "gptj": ("_attn", lambda module: 1 / module.scale_attn),
+    "gpt_neo": ("_attn", lambda module: 1.0),
+    "bloom": ("_reshape", lambda module: module.inv_norm_factor),
+}
+
+
+def _shown(method: Callable, see: Callable, scaling: float) -> Callable:
+    """``method`` that shows ``see`` its queries and keys: arguments of _attn, else results."""
+
+    def shown(*given):
+        result = method(*given)
+        query, key = (given if len(given) > 1 else result)[:2]
+        see(query, key, scaling)
+        return result
+
+    return shown
+
+
+def _attentions(model) -> list:
+    where = architectures.layout(model.config)
+    return [block.get_submodule(where.attention) for block in partial_forward.blocks(model)[1]]
+
+
+@contextmanager
+def scored(model, see: Callable[[Tensor, Tensor, float], None]) -> Iterator[None]:
+    """Within, ``see(query, key, scaling)`` is called by every layer, in their order.
+
+    query [batch, heads, time, width], key [batch, key heads, time, width], with rotary
+    positions if the model has them.
+    """
+    attentions = _attentions(model)
+    kind = dimensions.text_config(model.config).model_type
+    if kind in METHODS:
+        name, scaling = METHODS[kind]
+        for module in attentions:
+            setattr(module, name, _shown(getattr(module, name), see, scaling(module)))
+        try:
+            yield
+        finally:
+            for module in attentions:
+                delattr(module, name)
+        return
+    before = model.config._attn_implementation
+    model.set_attn_implementation("watched")
+    for module in attentions:
+        module.see = see
+    try:
+        yield
+    finally:
+        for module in attentions:
+            del module.see
+        model.set_attn_implementation(before)
+
+
+@contextmanager
+def hooked(model, name: str, see: Callable[[Tensor], None]) -> Iterator[None]:
+    """Within, ``see`` gets the output of the module ``name`` of every layer, in their order."""
+    handles = [
+        block.get_submodule(name).register_forward_hook(lambda _, __, output: see(output))
+        for block in partial_forward.blocks(model)[1]
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+@torch.no_grad()
+def at_last(model, sequences: list[list[int]], weights: dict[str, Tensor]) -> Captured:
+    """Run ``model``, ``weights`` in place of its own of the same names, over the sequences."""
+    where = architectures.layout(model.config)
+    queries_of = architectures.queries(model.config)
+    tokens = forward.pad(sequences, model.device)
+    last = torch.tensor([len(s) - 1 for s in sequences], device=model.device)
+    rows = torch.arange(len(sequences), device=model.device)
+    outputs, queries, scores = [], [], []
+
+    def see(query: Tensor, key: Tensor, scaling: float) -> None:
+        # One key head may serve several heads.
+        key = key.repeat_interleave(query.shape[1] // key.shape[1], 1)
+        scores.append(_wide(torch.einsum("rhw,rhtw->rht", query[rows, :, last], key)) * scaling)
+
+    with (
+        scored(model, see),
+        hooked(model, where.o, lambda output: outputs.append(_wide(output[rows, last]))),
+        hooked(model, where.q, lambda out: queries.append(_wide(queries_of(out)[rows, last]))),
+    ):
+        forward.logits_at(model, tokens, last[:, None], weights)
+    return Captured(*(torch.stack(x, 1) for x in (outputs, queries, scores)))
+
+
+@torch.no_grad()
+def queries(model, tokens: Tensor) -> Tensor:
+    """Query vectors of all tokens [batch, time]: [batch, layers, time, heads * head width]."""
+    where = architectures.layout(model.config)
+    queries_of = architectures.queries(model.config)
+    found = []
+    with hooked(model, where.q, lambda output: found.append(_wide(queries_of(output)))):
+        forward.logits_at(model, tokens, torch.zeros_like(tokens[:, :1]))
+    return torch.stack(found, 1)
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a descent left: ``weights``, a copy of the trained tensors by name; the query vectors
+    of the demonstrations' tokens, [demonstrations, layers, time, heads * head width], ``before``
+    in the untouched model and ``during`` the last epoch, each just before its step."""
+
+    weights: dict[str, Tensor]
+    before: Tensor
+    during: Tensor
+
+
+def train(model, trained: Trained, batch: gradient_descent.Batch, learner: Learner) -> Taught:
+    """Descend to the last epoch; ``model`` is untouched behind it."""
+    before = torch.cat([queries(model, one[None]) for one in batch.tokens])
+    weights, seen = {}, []
+
+    def watch(step: gradient_descent.Batch) -> None:
+        for part in step.micro():
+            seen.extend(queries(model, part.tokens[0]))
+        del seen[: -len(batch.tokens)]
+
+    for epoch, _, _ in gradient_descent.descend(model, trained, [batch], learner, watch):
+        if epoch == learner.epochs:
+            weights = {name: tensor.detach().clone() for name, tensor in trained.start.items()}
+    return Taught(weights, before, torch.stack(seen))

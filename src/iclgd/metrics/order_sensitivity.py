@@ -1,0 +1,192 @@
+"""How the order of the demonstrations changes a learner's answers, in size and in pattern.
+
+Everything here is of one draw at one epoch: Q queries, each answered under O orders of the
+same demonstrations. Source: S is Shen et al. 2024 (arXiv 2310.08540), Theorem 1
+and the study of order sensitivity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy.special import chdtrc  # scipy.stats has it too, at a second of imports
+
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+
+CELLS = 1 << 23  # of a dense block of probabilities (64 MiB in float64)
+FLOOR = 3e-4  # norm of a pattern below which it is rounding noise, grown by training in float32
+PERMUTATIONS = 999
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Answers under several orders: ``orders`` [O] and ``examples`` [Q] ascending, ``ids`` and
+    natural ``logprobs`` [Q, O, kept] of the kept tokens, ``labels`` [Q, O, labels] likewise."""
+
+    orders: np.ndarray
+    examples: np.ndarray
+    ids: np.ndarray
+    logprobs: np.ndarray
+    labels: np.ndarray
+
+    def only(self, orders: np.ndarray) -> Orders:
+        """The same with some of the orders."""
+        chosen = np.isin(self.orders, orders)
+        cut = (x[:, chosen] for x in (self.ids, self.logprobs, self.labels))
+        return Orders(self.orders[chosen], self.examples, *cut)
+
+
+def read(rows: pl.DataFrame) -> Orders | None:
+    """Rows of a logits table, of one draw and epoch, as Orders; None if any row diverged.
+
+    Raises InputError unless every query was asked once under every order.
+    """
+    if not (rows["status"] == "ok").all():
+        return None
+    rows = rows.sort("example", "order")
+    orders, examples = (rows[name].unique().sort().to_numpy() for name in ("order", "example"))
+    keys = rows.select("example", "order").to_numpy()
+    grid = np.stack(np.meshgrid(examples, orders, indexing="ij"), axis=-1)
+    if not np.array_equal(keys, grid.reshape(-1, 2)):
+        raise InputError(
+            f"learner {rows['learner'][0]}, draw {rows['draw'][0]}, epoch {rows['epoch'][0]}: "
+            "not every query stands there once under every order"
+        )
+    names = ("top_ids", "top_logprobs", "label_logprobs")
+    shape = (len(examples), len(orders), -1)
+    return Orders(orders, examples, *(parquet.matrix(rows[n]).reshape(shape) for n in names))
+
+
+def probabilities(ids: np.ndarray, logprobs: np.ndarray) -> Iterator[np.ndarray]:
+    """Dense distributions of blocks of queries, [block, O, tokens], in the order of queries.
+
+    A token that an order did not keep has probability 0 there: exact where the whole
+    vocabulary is kept, else off by less than the order's least likely kept token.
+    """
+    queries, orders, kept = ids.shape
+    vocabulary = int(ids.max()) + 1
+    size = max(1, CELLS // (orders * min(vocabulary, orders * kept)))
+    for start in range(0, queries, size):
+        part = slice(start, start + size)
+        block, values = ids[part], np.exp(logprobs[part], dtype=float)
+        # A small vocabulary has a column for each token, a large one for those that any
+        # order of the query kept.
+        column, width = (block, vocabulary) if vocabulary <= orders * kept else compressed(block)
+        dense = np.zeros((len(block), orders, width))
+        np.put_along_axis(dense, column, values, axis=2)
+        yield dense
+
+
+def compressed(ids: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number the different tokens of every query [Q, O, kept] from 0; also the largest count."""
+    span = np.int64(ids.max()) + 1
+    keys = ids + np.arange(len(ids))[:, None, None] * span
+    different, number = np.unique(keys, return_inverse=True)
+    first = np.searchsorted(different, np.arange(len(ids) + 1) * span)
+    return number.reshape(ids.shape) - first[:-1, None, None], int(np.diff(first).max())
+
+
+def sen(found: Orders) -> np.ndarray:
+    """S's Sen of every query [Q]: the sum over tokens of the standard deviation of p(v).
+
+    Over the orders, ddof = 1; the sum (not the mean) over the vocabulary. S reports its mean
+    over queries. NaN for fewer than two orders. Tokens that are not kept: see ``probabilities``.
+    """
+    if len(found.orders) < 2:
+        return np.full(len(found.examples), np.nan)
+    blocks = probabilities(found.ids, found.logprobs)
+    return np.concatenate([p.std(1, ddof=1).sum(1) for p in blocks])
+
+
+def label_sen(found: Orders) -> np.ndarray:
+    """Sen [Q] with the sum over the label words only; probabilities over the whole vocabulary."""
+    if len(found.orders) < 2:
+        return np.full(len(found.examples), np.nan)
+    return np.exp(found.labels, dtype=float).std(1, ddof=1).sum(1)
+
+
+def pattern_cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cosine of two patterns of change over orders, for every query: [Q] in [-1, 1].
+
+    ``a``, ``b``: probabilities [Q, O, tokens]; a pattern is their deviation from the mean
+    over orders, flattened over orders and tokens. It is 1 where S's Theorem 1 holds. NaN
+    where a pattern's norm is below `FLOOR`: the deviations of full-batch GD, which does not
+    depend on the order, are rounding noise and have no direction.
+    """
+    a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
+    norms = [np.linalg.norm(x.reshape(len(x), -1), axis=1) for x in (a, b)]
+    product = np.einsum("qov,qov->q", a, b)
+    clear = np.minimum(*norms) >= FLOOR
+    return np.divide(product, norms[0] * norms[1], out=np.full(len(a), np.nan), where=clear)
+
+
+def distances(probability: np.ndarray) -> np.ndarray:
+    """Total variation between each two orders, summed over queries: condensed [O (O - 1) / 2].
+
+    ``probability``: [Q, O, tokens].
+    """
+    flat = probability.transpose(1, 0, 2).reshape(probability.shape[1], -1)
+    return np.concatenate([np.abs(flat[i + 1 :] - row).sum(1) for i, row in enumerate(flat)]) / 2
+
+
+def mantel(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float] | None:
+    """Mantel's test that two distance matrices (condensed) go together: r and p.
+
+    r is Pearson's correlation of the upper triangles; p is one-sided (greater, as usual
+    for this test), the share of 999 random relabellings of one matrix with an r at least
+    as large, the observed one counted in. None if a matrix is constant or not larger than
+    its rounding noise. Mantel 1967, Cancer Research 27:209.
+    """
+    if len(a) < 2 or min(np.ptp(a), np.ptp(b)) < FLOOR:
+        return None
+    size = round((1 + (1 + 8 * len(b)) ** 0.5) / 2)
+    upper = np.triu_indices(size, 1)
+    square = np.zeros((size, size))
+    square[upper] = b
+    square += square.T
+    rng = np.random.default_rng(seed)
+    names = np.stack([np.arange(size), *(rng.permutation(size) for _ in range(PERMUTATIONS))])
+    relabelled = square[names[:, upper[0]], names[:, upper[1]]]
+    centred = a - a.mean()
+    r = relabelled @ centred / (np.linalg.norm(centred) * np.linalg.norm(b - b.mean()))
+    return float(r[0]), float((r >= r[0] - 1e-12).mean())
+
+
+def fisher(p: list[float]) -> float:
+    """One p-value from those of independent draws: Fisher's method, -2 sum ln p ~ chi2(2 n)."""
+    return float(chdtrc(2 * len(p), -2 * np.log(p).sum()))
+
+
+def against(
+    found: Orders, reference: Orders, seed: int = 0
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """`pattern_cosine` of two learners [Q], and `mantel` of their distances over all queries.
+
+    Orders that only one of them has are left out; with fewer than two in common all is NaN,
+    and None. Raises InputError if they were asked different queries. ``seed``: of the
+    permutations.
+    """
+    if not np.array_equal(found.examples, reference.examples):
+        raise InputError("the learner and the reference were asked different queries")
+    both = np.intersect1d(found.orders, reference.orders)
+    a, b = found.only(both), reference.only(both)
+    kept = max(a.ids.shape[2], b.ids.shape[2])
+
+    def joined(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        # The narrower one repeats its last token, which changes nothing in a dense block.
+        pads = [((0, 0), (0, 0), (0, kept - z.shape[2])) for z in (x, y)]
+        return np.concatenate([np.pad(z, p, "edge") for z, p in zip((x, y), pads, strict=True)], 1)
+
+    if len(both) < 2:
+        return np.full(len(found.examples), np.nan), None
+    cosines, apart = [], [0.0, 0.0]
+    for p in probabilities(joined(a.ids, b.ids), joined(a.logprobs, b.logprobs)):
+        halves = p[:, : len(both)], p[:, len(both) :]
+        cosines.append(pattern_cosine(*halves))
+        apart = [total + distances(half) for total, half in zip(apart, halves, strict=True)]
+    distance = (total / len(found.examples) for total in apart)
+    return np.concatenate(cosines), mantel(*distance, seed)

@@ -1,0 +1,237 @@
+"""O's construction with a vocabulary: a language model of the made-up language.
+
+A line of the language, such as ``bado mela : Zam``, is one token (x, y) of linear
+self-attention: x the mean of its words' embeddings, y its tag's. What follows the colon is
+predicted from the lines before it, every line of which sees every other, as in O. A line's
+topic is a direction of x, so that gradient descent on the demonstrations learns the task.
+
+Query: (x_q, -W_0 x_q), where W_0 is ``guess``, the model's answer without demonstrations. It
+is what the learner trains: GD on W_0 over the demonstrations, each alone, is O's GD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutput
+
+from iclgd.io.cli import InputError
+from iclgd.models import linear_attention
+from iclgd.tasks import synthetic
+
+D_X, D_Y = synthetic.TOPICS, 16
+SPREAD = 0.5  # norm of what tells a word from its topic's direction, whose norm is 1
+TEMPERATURE = 0.05
+SEED = 0  # of embeddings and W_0: the same for every model, so that they can be mixed
+
+
+class ConstructedConfig(PretrainedConfig):
+    """``softmax`` and ``causal``: see ``linear_attention.attend``.
+
+    ``layer_types`` says that no keys and values can be kept for prompts that begin alike.
+    """
+
+    model_type = "constructed"
+
+    def __init__(
+        self, num_hidden_layers: int = 1, softmax: float = 0.0, causal: float = 0.0, **others
+    ):
+        self.num_hidden_layers, self.softmax, self.causal = num_hidden_layers, softmax, causal
+        self.layer_types = ["linear_attention"] * num_hidden_layers
+        self.hidden_size, self.num_attention_heads = D_X + D_Y, 1
+        self.max_position_embeddings = 128
+        super().__init__(**{"vocab_size": len(synthetic.VOCABULARY), "bos_token_id": 0} | others)
+
+
+class Attention(nn.Module):
+    """One head of linear self-attention between the lines of a prompt."""
+
+    def __init__(self, config: ConstructedConfig):
+        super().__init__()
+        size, self.config = config.hidden_size, config
+        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            setattr(self, name, nn.Linear(size, size, bias=False))
+
+    def weights(self) -> linear_attention.Weights:
+        projections = (self.q_proj, self.k_proj, self.v_proj, self.o_proj)
+        return linear_attention.Weights(*(one.weight for one in projections))
+
+
+class Block(nn.Module):
+    def __init__(self, config: ConstructedConfig):
+        super().__init__()
+        self.attention = Attention(config)
+
+    def forward(self, lines: Tensor) -> Tensor:
+        """``lines`` [batch, L, L, d]: row q holds all lines as the prompt of line q sees them."""
+        config = self.attention.config
+        departure = {"softmax": config.softmax, "causal": config.causal}
+        return linear_attention.attend(lines, before(lines), self.attention.weights(), **departure)
+
+
+def before(lines: Tensor) -> Tensor:
+    """Which lines are demonstrations of the prompt of line q: those before it, [q, line]."""
+    return torch.ones(lines.shape[-3:-1], device=lines.device).tril(-1).bool()
+
+
+class Constructed(PreTrainedModel):
+    """The lines of a prompt, up to the prediction of what follows each line's colon."""
+
+    config_class = ConstructedConfig
+    base_model_prefix = "model"
+
+    def __init__(self, config: ConstructedConfig):
+        super().__init__(config)
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.guess = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
+        self.readout = nn.Linear(config.hidden_size, D_Y, bias=False)
+        self.post_init()
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Token ids [batch, time] to predictions of y [batch, time, d_y], 0 but at colons.
+
+        Behind BOS, every `synthetic.LINE` tokens are a line: words, colon, tag, new line.
+        """
+        time = input_ids.shape[1]
+        count = -(-(time - 1) // synthetic.LINE)
+        ids = nn.functional.pad(input_ids[:, 1:], (0, count * synthetic.LINE + 1 - time))
+        embedded = self.embed_tokens(ids.unflatten(1, (count, synthetic.LINE)))
+        x, y = embedded[:, :, : synthetic.WORDS_PER_LINE].sum(2), embedded[:, :, COLON + 1]
+        shown = torch.ones(count, count, device=x.device, dtype=x.dtype).tril(-1)[..., None]
+        asked = torch.eye(count, device=x.device, dtype=x.dtype)[..., None]
+        lines = x[:, None] + shown * y[:, None] + asked * self.guess(x)[:, None]
+        for layer in self.layers:
+            lines = layer(lines)
+        found = self.readout(lines.diagonal(dim1=1, dim2=2).mT)
+        around = (0, 0, COLON, synthetic.LINE - 1 - COLON)
+        placed = nn.functional.pad(found[:, :, None], around).flatten(1, 2)
+        return nn.functional.pad(placed, (0, 0, 1, 0))[:, :time]
+
+
+COLON = synthetic.WORDS_PER_LINE  # its place in a line
+
+
+class ConstructedForCausalLM(PreTrainedModel):
+    """Logits: the inner product of the prediction with every token's y, over a temperature.
+
+    The y of all tokens have norm 1, so that this is -||prediction - y||^2 / 2 but for a constant.
+    """
+
+    config_class = ConstructedConfig
+    base_model_prefix = "model"
+
+    def __init__(self, config: ConstructedConfig):
+        super().__init__(config)
+        self.model = Constructed(config)
+        self.lm_head = nn.Linear(D_Y, config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.model.embed_tokens
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
+    def forward(self, input_ids: Tensor, **_) -> CausalLMOutput:
+        """Token ids [batch, time], without a mask; there is nothing that a cache could keep."""
+        return CausalLMOutput(logits=self.lm_head(self.model(input_ids)) / TEMPERATURE)
+
+
+AutoConfig.register(ConstructedConfig.model_type, ConstructedConfig)
+AutoModelForCausalLM.register(ConstructedConfig, ConstructedForCausalLM)
+
+
+def vectors() -> tuple[Tensor, Tensor, Tensor]:
+    """x [vocabulary, d_x] of words (0 of others), y [vocabulary, d_y] of norm 1, and W_0."""
+    generator = torch.Generator().manual_seed(SEED)
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(size, generator=generator, dtype=torch.float64)
+
+    def of_norm_one(rows: Tensor) -> Tensor:
+        return rows / rows.norm(dim=1, keepdim=True)
+
+    words = torch.arange(len(synthetic.WORDS))
+    topics = torch.eye(D_X, dtype=torch.float64)[words // synthetic.WORDS_PER_TOPIC]
+    x = torch.zeros(len(synthetic.VOCABULARY), D_X, dtype=torch.float64)
+    x[synthetic.FIRST_WORD + words] = of_norm_one(
+        topics + SPREAD * of_norm_one(normal(len(words), D_X))
+    )
+    return x, of_norm_one(normal(len(x), D_Y)), 0.05 * normal(D_Y, D_X)
+
+
+def regressor(loaded) -> tuple[str, Callable[[Tensor, Tensor, Tensor], Tensor], Tensor, int]:
+    """A loaded model as a learner of regressions: its name, prediction (x, y, query), W_0, layers.
+
+    Raises InputError for another architecture and for another basis than x above y.
+    """
+    if loaded.model.config.model_type != ConstructedConfig.model_type:
+        raise InputError(f"model {loaded.name} is no construction: it sees words, not numbers")
+    model, config = loaded.model.model, loaded.model.config
+    guess = model.guess.weight.detach()
+    if guess[:D_X].any():
+        raise InputError(f"model {loaded.name} is rotated: it has no x and y of its own")
+    layers, start = [layer.attention.weights() for layer in model.layers], -guess[D_X:, :D_X]
+
+    def predict(x: Tensor, y: Tensor, query: Tensor) -> Tensor:
+        prompt = linear_attention.tokens(x, y, query, start)
+        departure = {"softmax": config.softmax, "causal": config.causal}
+        return linear_attention.predict(layers, prompt, D_X, **departure)
+
+    return loaded.name, predict, start, config.num_hidden_layers
+
+
+def attention(
+    entry: dict, start: Tensor, other: ConstructedForCausalLM | None
+) -> tuple[list[linear_attention.Weights], list[float]]:
+    """The layers that an entry asks for, and the loss of every step where they are trained."""
+    if "train" in entry:
+        return linear_attention.train(start, entry["layers"], **entry["train"])
+    layers = [linear_attention.weights(start, entry["rate"])] * entry["layers"]
+    if "mix" in entry:
+        ends = [layer.attention.weights() for layer in other.model.layers]
+        return [
+            linear_attention.mix(*two, entry["mix"]) for two in zip(layers, ends, strict=True)
+        ], []
+    return layers, []
+
+
+def build(
+    entry: dict, other: ConstructedForCausalLM | None = None
+) -> tuple[ConstructedForCausalLM, list[float]]:
+    """The model of a ``construct`` entry, in float64, and the losses of its training, if any.
+
+    ``layers`` steps of GD of size ``rate``, or attention as trained by ``linear_attention.train``
+    with the keys of ``train``. At most one of: ``softmax`` or ``causal`` (0 to 1), ``mix`` (a
+    share, 0 to 1, of the attention of the model ``other``), ``rotate`` (a seed: the same
+    function in another basis).
+    """
+    x, y, start = vectors()
+    departure = {key: entry[key] for key in ("softmax", "causal") if key in entry}
+    config = ConstructedConfig(entry["layers"], **departure, dtype="float64")
+    model = ConstructedForCausalLM(config).double()
+    tags = torch.zeros_like(y)
+    tags[synthetic.FIRST_TAG :] = y[synthetic.FIRST_TAG :]
+    guess = torch.zeros(D_X + D_Y, D_X + D_Y, dtype=torch.float64)
+    guess[D_X:, :D_X] = -start
+    layers, losses = attention(entry, start, other)
+    basis = torch.eye(D_X + D_Y, dtype=torch.float64)
+    if "rotate" in entry:
+        generator = torch.Generator().manual_seed(entry["rotate"])
+        basis = linear_attention.rotation(len(basis), generator)
+        layers = [linear_attention.rotate(layer, basis, generator) for layer in layers]
+    with torch.no_grad():
+        model.model.embed_tokens.weight.copy_(
+            torch.cat([x / synthetic.WORDS_PER_LINE, tags], 1) @ basis.mT
+        )
+        model.model.guess.weight.copy_(basis @ guess @ basis.mT)
+        model.model.readout.weight.copy_(-basis.mT[D_X:])
+        model.lm_head.weight.copy_(y)
+        for block, layer in zip(model.model.layers, layers, strict=True):
+            for own, weight in zip(block.attention.weights(), layer, strict=True):
+                own.copy_(weight)
+    return model.eval(), losses

@@ -1,0 +1,72 @@
+"""The data dictionary: finds the words of ``artifacts`` for a path or a table, and prints them.
+
+Run as a module it writes docs/data.md and the list of artifacts in README (`make dictionary`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from iclgd.reporting.artifacts import ARTIFACTS, KEYS, Artifact
+
+
+def of(path: str) -> tuple[Artifact, dict[str, str]] | None:
+    """The artifact that lies at this path from ``results`` on, and the names in the path."""
+    for artifact in ARTIFACTS:
+        if (names := artifact.names(path)) is not None:
+            return artifact, names
+    return None
+
+
+def by_columns(columns: Iterable[str]) -> Artifact | None:
+    """The artifact that has all these columns and fewest others; None if there is none."""
+    columns = list(columns)
+    known = [one for one in ARTIFACTS if all(map(one.meaning, columns))]
+    tables = [one for one in known if one.path.endswith(".parquet")]
+    return min(tables, key=lambda one: len(one.columns), default=None)
+
+
+def page() -> str:
+    """docs/data.md: a table of keys, then one of every artifact's own columns."""
+    lines = [
+        "# What every column means",
+        "",
+        "`python -m iclgd show PATH` says this beside the data. Written by `make dictionary` from",
+        "`src/iclgd/reporting/artifacts.py`. Keys mean the same in every table:",
+        "",
+        *_table("column", KEYS),
+    ]
+    for artifact in ARTIFACTS:
+        own = {name: said for name, said in artifact.columns.items() if KEYS.get(name) != said}
+        keys = ", ".join(name for name in artifact.columns if name not in own)
+        rows = {**({keys: "keys"} if keys else {}), **own}
+        lines += [
+            "",
+            f"## `{artifact.path}`",
+            "",
+            f"{artifact.what[0].upper()}{artifact.what[1:]}.",
+            "",
+        ]
+        lines += _table("column", rows)
+    return "\n".join(lines) + "\n"
+
+
+BEGIN, END = "### Data dictionary\n\n", "\n\nUndefined values are null"
+
+
+def readme(text: str) -> str:
+    """The text of README with the list of artifacts in its place."""
+    head, rest = text.split(BEGIN)
+    table = _table("file", {f"`{one.path}`": one.what for one in ARTIFACTS})
+    return head + BEGIN + "\n".join(table) + END + rest.split(END, 1)[1]
+
+
+def _table(first: str, rows: Mapping[str, str]) -> list[str]:
+    rows = [f"| {name} | {meaning} |" for name, meaning in rows.items()]
+    return [f"| {first} | what it is |", "|---|---|", *rows]
+
+
+if __name__ == "__main__":
+    Path("README.md").write_text(readme(Path("README.md").read_text()))
+    Path("docs/data.md").write_text(page())

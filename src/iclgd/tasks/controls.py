@@ -1,0 +1,43 @@
+"""Negative controls made of a task: demonstrations that do not show how it is solved.
+
+Queries stay as they are. Random labels and foreign inputs are those of Min et al. (2202.12837),
+empty inputs those of Zhao et al. (2102.09690).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from iclgd.tasks import prompts, readers
+from iclgd.tasks.task_tables import generator
+
+EMPTY = "N/A"  # in place of every field of a demonstration
+_SHOWN = pl.col("split") == "train"
+
+
+def random_labels(task: pl.DataFrame, seed: str) -> pl.DataFrame:
+    """Training rows with labels drawn anew, each as likely as any other."""
+    answers = dict(enumerate(prompts.labels(task)))
+    drawn = pl.Series(generator(seed, "labels").integers(0, len(answers), len(task)))
+    label = pl.when(_SHOWN).then(drawn.cast(pl.Int32)).otherwise("label").alias("label")
+    return task.with_columns(label).with_columns(
+        pl.col("label").replace_strict(answers, return_dtype=pl.String).alias("answer")
+    )
+
+
+def foreign_texts(task: pl.DataFrame, other: pl.DataFrame, seed: str) -> pl.DataFrame:
+    """Training rows with texts of another task's training rows, each as often as any other.
+
+    The labels stay, so they have nothing to do with the texts.
+    """
+    texts = other.filter(_SHOWN)["text"]
+    order = generator(seed, "texts").permutation(len(texts))
+    drawn = texts.gather([int(order[i % len(order)]) for i in range(len(task))])
+    return task.with_columns(pl.when(_SHOWN).then(drawn).otherwise("text").alias("text"))
+
+
+def empty_texts(task: pl.DataFrame, template: str) -> pl.DataFrame:
+    """Training rows that say `EMPTY` in every field of the prompt ``template``; labels stay."""
+    parsed = readers.parse_template(template)
+    text = parsed.fill(dict.fromkeys((field for _, field in parsed.parts), EMPTY))
+    return task.with_columns(pl.when(_SHOWN).then(pl.lit(text)).otherwise("text").alias("text"))

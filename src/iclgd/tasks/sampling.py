@@ -1,0 +1,71 @@
+"""Which demonstrations are shown, and in which orders."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.tasks.task_tables import generator
+
+
+def draw(task: pl.DataFrame, shots: int, number: int) -> list[int]:
+    """Examples of draw ``number``, class-balanced as far as ``shots`` allows.
+
+    Classes take turns in a random order; a class that runs out of rows is passed over.
+    A draw with more shots begins with the draw with fewer, so that comparisons over the
+    number of shots are paired. Raises InputError if the task has fewer rows than shots.
+    """
+    name = parquet.only(task, "task")
+    train = task.filter(pl.col("split") == "train").sort("example")
+    if shots > len(train):
+        raise InputError(
+            f"task {name}: {shots} shots asked for, {len(train)} training rows are there"
+        )
+    rng = generator(name, "draw", number)
+    pools = [
+        list(rng.permutation(rows["example"].to_numpy()))
+        for _, rows in train.group_by("label", maintain_order=True)
+    ]
+    turns = itertools.cycle([pools[i] for i in rng.permutation(len(pools))])
+    chosen: list[int] = []
+    while len(chosen) < shots:
+        pool = next(turns)
+        if pool:
+            chosen.append(int(pool.pop()))
+    return chosen
+
+
+def orders(rng: np.random.Generator, shots: int, count: int | str) -> list[tuple[int, ...]]:
+    """``count`` different random orders of 0 ... shots - 1, or ``all`` of them.
+
+    Raises InputError if there are fewer than ``count``.
+    """
+    if count == "all":
+        return list(itertools.permutations(range(shots)))
+    if count > math.factorial(shots):
+        raise InputError(f"{count} orders asked for, {shots} shots have {math.factorial(shots)}")
+    found: dict[tuple[int, ...], None] = {}
+    while len(found) < count:
+        found[tuple(int(i) for i in rng.permutation(shots))] = None
+    return list(found)
+
+
+def demonstrations(
+    task: pl.DataFrame, design: str, shots: int, count: int | str, draws: Iterable[int]
+) -> pl.DataFrame:
+    """The demonstrations table (``DEMONSTRATIONS``) of some draws."""
+    name = parquet.only(task, "task")
+    rows = []
+    for number in draws:
+        chosen = draw(task, shots, number)
+        rng = generator(name, design, number, "orders")
+        for order, places in enumerate(orders(rng, shots, count)):
+            rows += [(name, design, number, order, i, chosen[p]) for i, p in enumerate(places)]
+    return pl.DataFrame(rows, schema=DEMONSTRATIONS, orient="row")
