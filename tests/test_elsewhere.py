@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import places
 import pytest
 import yaml
 from test_workflow import STUDY, copy_project, digests
+
+from iclgd.study import places
 
 ROOT = Path(__file__).parents[1]
 STUDY = yaml.safe_load(yaml.safe_dump(STUDY))
@@ -145,10 +146,14 @@ def test_numbers_of_the_command_line_are_numbers(project):
         ({**STUDY, "figures": {}}, (), "config: figures: nothing is asked for"),
         (
             {**STUDY, "figures": {}},
-            ("results/findings.txt",),
+            ("results/default/findings.txt",),
             "config: figures: nothing is asked for",
         ),
-        ({key: {} for key in STUDY}, ("results/report.html",), "config: figures: nothing is asked"),
+        (
+            {key: {} for key in STUDY},
+            ("results/default/report.html",),
+            "config: figures: nothing is asked",
+        ),
         ({**STUDY, "figures": None}, (), "config: figures: nothing stands there"),
         ({**STUDY, "models": {}}, (), "'llama-small' is not in the catalogue (known: none)"),
         ({}, (), "config: top level: key 'models' is missing"),
