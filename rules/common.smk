@@ -68,7 +68,7 @@ def caption(name, text):
     """Snakemake's own report reads captions from files."""
     path = Path(".snakemake/captions").absolute() / f"{name}.rst"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n")
+    path.write_text(f"{text}\n")
     return str(path)
 
 
@@ -76,7 +76,7 @@ def refuse_missing():
     """Snakemake leaves a step out, and says nothing, if a file that it reads is missing while
     what it once wrote is there. So every file that rules name has to exist.
     """
-    for rule in workflow.rules:
-        for file in rule.input:
+    for step in workflow.rules:
+        for file in step.input:
             if str(file).startswith(own("src/")) and not os.path.exists(file):
-                sys.exit(f"{file} is missing, which rule {rule.name} reads")
+                sys.exit(f"{file} is missing, which {step.name} reads")

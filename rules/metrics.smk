@@ -102,8 +102,8 @@ rule measure_drift:
     input:
         model=paths.MANIFEST,
         folder=paths.MODEL,
-        reference="results/models/{reference}.json",
-        reference_folder="results/models/{reference}",
+        reference=paths.MANIFEST.replace("{model}", "{reference}"),
+        reference_folder=paths.MODEL.replace("{model}", "{reference}"),
         script=own("src/measure_drift.py"),
         lib=imports("src/measure_drift.py"),
     output:

@@ -86,10 +86,15 @@ def respelled(name: str, entries: Mapping) -> str | None:
 
 def hint(name: str, entries: Mapping) -> str:
     """What may have been meant by a name that is not in a catalogue."""
-    right = respelled(name, entries)
-    if right is None and base(name) in entries:  # an entry that is there, with another value
-        return nearest(name, expand(base(name), entries[base(name)]))
-    return f"(did you mean {right!r}?)" if right else nearest(name, entries)
+    if right := respelled(name, entries):
+        return f"(did you mean {right!r}?)"
+    entry = entries.get(base(name), {})
+    if not listed(entry):
+        return nearest(name, entries)
+    there = expand(base(name), entry)
+    if "revisions" in entry:
+        return nearest(name, there)
+    return f"(known: {', '.join(there)})"  # no number is near to another one
 
 
 def target_problems(targets: Iterable[str], catalogues: Iterable[Mapping]) -> list[str]:

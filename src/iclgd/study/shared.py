@@ -8,37 +8,42 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from iclgd.study import figures, jobs, names, pairing
+from iclgd.study import figures, jobs, names
 
-Entries = dict[str, dict[str, dict]]  # catalogue to name to what its job is told
+PARTS = ("models", "tasks", "demonstrations", "learners")
 
 
-def used(config: dict) -> Entries:
-    """All that the figures of a study need from the shared folders, by expanded name."""
-    found: Entries = {part: {} for part in ("models", "tasks", "demonstrations", "learners")}
+def used(config: dict) -> dict:
+    """All that the figures of a study need from the shared folders.
+
+    By catalogue the entries of all names, as jobs are told them; and in ``runs`` what goes
+    together: ``model/task/design/learner``.
+    """
+    found: dict = {part: {} for part in PARTS}
+    runs: set[str] = set()
     for name in config["figures"]:
         figure = figures.Figure(config, name)
         for model in figure.models:
             _model(config, model, found)
-        compared = [(*run, one) for *run, a, b in figure.pairs for one in (a, b)]
-        for _, task, design, learner in (*compared, *figure.runs):
+        for model, task, design, learner in figure.runs:
             _task(config, task, found)
             found["demonstrations"][design] = jobs.design(config, design)
             found["learners"][learner] = _learner(config, learner)
-    return found
+            runs.add(f"{model}/{task}/{design}/{learner}")
+    return found | {"runs": sorted(runs)}
 
 
-def _model(config: dict, name: str, found: Entries) -> None:
+def _model(config: dict, name: str, found: dict) -> None:
     entry = jobs.model(config, name)
     found["models"][name] = entry
-    others = [entry.get("of"), entry.get("construct", {}).get("toward")]
-    for other in filter(None, others):
+    for other in filter(None, (entry.get("of"), entry.get("construct", {}).get("toward"))):
         _model(config, other, found)
 
 
-def _task(config: dict, name: str, found: Entries) -> None:
+def _task(config: dict, name: str, found: dict) -> None:
     entry = jobs.task(config, name)
     found["tasks"][name] = entry
     for other in filter(None, (entry.get("of"), entry.get("texts"))):
@@ -47,14 +52,12 @@ def _task(config: dict, name: str, found: Entries) -> None:
 
 def _learner(config: dict, name: str) -> dict:
     entry = config["learners"][names.base(name)]
-    if pairing.is_reference(config, name):
-        return {key: entry[key] for key in ("reference", "shift")}
     more = {key: entry[key] for key in ("method", "orders") if key in entry}
     return more | jobs.learner(config, name)
 
 
 def record(path: str, config: dict) -> None:
-    """Leave word of the entries of a study."""
+    """Leave word of what a study uses."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     partial = f"{path}.partial"
     Path(partial).write_text(json.dumps(used(config), indent=1, sort_keys=True) + "\n")
@@ -63,34 +66,48 @@ def record(path: str, config: dict) -> None:
 
 def problems(config: dict, study: str, results: Path = Path("results")) -> list[str]:
     """One line for every name that stands for something else in another study."""
+    others = [path for path in sorted(results.glob("*/study.json")) if path.parent.name != study]
+    mine = used(config) if others else {}
     found = []
-    mine = used(config)
-    for path in sorted(results.glob("*/study.json")):
-        other = path.parent.name
-        if other == study:
-            continue
+    for path in others:
         try:
-            theirs = json.loads(path.read_text())
-            common = [
-                (part, name, entry, theirs[part][name])
-                for part, entries in mine.items()
-                for name, entry in entries.items()
-                if name in theirs[part]
-            ]
+            differing = list(_differing(mine, json.loads(path.read_text())))
         except (OSError, ValueError, KeyError, TypeError) as error:
             found.append(f"config: {path} is no record of a study ({error}): remove it")
             continue
+        other = path.parent.name
         found += [
-            f"config: {part}.{name} is {_differing(entry, said)} here, but "
-            f"{_differing(said, entry)} in study {other!r}, and both would write the same files: "
-            f"rename one, or remove {path} to give up what study {other!r} has computed"
-            for part, name, entry, said in common
-            if json.loads(json.dumps(entry)) != said
+            f"config: {part}.{name}: {_beside(entry, said)} here, {_beside(said, entry)} in study "
+            f"{other!r}, and both would write the same files: rename one, or remove {path} if the "
+            f"results of {other!r} may go"
+            for part, name, entry, said in differing
         ]
     return found
 
 
-def _differing(entry: dict, other: dict) -> str:
-    """The settings of ``entry`` that ``other`` does not have."""
+def _differing(mine: dict, theirs: dict) -> Iterator[tuple[str, str, dict, dict]]:
+    """Names with two meanings that both studies write files of, with both."""
+    both = {tuple(run.split("/")) for run in {*mine["runs"]} & {*theirs["runs"]}}
+    drawn = {(task, design) for _, task, design, _ in (run.split("/") for run in mine["runs"])}
+    drawn &= {(task, design) for _, task, design, _ in (run.split("/") for run in theirs["runs"])}
+    for part in PARTS:
+        for name, entry in mine[part].items():
+            said = theirs[part].get(name)
+            if said is None:
+                continue
+            ours = json.loads(json.dumps(entry))
+            if part == "learners" and all(run[3] != name for run in both):
+                continue
+            if part == "demonstrations":
+                if all(run[2] != name for run in both):  # no logits: what they keep is their own
+                    ours, said = ({**one, "keep": None} for one in (ours, said))
+                if all(design != name for _, design in drawn):
+                    continue
+            if ours != said:
+                yield part, name, ours, said
+
+
+def _beside(entry: dict, other: dict) -> str:
+    """The settings of ``entry`` that are not those of ``other``."""
     differ = {key: one for key, one in entry.items() if key not in other or other[key] != one}
-    return json.dumps(differ, sort_keys=True) if differ else "without these settings"
+    return json.dumps(differ, sort_keys=True) if differ else "nothing of that"

@@ -96,8 +96,7 @@ class Study:
         return jobs.as_json(jobs.model(self.config, wildcards.model))
 
     def pretrain_json(self, wildcards) -> str:
-        # The order of keys is kept: it is not the order in which anything is computed.
-        return json.dumps(self.models[wildcards.model]["pretrain"])
+        return jobs.as_json(self.models[wildcards.model]["pretrain"])
 
     def construct_json(self, wildcards) -> str:
         return jobs.as_json(jobs.model(self.config, wildcards.model)["construct"])
