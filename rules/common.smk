@@ -61,7 +61,10 @@ wildcard_constraints:
 
 def imports(script):
     """The modules of the library that a script imports, directly or not, as files."""
-    return [own(f"src/{path}") for path in closure(SRC.parent / script)]
+    try:
+        return [own(f"src/{path}") for path in closure(SRC.parent / script)]
+    except FileNotFoundError as error:
+        sys.exit(f"{error.filename} is missing, which {script} is or imports")
 
 
 def caption(name, text):

@@ -1,13 +1,17 @@
 """Entries are typed, each key in one place, and every problem is told at once."""
 
+import ast
 import dataclasses
 from pathlib import Path
 
 import pytest
 import yaml
 
+from iclgd.io import imports
 from iclgd.learners import settings
-from iclgd.study import config, jobs
+from iclgd.models import pretraining
+from iclgd.study import checks, config, jobs
+from iclgd.tasks import synthetic
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,6 +27,59 @@ def test_a_job_is_told_every_setting_that_a_learner_can_have():
     entry = {"method": "gd", "label": "L", "orders": 1, **dict.fromkeys(fields, 1)}
     told = jobs.learner({"learners": {"gd": entry}}, "gd")
     assert sorted(told) == sorted(fields)
+
+
+@pytest.mark.parametrize(
+    ("entry", "step"),
+    [
+        (config.Pretrain, pretraining.Recipe),
+        (config.Mixture, synthetic.Mixture),
+        (config.Descent, settings.Learner),
+    ],
+)
+def test_an_entry_has_the_keys_of_what_its_step_makes_of_it(entry, step):
+    assert set(entry.model_fields) == {field.name for field in dataclasses.fields(step)}
+
+
+READ_ELSEWHERE = {  # by the study itself, or by another step
+    config.Model: {"revisions", "layers", "label", "pretrain", "of", "control", "constructed"},
+    config.Task: {"of", "control", "texts", "label"},
+    config.Construct: {"toward"},  # --toward
+    config.Generate: set(),
+    config.HubData: set(),
+    config.Train: set(),
+    config.Lora: set(),
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "script"),
+    [
+        (config.Model, "fetch_model"),
+        (config.Task, "prepare_task"),
+        (config.Generate, "prepare_task"),
+        (config.HubData, "prepare_task"),
+        (config.Construct, "construct_model"),
+        (config.Train, "run_gd"),
+        (config.Lora, "run_gd"),
+    ],
+)
+def test_every_key_is_read_by_its_step(entry, script):
+    """As a key of a map, or as an argument of a function."""
+    paths = [ROOT / f"src/{script}.py"]
+    paths += [ROOT / "src" / path for path in imports.closure(paths[0])]
+    read = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant):
+                read.add(node.value)
+            elif isinstance(node, ast.arg):
+                read.add(node.arg)
+    assert set(entry.model_fields) - READ_ELSEWHERE[entry] - read == set()
+
+
+def test_the_end_of_pretraining_is_where_the_step_puts_it():
+    assert pretraining.Recipe.decay == checks.DECAY
 
 
 def test_all_problems_are_told_at_once():

@@ -21,8 +21,8 @@ def test_a_kind_without_caption_or_script_is_refused(monkeypatch):
     bare = dataclasses.replace(kinds.KINDS["size"], caption="")
     monkeypatch.setitem(kinds.KINDS, "bare", bare)
     assert kinds.problems(ROOT) == [
-        "kind 'bare' of figures has no caption (iclgd.study.kinds)",
-        "src/plot_bare.py is missing, which iclgd.study.kinds has a row for",
+        "config: kind 'bare' of figures has no caption (iclgd.study.kinds)",
+        "config: src/plot_bare.py is missing, which iclgd.study.kinds has a row for",
     ]
     try:
         Study({"models": {}, "tasks": {}, "demonstrations": {}, "learners": {}, "figures": {}})

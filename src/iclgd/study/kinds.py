@@ -305,11 +305,13 @@ def problems(workflow: Path) -> list[str]:
     found = []
     for name, kind in KINDS.items():
         if not kind.caption:
-            found.append(f"kind {name!r} of figures has no caption (iclgd.study.kinds)")
+            found.append(f"config: kind {name!r} of figures has no caption (iclgd.study.kinds)")
         if kind.statistic not in STATISTICS:
-            found.append(f"kind {name!r} of figures shows no statistic {kind.statistic!r}")
+            found.append(f"config: kind {name!r} of figures shows no statistic {kind.statistic!r}")
     scripts = [f"plot_{name}" for name in KINDS] + [f"summarise_{name}" for name in STATISTICS]
     for script in scripts:
         if not (workflow / "src" / f"{script}.py").is_file():
-            found.append(f"src/{script}.py is missing, which iclgd.study.kinds has a row for")
+            found.append(
+                f"config: src/{script}.py is missing, which iclgd.study.kinds has a row for"
+            )
     return found
