@@ -23,6 +23,7 @@ TRAINED = ({"lora"}, {"layers", "matrices"}, {"parameters"})  # what a learner m
 RESERVED = ("claims", "cells")  # tables of a whole study beside those of its figures
 DERIVED = {"models": {"of", "control", "label"}, "tasks": {"of", "control", "texts", "label"}}
 DECAY = 2000  # of pretraining.Recipe
+TOO_LONG = "config: all entries are too long for the command line of the report"
 COMMAND = 100_000  # characters; the system takes 131,072 for a whole command line
 
 
@@ -45,7 +46,7 @@ def problems(config: dict, root: Path) -> list[str]:
             if len(shlex.quote(json.dumps(entry))) > COMMAND:
                 problem(f"{catalogue}.{name}", "too long for the command line of a job")
     if not problems and len(shlex.quote(json.dumps(config))) > COMMAND:
-        problems.append("config: all entries are too long for the command line of the report")
+        problems.append(TOO_LONG)
     _check_unambiguous(problem, config)
     for name, entry in config["models"].items():
         where = f"models.{name}"

@@ -304,7 +304,10 @@ def problems(config) -> list[str]:
     try:
         Configuration.model_validate(config)
     except ValidationError as error:
-        return list(dict.fromkeys(map(_line, error.errors(include_url=False))))
+        errors = error.errors(include_url=False)
+        absent = [one for one in errors if one["type"] == "missing" and len(one["loc"]) == 1]
+        # Of a file that is no study at all, one missing key says enough.
+        return list(dict.fromkeys(_line(one) for one in errors if one not in absent[1:]))
     return []
 
 

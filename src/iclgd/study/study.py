@@ -48,6 +48,9 @@ class Study:
         self.designs, self.learners = self.config["demonstrations"], self.config["learners"]
         self.figures = {name: figures.Figure(self.config, name) for name in self.config["figures"]}
 
+        if len(shlex.quote(self.study_json(None))) > 1.2 * checks.COMMAND:
+            raise ConfigError([checks.TOO_LONG])
+
     def _problems(self, root: Path) -> list[str]:
         way = "name it by `study: NAME` in the configuration, or by --config study=NAME"
         if not scalars.matches(scalars.NAME, self.name):
