@@ -434,7 +434,7 @@ def test_parquet_is_left_to_the_job_and_polars_unread(tmp_path):
         "import iclgd.study.study, sys; print('polars' in sys.modules)",
     ]
     done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True)
-    assert done.stdout == "set()\n", done.stderr
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_the_rows_of_an_array_are_counted_however_it_is_laid_out(tmp_path):

@@ -49,66 +49,11 @@ def problems(config: dict, root: Path) -> list[str]:
         problems.append(TOO_LONG)
     _check_unambiguous(problem, config)
     for name, entry in config["models"].items():
-        where = f"models.{name}"
-        _exactly_one(problem, where, entry, ("path", "hub", "pretrain", "of", "construct"))
-        if "of" in entry:
-            _check_derived(problem, "models", name, entry, names.underived(config["models"]))
-        if "construct" in entry:
-            _check_construction(problem, f"{where}.construct", entry["construct"], config["models"])
-        if "path" in entry and sizes.shape(places.model(entry["path"], root)) is None:
-            problem(
-                f"{where}.path",
-                f"{entry['path']!r} is no model folder (there is no config.json that holds a map)"
-                f"{_home(entry['path'])}",
-            )
-        if "pretrain" in entry:
-            _check_pretraining(problem, f"{where}.pretrain", entry["pretrain"])
-            saved = [f"step{step}" for step in entry["pretrain"].get("checkpoints", [])]
-            for revision in entry.get("revisions", []):
-                if revision not in saved:
-                    problem(
-                        f"{where}.revisions",
-                        f"{revision!r} is not saved {nearest(revision, saved)}",
-                    )
+        _check_model(problem, f"models.{name}", name, entry, config["models"], root)
     for name, entry in config["tasks"].items():
-        where = f"tasks.{name}"
-        _exactly_one(problem, where, entry, ("generate", "files", "hub", "of"))
-        if "of" in entry:
-            _check_derived(problem, "tasks", name, entry, names.underived(config["tasks"]))
-            continue
-        for key in ("prompt", *(() if "generate" in entry else ("labels",))):
-            if key not in entry:
-                problem(where, f"key {key!r} is missing")
-        generate = entry.get("generate", {})
-        if "length" in generate and generate["kind"] != "ginc":
-            problem(f"{where}.generate", "key 'length' has no meaning for this kind")
-        words = list(entry.get("labels", {}).values())
-        for word in dict.fromkeys(word for word in words if words.count(word) > 1):
-            problem(f"{where}.labels", f"two labels have the word {word!r}")
-        if "generate" in entry and "leave_out" in entry:
-            problem(where, "key 'leave_out' has no meaning beside 'generate'")
-        for value in map(str, entry.get("leave_out", [])):
-            if value in entry.get("labels", {}):
-                problem(f"{where}.leave_out", f"{value!r} is one of the labels")
-        paths = taskfiles.by_split(entry).values()
-        missing = [path for path in paths if not os.path.isfile(root / path)]
-        for path in missing:
-            problem(f"{where}.files", f"{path!r} does not exist{_home(path)}")
-        readable = not missing and {"files", "prompt", "labels"} <= entry.keys()
-        if readable and (wrong := taskfiles.problem(name, entry, root)):
-            problem(f"{where}.files", wrong)
+        _check_task(problem, f"tasks.{name}", name, entry, config["tasks"], root)
     for name, entry in config["demonstrations"].items():
-        orders, shots = entry.get("orders", 1), entry["shots"]
-        if orders == "all":
-            if shots > 5:
-                problem(
-                    f"demonstrations.{name}.orders", f"'all' means {shots}! orders; at most 5 shots"
-                )
-        elif shots < 12 and orders > math.factorial(shots):
-            problem(
-                f"demonstrations.{name}.orders",
-                f"{orders} orders, but {shots} shots have {math.factorial(shots)}",
-            )
+        _check_design(problem, f"demonstrations.{name}", entry)
     for name, entry in config["learners"].items():
         _check_learner(problem, f"learners.{name}", entry, config["learners"])
     if problems:
@@ -123,6 +68,66 @@ def problems(config: dict, root: Path) -> list[str]:
         if "pairs" in entry or "of" in entry:
             _check_compared(problem, f"figures.{name}", entry, config)
     return problems
+
+
+def _check_model(problem, where: str, name: str, entry: dict, models: dict, root: Path) -> None:
+    _exactly_one(problem, where, entry, ("path", "hub", "pretrain", "of", "construct"))
+    if "of" in entry:
+        _check_derived(problem, "models", name, entry, names.underived(models))
+    if "construct" in entry:
+        _check_construction(problem, f"{where}.construct", entry["construct"], models)
+    if "path" in entry and sizes.shape(places.model(entry["path"], root)) is None:
+        problem(
+            f"{where}.path",
+            f"{entry['path']!r} is no model folder (there is no config.json that holds a map)"
+            f"{_home(entry['path'])}",
+        )
+    if "pretrain" in entry:
+        _check_pretraining(problem, f"{where}.pretrain", entry["pretrain"])
+        saved = [f"step{step}" for step in entry["pretrain"].get("checkpoints", [])]
+        for revision in entry.get("revisions", []):
+            if revision not in saved:
+                problem(
+                    f"{where}.revisions", f"{revision!r} is not saved {nearest(revision, saved)}"
+                )
+
+
+def _check_task(problem, where: str, name: str, entry: dict, tasks: dict, root: Path) -> None:
+    _exactly_one(problem, where, entry, ("generate", "files", "hub", "of"))
+    if "of" in entry:
+        _check_derived(problem, "tasks", name, entry, names.underived(tasks))
+        return
+    for key in ("prompt", *(() if "generate" in entry else ("labels",))):
+        if key not in entry:
+            problem(where, f"key {key!r} is missing")
+    generate = entry.get("generate", {})
+    if "length" in generate and generate["kind"] != "ginc":
+        problem(f"{where}.generate", "key 'length' has no meaning for this kind")
+    words = list(entry.get("labels", {}).values())
+    for word in dict.fromkeys(word for word in words if words.count(word) > 1):
+        problem(f"{where}.labels", f"two labels have the word {word!r}")
+    if "generate" in entry and "leave_out" in entry:
+        problem(where, "key 'leave_out' has no meaning beside 'generate'")
+    for value in map(str, entry.get("leave_out", [])):
+        if value in entry.get("labels", {}):
+            problem(f"{where}.leave_out", f"{value!r} is one of the labels")
+    paths = taskfiles.by_split(entry).values()
+    missing = [path for path in paths if not os.path.isfile(root / path)]
+    for path in missing:
+        problem(f"{where}.files", f"{path!r} does not exist{_home(path)}")
+    readable = not missing and {"files", "prompt", "labels"} <= entry.keys()
+    if readable and (wrong := taskfiles.problem(name, entry, root)):
+        problem(f"{where}.files", wrong)
+
+
+def _check_design(problem, where: str, entry: dict) -> None:
+    orders, shots = entry.get("orders", 1), entry["shots"]
+    if orders == "all":
+        if shots > 5:
+            problem(f"{where}.orders", f"'all' means {shots}! orders; at most 5 shots")
+    elif shots < 12 and orders > math.factorial(shots):
+        there = math.factorial(shots)
+        problem(f"{where}.orders", f"{orders} orders, but {shots} shots have {there}")
 
 
 def _check_unambiguous(problem, config: dict) -> None:
