@@ -1,40 +1,82 @@
-"""The report: prompts and answers as a table, and one page with all that a study found."""
+"""The papers' claims, the findings in words, real prompts and answers, and one page of all that."""
+
+
+rule judge_claims:
+    input:
+        summaries=study.summaries,
+        script=own("src/judge_claims.py"),
+        lib=imports("src/judge_claims.py"),
+    output:
+        study.paths.claims,
+    log:
+        f"logs/judge_claims/{study.name}.log",
+    benchmark:
+        f"logs/judge_claims/{study.name}.tsv"
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        figures=study.figures_json,
+    shell:
+        "python {input.script:q} --summaries {input.summaries:q} --figures {params.figures:q}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule report_findings:
+    input:
+        summaries=study.summaries,
+        manifests=study.manifests,
+        script=own("src/report_findings.py"),
+        lib=imports("src/report_findings.py"),
+    output:
+        study.paths.findings,
+    log:
+        f"logs/report_findings/{study.name}.log",
+    benchmark:
+        f"logs/report_findings/{study.name}.tsv"
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        figures=study.figures_json,
+    shell:
+        "python {input.script:q} --summaries {input.summaries:q} --manifests {input.manifests:q}"
+        " --figures {params.figures:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule collect_cells:
     input:
-        summaries=explored(figure_summary),
-        logits=explored(figure_pair_logits),
-        manifests=explored(figure_manifests),
-        folders=explored(figure_folders),
-        tasks=explored(figure_tasks),
-        demonstrations=explored(figure_demonstrations),
+        summaries=study.explored("summaries"),
+        logits=study.explored("logits"),
+        manifests=study.explored("manifests"),
+        folders=study.explored("folders"),
+        tasks=study.explored("tasks"),
+        demonstrations=study.explored("demonstrations"),
         script=own("src/collect_cells.py"),
         lib=imports("src/collect_cells.py"),
     output:
-        "results/summary/cells.parquet",
+        study.paths.cells,
     log:
-        "logs/collect_cells/cells.log",
+        f"logs/collect_cells/{study.name}.log",
     benchmark:
-        "logs/collect_cells/cells.tsv"
+        f"logs/collect_cells/{study.name}.tsv"
     conda:
         "../envs/torch.yaml"
     params:
-        shifts=shifts,
+        study=study.shifts_json,
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --logits {input.logits:q}"
-        " --manifests {input.manifests:q} --tasks {input.tasks:q} --demonstrations {input.demonstrations:q} --shifts {params.shifts:q}"
+        " --manifests {input.manifests:q} --tasks {input.tasks:q} --demonstrations {input.demonstrations:q} --study {params.study:q}"
         " --output {output:q} > {log:q} 2>&1"
 
 
 rule build_report:
     input:
-        all_figures,
-        summaries,
-        manifests=all_manifests,
-        cells="results/summary/cells.parquet",
-        claims="results/summary/claims.parquet",
-        captions=all_captions,
+        study.all_figures,
+        study.summaries,
+        manifests=study.manifests,
+        cells=study.paths.cells,
+        claims=study.paths.claims,
         parts=expand(
             own("src/report/{part}"),
             part=["page.html", "style.css", "page.js", "methods.md"],
@@ -43,23 +85,20 @@ rule build_report:
         lib=imports("src/build_report.py"),
     output:
         report(
-            "results/report.html",
-            caption="captions/report.rst",
+            study.paths.report,
+            caption=caption("report", kinds.REPORT),
             category="Report",
         ),
     log:
-        "logs/build_report/report.log",
+        f"logs/build_report/{study.name}.log",
     benchmark:
-        "logs/build_report/report.tsv"
+        f"logs/build_report/{study.name}.tsv"
     localrule: True
     conda:
         "../envs/plot.yaml"
     params:
-        figures=reported_figures,
-        labels=all_labels,
-        config=whole_configuration,
+        study=study.study_json,
     shell:
-        "python {input.script:q} --parts {input.parts:q} --figures {params.figures:q}"
-        " --captions {input.captions:q} --manifests {input.manifests:q} --cells {input.cells:q}"
-        " --claims {input.claims:q} --labels {params.labels:q} --config {params.config:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        "python {input.script:q} --parts {input.parts:q} --study {params.study:q}"
+        " --manifests {input.manifests:q} --cells {input.cells:q}"
+        " --claims {input.claims:q} --output {output:q} > {log:q} 2>&1"

@@ -17,6 +17,8 @@ from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 from iclgd.io.schemas.task import TASK
 from iclgd.metrics import registry
 from iclgd.reporting import artifacts, claims, dictionary
+from iclgd.study import paths
+from iclgd.study.kinds import KINDS, STATISTICS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -46,12 +48,26 @@ def test_conda_environments_carry_the_locked_versions(path):
 
 
 def rules() -> dict[str, str]:
-    """Text of every rule that runs a script, by its name."""
+    """Text of every rule that runs a script, by its name; the two loops for every row."""
     found = {}
     for path in sorted((ROOT / "rules").glob("*.smk")):
-        blocks = re.split(r"^rule (\w+):", path.read_text(), flags=re.M)[1:]
-        found |= zip(blocks[::2], blocks[1::2], strict=True)
+        blocks = re.split(r"^ *rule(?: (\w+))?:", path.read_text(), flags=re.M)[1:]
+        for name, text in zip(blocks[::2], blocks[1::2], strict=True):
+            for one, body in {name: text}.items() if name else looped(text):
+                found[one] = body
     return found
+
+
+def looped(text: str):
+    """The rules of a loop over kinds or statistics, as if they were written out."""
+    what, names = ("summarise", STATISTICS) if "summarise_" in text else ("plot", KINDS)
+    variable = "statistic" if what == "summarise" else "kind"
+    for name in names:
+        row = names[name]
+        body = text.replace(f'f"{what}_{{{variable}}}"', f'"{what}_{name}"')
+        body = body.replace(f"{{{variable}}}", name).replace('f"', '"').replace("{{", "{")
+        body = body.replace("}}", "}").replace("{row.ending}", getattr(row, "ending", ""))
+        yield f"{what}_{name}", body
 
 
 def test_rule_script_and_log_have_one_name():
@@ -65,7 +81,7 @@ def test_rule_script_and_log_have_one_name():
 
 # Numbers and words that the schema has checked, and those that common.smk quotes by itself.
 CHECKED = {"threads", "params.keep", "params.shots", "params.orders", "wildcards.draws"}
-QUOTED = {"params.second", "params.source", "params.texts", "params.toward"}
+QUOTED = {"params.second", "params.tables", "params.source", "params.texts", "params.toward"}
 
 
 def test_whatever_enters_a_shell_is_quoted():
@@ -87,8 +103,8 @@ TABLES = {
     "results/sparsity/{model}.circuits.parquet": CIRCUITS,
     "results/drift/{model}--{reference}.parquet": DRIFT,
     "results/perplexity/{model}.parquet": PERPLEXITY,
-    "results/summary/claims.parquet": claims.SCHEMA,
-    "results/summary/cells.parquet": EXAMPLES,
+    "results/{study}/summary/claims.parquet": claims.SCHEMA,
+    "results/{study}/summary/cells.parquet": EXAMPLES,
 }
 
 
@@ -106,8 +122,16 @@ def test_readme_and_docs_have_the_data_dictionary():
 
 
 def test_every_output_of_a_rule_is_in_the_data_dictionary():
-    """But logs, figures, text, and folders of weights."""
-    outputs = re.findall(r'"(results/[^"]+\.(?:parquet|json))"', "\n".join(rules().values()))
+    """But logs, figures, text, and folders of weights; all paths are those of one scheme."""
+    assert re.findall(r'"results/', "\n".join(rules().values())) == []
+    ours = paths.OfStudy("some")
+    outputs = [one for one in vars(paths).values() if isinstance(one, str)]
+    outputs += [
+        ours.claims,
+        ours.cells,
+        *(ours.summary(kind.summary("f")) for kind in KINDS.values()),
+    ]
+    outputs = [one for one in outputs if re.fullmatch(r"results/.*\.(parquet|json)", one)]
     assert len(outputs) >= 30
     assert [path for path in outputs if dictionary.of(path) is None] == []
 
@@ -119,6 +143,5 @@ def test_the_figures_of_the_readme_are_there():
 
 
 def test_every_kind_of_figure_is_in_the_default_study():
-    kinds = yaml.safe_load((ROOT / "rules/config.schema.yaml").read_text())["$defs"]["figure"]
     figures = yaml.safe_load((ROOT / "config.yaml").read_text())["figures"].values()
-    assert {figure["kind"] for figure in figures} == set(kinds["properties"]["kind"]["enum"])
+    assert {figure["kind"] for figure in figures} == set(KINDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import polars as pl
@@ -42,10 +42,10 @@ def _word(column: str, cell: str, labels: dict[str, str]) -> str:
     return cell
 
 
-def figure(summary: Path, kinds: dict[str, str]) -> str:
+def figure(summary: Path, figures: Container[str]) -> str:
     """The figure of a summary: ``order.order.parquet`` is of ``order``; names may have dots."""
     name = summary.name.removesuffix(".parquet")
-    return name if name in kinds else name.rpartition(".")[0]
+    return name if name in figures else name.rpartition(".")[0]
 
 
 def table(kind: str, summary: pl.DataFrame) -> list[Row]:
