@@ -36,7 +36,7 @@ rule build_report:
         claims="results/summary/claims.parquet",
         captions=all_captions,
         parts=expand(
-            own("src/report/{part}"),
+            own("src/iclgd/reporting/page/{part}"),
             part=["page.html", "style.css", "page.js", "methods.md"],
         ),
         script=own("src/build_report.py"),

@@ -303,6 +303,7 @@ rule summarise_nearest:
 rule judge_claims:
     input:
         summaries=summaries,
+        claims=own("src/iclgd/reporting/claims/claims.yaml"),
         script=own("src/judge_claims.py"),
         lib=imports("src/judge_claims.py"),
     output:
@@ -319,4 +320,4 @@ rule judge_claims:
         roles=roles,
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --kinds {params.kinds:q}"
-        " --roles {params.roles:q} --output {output:q} > {log:q} 2>&1"
+        " --claims {input.claims:q} --roles {params.roles:q} --output {output:q} > {log:q} 2>&1"

@@ -15,11 +15,15 @@ parser.add_argument(
     default={},
     help='JSON: what is no plain model or learner, such as {"m-random": "control"}',
 )
+parser.add_argument(
+    "--claims", type=cli.existing, required=True, help="the claims: claims.yaml, or one like it"
+)
 parser.add_argument("--output", type=Path, required=True, help="table of claims to write")
 args = parser.parse_args()
 
-from iclgd.reporting import claims, findings  # after parsing: --help is quick
+from iclgd.reporting import findings  # after parsing: --help is quick
+from iclgd.reporting.claims import judge
 
 names = {path: findings.figure(path, args.kinds) for path in args.summaries}
 figures = [(name, args.kinds[name], parquet.read(path)) for path, name in names.items()]
-parquet.write(claims.judged(figures, args.roles), args.output)
+parquet.write(judge.judged(figures, args.roles, judge.read(args.claims)), args.output)

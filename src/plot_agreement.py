@@ -14,7 +14,9 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import agreement as kind
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
@@ -47,15 +49,15 @@ def references(part, metric):
 
 
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     for row, metric in enumerate(ROWS):
         flat = references(part, metric)
         chance = args.chance.get(run["task"]) if metric == "accuracy_b" else None
         for column, family in enumerate(families):
-            mine = part.filter(style.of("b", [family]), pl.col("metric") == metric)
+            mine = part.filter(select.of_families("b", [family]), pl.col("metric") == metric)
             mine = charts.rate_look(mine, "b", colours, args.labels)
-            lines, ends = style.sound(mine, "b", "metric")
+            lines, ends = select.until_divergence(mine, "b", "metric")
             y = charts.share(style.METRICS[metric]).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             drawn = charts.curves(lines, bottom, y, "epoch")
@@ -84,5 +86,5 @@ subtitle += "Bands: 95 % over draws and queries."
 title = args.title or "Does gradient descent come to agree with in-context learning?"
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("agreement", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

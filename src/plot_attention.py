@@ -13,7 +13,9 @@ args = style.parser(__doc__).parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import attention as kind
 
 # Measure, its title, and its baseline: another measure, or none for 0.
 PANELS = [
@@ -68,7 +70,7 @@ def lanes(part: pl.DataFrame, metric: str) -> pl.DataFrame:
 
 
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     for column, (metric, title, baseline) in enumerate(PANELS):
         x = axis(metric, AXES.get(metric, "cosine"))
@@ -110,5 +112,5 @@ subtitle += (
 )
 chart = layout.figure(blocks, items, title, subtitle, 740)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("attention", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

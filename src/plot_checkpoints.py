@@ -14,7 +14,9 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import checkpoints as kind
 
 COLUMNS = "model revision step task learner measure estimate low high"
 summary = charts.read(args.summary, COLUMNS.split())
@@ -72,5 +74,5 @@ chart = layout.figure(
     wide,
 )
 chart = chart if models else layout.empty(title, "the summary is empty")
-found = findings.of("checkpoints", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

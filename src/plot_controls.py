@@ -20,7 +20,9 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, control_scores, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import controls as kind
 
 WORDS = {
     "random": "control: random weights",
@@ -72,11 +74,11 @@ def verdict(rows):
 
 
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     control = pl.col("kind") == "control"
     part = part.with_columns(pl.when(control).then("control").otherwise("b").alias("who"))
     lanes = part.select("kind", "who").unique().rows()
-    lanes.sort(key=lambda one: (control_scores.KINDS.index(one[0]), kinds.get(one[1], ""), one[1]))
+    lanes.sort(key=lambda one: (kind.LANES.index(one[0]), kinds.get(one[1], ""), one[1]))
     lane = {who: float(i) for i, (_, who) in enumerate(lanes)}
     styles = {w: style.ROLES["zs" if k == "control" else style.role(w)] for k, w in lanes}
     called = {who: f"ICL with {style.label(who, args.labels)}" for _, who in lanes}
@@ -85,7 +87,7 @@ for run, part in style.runs(summary):
     scale = {"domain": [-0.6, len(lanes) - 0.4], "reverse": True, "nice": False}
     ticks = list(range(len(lanes)))
     panels = []
-    for column, metric in enumerate(control_scores.METRICS):
+    for column, metric in enumerate(kind.METRICS):
         y = charts.Axis("", scale, ticks, f"{texts}[datum.value]", column == 0, grid=False)
         rows = part.filter(pl.col("metric") == metric)
         places = pl.col("who").replace_strict(lane, return_dtype=pl.Float64)
@@ -93,7 +95,7 @@ for run, part in style.runs(summary):
         drawn = charts.across(rows, x, y, "lane", "circle", tips)
         drawn = between(rows, x, y) + drawn if drawn else []
         size = (
-            layout.fit(len(control_scores.METRICS), 170, layout.labels(texts)),
+            layout.fit(len(kind.METRICS), 170, layout.labels(texts)),
             max(60, 24 * len(lanes)),
         )
         panel = charts.panel(drawn, x, y, size, names[metric])
@@ -111,5 +113,5 @@ subtitle += (
 )
 chart = layout.figure(blocks, [], title, subtitle, 740)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("controls", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

@@ -14,7 +14,9 @@ args = style.parser(__doc__).parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import equivalence as kind
 
 COLUMNS = "model task design shots b epoch choice measure factor verdict draws queries"
 NUMBERS = "estimate reference excess excess_low excess_high distance_most margin untouched_least"
@@ -87,7 +89,7 @@ table = table.sort("model", "task", "shots", "design", "b")
 multiples = {"multiple": "estimate", "most": "distance_most"}
 table = table.with_columns(
     *((pl.col(of) / pl.col("margin")).clip(LEAST, MOST).alias(n) for n, of in multiples.items()),
-    pl.Series("excess_text", [findings.excess(row) for row in table.iter_rows(named=True)]),
+    pl.Series("excess_text", [kind.excess(row) for row in table.iter_rows(named=True)]),
     pl.col("verdict").alias("verdict_text"),
     pl.col("verdict").replace_strict(VERDICTS, default=style.FAINT).alias("color"),
     (pl.col("untouched_least") > pl.col("margin")).fill_null(False).alias("learned"),
@@ -133,5 +135,5 @@ subtitle += (
 subtitle += "tests them. Number: demonstrations."
 chart = layout.figure(blocks, [], title, subtitle, 700)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("equivalence", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

@@ -11,7 +11,9 @@ args = style.parser(__doc__).parse_args()
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import nearest as kind
 
 COLUMNS = "model task design shots a b epoch metric loss estimate low high draws diverged nearest"
 ROWS = {"tv": "total variation (0: equal)", "token_overlap": "token overlap @10 (share)"}
@@ -36,7 +38,7 @@ tips = {
 }
 size = (layout.fit(len(families), 210), 150)
 blocks, shown = [], set()
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     for row, (metric, title) in enumerate(ROWS.items()):
         rows = part.filter(pl.col("metric") == metric)
@@ -44,8 +46,10 @@ for run, part in style.runs(summary):
         flat = rows.filter(pl.col("b").is_in(references)).drop_nulls("estimate")
         shown.update(flat["b"].to_list())
         for column, family in enumerate(families):
-            mine = charts.rate_look(rows.filter(style.of("b", [family])), "b", colours, args.labels)
-            lines, ends = style.sound(mine, "b", "metric")
+            mine = charts.rate_look(
+                rows.filter(select.of_families("b", [family])), "b", colours, args.labels
+            )
+            lines, ends = select.until_divergence(mine, "b", "metric")
             y, bottom = charts.share(title).inner(column == 0), x.inner(row == len(ROWS) - 1)
             drawn = charts.curves(lines, bottom, y, "loss", 14, tips)
             if drawn:
@@ -66,5 +70,5 @@ subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(families) * (size[0] + 18), 460)
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("nearest", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

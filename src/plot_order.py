@@ -15,7 +15,9 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import order as kind
 
 COLUMNS = "model task design shots learner epoch measure estimate low high draws diverged"
 summary = charts.read(args.summary, COLUMNS.split())
@@ -40,17 +42,17 @@ def axis(measure):
 
 
 blocks, axes = [], {measure: axis(measure) for measure in args.measures}
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     significant = part.filter(pl.col("measure") == "mantel_p", pl.col("estimate") < 0.05)
     for row, measure in enumerate(args.measures):
         found = part.filter(pl.col("measure") == measure)
-        icl = style.of("learner", [one for one in styles if style.is_reference(one)])
+        icl = select.of_families("learner", [one for one in styles if style.is_reference(one)])
         flat = charts.look(found.filter(icl), "learner", styles, names)
         for column, family in enumerate(families):
-            mine = found.filter(style.of("learner", [family]))
+            mine = found.filter(select.of_families("learner", [family]))
             mine = charts.rate_look(mine, "learner", colours, args.labels)
-            lines, ends = style.sound(mine, "learner", "measure")
+            lines, ends = select.until_divergence(mine, "learner", "measure")
             y, bottom = axes[measure].inner(column == 0), x.inner(row == len(args.measures) - 1)
             drawn = charts.curves(lines, bottom, y, "epoch")
             sure = lines.join(significant, on=["learner", "epoch"], how="semi")
@@ -83,5 +85,5 @@ subtitle += "vocabulary. Bands: 95 % over draws and queries."
 title = args.title or "Does the order of demonstrations matter as it does to ICL?"
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("order", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

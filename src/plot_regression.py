@@ -11,7 +11,9 @@ args = style.parser(__doc__).parse_args()
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import regression as kind
 
 COLUMNS = "model rate scale metric estimate low high prompts"
 LOWEST = 1e-17  # of the distances: rounding of float64
@@ -58,5 +60,5 @@ subtitle = (
 subtitle += "to it on other prompts. Bands: 95 % over prompts."
 chart = layout.figure([layout.block(panels, 3)], items, title, subtitle, 720)
 chart = chart if models else layout.empty(title, "the summary is empty")
-found = findings.of("regression", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

@@ -14,7 +14,9 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import scale as kind
 
 
 def dots(frame, x, y, tips):
@@ -81,7 +83,7 @@ def uprights(frame, x, y, tips):
 
 
 COLUMNS = "model task design shots learner epoch metric estimate low high draws diverged chosen"
-summary = style.one_design(charts.read(args.summary, COLUMNS.split()))
+summary = select.one_design(charts.read(args.summary, COLUMNS.split()))
 summary = summary.filter(pl.col("metric") == args.metric)
 names = style.families(summary["learner"].unique())
 trained = [
@@ -92,7 +94,7 @@ called = {one: style.label(one, args.labels) for one in styles}
 who = pl.col("learner").str.split("@").list.first()
 summary = summary.with_columns(who.alias("who")).sort("model", "task", "shots", "learner", "epoch")
 tasks = summary["task"].unique().sort().to_list()
-gd = style.of("learner", trained)
+gd = select.of_families("learner", trained)
 points = summary.filter(gd, pl.col("chosen")).unique(
     ["model", "task", "shots", "who"], keep="first", maintain_order=True
 )
@@ -166,5 +168,5 @@ chart = layout.figure(
     [layout.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
 )
 chart = chart if models else layout.empty(title, f"no {args.metric}")
-found = findings.of("scale", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

@@ -14,12 +14,14 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import shots as kind
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
-summary = style.one_design(charts.read(args.summary, COLUMNS.split()))
-summary = style.compared(summary, ROWS)
+summary = select.one_design(charts.read(args.summary, COLUMNS.split()))
+summary = select.compared(summary, ROWS)
 tasks = summary["task"].unique().sort().to_list()
 names = style.families(summary["who"].unique())
 styles = style.styles(names)
@@ -76,5 +78,5 @@ subtitle += "are with ICL. Bars: 95 % over draws and queries."
 wide = max(len(tasks) * (size[0] + 12), 420)
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("shots", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

@@ -18,13 +18,15 @@ import math
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import size as kind
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
-manifests = style.manifests(args.manifests)
-summary = style.compared(style.one_design(charts.read(args.summary, COLUMNS.split())), ROWS)
+manifests = select.manifests(args.manifests)
+summary = select.compared(select.one_design(charts.read(args.summary, COLUMNS.split())), ROWS)
 summary = summary.filter(~pl.col("who").is_in(["zs", "icl-redrawn"]))
 unknown = sorted(set(summary["model"]) - set(manifests))
 if unknown:
@@ -42,11 +44,13 @@ exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
 low, high = (min(exact) - 0.3, max(exact) + 0.3) if models else (0, 1)
 low, high = (low, high) if high - low > 1.5 else (low - 0.5, high + 0.5)
 # A model's points need 18 pixels, or names and bars of models of one size lie on each other.
-place = dict(zip(models, style.apart(exact, 18 * (high - low) / wide, low, high), strict=True))
+place = dict(
+    zip(models, layout.spread_labels(exact, 18 * (high - low) / wide, low, high), strict=True)
+)
 # Learners stand side by side, so that none hides another.
 sides = {"icl": -3.5, "icl-reordered": -3.5}
 aside = {one: sides.get(one, 3.5) * (high - low) / wide for one in names}
-trouble = {one: style.unlike(manifests[one]) for one in models}
+trouble = {one: select.caveat(manifests[one]) for one in models}
 ticks = list(range(math.ceil(low), math.floor(high) + 1))
 ticks = ticks[:: 1 + len(ticks) // 8]
 power = (
@@ -111,5 +115,5 @@ subtitle += "draws and queries. Models of nearly one size are moved apart."
 block = [layout.block(panels, len(facets))] if facets else []
 chart = layout.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
 chart = chart if facets else layout.empty(title, "the summary is empty")
-found = findings.of("size", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

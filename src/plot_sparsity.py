@@ -13,7 +13,9 @@ from dataclasses import replace
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import sparsity as kind
 
 COLUMNS = "model matrix threshold measure estimate low high layers required"
 MEASURES = {
@@ -129,5 +131,5 @@ subtitle += "widths of these models, x and y taking half of it each. "
 subtitle += "Bands: the range of the layers."
 chart = layout.figure(blocks, items, title, subtitle, 560)
 chart = chart if models else layout.empty(title, "the summary is empty")
-found = findings.of("sparsity", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

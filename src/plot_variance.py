@@ -16,7 +16,9 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import variance as kind
 
 
 def lengths(frame, x, y):
@@ -61,7 +63,7 @@ share = charts.Axis("share of variance", share, [0, 0.5, 1], number)
 with_icl = {"domain": [-1, 1], "nice": False}
 with_icl = charts.Axis("with ICL", with_icl, [-1, 0, 1], number)
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     # Where a learner has several epochs, its last one stands for it.
     part = part.filter(pl.col("epoch") == pl.col("epoch").max().over("learner"))
     learners = sorted(
@@ -105,5 +107,5 @@ if significant.height:
     items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle"})
 chart = layout.figure(blocks, items, title, subtitle, 740)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("variance", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, args.labels)
+save(chart, args.output, title, args.library, found)

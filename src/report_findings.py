@@ -16,11 +16,9 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="text to write")
 args = parser.parse_args()
 
-from iclgd.io import (
-    files,  # after parsing: --help is quick
-    parquet,
-)
+from iclgd.io import files, parquet  # after parsing: --help is quick
 from iclgd.reporting import findings
+from iclgd.reporting.kinds.registry import KINDS
 
 manifests = [json.loads(path.read_text()) for path in args.manifests]
 lines = [
@@ -31,14 +29,11 @@ lines = [
 ]
 for path in args.summaries:
     figure = findings.figure(path, args.kinds)
-    kind = args.kinds[figure]
-    found = findings.table(kind, parquet.read(path))
-    head = (
-        f"{figure} (in brackets: {findings.BRACKETS[kind]})"
-        if kind in findings.BRACKETS
-        else figure
-    )
-    lines += ["", head, *(f"  {line}" for line in findings.layout(found))]
+    kind = KINDS[args.kinds[figure]]
+    usual = kind.BRACKETS == findings.USUAL
+    head = figure if usual else f"{figure} (in brackets: {kind.BRACKETS})"
+    table = findings.layout(kind.findings(parquet.read(path)))
+    lines += ["", head, *(f"  {line}" for line in table)]
 
 with files.whole(args.output) as temporary:
     temporary.write_text("\n".join(lines) + "\n")

@@ -22,8 +22,8 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
-from iclgd.reporting import control_scores
+from iclgd.reporting.kinds import controls
 from iclgd.statistics import summaries  # after parsing: --help is quick
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
-parquet.write(control_scores.lanes(summaries.agreement(pairs), args.controls), args.output)
+parquet.write(controls.lanes(summaries.agreement(pairs), args.controls), args.output)

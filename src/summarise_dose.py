@@ -32,13 +32,13 @@ args = parser.parse_args()
 import polars as pl  # after parsing: --help is quick
 
 from iclgd.metrics import order_sensitivity
-from iclgd.reporting import doses
+from iclgd.reporting.kinds import dose
 from iclgd.statistics import intervals
 
 RUN = list(RUN_COLUMNS)
 manifests = {m["model"]: m for m in (json.loads(path.read_text()) for path in args.manifests)}
 layers = {name: manifest["layers"] for name, manifest in manifests.items()}
-natures = {name: doses.nature(m["pretraining"] or {}) for name, m in manifests.items()}
+natures = {name: dose.nature(m["pretraining"] or {}) for name, m in manifests.items()}
 found, learners = [], set()
 for path in args.agreement:
     rows = parquet.read(path, registry.AGREEMENT).filter(pl.col("split") == "test")
@@ -58,4 +58,4 @@ for path in args.logits:
             own = pl.DataFrame({"example": answers.examples, name: order_sensitivity.sen(answers)})
             sens.append(first.join(own, how="cross"))
     found.append(intervals.means(pl.concat(sens), [*RUN, "epoch"], [name]))
-parquet.write(doses.graded(pl.concat(found), layers, natures), args.output)
+parquet.write(dose.graded(pl.concat(found), layers, natures), args.output)

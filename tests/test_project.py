@@ -16,7 +16,8 @@ from iclgd.io.schemas.perplexity import PERPLEXITY
 from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 from iclgd.io.schemas.task import TASK
 from iclgd.metrics import registry
-from iclgd.reporting import artifacts, claims, dictionary
+from iclgd.reporting import artifacts, dictionary
+from iclgd.reporting.claims import judge
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -87,7 +88,7 @@ TABLES = {
     "results/sparsity/{model}.circuits.parquet": CIRCUITS,
     "results/drift/{model}--{reference}.parquet": DRIFT,
     "results/perplexity/{model}.parquet": PERPLEXITY,
-    "results/summary/claims.parquet": claims.SCHEMA,
+    "results/summary/claims.parquet": judge.SCHEMA,
     "results/summary/cells.parquet": EXAMPLES,
 }
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from support.claims import CLAIMS
 from test_equivalence import read_off
 
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.metrics import ranges, registry
-from iclgd.reporting import artifacts, claims, dictionary
+from iclgd.reporting import artifacts, dictionary
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "src", "profiles", "slurm", "envs", "models")
@@ -154,7 +155,7 @@ def test_no_value_and_no_interval_is_beyond_what_its_quantity_can_be(project):
     for path in sorted((project / "results/summary").glob("*.parquet")):
         table = pl.read_parquet(path)
         if path.name == "claims.parquet":
-            for claim in claims.CLAIMS.values():
+            for claim in CLAIMS.values():
                 rows = table.filter(claim=claim.claim)
                 check(path, claim.claim, claim.within, rows, ["estimate", "low", "high"])
         elif path.name != "cells.parquet":
