@@ -9,6 +9,7 @@ design of the summary.
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import altair as alt
 import polars as pl
@@ -38,7 +39,7 @@ summary = summary.filter(
 )
 families = style.families(summary["family"].unique())
 styles = {one: {"color": style.ROLES["gd"]["color"], "dash": style.SOLID} for one in families}
-names = {one: style.label(one, args.labels) for one in families}
+names = {one: style.label(one, figure.labels) for one in families}
 size = (
     layout.fit(len(PANELS), 118, layout.labels(list(names.values()))),
     max(60, 26 * len(families)),
@@ -96,7 +97,7 @@ for run, part in select.runs(summary):
             )
             drawn = [bar, *([dots] if len(layers) else []), *drawn]
         panels.append(charts.panel(drawn, x, y, size, title))
-    blocks.append(layout.block(panels, len(PANELS), style.run_title(run, args.labels)))
+    blocks.append(layout.block(panels, len(PANELS), style.run_title(run, figure.labels)))
 
 colour = style.ROLES["gd"]["color"]
 items = [
@@ -104,7 +105,7 @@ items = [
     {"label": "single layer", "color": "#EDB894", "shape": "circle"},
     {"label": "baseline", "color": style.QUIET, "dash": style.SOLID},
 ]
-title = args.title or "Is gradient descent like in-context learning inside attention?"
+title = figure.title or "Is gradient descent like in-context learning inside attention?"
 subtitle = "ICL against gradient descent, at the last token of a query. Whiskers: 95 % over "
 subtitle += "draws and queries. Baseline of SimAOU and Rec2FTP: updates and corrections that have "
 subtitle += (
@@ -112,5 +113,5 @@ subtitle += (
 )
 chart = layout.figure(blocks, items, title, subtitle, 740)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of(kind, args.summary, args.labels)
+found = findings.of(kind, args.summary, figure.labels)
 save(chart, args.output, title, args.library, found)

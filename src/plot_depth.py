@@ -7,6 +7,7 @@ One row per model, task and design of the summary.
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import polars as pl
 
@@ -38,11 +39,11 @@ for run, part in select.runs(summary):
         ).with_columns(series=pair)
         drawn = charts.curves(rows, x, charts.share(title), "k")
         panels.append(charts.panel(drawn, x, charts.share(title), (300, 190)))
-    blocks.append(layout.block(panels, 2, style.run_title(run, args.labels)))
-items = style.role_key(names, styles, args.labels)
-title = args.title or "How deep into the vocabulary does the agreement with ICL go?"
+    blocks.append(layout.block(panels, 2, style.run_title(run, figure.labels)))
+items = style.role_key(names, styles, figure.labels)
+title = figure.title or "How deep into the vocabulary does the agreement with ICL go?"
 subtitle = "Each learner against ICL on the same queries. Bands: 95 % over draws of demonstrations."
 chart = layout.figure(blocks, items, title, subtitle, 680)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of(kind, args.summary, args.labels)
+found = findings.of(kind, args.summary, figure.labels)
 save(chart, args.output, title, args.library, found)

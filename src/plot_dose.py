@@ -8,6 +8,7 @@ accuracy and the order sensitivity of each. One block per task and design of the
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import math
 
@@ -84,18 +85,18 @@ for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
             drawn = charts.curves(
                 charts.look(mine, "metric", styles, names), x, left, "dose", 30, tips
             )
-            head = style.label(departure, args.labels)
+            head = style.label(departure, figure.labels)
             head += f": {natures[departure]}" if natures[departure] else ""
             panels.append(charts.panel(drawn, x, left, (wide, high), head * (shown is AGREEMENT)))
-    head = f"{style.label(task, args.labels)} · {shots} demonstrations"
+    head = f"{style.label(task, figure.labels)} · {shots} demonstrations"
     blocks.append(layout.block(panels, len(departures), head))
 items = [{"label": names[one], **styles[one]} for one in (*AGREEMENT, *ACCURACY)]
-title = args.title or "What becomes of agreement as ICL and gradient descent become different?"
+title = figure.title or "What becomes of agreement as ICL and gradient descent become different?"
 subtitle = "ICL of each model against GD with as many steps as the model has layers. At 0: the "
 subtitle += (
     "construction of von Oswald et al., where the two are one. Bands: 95 % over draws and queries."
 )
 chart = layout.figure(blocks, items, title, subtitle, 700)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of(kind, args.summary, args.labels)
+found = findings.of(kind, args.summary, figure.labels)
 save(chart, args.output, title, args.library, found)

@@ -10,6 +10,7 @@ beyond the margin, demonstrations change too little to compare anything: a block
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import altair as alt
 import polars as pl
@@ -45,7 +46,7 @@ TIPS = {
 def called(name):
     """The readable name; what stands behind the @ of a model is a revision or a dose."""
     base, _, value = name.partition("@")
-    return f"{style.label(base, args.labels)} {value}".strip()
+    return f"{style.label(base, figure.labels)} {value}".strip()
 
 
 def lanes(rows):
@@ -56,8 +57,8 @@ def lanes(rows):
         texts.append(called(model))
         for task, shots, learner in own.select("task", "shots", "b").rows():
             at.append(float(len(texts)))
-            name = style.short(learner, args.labels)
-            texts.append(f"{style.label(task, args.labels)}, {shots} · {name}")
+            name = style.short(learner, figure.labels)
+            texts.append(f"{style.label(task, figure.labels)}, {shots} · {name}")
     return rows.with_columns(pl.Series("lane", at, pl.Float64)), texts, heads
 
 
@@ -122,7 +123,7 @@ for learned, (rows, texts, heads) in parts.items():
         column(rows, "verdict", y, high),
     ]
     blocks.append(layout.block(panels, len(panels), BLOCKS[learned]))
-title = args.title or "Is gradient descent as near to ICL as ICL is to itself?"
+title = figure.title or "Is gradient descent as near to ICL as ICL is to itself?"
 subtitle = (
     "Excess: distance of GD from ICL minus that of ICL from itself, demonstrations reordered. "
 )
@@ -135,5 +136,5 @@ subtitle += (
 subtitle += "tests them. Number: demonstrations."
 chart = layout.figure(blocks, [], title, subtitle, 700)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of(kind, args.summary, args.labels)
+found = findings.of(kind, args.summary, figure.labels)
 save(chart, args.output, title, args.library, found)

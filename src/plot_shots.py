@@ -5,12 +5,10 @@ ICL, its references, gradient descent at the rate and epoch chosen on validation
 the untouched model. One grid per model of the summary.
 """
 
-from iclgd.io import cli
 from iclgd.reporting import style
 
-parser = style.parser(__doc__)
-parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
-args = parser.parse_args()
+args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import polars as pl
 
@@ -53,7 +51,9 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
     for row, metric in enumerate(ROWS):
         for column, task in enumerate(tasks):
             rows = part.filter(pl.col("task") == task, pl.col("metric") == metric)
-            rows = charts.look(rows, "who", styles, {n: style.label(n, args.labels) for n in names})
+            rows = charts.look(
+                rows, "who", styles, {n: style.label(n, figure.labels) for n in names}
+            )
             y = charts.share(style.METRICS[metric]).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             known = rows.with_columns(low=None, high=None).cast(
@@ -61,22 +61,22 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
             )
             drawn = charts.curves(known, bottom, y, "place")
             if drawn:
-                level = args.chance.get(task) if metric == "accuracy_b" else None
+                level = figure.chance.get(task) if metric == "accuracy_b" else None
                 drawn = (
                     charts.chance(level, bottom, y) + charts.bars(rows, bottom, y, "place") + drawn
                 )
                 drawn += charts.marks(rows, bottom, y, "place", "circle", tips, size=38)
-            head = style.label(task, args.labels) if row == 0 else ""
+            head = style.label(task, figure.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(layout.block(panels, len(tasks), style.label(model[0], args.labels)))
-items = style.role_key(names, styles, args.labels)
-if args.chance:
+    blocks.append(layout.block(panels, len(tasks), style.label(model[0], figure.labels)))
+items = style.role_key(names, styles, figure.labels)
+if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
-title = args.title or "Do more demonstrations bring GD closer to ICL?"
+title = figure.title or "Do more demonstrations bring GD closer to ICL?"
 subtitle = "GD: rate and epoch with the best accuracy on validation queries. Token overlap and OCS "
 subtitle += "are with ICL. Bars: 95 % over draws and queries."
 wide = max(len(tasks) * (size[0] + 12), 420)
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of(kind, args.summary, args.labels)
+found = findings.of(kind, args.summary, figure.labels)
 save(chart, args.output, title, args.library, found)

@@ -11,8 +11,8 @@ from iclgd.reporting import style
 
 parser = style.parser(__doc__)
 parser.add_argument("--manifests", type=cli.existing, nargs="+", required=True, help="models' JSON")
-parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
 args = parser.parse_args()
+figure = args.figure
 
 import math
 
@@ -37,7 +37,7 @@ kinds = sorted(set(kind_of.values()))
 shape = {one: SHAPES[i % len(SHAPES)] for i, one in enumerate(kinds)}
 names = style.families(summary["who"].unique())
 styles = style.styles(names)
-called = {one: style.label(one, args.labels) for one in names}
+called = {one: style.label(one, figure.labels) for one in names}
 facets = summary.select("task", "shots").unique().sort("task", "shots").rows()
 wide = layout.fit(len(facets), 460)
 exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
@@ -62,9 +62,9 @@ x = charts.Axis("weights (number, log scale)", {"domain": [low, high], "nice": F
 tips = {"model": "model", "weights": "weights", "b": "rate", "epoch": "epoch", **charts.TIPS}
 panels = []
 for task, shots in facets:
-    head = f"{style.label(task, args.labels)}, {shots} demonstrations"
+    head = f"{style.label(task, figure.labels)}, {shots} demonstrations"
     texts = [
-        style.label(one, args.labels) + (f" ({trouble[one]})" if trouble[one] else "")
+        style.label(one, figure.labels) + (f" ({trouble[one]})" if trouble[one] else "")
         for one in models
     ]
     panels.append(charts.slanted(texts, [place[one] for one in models], x, wide, head))
@@ -97,23 +97,23 @@ for row, metric in enumerate(ROWS):
         drawn = charts.bars(rows, bottom, y, "place") + charts.symbols(
             rows, bottom, y, "place", tips
         )
-        level = args.chance.get(task) if metric == "accuracy_b" else None
+        level = figure.chance.get(task) if metric == "accuracy_b" else None
         drawn = charts.chance(level, bottom, y) + drawn if drawn else []
         panels.append(charts.panel(drawn, bottom, y, (wide, 140)))
-items = style.role_key(names, styles, args.labels)
+items = style.role_key(names, styles, figure.labels)
 items += [{"label": "architecture"}] if kinds else []
 items += [{"label": one, "color": style.QUIET, "shape": shape[one]} for one in kinds]
 if any(trouble.values()):
     text = "hollow: no ICL, or trained for it"
     items += [{"label": text, "color": style.QUIET, "shape": "circle", "open": True}]
-if args.chance:
+if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
-title = args.title or "Do larger models learn in context more like GD?"
+title = figure.title or "Do larger models learn in context more like GD?"
 subtitle = "GD at the rate and epoch chosen on validation queries. Token overlap and OCS "
 subtitle += "are with ICL. Bars: 95 % over "
 subtitle += "draws and queries. Models of nearly one size are moved apart."
 block = [layout.block(panels, len(facets))] if facets else []
 chart = layout.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
 chart = chart if facets else layout.empty(title, "the summary is empty")
-found = findings.of(kind, args.summary, args.labels)
+found = findings.of(kind, args.summary, figure.labels)
 save(chart, args.output, title, args.library, found)

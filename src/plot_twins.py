@@ -8,6 +8,7 @@ same seed. One line per momentum; dots are single seeds.
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 from dataclasses import replace
 
@@ -81,12 +82,12 @@ for row in ("mean", "difference"):
         panels.append(charts.panel(drawn, x, y, size, title if row == "mean" else ""))
 items = [{"label": names[one], **styles[one]} for one in etas]
 items.append({"label": "chance, or no difference", "color": style.FAINT, "dash": style.SOLID})
-title = args.title or "Does momentum attention help a language model?"
+title = figure.title or "Does momentum attention help a language model?"
 subtitle = "Twins of one seed see the same documents and begin with the same weights. Bands: 95 % "
 subtitle += "over seeds, below of the paired difference. Dots: single seeds."
 wide = len(NAMES) * (size[0] + 30)
 blocks = [layout.block(panels, len(NAMES))] if len(summary) else []
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of(kind, args.summary, args.labels)
+found = findings.of(kind, args.summary, figure.labels)
 save(chart, args.output, title, args.library, found)

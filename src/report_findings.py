@@ -3,13 +3,18 @@
 import json
 from pathlib import Path
 
-from iclgd.io import cli
+from iclgd.io import cli, figures
 
 parser = cli.parser(__doc__)
 parser.add_argument(
     "--summaries", type=cli.existing, nargs="+", required=True, help="summary tables"
 )
-parser.add_argument("--kinds", type=cli.json_object, required=True, help="JSON: figure to its kind")
+parser.add_argument(
+    "--figures",
+    type=figures.figures,
+    required=True,
+    help="JSON: figures by name, each with its kind and roles (iclgd.io.figures)",
+)
 parser.add_argument(
     "--manifests", type=cli.existing, nargs="+", required=True, help="of the models"
 )
@@ -28,8 +33,8 @@ lines = [
     "validation queries. In brackets: 95 % intervals over draws and queries, or what a table says.",
 ]
 for path in args.summaries:
-    figure = findings.figure(path, args.kinds)
-    kind = KINDS[args.kinds[figure]]
+    figure = findings.figure(path, args.figures)
+    kind = KINDS[args.figures[figure].kind]
     usual = kind.BRACKETS == findings.USUAL
     head = figure if usual else f"{figure} (in brackets: {kind.BRACKETS})"
     table = findings.layout(kind.findings(parquet.read(path)))

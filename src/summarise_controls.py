@@ -9,15 +9,9 @@ from pathlib import Path
 from iclgd.io import cli, parquet
 from iclgd.metrics import registry
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument(
     "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
-)
-parser.add_argument(
-    "--controls",
-    type=cli.json_object,
-    required=True,
-    help='JSON: control to original and kind, such as {"m-random": ["m", "random"]}',
 )
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
@@ -26,4 +20,4 @@ from iclgd.reporting.kinds import controls
 from iclgd.statistics import summaries  # after parsing: --help is quick
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
-parquet.write(controls.lanes(summaries.agreement(pairs), args.controls), args.output)
+parquet.write(controls.lanes(summaries.agreement(pairs), args.figure.controls), args.output)

@@ -11,7 +11,7 @@ from pathlib import Path
 from iclgd.io import cli, parquet
 from iclgd.io.schemas.perplexity import PERPLEXITY
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument(
     "--perplexity", type=cli.existing, nargs="+", required=True, help="tables of the models"
 )

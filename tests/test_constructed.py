@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from conftest import VOCABULARY, run_step, save_model, tiny_model, tiny_task
+from conftest import VOCABULARY, figure, run_step, save_model, tiny_model, tiny_task
 from support.claims import CLAIMS
 from test_descent import RUNS
 
@@ -327,6 +327,7 @@ def control(tmp_path_factory) -> pl.DataFrame:
         logits += [icl, gd]
     run_step(
         "summarise_dose",
+        *figure("dose"),
         "--agreement",
         *agreement,
         "--logits",

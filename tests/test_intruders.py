@@ -276,7 +276,8 @@ def test_what_a_model_says_of_itself_is_text(folder, tmp_path):
     depth(tmp_path / "depth.parquet")
     run_step(
         "report_findings",
-        *("--summaries", tmp_path / "depth.parquet", "--kinds", '{"depth": "depth"}'),
+        *("--summaries", tmp_path / "depth.parquet"),
+        *("--figures", json.dumps({"depth": {"name": "depth", "kind": "depth"}})),
         *("--manifests", fetch(folder), "--output", tmp_path / "findings.txt"),
     )
     found = (tmp_path / "findings.txt").read_text()

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 import torch
-from conftest import run_step
+from conftest import figure, run_step
 from safetensors.torch import save_file
 
 from iclgd.io import parquet
@@ -169,7 +169,14 @@ def test_the_construction_is_as_sparse_as_it_must_be_and_trained_weights_are_not
     shares, circuits = zip(*found, strict=True)
     output = tmp_path / "summary.parquet"
     run_step(
-        *("summarise_sparsity", "--sparsity", *shares, "--circuits", *circuits),
+        *(
+            "summarise_sparsity",
+            *figure("sparsity"),
+            "--sparsity",
+            *shares,
+            "--circuits",
+            *circuits,
+        ),
         *("--output", output),
     )
     table = pl.read_parquet(output).filter(measure="share")
@@ -241,7 +248,14 @@ def test_extract_and_summarise(tmp_path):
     files = {name: tmp_path / f"{name}.parquet" for name in ("shares", "circuits", "out")}
     commands = (
         ["extract_sparsity", "--model", tmp_path / "tiny.json", "--output", files["shares"]],
-        ["summarise_sparsity", "--sparsity", files["shares"], "--output", files["out"]],
+        [
+            "summarise_sparsity",
+            *figure("sparsity"),
+            "--sparsity",
+            files["shares"],
+            "--output",
+            files["out"],
+        ],
     )
     for script, *rest in commands:
         command = [sys.executable, SRC / f"{script}.py", *rest, "--circuits", files["circuits"]]

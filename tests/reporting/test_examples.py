@@ -221,7 +221,8 @@ def study(tmp_path):
     arguments |= {"demonstrations": "shown.parquet", "output": "cells.parquet"}
     paths = [part for name, one in arguments.items() for part in (f"--{name}", tmp_path / one)]
     both = ("--logits", tmp_path / "icl.parquet", tmp_path / "gd.parquet")
-    return [*paths, *both, "--shifts", '{"order": "order", "draw": "draw"}']
+    shifts = {"order": "order", "draw": "draw"}
+    return [*paths, *both, "--study", json.dumps({"shifts": shifts})]
 
 
 def test_cells_hold_the_prompts_that_were_seen(study, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 import runpy
 import subprocess
@@ -13,6 +12,7 @@ from xml.etree import ElementTree
 
 import polars as pl
 import pytest
+from conftest import figure
 from support.summaries import (
     CONTROLS,
     RATES,
@@ -46,11 +46,11 @@ def order_arguments(folder):
     return ["--order", str(path)]
 
 
-# figure: builder of a usual summary, further arguments, words on its axes
+# figure: builder of a usual summary, further arguments (or what is told of it), words on its axes
 FIGURES = {
     "agreement": (
         lambda path: agreement(path, rates=[1e-4, 1e-3, 5e-3]),
-        ["--chance", '{"agnews": 0.25}'],
+        {"chance": {"agnews": 0.25}},
         ["epochs of GD", "token overlap"],
     ),
     "shots": (lambda path: agreement(path, shots=(1, 2, 4, 8)), [], ["demonstrations", "OCS"]),
@@ -67,7 +67,7 @@ FIGURES = {
     "checkpoints": (checkpoints, [], ["pretraining steps", "change of a weight"]),
     "controls": (
         controls,
-        ["--controls", json.dumps(CONTROLS)],
+        {"controls": CONTROLS},
         ["control: random labels", "GD, whole model: 0.50", "cannot tell"],
     ),
     "twins": (
@@ -122,12 +122,14 @@ HARD = {
 }
 
 
-def draw(name, folder, build, more, outputs, monkeypatch=None):
+def draw(name, folder, build, more, outputs, monkeypatch=None, **words):
     """Run the step, as the workflow does; its outputs by suffix.
 
     With ``monkeypatch`` it runs in this process, which spares the imports and the start of V8.
+    ``more``: further arguments, or a map of what is told of the figure; ``words``: for readers.
     """
     folder.mkdir(exist_ok=True)
+    told = {"title": "Headline & more"} | (more if isinstance(more, dict) else {}) | words
     summary = build(folder / "summary.parquet")
     paths = [folder / f"figure.{suffix}" for suffix in outputs]
     command = [
@@ -135,9 +137,8 @@ def draw(name, folder, build, more, outputs, monkeypatch=None):
         str(SOURCE / f"plot_{name}.py"),
         "--summary",
         str(summary),
-        "--title",
-        "Headline & more",
-        *(more(folder) if callable(more) else more),
+        *figure(name, **told),
+        *(more(folder) if callable(more) else ()),
         "--output",
         *map(str, paths),
     ]
@@ -204,9 +205,10 @@ def test_names_are_text_and_never_markup(name, tmp_path, monkeypatch):
     """Titles and labels of the configuration, in the page, the drawing and Vega's expressions."""
     build, more, _ = FIGURES[name]
     names = ["icl", "gd", "gd-orders", "adam", "agnews", "llama-7b", "a", "m", "W_Q"]
-    more = [*(more(tmp_path) if callable(more) else more), "--title", EVIL]
-    more += ["--labels", json.dumps(dict.fromkeys(names, EVIL))]
-    svg, page, tex = draw(name, tmp_path / "x", build, more, ["svg", "html", "tex"], monkeypatch)
+    words = {"title": EVIL, "labels": dict.fromkeys(names, EVIL)}
+    svg, page, tex = draw(
+        name, tmp_path / "x", build, more, ["svg", "html", "tex"], monkeypatch, **words
+    )
     assert latex.escaped(EVIL) in tex.decode() and "<script" not in tex.decode()
     drawing = ElementTree.fromstring(svg)
     kinds = {element.tag.split("}")[1] for element in drawing.iter()}

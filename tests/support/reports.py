@@ -52,7 +52,6 @@ def inputs(folder: Path, title="One", cells=None, judged=None, label="Model M") 
     (folder / "summary").mkdir()
     drawn = folder / "figures/one.svg"
     drawn.write_text(SVG.format(title=html.escape(title)))
-    (folder / "scale.rst").write_text("What it <shows>.\n")
     run = {"model": "m", "task": "t", "shots": 2, "learner": "gd@0.1", "metric": "accuracy"}
     run |= {"estimate": 0.5, "low": 0.25, "high": 0.75, "chosen": True}
     pl.DataFrame([run]).write_parquet(folder / "summary/one.parquet")
@@ -62,15 +61,15 @@ def inputs(folder: Path, title="One", cells=None, judged=None, label="Model M") 
     manifest = {"model": "m", "source": {"path": "here"}, "commit": None, "architecture": "llama"}
     manifest |= {"layers": 2, "weights": 1234, "dtype": "float32", "sha256": "f00"}
     (folder / "m.json").write_text(json.dumps({**manifest, "in_context_learning": None}))
-    figure = {"kind": "scale", "title": title, "summary": str(folder / "summary/one.parquet")}
+    figure = {"kind": "scale", "title": title, "caption": "What it <shows>."}
+    figure |= {"summary": str(folder / "summary/one.parquet"), "files": [str(drawn)]}
+    study = {"figures": {"one": figure}, "labels": {"m": label}}
+    study["config"] = {"models": {"m": {"label": label}}, "tasks": {}}
     arguments = {
-        "parts": [str(path) for path in (PAGE / name for name in PARTS)],
-        "figures": [json.dumps({"one": {**figure, "files": [str(drawn)]}})],
-        "captions": [str(folder / "scale.rst")],
+        "parts": [str(PAGE / name) for name in PARTS],
+        "study": [json.dumps(study)],
         "manifests": [str(folder / "m.json")],
         "cells": [str(folder / "summary/cells.parquet")],
-        "labels": [json.dumps({"m": label})],
-        "config": [json.dumps({"models": {"m": {"label": label}}, "tasks": {}})],
         "output": [str(folder / "report.html")],
     }
     if judged is not None:

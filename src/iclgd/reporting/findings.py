@@ -6,7 +6,7 @@ A kind of figure is a module of `kinds`: ``findings(summary)`` gives its table, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -39,10 +39,10 @@ def _word(column: str, cell: str, labels: dict[str, str]) -> str:
     return cell
 
 
-def figure(summary: Path, kinds: dict[str, str]) -> str:
+def figure(summary: Path, figures: Container[str]) -> str:
     """The figure of a summary: ``order.order.parquet`` is of ``order``; names may have dots."""
     name = summary.name.removesuffix(".parquet")
-    return name if name in kinds else name.rpartition(".")[0]
+    return name if name in figures else name.rpartition(".")[0]
 
 
 def models(manifests: Iterable[dict]) -> list[Row]:

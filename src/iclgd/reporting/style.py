@@ -70,14 +70,10 @@ METRICS = {
 
 def parser(description: str) -> argparse.ArgumentParser:
     """The command line that every plot shares: what to draw, where to, in which words."""
-    shared = cli.parser(description)
+    shared = cli.figure_parser(description)
     shared.add_argument("--summary", type=cli.existing, required=True, help="table to draw")
     shared.add_argument(
         "--output", type=Path, nargs="+", required=True, help="files to write, by suffix"
-    )
-    shared.add_argument("--title", default="", help="headline of the figure")
-    shared.add_argument(
-        "--labels", type=cli.json_object, default={}, help="JSON: name to what readers see"
     )
     shared.add_argument(
         "--library", type=cli.existing, help="JavaScript for the page (none: bundled anew)"

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from conftest import run_step, save_model, tiny_model, tiny_tokenizer
+from conftest import figure, run_step, save_model, tiny_model, tiny_tokenizer
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
@@ -130,8 +130,10 @@ def test_summary_of_tables(tmp_path):
         perplexities.append(tmp_path / f"{i}.parquet")
         table = perplexity.by_position(one["model"], nats)
         parquet.write(table, perplexities[-1], PERPLEXITY)
-    run_step("summarise_twins", "--perplexity", *perplexities, "--manifests", *paths,
-             "--output", tmp_path / "s.parquet")  # fmt: skip
+    run_step(
+        *("summarise_twins", *figure("twins"), "--perplexity", *perplexities),
+        *("--manifests", *paths, "--output", tmp_path / "s.parquet"),
+    )
     table = pl.read_parquet(tmp_path / "s.parquet")
     assert table["measure"].unique().sort().to_list() == [
         "accuracy_2way",
