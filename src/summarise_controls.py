@@ -23,7 +23,7 @@ parser.add_argument("--output", type=Path, required=True, help="summary to write
 args = parser.parse_args()
 
 from iclgd.reporting import control_scores
-from iclgd.statistics import summaries  # after parsing: --help is quick
+from iclgd.statistics import agreement_summary  # after parsing: --help is quick
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
-parquet.write(control_scores.lanes(summaries.agreement(pairs), args.controls), args.output)
+parquet.write(control_scores.lanes(agreement_summary.summarise(pairs), args.controls), args.output)

@@ -15,7 +15,7 @@ KINDS = ("ceiling", "pair", "control")
 
 
 def lanes(summary: pl.DataFrame, controls: dict[str, tuple[str, str]]) -> pl.DataFrame:
-    """What a figure of controls compares, from an agreement summary (`summaries.agreement`).
+    """What a figure of controls compares, from a summary of agreement (`agreement_summary`).
 
     ``controls``: name of a model or task to what it is made of, and how. ``kind`` is ``pair``
     (ICL and ``b`` at its chosen rate and epoch), ``ceiling`` (ICL and itself, reordered or
