@@ -14,6 +14,7 @@ args = parser.parse_args()
 
 import polars as pl
 
+from iclgd.metrics.agreement import METRICS
 from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
@@ -56,7 +57,7 @@ for run, part in style.runs(summary):
             mine = part.filter(style.of("b", [family]), pl.col("metric") == metric)
             mine = charts.rate_look(mine, "b", colours, args.labels)
             lines, ends = style.sound(mine, "b", "metric")
-            y = charts.share(style.METRICS[metric]).inner(column == 0)
+            y = charts.share(METRICS[metric].title).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             drawn = charts.curves(lines, bottom, y, "epoch")
             if drawn:

@@ -14,6 +14,7 @@ args = parser.parse_args()
 
 import polars as pl
 
+from iclgd.metrics.accuracy import METRICS
 from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model revision step task learner measure estimate low high"
@@ -34,7 +35,7 @@ styles = {
 }
 names = {one: style.label(one, args.labels) for one in tasks}
 weights = {"weights": {"color": style.INK, "dash": style.SOLID}}
-top = charts.share(style.METRICS.get(args.metric, args.metric))
+top = charts.share(METRICS[args.metric].title)
 highest = change.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
 moved = charts.Axis(
     "mean |change of a weight|", {"domain": [0, (highest or 1) * 1.08], "nice": True}

@@ -20,6 +20,8 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
+from iclgd.metrics.agreement import METRICS
+from iclgd.metrics.metric import titles
 from iclgd.reporting import charts, control_scores, export, findings, layout
 
 WORDS = {
@@ -36,7 +38,7 @@ kinds = {name: kind for name, (_, kind) in args.controls.items()}
 names = {
     "similarity": "1 - total variation",
     "rbo": "rank-biased overlap",
-    **style.METRICS,
+    **titles(METRICS.values()),
 }
 x = charts.Axis(
     "agreement (1: equal)",

@@ -14,6 +14,7 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
+from iclgd.metrics.accuracy import METRICS
 from iclgd.reporting import charts, export, findings, layout
 
 
@@ -111,7 +112,7 @@ texts = [style.label(task, args.labels) for task in tasks]
 expression = f"{texts}[indexof({middle}, datum.value)]"
 models = summary["model"].unique().sort().to_list()
 x = charts.Axis(
-    style.METRICS.get(args.metric, args.metric),
+    METRICS[args.metric].title,
     {"domain": [0, 1], "nice": False},
     [0, 0.2, 0.4, 0.6, 0.8, 1],
 )

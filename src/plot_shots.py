@@ -14,6 +14,7 @@ args = parser.parse_args()
 
 import polars as pl
 
+from iclgd.metrics.agreement import METRICS
 from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
@@ -52,7 +53,7 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
         for column, task in enumerate(tasks):
             rows = part.filter(pl.col("task") == task, pl.col("metric") == metric)
             rows = charts.look(rows, "who", styles, {n: style.label(n, args.labels) for n in names})
-            y = charts.share(style.METRICS[metric]).inner(column == 0)
+            y = charts.share(METRICS[metric].title).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             known = rows.with_columns(low=None, high=None).cast(
                 {"low": pl.Float64, "high": pl.Float64}

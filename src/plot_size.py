@@ -18,6 +18,7 @@ import math
 
 import polars as pl
 
+from iclgd.metrics.agreement import METRICS
 from iclgd.reporting import charts, export, findings, layout
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
@@ -67,7 +68,7 @@ for task, shots in facets:
 for row, metric in enumerate(ROWS):
     for column, (task, shots) in enumerate(facets):
         y, bottom = (
-            charts.share(style.METRICS[metric]).inner(column == 0),
+            charts.share(METRICS[metric].title).inner(column == 0),
             x.inner(row == len(ROWS) - 1),
         )
         rows = summary.filter(

@@ -17,12 +17,6 @@ Ends = tuple[float, float]
 SHARE, COSINE, ABOVE = (0.0, 1.0), (-1.0, 1.0), (0.0, math.inf)
 ANY = (-math.inf, math.inf)
 NATS = (0.0, math.log(2))  # of a Jensen-Shannon divergence
-WORDS = {
-    SHARE: "0 to 1",
-    COSINE: "−1 to 1",
-    ABOVE: "0 and above",
-    NATS: "0 to ln 2, nats",
-}
 ROUNDING = 1e-12
 
 
@@ -65,7 +59,12 @@ class Metric:
     @property
     def ends(self) -> str:
         """The range in words."""
-        return "0 or 1" if self.proportion else WORDS[self.range]
+        low, high = (f"{end:g}".replace("-", "−") for end in self.range)
+        if self.range == NATS:
+            return "0 to ln 2, nats"
+        if self.proportion:
+            return f"{low} or {high}"
+        return f"{low} and above" if self.range[1] == math.inf else f"{low} to {high}"
 
 
 def by_name(*rows: Metric) -> dict[str, Metric]:

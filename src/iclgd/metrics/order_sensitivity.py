@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.special import chdtrc  # scipy.stats has it too, at a second of imports
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
@@ -159,6 +158,8 @@ def mantel(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float] |
 
 def fisher(p: list[float]) -> float:
     """One p-value from those of independent draws: Fisher's method, -2 sum ln p ~ chi2(2 n)."""
+    from scipy.special import chdtrc  # here alone, so that figures need not import SciPy
+
     return float(chdtrc(2 * len(p), -2 * np.log(p).sum()))
 
 
