@@ -20,8 +20,6 @@ args = parser.parse_args()
 import altair as alt
 import polars as pl
 
-from iclgd.metrics.agreement import METRICS
-from iclgd.metrics.metric import titles
 from iclgd.reporting import charts, control_scores, export, findings, layout
 
 WORDS = {
@@ -35,11 +33,6 @@ WORDS = {
 COLUMNS = "model task design shots kind control b epoch metric estimate low high draws"
 summary = charts.read(args.summary, [*COLUMNS.split(), "floor", "ceiling", "normalised"])
 kinds = {name: kind for name, (_, kind) in args.controls.items()}
-names = {
-    "similarity": "1 - total variation",
-    "rbo": "rank-biased overlap",
-    **titles(METRICS.values()),
-}
 x = charts.Axis(
     "agreement (1: equal)",
     {"domain": [-0.03, 1.03], "nice": False},
@@ -98,7 +91,7 @@ for run, part in style.runs(summary):
             layout.fit(len(control_scores.METRICS), 170, layout.labels(texts)),
             max(60, 24 * len(lanes)),
         )
-        panel = charts.panel(drawn, x, y, size, names[metric])
+        panel = charts.panel(drawn, x, y, size, control_scores.METRICS[metric].title)
         panels.append({**panel, "title": {**panel["title"], "subtitle": verdict(rows)}})
     blocks.append(layout.block(panels, len(panels), style.run_title(run, args.labels)))
 title = args.title or "Is the agreement more than what nothing learned would show?"

@@ -285,6 +285,7 @@ METRICS = by_name(
         SHARE,
         1,
         "rank-biased overlap, persistence 0.9, 0 to 1",
+        "rank-biased overlap",
         label="rank-biased overlap",
         formula="Σ 0.9^(k−1) (overlap of the k likeliest), normalised, k up to 100",
         value=lambda pair: rank_biased_overlap(pair.curves[0]),

@@ -22,4 +22,5 @@ ESTIMATED = by_name(
     Metric("untouched", SHARE, 0, "distance of ICL from the untouched model"),
     Metric("excess", COSINE, -1, "distance minus reference"),
 )
+SIMILARITY = Metric("similarity", SHARE, 1, "1 - total variation", "1 - total variation")
 GAIN = Metric("gain", COSINE, 0, "accuracy of ICL minus that of the learner")

@@ -7,7 +7,7 @@ Nothing here imports torch, so that summaries and figures may read them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,8 +73,3 @@ def by_name(*rows: Metric) -> dict[str, Metric]:
     if len(found) < len(rows):
         raise ValueError(f"two metrics have one name: {', '.join(row.name for row in rows)}")
     return found
-
-
-def titles(metrics: Iterable[Metric]) -> dict[str, str]:
-    """The axis title of each metric that has one, by name."""
-    return {row.name: row.title for row in metrics if row.title}

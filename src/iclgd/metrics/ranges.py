@@ -30,6 +30,7 @@ METRICS = by_name(
     *order_sensitivity.SEN_OF.values(),
     *order_variance.SOURCES.values(),
     *distances.ESTIMATED.values(),
+    distances.SIMILARITY,
     distances.GAIN,
     *sparsity_requirement.SHARES.values(),
     sparsity_requirement.REQUIRED,

@@ -5,11 +5,16 @@ from __future__ import annotations
 import polars as pl
 
 from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.metrics import agreement
+from iclgd.metrics.distances import SIMILARITY
+from iclgd.metrics.metric import by_name
 from iclgd.reporting import style
 from iclgd.statistics import summaries
 
-# 1 for equal distributions; similarity is 1 - total variation.
-METRICS = ("token_overlap", "ocs", "rbo", "similarity")
+# 1 for equal distributions.
+METRICS = by_name(
+    *(agreement.METRICS[name] for name in ("token_overlap", "ocs", "rbo")), SIMILARITY
+)
 PLACE = [*RUN_COLUMNS, "metric"]
 KINDS = ("ceiling", "pair", "control")
 
@@ -38,7 +43,7 @@ def lanes(summary: pl.DataFrame, controls: dict[str, tuple[str, str]]) -> pl.Dat
     reference = pl.col("b").map_elements(style.is_reference, pl.Boolean)
     found = (
         pl.concat([summary, turned])
-        .filter(pl.col("metric").is_in(METRICS), pl.col("chosen"))
+        .filter(pl.col("metric").is_in(list(METRICS)), pl.col("chosen"))
         .with_columns(control.alias("control"), pl.col("model", "task").replace(origin))
         .with_columns(
             pl.when(pl.col("control").is_not_null())
