@@ -12,6 +12,7 @@ figure = args.figure
 
 import polars as pl
 
+from iclgd.metrics.agreement import METRICS
 from iclgd.reporting import charts, findings, layout, select
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import agreement as kind
@@ -56,7 +57,7 @@ for run, part in select.runs(summary):
             mine = part.filter(select.of_families("b", [family]), pl.col("metric") == metric)
             mine = charts.rate_look(mine, "b", colours, figure.labels)
             lines, ends = select.until_divergence(mine, "b", "metric")
-            y = charts.share(style.METRICS[metric]).inner(column == 0)
+            y = charts.share(METRICS[metric].title).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             drawn = charts.curves(lines, bottom, y, "epoch")
             if drawn:

@@ -11,6 +11,7 @@ figure = args.figure
 
 import polars as pl
 
+from iclgd.metrics.accuracy import METRICS
 from iclgd.reporting import charts, findings, layout
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import checkpoints as kind
@@ -33,7 +34,7 @@ styles = {
 }
 names = {one: style.label(one, figure.labels) for one in tasks}
 weights = {"weights": {"color": style.INK, "dash": style.SOLID}}
-top = charts.share(style.METRICS["accuracy"])
+top = charts.share(METRICS["accuracy"].title)
 highest = change.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
 moved = charts.Axis(
     "mean |change of a weight|", {"domain": [0, (highest or 1) * 1.08], "nice": True}

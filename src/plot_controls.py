@@ -28,11 +28,6 @@ WORDS = {
 COLUMNS = "model task design shots kind control b epoch metric estimate low high draws"
 summary = charts.read(args.summary, [*COLUMNS.split(), "floor", "ceiling", "normalised"])
 kinds = {name: kind for name, (_, kind) in figure.controls.items()}
-names = {
-    "similarity": "1 - total variation",
-    "rbo": "rank-biased overlap",
-    **style.METRICS,
-}
 x = charts.Axis(
     "agreement (1: equal)",
     {"domain": [-0.03, 1.03], "nice": False},
@@ -91,7 +86,7 @@ for run, part in select.runs(summary):
             layout.fit(len(kind.METRICS), 170, layout.labels(texts)),
             max(60, 24 * len(lanes)),
         )
-        panel = charts.panel(drawn, x, y, size, names[metric])
+        panel = charts.panel(drawn, x, y, size, kind.METRICS[metric].title)
         panels.append({**panel, "title": {**panel["title"], "subtitle": verdict(rows)}})
     blocks.append(layout.block(panels, len(panels), style.run_title(run, labels)))
 title = figure.title or "Is the agreement more than what nothing learned would show?"

@@ -12,11 +12,13 @@ figure = args.figure
 
 import polars as pl
 
+from iclgd.metrics.order_sensitivity import MANTEL, SENSITIVITIES
 from iclgd.reporting import charts, findings, layout, select
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import order as kind
 
 MEASURES = ("sen", "pattern_cosine", "mantel_r")
+METRICS = {**SENSITIVITIES, **MANTEL}
 COLUMNS = "model task design shots learner epoch measure estimate low high draws diverged"
 summary = charts.read(args.summary, COLUMNS.split())
 learners = [one for one in summary["learner"].unique().sort() if not style.is_reference(one)]
@@ -34,9 +36,9 @@ def axis(measure):
     found = summary.filter(pl.col("measure") == measure)
     if measure.endswith("sen"):
         top = found.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
-        return charts.share(style.METRICS.get(measure, measure), 0, top or 1)
+        return charts.share(METRICS[measure].title, 0, top or 1)
     lowest = found.select(pl.min_horizontal(pl.col("estimate").min(), pl.col("low").min())).item()
-    return charts.share(style.METRICS.get(measure, measure), -1 if (lowest or 0) < -0.1 else 0)
+    return charts.share(METRICS[measure].title, -1 if (lowest or 0) < -0.1 else 0)
 
 
 blocks, axes = [], {measure: axis(measure) for measure in MEASURES}

@@ -13,6 +13,7 @@ figure = args.figure
 import altair as alt
 import polars as pl
 
+from iclgd.metrics.accuracy import METRICS
 from iclgd.reporting import charts, findings, layout, select
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import scale as kind
@@ -112,7 +113,7 @@ texts = [style.label(task, figure.labels) for task in tasks]
 expression = f"{texts}[indexof({middle}, datum.value)]"
 models = summary["model"].unique().sort().to_list()
 x = charts.Axis(
-    style.METRICS["accuracy"],
+    METRICS["accuracy"].title,
     {"domain": [0, 1], "nice": False},
     [0, 0.2, 0.4, 0.6, 0.8, 1],
 )

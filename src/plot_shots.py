@@ -12,6 +12,7 @@ figure = args.figure
 
 import polars as pl
 
+from iclgd.metrics.agreement import METRICS
 from iclgd.reporting import charts, findings, layout, select
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import shots as kind
@@ -54,7 +55,7 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
             rows = charts.look(
                 rows, "who", styles, {n: style.label(n, figure.labels) for n in names}
             )
-            y = charts.share(style.METRICS[metric]).inner(column == 0)
+            y = charts.share(METRICS[metric].title).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             known = rows.with_columns(low=None, high=None).cast(
                 {"low": pl.Float64, "high": pl.Float64}

@@ -18,6 +18,7 @@ import math
 
 import polars as pl
 
+from iclgd.metrics.agreement import METRICS
 from iclgd.reporting import charts, findings, layout, select
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import size as kind
@@ -71,7 +72,7 @@ for task, shots in facets:
 for row, metric in enumerate(ROWS):
     for column, (task, shots) in enumerate(facets):
         y, bottom = (
-            charts.share(style.METRICS[metric]).inner(column == 0),
+            charts.share(METRICS[metric].title).inner(column == 0),
             x.inner(row == len(ROWS) - 1),
         )
         rows = summary.filter(

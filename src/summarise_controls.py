@@ -17,7 +17,8 @@ parser.add_argument("--output", type=Path, required=True, help="summary to write
 args = parser.parse_args()
 
 from iclgd.reporting.kinds import controls
-from iclgd.statistics import summaries  # after parsing: --help is quick
+from iclgd.statistics import agreement_summary  # after parsing: --help is quick
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
-parquet.write(controls.lanes(summaries.agreement(pairs), args.figure.controls), args.output)
+summary = agreement_summary.summarise(pairs)
+parquet.write(controls.lanes(summary, args.figure.controls), args.output)

@@ -42,7 +42,7 @@ natures = {name: dose.nature(m["pretraining"] or {}) for name, m in manifests.it
 found, learners = [], set()
 for path in args.agreement:
     rows = parquet.read(path, registry.AGREEMENT).filter(pl.col("split") == "test")
-    found.append(intervals.means(rows, [*RUN, "epoch"], list(registry.METRICS)))
+    found.append(intervals.means(rows, [*RUN, "epoch"], registry.METRICS.values()))
     learners.add((parquet.only(rows, "a"), parquet.only(rows, "b")))
 if len(learners) > 1:
     raise cli.InputError(f"--agreement: one pair of learners is needed, found {sorted(learners)}")
@@ -57,5 +57,7 @@ for path in args.logits:
             first = group.select(*RUN, "epoch", "draw").head(1)
             own = pl.DataFrame({"example": answers.examples, name: order_sensitivity.sen(answers)})
             sens.append(first.join(own, how="cross"))
-    found.append(intervals.means(pl.concat(sens), [*RUN, "epoch"], [name]))
+    found.append(
+        intervals.means(pl.concat(sens), [*RUN, "epoch"], [order_sensitivity.SEN_OF[name]])
+    )
 parquet.write(dose.graded(pl.concat(found), layers, natures), args.output)

@@ -25,7 +25,7 @@ import polars as pl  # after parsing: --help is quick
 from iclgd.statistics import equivalence, intervals
 
 KEY = [*equivalence.PLACE, "b", "epoch"]
-METRICS = ["tv", "token_overlap", "ocs", "accuracy_b"]
+METRICS = [registry.METRICS[name] for name in ("tv", "token_overlap", "ocs", "accuracy_b")]
 AT = {**RUN_COLUMNS, "learner": pl.String, "epoch": pl.Int32, "loss": pl.Float32}
 rows = pl.concat(parquet.read(path, registry.AGREEMENT) for path in args.agreement)
 losses = (

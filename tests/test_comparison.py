@@ -62,7 +62,7 @@ def test_diverged_rows_stay_without_metrics(side):
     table, curves = pairing.compare(*both, "gd")
     lost = table.filter(status="diverged")
     assert lost.select("order", "example").unique().rows() == [(1, 2)]
-    assert lost.select(registry.METRICS).null_count().sum_horizontal()[0] == 2 * len(
+    assert lost.select(*registry.METRICS).null_count().sum_horizontal()[0] == 2 * len(
         registry.METRICS
     )
     assert table.filter(status="ok")["tv"].null_count() == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import places
 import pytest
 import yaml
-from test_workflow import STUDY, copy_project, digests
+from support.workflow import STUDY, copy_project, digests
 
 ROOT = Path(__file__).parents[1]
 STUDY = yaml.safe_load(yaml.safe_dump(STUDY))

@@ -46,7 +46,9 @@ def random_heads(heads=3, head=4, width=7, kv=3):
 
 
 def measures(values):
-    return torch.stack([getattr(sparsity, name)(values) for name in sparsity.INVARIANTS])
+    return torch.stack(
+        [getattr(sparsity, name)(values) for name in sparsity_requirement.INVARIANTS]
+    )
 
 
 def test_share_is_strictly_below_and_per_head():

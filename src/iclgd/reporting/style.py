@@ -53,19 +53,6 @@ NAMES = {
     "zs": "no demonstrations (ZS)",
     "bayes": "Bayes (exact)",
 }
-METRICS = {
-    "accuracy": "accuracy (share of queries)",
-    "accuracy_b": "accuracy (share of queries)",
-    "label_accuracy": "label accuracy (share of queries)",
-    "macro_f1": "macro-F1 (0 to 1)",
-    "token_overlap": "token overlap @10 (share)",
-    "ocs": "OCS @10 (cosine)",
-    "sen": "Sen (summed std of p)",
-    "label_sen": "Sen, label words (summed std)",
-    "pattern_cosine": "pattern cosine with ICL",
-    "mantel_r": "Mantel r with ICL",
-    "mantel_p": "Mantel p-value",
-}
 
 
 def parser(description: str) -> argparse.ArgumentParser:

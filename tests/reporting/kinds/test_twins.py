@@ -79,8 +79,8 @@ def values(rows) -> pl.DataFrame:
 def test_differences_are_paired_by_seed():
     """Seeds far apart, twins close: the band of the difference is that of the three differences."""
     plain, moved = [1.0, 5.0, 9.0], [1.1, 5.3, 9.2]
-    rows = [(f"s{s}-0", "x", 8, v) for s, v in enumerate(plain, 1)]
-    rows += [(f"s{s}-0.5", "x", 8, v) for s, v in enumerate(moved, 1)]
+    rows = [(f"s{s}-0", "perplexity", 8, v) for s, v in enumerate(plain, 1)]
+    rows += [(f"s{s}-0.5", "perplexity", 8, v) for s, v in enumerate(moved, 1)]
     found = twins.compared(twins.arms(PAIRS), values(rows))
     banded = found.filter(pl.col("seed").is_null())
     assert banded.select("eta", "kind", "seeds").rows() == [
@@ -95,7 +95,7 @@ def test_differences_are_paired_by_seed():
 
 
 def test_a_model_does_not_differ_from_itself():
-    rows = [(one["model"], "x", 1, float(one["pretraining"]["seed"])) for one in PAIRS]
+    rows = [(one["model"], "perplexity", 1, float(one["pretraining"]["seed"])) for one in PAIRS]
     found = twins.compared(twins.arms(PAIRS), values(rows))
     difference = found.filter(pl.col("kind") == "difference").select("estimate", "low", "high")
     assert set(difference.unpivot()["value"].drop_nulls()) == {0.0}

@@ -5,19 +5,24 @@ from __future__ import annotations
 import polars as pl
 
 from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.metrics import agreement
+from iclgd.metrics.distances import SIMILARITY
+from iclgd.metrics.metric import by_name
 from iclgd.reporting import style
 from iclgd.reporting.findings import MODEL, USUAL, Row, value
 from iclgd.statistics import summaries
 
 BRACKETS = USUAL
-# 1 for equal distributions; similarity is 1 - total variation.
-METRICS = ("token_overlap", "ocs", "rbo", "similarity")
+# 1 for equal distributions.
+METRICS = by_name(
+    *(agreement.METRICS[name] for name in ("token_overlap", "ocs", "rbo")), SIMILARITY
+)
 PLACE = [*RUN_COLUMNS, "metric"]
 LANES = ("ceiling", "pair", "control")
 
 
 def lanes(summary: pl.DataFrame, controls: dict[str, tuple[str, str]]) -> pl.DataFrame:
-    """What a figure of controls compares, from an agreement summary (`summaries.agreement`).
+    """What a figure of controls compares, from a summary of agreement (`agreement_summary`).
 
     ``controls``: name of a model or task to what it is made of, and how. ``kind`` is ``pair``
     (ICL and ``b`` at its chosen rate and epoch), ``ceiling`` (ICL and itself, reordered or
@@ -40,7 +45,7 @@ def lanes(summary: pl.DataFrame, controls: dict[str, tuple[str, str]]) -> pl.Dat
     reference = pl.col("b").map_elements(style.is_reference, pl.Boolean)
     found = (
         pl.concat([summary, turned])
-        .filter(pl.col("metric").is_in(METRICS), pl.col("chosen"))
+        .filter(pl.col("metric").is_in(list(METRICS)), pl.col("chosen"))
         .with_columns(control.alias("control"), pl.col("model", "task").replace(origin))
         .with_columns(
             pl.when(pl.col("control").is_not_null())

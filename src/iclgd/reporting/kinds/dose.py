@@ -12,15 +12,13 @@ import itertools
 import polars as pl
 
 from iclgd.io.cli import InputError
+from iclgd.metrics.agreement import METRICS
 from iclgd.reporting.claims.estimates import Evidence
 from iclgd.reporting.findings import USUAL, Row, interval
 
 BRACKETS = USUAL
 # What agreement is, by metric: 1 if it falls as two learners become different, -1 if it rises.
-SENSE = {
-    **dict.fromkeys(("token_overlap", "ocs", "rbo", "label_ocs"), 1),
-    **dict.fromkeys(("js", "tv", "kl_ab", "kl_ba", "label_js", "label_tv"), -1),
-}
+SENSE = {name: metric.direction for name, metric in METRICS.items() if metric.direction}
 # Less than this is no change: probabilities are stored in float32.
 ROUNDING = 1e-6
 # The departure of GD, which makes more or fewer steps than the model has layers. No model has

@@ -7,11 +7,13 @@ import json
 import polars as pl
 
 from iclgd.io.cli import InputError
+from iclgd.metrics import accuracy, model_metrics
 from iclgd.reporting.claims.estimates import Evidence
 from iclgd.reporting.findings import Row, value
 from iclgd.statistics import summaries
 
 BRACKETS = "95 % intervals over seeds"
+METRICS = (*model_metrics.PERPLEXITY.values(), *accuracy.METRICS.values())
 
 
 def arms(manifests: list[dict]) -> pl.DataFrame:
@@ -76,7 +78,7 @@ def compared(arms: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
     parts = []
     for rows, paired in ((mean, False), (difference, True)):
         single = rows.select(columns).sort(columns)
-        banded = summaries.bands(single, [*keys, "kind"], "measure", paired)
+        banded = summaries.bands(single, [*keys, "kind"], METRICS, "measure", paired)
         parts += [banded.rename({"draws": "seeds"}), single.rename({"value": "estimate"})]
     found = pl.concat(parts, how="diagonal")
     order = [*keys, "kind", "seed"]
