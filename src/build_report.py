@@ -33,10 +33,13 @@ from iclgd.io import files, parquet
 from iclgd.io.schemas.examples import EXAMPLES
 from iclgd.reporting import findings, select
 from iclgd.reporting.kinds.registry import KINDS
+from iclgd.reporting.names import Names
 from iclgd.reporting.page import contents, svg
+from iclgd.study import roles
 
 parts = {path.name: path.read_text() for path in args.parts}
-labels, config = args.study["labels"], args.study["config"]
+config = args.study["config"]
+names = Names(roles.of_study(config), args.study["labels"])
 manifests = select.manifests(args.manifests)
 cells = parquet.read(args.cells, EXAMPLES)
 claims = parquet.read(args.claims) if args.claims else None
@@ -44,7 +47,7 @@ claims = parquet.read(args.claims) if args.claims else None
 figures, summaries = [], []
 for name, entry in args.study["figures"].items():
     summaries.append(parquet.read(entry["summary"]))
-    table, brackets = findings.of(KINDS[entry["kind"]], Path(entry["summary"]), labels)
+    table, brackets = findings.of(KINDS[entry["kind"]], Path(entry["summary"]), names)
     drawn = svg.inline(Path(entry["files"][0]), name, entry["title"])
     figures.append(
         {
@@ -74,7 +77,7 @@ page = environment.from_string(parts["page.html"]).render(
     columns=contents.CLAIM,
     models=contents.models(manifests.values()),
     learned=findings.models(manifests.values()),
-    cells=contents.explorer(cells, list(manifests), labels),
+    cells=contents.explorer(cells, list(manifests), names),
     methods=Markup(MarkdownIt("js-default").render(parts["methods.md"])),
     config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
     versions=contents.versions(),

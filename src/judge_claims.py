@@ -24,8 +24,5 @@ from iclgd.reporting import findings  # after parsing: --help is quick
 from iclgd.reporting.claims import judge
 
 names = {path: findings.figure(path, args.figures) for path in args.summaries}
-summaries = [(name, args.figures[name].kind, parquet.read(path)) for path, name in names.items()]
-roles = {}
-for figure in args.figures.values():
-    roles |= figure.roles | dict.fromkeys(figure.causal, "causal")
-parquet.write(judge.judged(summaries, roles, judge.read(args.claims)), args.output)
+summaries = [(args.figures[name], parquet.read(path)) for path, name in names.items()]
+parquet.write(judge.judged(summaries, judge.read(args.claims)), args.output)

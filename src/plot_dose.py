@@ -17,7 +17,9 @@ import polars as pl
 from iclgd.reporting import charts, findings, layout
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import dose as kind
+from iclgd.reporting.names import Names
 
+names = Names(figure.roles, figure.labels)
 COLUMNS = "model task design shots departure nature dose metric estimate low high draws"
 # Metric: name, and the value that stands for "nothing in common".
 AGREEMENT = {
@@ -37,9 +39,9 @@ for ours, theirs in (ACCURACY, SEN):
         ours: {"color": icl, "dash": style.SOLID},
         theirs: {"color": gd, "dash": style.DASHED},
     }
-names = {name: text for name, (text, _) in AGREEMENT.items()} | ACCURACY | SEN
+called = {name: text for name, (text, _) in AGREEMENT.items()} | ACCURACY | SEN
 tips = {**charts.TIPS, "series": "metric"}
-summary = charts.read(args.summary, COLUMNS.split()).filter(pl.col("metric").is_in(list(names)))
+summary = charts.read(args.summary, COLUMNS.split()).filter(pl.col("metric").is_in(list(called)))
 worst = {name: float(value) for name, (_, value) in AGREEMENT.items() if value}
 divisor = pl.col("metric").replace_strict(worst, default=None, return_dtype=pl.Float64)
 summary = summary.with_columns(
@@ -83,14 +85,14 @@ for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
             )
             x, left = across(departure).inner(shown is SEN), y.inner(departure == departures[0])
             drawn = charts.curves(
-                charts.look(mine, "metric", styles, names), x, left, "dose", 30, tips
+                charts.look(mine, "metric", styles, called), x, left, "dose", 30, tips
             )
-            head = style.label(departure, figure.labels)
+            head = names.label(departure)
             head += f": {natures[departure]}" if natures[departure] else ""
             panels.append(charts.panel(drawn, x, left, (wide, high), head * (shown is AGREEMENT)))
-    head = f"{style.label(task, figure.labels)} · {shots} demonstrations"
+    head = f"{names.label(task)} · {shots} demonstrations"
     blocks.append(layout.block(panels, len(departures), head))
-items = [{"label": names[one], **styles[one]} for one in (*AGREEMENT, *ACCURACY)]
+items = [{"label": called[one], **styles[one]} for one in (*AGREEMENT, *ACCURACY)]
 title = figure.title or "What becomes of agreement as ICL and gradient descent become different?"
 subtitle = "ICL of each model against GD with as many steps as the model has layers. At 0: the "
 subtitle += (
@@ -98,5 +100,5 @@ subtitle += (
 )
 chart = layout.figure(blocks, items, title, subtitle, 700)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of(kind, args.summary, figure.labels)
+found = findings.of(kind, args.summary, names)
 save(chart, args.output, title, args.library, found)

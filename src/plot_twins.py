@@ -17,7 +17,9 @@ import polars as pl
 from iclgd.reporting import charts, findings, layout
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import twins as kind
+from iclgd.reporting.names import Names
 
+names = Names(figure.roles, figure.labels)
 COLUMNS = "measure at eta kind seed estimate low high seeds"
 NAMES = {
     "perplexity": ("perplexity", "position in the document", None),
@@ -29,7 +31,7 @@ etas = summary["eta"].unique().sort().to_list()
 others = [one for one in etas if one > 0]
 colours = {0.0: style.QUIET, **dict(zip(others, style.ramp(style.RATES, len(others)), strict=True))}
 styles = {one: {"color": colour, "dash": style.SOLID} for one, colour in colours.items()}
-names = {one: f"momentum {style.number(one)}" for one in etas}
+called = {one: f"momentum {style.number(one)}" for one in etas}
 tips = {"series": "attention", "seed": "seed", **charts.TIPS, "seeds": "seeds"}
 size = (layout.fit(len(NAMES), 215, 120), 160)
 
@@ -55,7 +57,7 @@ for row in ("mean", "difference"):
         ticks = rows["at"].unique().sort().to_list()
         place = {at: float(at if measure == "perplexity" else i) for i, at in enumerate(ticks)}
         rows = rows.with_columns(place=pl.col("at").replace_strict(place, default=None))
-        rows = charts.look(rows.cast({"place": pl.Float64}), "eta", styles, names)
+        rows = charts.look(rows.cast({"place": pl.Float64}), "eta", styles, called)
         ends = [*place.values()] or [0.0, 1.0]
         pad = 0.05 * (max(ends) - min(ends)) or 0.5
         x = charts.Axis(
@@ -80,7 +82,7 @@ for row in ("mean", "difference"):
             drawn = charts.chance(level, x, y) + drawn
             drawn += charts.marks(single, x, y, "place", "circle", tips, size=30)
         panels.append(charts.panel(drawn, x, y, size, title if row == "mean" else ""))
-items = [{"label": names[one], **styles[one]} for one in etas]
+items = [{"label": called[one], **styles[one]} for one in etas]
 items.append({"label": "chance, or no difference", "color": style.FAINT, "dash": style.SOLID})
 title = figure.title or "Does momentum attention help a language model?"
 subtitle = "Twins of one seed see the same documents and begin with the same weights. Bands: 95 % "
@@ -89,5 +91,5 @@ wide = len(NAMES) * (size[0] + 30)
 blocks = [layout.block(panels, len(NAMES))] if len(summary) else []
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of(kind, args.summary, figure.labels)
+found = findings.of(kind, args.summary, names)
 save(chart, args.output, title, args.library, found)

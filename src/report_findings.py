@@ -24,6 +24,7 @@ args = parser.parse_args()
 from iclgd.io import files, parquet  # after parsing: --help is quick
 from iclgd.reporting import findings
 from iclgd.reporting.kinds.registry import KINDS
+from iclgd.reporting.names import Names
 
 manifests = [json.loads(path.read_text()) for path in args.manifests]
 lines = [
@@ -33,12 +34,12 @@ lines = [
     "validation queries. In brackets: 95 % intervals over draws and queries, or what a table says.",
 ]
 for path in args.summaries:
-    figure = findings.figure(path, args.figures)
-    kind = KINDS[args.figures[figure].kind]
+    figure = args.figures[findings.figure(path, args.figures)]
+    kind = KINDS[figure.kind]
     usual = kind.BRACKETS == findings.USUAL
-    head = figure if usual else f"{figure} (in brackets: {kind.BRACKETS})"
-    table = findings.layout(kind.findings(parquet.read(path)))
-    lines += ["", head, *(f"  {line}" for line in table)]
+    head = figure.name if usual else f"{figure.name} (in brackets: {kind.BRACKETS})"
+    table = kind.findings(Names(figure.roles).with_roles(parquet.read(path)))
+    lines += ["", head, *(f"  {line}" for line in findings.layout(table))]
 
 with files.whole(args.output) as temporary:
     temporary.write_text("\n".join(lines) + "\n")

@@ -17,8 +17,9 @@ parser.add_argument("--output", type=Path, required=True, help="summary to write
 args = parser.parse_args()
 
 from iclgd.reporting.kinds import controls
+from iclgd.reporting.names import Names
 from iclgd.statistics import agreement_summary  # after parsing: --help is quick
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
-summary = agreement_summary.summarise(pairs)
+summary = Names(args.figure.roles).with_roles(agreement_summary.summarise(pairs))
 parquet.write(controls.lanes(summary, args.figure.controls), args.output)

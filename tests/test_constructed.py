@@ -12,6 +12,7 @@ from test_descent import RUNS
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
+from iclgd.io.figures import Figure
 from iclgd.io.schemas.task import TASK
 from iclgd.learners import evaluation, gradient_descent, scoring, settings, trainable
 from iclgd.metrics import sparsity
@@ -386,5 +387,5 @@ def test_the_findings_of_the_control(control):
 
 
 def test_only_what_is_no_gd_decides_whether_they_come_apart(control):
-    table = judge.judged([("dose", "dose", control)], {}, CLAIMS)
+    table = judge.judged([(Figure("dose", "dose"), control)], CLAIMS)
     assert table.select("learner", "verdict").rows() == [("causal", "holds")]

@@ -2,10 +2,12 @@
 
 import polars as pl
 import pytest
+from support.roles import ROLES
 from support.summaries import agreement
 
 from iclgd.io.cli import InputError
 from iclgd.reporting import select
+from iclgd.reporting.names import Names
 
 
 def test_models_without_emergent_icl_are_named():
@@ -26,7 +28,9 @@ def test_a_broken_manifest_is_an_error_that_names_it(tmp_path):
 def test_the_bayesian_reader_is_compared_and_is_no_untouched_model(tmp_path):
     """It has epoch 0 alone, as the untouched model has, but is none."""
     summary = pl.read_parquet(agreement(tmp_path / "s.parquet", gds=["gd"], rates=[1e-3]))
-    reader = summary.filter(pl.col("b") == "icl-redrawn").with_columns(b=pl.lit("bayes"))
+    summary = Names(ROLES).with_roles(summary)
+    reader = summary.filter(pl.col("b") == "icl-redrawn")
+    reader = reader.with_columns(b=pl.lit("bayes"), b_role=pl.lit("bayes"))
     both = select.compared(pl.concat([summary, reader]), ["ocs"]).sort("who")
     plain = select.compared(summary, ["ocs"]).sort("who")
     assert both.filter(pl.col("who") != "bayes").equals(plain)

@@ -15,6 +15,11 @@ from iclgd.reporting.claims import judge
 
 PAGE = SRC / "iclgd/reporting/page"
 PARTS = ("methods.md", "page.html", "page.js", "style.css")
+LEARNERS = {
+    "icl": {"method": "icl"},
+    "icl-reordered": {"reference": "icl", "shift": "order"},
+    "gd": {"method": "gd"},
+}
 HOSTILE = """<script>document.title='owned'</script><img src=x onerror="alert(1)">&amp; '"]]>"""
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="60" viewBox="0 0 90 60">'
@@ -64,7 +69,7 @@ def inputs(folder: Path, title="One", cells=None, judged=None, label="Model M") 
     figure = {"kind": "scale", "title": title, "caption": "What it <shows>."}
     figure |= {"summary": str(folder / "summary/one.parquet"), "files": [str(drawn)]}
     study = {"figures": {"one": figure}, "labels": {"m": label}}
-    study["config"] = {"models": {"m": {"label": label}}, "tasks": {}}
+    study["config"] = {"models": {"m": {"label": label}}, "tasks": {}, "learners": LEARNERS}
     arguments = {
         "parts": [str(PAGE / name) for name in PARTS],
         "study": [json.dumps(study)],

@@ -13,30 +13,26 @@ from types import ModuleType
 import polars as pl
 
 from iclgd.io import parquet, text
-from iclgd.reporting import style
+from iclgd.reporting.names import Names
+from iclgd.study.names import base
 
 Row = list[str]
 MODEL = ["model", "task", "N"]
-NAMES = ("model", "task", "departure")
+NAMES = ("model", "task", "departure", "learner")  # columns of names
 USUAL = "95 % intervals over draws and queries"
 
 
-def of(kind: ModuleType, path: Path, labels: dict[str, str]) -> tuple[list[Row], str]:
+def of(kind: ModuleType, path: Path, names: Names) -> tuple[list[Row], str]:
     """The findings of a summary in readers' words, and what stands in their brackets."""
-    head, *rows = kind.findings(parquet.read(path))
-    rows = [[_word(*cell, labels) for cell in zip(head, row, strict=True)] for row in rows]
+    head, *rows = kind.findings(names.with_roles(parquet.read(path)))
+    rows = [[_word(*cell, names) for cell in zip(head, row, strict=True)] for row in rows]
     return [head, *rows], kind.BRACKETS
 
 
-def _word(column: str, cell: str, labels: dict[str, str]) -> str:
+def _word(column: str, cell: str, names: Names) -> str:
     """A name with what follows it (", epoch 5") by its label; all else as it is."""
     name, comma, rest = cell.partition(", ")
-    if column == "learner":
-        return style.label(name, labels) + comma + rest
-    if column in NAMES:  # after the @ comes a revision or a dose
-        base, at, value = name.partition("@")
-        return f"{labels.get(base, base)}{' ' if at else ''}{value}"
-    return cell
+    return names.label(name) + comma + rest if column in NAMES else cell
 
 
 def figure(summary: Path, figures: Container[str]) -> str:
@@ -49,7 +45,7 @@ def models(manifests: Iterable[dict]) -> list[Row]:
     """Which models learned in context, header first; checkpoints have a table of their own."""
     found = [["model", "weights", "in-context learning, by its probes"]]
     for manifest in manifests:
-        if "@" not in manifest["model"]:
+        if base(manifest["model"]) == manifest["model"]:
             learned = (manifest["in_context_learning"] or "not probed").replace(
                 " with 8 demonstrations", ""
             )

@@ -9,12 +9,13 @@ from pathlib import Path
 import polars as pl
 
 from iclgd.io.cli import InputError
-from iclgd.reporting import style
+from iclgd.reporting.names import REFERENCES, ZERO_SHOT
+from iclgd.statistics.families import family
 
 
 def of_families(column: str, families: list[str]) -> pl.Expr:
     """Whether a learner's family is one of these."""
-    return pl.col(column).str.split("@").list.first().is_in(families)
+    return family(column).is_in(families)
 
 
 def runs(frame: pl.DataFrame) -> list[tuple[dict, pl.DataFrame]]:
@@ -35,23 +36,24 @@ def one_design(summary: pl.DataFrame) -> pl.DataFrame:
 
 
 def compared(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
-    """Of an agreement summary: ICL, its references, chosen learners and ZS, as ``who``.
+    """ICL, its references, the chosen learners and the model without demonstrations, as ``who``.
 
-    ICL's own accuracy becomes its ``accuracy_b``; ZS is epoch 0 of any learner that has one.
-    Of several chosen rates of a family, which are equally good, the first is kept.
+    ``summary`` is one of agreement, with roles (`Names.with_roles`); ``who_role`` is that of
+    ``who``. ICL's own accuracy becomes its ``accuracy_b``; without demonstrations is epoch 0 of any
+    trained learner. Of several chosen rates of a family, which are equally good, the first is kept.
     """
-    icl = pl.col("a").map_elements(style.role, pl.String, skip_nulls=False) == "icl"
-    summary = summary.filter(icl).sort("model", "task", "shots", "design", "b", "epoch")
-    reference = pl.col("b").map_elements(style.is_reference, pl.Boolean)
-    base = pl.col("b").map_elements(style.family, pl.String)
-    own = summary.filter(pl.col("metric") == "accuracy_a").with_columns(
-        who=pl.lit("icl"), metric=pl.lit("accuracy_b")
+    summary = summary.filter(a_role="icl").sort("model", "task", "shots", "design", "b", "epoch")
+    other = {"who": family("b"), "who_role": pl.col("b_role")}
+    reference = pl.col("b_role").is_in(REFERENCES)
+    own = summary.filter(metric="accuracy_a").with_columns(
+        who=family("a"), who_role="a_role", metric=pl.lit("accuracy_b")
     )
+    zero = summary.filter(~reference, pl.col("epoch") == 0)
     parts = [
         own,
-        summary.filter(reference).with_columns(who=base),
-        summary.filter(pl.col("chosen"), ~reference).with_columns(who=base),
-        summary.filter(~reference, pl.col("epoch") == 0).with_columns(who=pl.lit("zs")),
+        summary.filter(reference).with_columns(**other),
+        summary.filter(pl.col("chosen"), ~reference).with_columns(**other),
+        zero.with_columns(who=pl.lit(ZERO_SHOT), who_role=pl.lit("zs")),
     ]
     found = pl.concat(parts).filter(pl.col("metric").is_in(metrics)).drop_nulls("estimate")
     by = ["model", "task", "shots", "design", "who", "metric"]

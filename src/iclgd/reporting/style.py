@@ -1,4 +1,4 @@
-"""How the figures look: one colour per meaning, readable names, sizes, shared arguments.
+"""How figures look: one colour per role, numbers, sizes, and the arguments of every plot.
 
 Nothing here imports a plotting library, so that --help stays quick. Colours are from Okabe and
 Ito's colour-blind safe set (one from Tol's), and hue is never the only difference: the
@@ -8,8 +8,6 @@ references of in-context learning are dashed, ramps also run from light to dark.
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from iclgd.io import cli
@@ -20,6 +18,7 @@ FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 INK, QUIET, FAINT, GRID, PAPER = "#1F2328", "#5B6168", "#9AA0A6", "#E8EAED", "#FFFFFF"
 
 SOLID, DASHED, DOTTED = [1, 0], [6, 3], [1.5, 2.5]
+# Roles of learners (iclgd.study.roles), in the order in which figures show them.
 ROLES = {
     "icl": {"color": "#0072B2", "dash": SOLID},
     "icl-reordered": {"color": "#0072B2", "dash": [7, 3]},
@@ -32,7 +31,6 @@ ROLES = {
     "sgd": {"color": "#E69F00", "dash": SOLID},
     "adam": {"color": "#882255", "dash": SOLID},
     "zs": {"color": "#6E7378", "dash": DOTTED},
-    "other": {"color": "#3D4248", "dash": SOLID},
 }
 MORE_DASHES = [SOLID, [7, 3], [2, 2.5], [9, 3, 2, 3], [4, 2]]
 # Rates: warm, light to dark, and away from the blue of ICL. Models: cold greens to ink.
@@ -40,19 +38,6 @@ RATES = ["#F2B65A", "#E07B39", "#BE3E4D", "#7D1F6B", "#35125E"]
 MODELS = ["#7CC4A1", "#3A9C94", "#22718A", "#2D477A", "#2A1B47"]
 # Tasks: categories without order; hues apart in lightness too.
 TASKS = ["#0072B2", "#D55E00", "#009E73", "#882255", "#E69F00", "#56B4E9", "#7A5C3E", "#3D4248"]
-
-NAMES = {
-    "icl": "ICL",
-    "icl-reordered": "ICL, demonstrations reordered",
-    "icl-redrawn": "ICL, other demonstrations",
-    "gd": "GD, whole model",
-    "gd-v-middle": "GD, W_V, middle layer",
-    "gd-v-mid": "GD, W_V, middle layer",
-    "gd-v-deep": "GD, W_V, deep layer",
-    "adam": "Adam",
-    "zs": "no demonstrations (ZS)",
-    "bayes": "Bayes (exact)",
-}
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -68,88 +53,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     return shared
 
 
-def family(learner: str) -> str:
-    """A learner without its rate, as in ``statistics``, which would import SciPy with it."""
-    return learner.split("@")[0]
-
-
-def role(learner: str) -> str:
-    """What a learner means, a key of ROLES; ``gd-v-middle@0.1`` is ``gd-middle``."""
-    words = re.split(r"[-_.]", family(learner).lower())
-    if "icl" in words:
-        if any(word.startswith(("reorder", "order")) for word in words):
-            return "icl-reordered"
-        return "icl-redrawn" if "redrawn" in words else "icl"
-    for name in ("bayes", "adam", "sgd", "zs"):
-        if name in words:
-            return name
-    if "gd" not in words:
-        return "other"
-    if any(word.startswith("mid") for word in words):
-        return "gd-middle"
-    if "deep" in words:
-        return "gd-deep"
-    return "gd" if words == ["gd"] else "gd-other"
-
-
-def is_reference(learner: str) -> bool:
-    """Whether this trains nothing: in-context learning itself, in any order or with any
-    demonstrations, or the exact Bayesian reader.
-    """
-    return role(learner).startswith(("icl", "bayes"))
-
-
-def families(learners: Iterable[str]) -> list[str]:
-    """Families in the order of ROLES, then by name: ICL first, GD whole, middle, deep, ..."""
-    order = list(ROLES)
-    return sorted({family(one) for one in learners}, key=lambda one: (order.index(role(one)), one))
-
-
-def styles(learners: Iterable[str]) -> dict[str, dict]:
-    """Colour and dash of every family; families of one role differ in their dashes."""
-    found: dict[str, dict] = {}
-    seen: dict[str, int] = {}
-    for one in families(learners):
-        kind = role(one)
-        place = seen.get(kind, 0)
-        dash = ROLES[kind]["dash"] if place == 0 else MORE_DASHES[place % len(MORE_DASHES)]
-        found[one] = {"color": ROLES[kind]["color"], "dash": dash}
-        seen[kind] = place + 1
-    return found
-
-
-def rate(learner: str) -> float | None:
-    """The learning rate in a learner's name; None where it has none."""
-    try:
-        return float(learner.split("@", 1)[1])
-    except (IndexError, ValueError):
-        return None
-
-
 def number(value: float) -> str:
     """A short number: ``0.005``, ``5e-5``, ``200``."""
     if value and (abs(value) < 1e-3 or abs(value) >= 1e5):
         mantissa, exponent = f"{value:.3e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"
     return f"{value:g}"
-
-
-def label(name: str, labels: dict[str, str] | None = None) -> str:
-    """What readers see: the caller's label of the name, or of its family, or a known one."""
-    labels = labels or {}
-    if name in labels:
-        return labels[name]
-    base = labels.get(family(name)) or NAMES.get(family(name))
-    if base is None:
-        batch = re.fullmatch(r"sgd-(\d+)", family(name))
-        base = f"SGD, batch {batch[1]}" if batch else family(name)
-    return base if rate(name) is None else f"{base}, rate {number(rate(name))}"
-
-
-def short(name: str, labels: dict[str, str] | None = None) -> str:
-    """A column's heading: the label without the method, as in ``W_V, deep layer``."""
-    text = re.sub(r"^GD,\s*", "", label(family(name), labels))
-    return text
 
 
 def ramp(stops: list[str], count: int) -> list[str]:
@@ -164,14 +73,6 @@ def ramp(stops: list[str], count: int) -> list[str]:
         mix = [round(a + (b - a) * (place - left)) for a, b in zip(*pair, strict=True)]
         colours.append("#" + "".join(f"{one:02X}" for one in mix))
     return colours
-
-
-def model_colours(models: list[str]) -> dict[str, str]:
-    """A colour for every model: warm for constructions of GD, cold for all others."""
-    made = [one for one in models if "construction" in re.split(r"[-_.@]", one)]
-    rest = [one for one in models if one not in made]
-    warm, cold = ramp(RATES[1:4], len(made)), ramp(MODELS, len(rest))
-    return dict(zip([*made, *rest], [*warm, *cold], strict=True))
 
 
 def epoch_ticks(last: float) -> list[int]:
@@ -242,30 +143,3 @@ def config() -> dict:
         "text": {"font": FONT, "fontSize": 10, "color": INK},
         "mark": {"invalid": "filter"},
     }
-
-
-def rates(learners: Iterable[str]) -> dict[float, str]:
-    """A colour for every learning rate in these names, light to dark as they grow."""
-    found = sorted({rate(one) for one in learners} - {None})
-    return dict(zip(found, ramp(RATES, len(found)), strict=True))
-
-
-def rate_key(colours: dict) -> list[dict]:
-    """The part of a key that names the learning rates."""
-    items = [
-        {"label": number(one), "color": colour, "dash": SOLID} for one, colour in colours.items()
-    ]
-    return [{"label": "learning rate"}, *items] if items else []
-
-
-def role_key(names: Iterable[str], styles: dict, labels: dict) -> list[dict]:
-    """The part of a key that names learners."""
-    return [{"label": label(one, labels), **styles[one]} for one in names]
-
-
-def run_title(run: dict, labels: dict) -> str:
-    """``llama-7b · AG News · 4 demonstrations (design n4)``."""
-    shots = f"{run['shots']} demonstration" + ("" if run["shots"] == 1 else "s")
-    names = [label(run["model"], labels), label(run["task"], labels)]
-    design = labels.get(run["design"], f"design {run['design']}")
-    return " · ".join([*names, f"{shots} ({design})"])

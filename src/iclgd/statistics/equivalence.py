@@ -23,6 +23,7 @@ from iclgd.io.cli import InputError
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics.distances import DISTANCES, ESTIMATED, GAIN
 from iclgd.statistics import intervals, resampling, summaries
+from iclgd.statistics.families import family
 from iclgd.statistics.resampling import ALPHA
 
 PERCENTILE = 0.95
@@ -94,9 +95,8 @@ def _margins(reference: pl.DataFrame) -> pl.DataFrame:
 
 def _run(reference: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
     """Estimates of every family of one model, task and design, at both choices."""
-    family = pl.col("b").str.split("@").list.first().alias("family")
     best = summaries.chosen(others, PLACE, "b", "accuracy_b").select("b", "epoch")
-    near = nearest(others.with_columns(family), ["family"]).select("b", "epoch")
+    near = nearest(others.with_columns(family("b")), ["family"]).select("b", "epoch")
     test = others.filter(pl.col("split") == "test")
     trained = test.filter(pl.col("epoch").max().over("b") > 0)
     itself = _cells(reference.filter(pl.col("split") == "test"), []).rename({"value": "reference"})

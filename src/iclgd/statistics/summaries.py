@@ -13,6 +13,7 @@ import polars as pl
 
 from iclgd.metrics.metric import Metric, by_name
 from iclgd.statistics import resampling
+from iclgd.statistics.families import family
 
 
 def bands(
@@ -74,11 +75,6 @@ def draw_means(rows: pl.DataFrame, by: list[str], values: list[str]) -> pl.DataF
     return means.unpivot(values, index=by, variable_name="metric", value_name="value")
 
 
-def family(name: str) -> str:
-    """A learner without its rate: ``gd@0.001`` is of the family ``gd``."""
-    return name.split("@")[0]
-
-
 def chosen(rows: pl.DataFrame, by: list[str], learner: str, value: str) -> pl.DataFrame:
     """The rate and epoch with the best mean of ``value`` on validation queries.
 
@@ -95,7 +91,7 @@ def chosen(rows: pl.DataFrame, by: list[str], learner: str, value: str) -> pl.Da
         .agg(pl.col(value).mean(), (pl.col("status") == "ok").all().alias("sound"))
         .filter("sound")
         .with_columns(
-            pl.col(learner).str.split("@").list.first().alias("family"),
+            family(learner),
             (pl.col("epoch") == 0).alias("untouched"),
         )
     )

@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 from scipy import stats
 from support.claims import CLAIMS
+from support.roles import ROLES
 
+from iclgd.io.figures import Figure
 from iclgd.reporting import findings
 from iclgd.reporting.claims import estimates, judge
 from iclgd.reporting.kinds import attention
@@ -25,8 +27,9 @@ def estimate(value, error=0.01, df=4.0, **more):
     return {**RUN, "estimate": value, "error": error, "df": df, "draws": 5, "queries": 96, **more}
 
 
-def judged(kind, *rows, roles=None):
-    table = judge.judged([("figure", kind, summary(*rows))], roles or {}, CLAIMS)
+def judged(kind, *rows, roles=None, causal=()):
+    figure = Figure("figure", kind, roles=ROLES | (roles or {}), causal=list(causal))
+    table = judge.judged([(figure, summary(*rows))], CLAIMS)
     assert table.schema == judge.SCHEMA
     return table
 
@@ -126,7 +129,12 @@ def test_attention_is_compared_with_its_baselines_and_controls():
         similarity("sim_aou_raw", 0.1),
         similarity("sim_aou_raw", 0.4, learner="layerwise"),
     ]
-    table = judged("attention", *rows, roles={"m-random": "control", "layerwise": "causal"})
+    table = judged(
+        "attention",
+        *rows,
+        roles={"m-random": "control", "layerwise": "gd-other"},
+        causal=["layerwise"],
+    )
     found = {
         claim: (model, estimate)
         for claim, model, estimate in table.select("claim", "model", "estimate").rows()
@@ -328,9 +336,9 @@ def test_checkpoints_and_twins():
 
 
 def test_a_study_without_such_figures_has_an_empty_table():
-    table = judge.judged([("depth", "depth", pl.DataFrame({"model": ["m"]}))], {}, CLAIMS)
+    table = judge.judged([(Figure("depth", "depth"), pl.DataFrame({"model": ["m"]}))], CLAIMS)
     assert table.schema == judge.SCHEMA and table.is_empty()
-    assert judge.judged([], {}, CLAIMS).is_empty()
+    assert judge.judged([], CLAIMS).is_empty()
 
 
 def test_every_claim_can_be_found_and_says_what_decides_it():

@@ -2,8 +2,10 @@
 
 import polars as pl
 import pytest
+from support.roles import ROLES
 
 from iclgd.reporting.kinds import controls
+from iclgd.reporting.names import Names
 from iclgd.statistics import summaries
 
 
@@ -30,7 +32,9 @@ def test_the_place_between_floor_and_ceiling_by_hand():
             row("m-random", "t", "gd@1", "tv", 0.1),
         ]
     )
-    found = controls.lanes(summary, {"m-random": ["m", "random"], "t-labels": ["t", "labels"]})
+    found = controls.lanes(
+        Names(ROLES).with_roles(summary), {"m-random": ["m", "random"], "t-labels": ["t", "labels"]}
+    )
     assert set(found["model"]) == {"m"}
     assert set(found["task"]) == {"t"}
     ocs = found.filter(pl.col("metric") == "ocs", pl.col("kind") == "pair").row(0, named=True)
@@ -50,7 +54,7 @@ def test_the_place_between_floor_and_ceiling_by_hand():
 
 def test_without_controls_there_is_no_place():
     summary = pl.DataFrame([row("m", "t", "gd@1", "ocs", 0.6)])
-    found = controls.lanes(summary, {})
+    found = controls.lanes(Names(ROLES).with_roles(summary), {})
     assert found["normalised"].to_list() == [None]
     assert found["floor"].to_list() == [None]
 

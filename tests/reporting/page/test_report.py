@@ -11,9 +11,11 @@ import polars as pl
 import pytest
 from conftest import run_step
 from support.reports import HOSTILE, SVG, built, cell, claim, inputs
+from support.roles import ROLES
 
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.reporting.names import Names
 from iclgd.reporting.page import contents, svg
 
 
@@ -160,7 +162,7 @@ def test_the_explorer_offers_what_exists_in_the_studys_order():
         cell(model="big"),
     ]
     table = pl.DataFrame(rows, schema=EXAMPLES)
-    shown = contents.explorer(table, ["m", "big"], {"m": "Model M"})
+    shown = contents.explorer(table, ["m", "big"], Names(ROLES, {"m": "Model M"}))
     found = [(one["model"], one["learner"], one["query"].split(":")[0]) for one in shown]
     gd = "GD, whole model, rate 0.1, epoch 5"
     assert found == [

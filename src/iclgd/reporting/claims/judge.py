@@ -6,6 +6,7 @@ Every claim states that a quantity is above 0. The kinds of figures find the qua
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,13 @@ import numpy as np
 import polars as pl
 import yaml
 
+from iclgd.io.figures import Figure
 from iclgd.metrics import ranges
 from iclgd.reporting.claims.estimates import WHERE
 from iclgd.reporting.kinds.registry import KINDS
+from iclgd.reporting.names import Names
 from iclgd.statistics import resampling
+from iclgd.statistics.families import family
 from iclgd.statistics.resampling import ALPHA
 
 SCHEMA = pl.Schema(
@@ -56,13 +60,10 @@ def read(path: Path) -> dict[str, Claim]:
     return {name: Claim(**entry) for name, entry in entries.items()}
 
 
-def judged(
-    figures: list[tuple[str, str, pl.DataFrame]], roles: dict[str, str], claims: dict[str, Claim]
-) -> pl.DataFrame:
-    """The table of claims (`SCHEMA`) from ``(figure, kind, summary)``.
+def judged(figures: list[tuple[Figure, pl.DataFrame]], claims: dict[str, Claim]) -> pl.DataFrame:
+    """The table of claims (`SCHEMA`) from figures and their summaries.
 
-    ``roles``: names of models and tasks that are a ``control`` or a ``construction``, and of
-    learners that are ``causal`` (layer by layer); others are a ``model``. A claim holds or
+    A claim holds or
     fails if its quantity differs surely from 0 (two-sided t-test at 5 %, Holm over all rows of
     the claim), or by what its evidence decides (a verdict of equivalence, a whole response,
     weights, which are no sample); else one cannot tell. ``low`` to ``high`` is the interval of the
@@ -70,10 +71,10 @@ def judged(
     only if the test decides. Evidence that decides by itself has its own interval, or none.
     """
     found: dict[str, list[tuple[str, dict]]] = {name: [] for name in claims}
-    for figure, kind, summary in figures:
-        if evidence := getattr(KINDS[kind], "evidence", None):
-            for name, estimate in evidence(_with_roles(summary, roles)):
-                found[name].append((figure, estimate))
+    for figure, summary in figures:
+        if evidence := getattr(KINDS[figure.kind], "evidence", None):
+            for name, estimate in evidence(_with_roles(summary, figure)):
+                found[name].append((figure.name, estimate))
     rows = [row for name, some in found.items() if some for row in _rows(claims[name], some)]
     table = pl.DataFrame(rows, schema={**SCHEMA, "holds": pl.Boolean}, orient="row")
     sure = pl.col("p_holm") < ALPHA
@@ -90,23 +91,31 @@ def judged(
     return table.select(SCHEMA.keys())
 
 
-def _with_roles(summary: pl.DataFrame, roles: dict[str, str]) -> pl.DataFrame:
-    """The summary with ``role`` of its rows and whether their learner is ``causal``."""
+def _with_roles(summary: pl.DataFrame, figure: Figure) -> pl.DataFrame:
+    """The summary with what evidence asks about its names.
 
-    def named(column: str, role: str) -> pl.Expr:
-        if column not in summary.columns:
-            return pl.lit(False)
-        names = [name for name, one in roles.items() if one == role]
-        return pl.col(column).str.split("@").list.first().is_in(names)
+    ``learner_role`` and the like (`Names.with_roles`); ``role``: of the model, or the task:
+    ``control``, ``construction`` or ``model``; ``causal``: whether the learner trains layer by
+    layer.
+    """
 
-    role = (
-        pl.when(named("model", "control") | named("task", "control"))
-        .then(pl.lit("control"))
-        .when(named("model", "construction"))
-        .then(pl.lit("construction"))
-        .otherwise(pl.lit("model"))
+    def among(column: str, names: Iterable[str]) -> pl.Expr:
+        return family(column).is_in(list(names)) if column in summary.columns else pl.lit(False)
+
+    def of_role(role: str) -> list[str]:
+        return [name for name, one in figure.roles.items() if one == role]
+
+    control = among("model", of_role("control")) | among("task", of_role("control"))
+    construction = among("model", of_role("construction"))
+    role = pl.when(control).then(pl.lit("control")).when(construction).then(pl.lit("construction"))
+    return (
+        Names(figure.roles)
+        .with_roles(summary)
+        .with_columns(
+            role.otherwise(pl.lit("model")).alias("role"),
+            among("learner", figure.causal).alias("causal"),
+        )
     )
-    return summary.with_columns(role.alias("role"), named("learner", "causal").alias("causal"))
 
 
 def _rows(claim: Claim, found: list[tuple[str, dict]]) -> list[dict]:

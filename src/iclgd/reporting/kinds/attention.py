@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting import select, style
+from iclgd.reporting import select
 from iclgd.reporting.claims.estimates import RUN, Evidence, minus, one, plus
 from iclgd.reporting.findings import MODEL, USUAL, Row, value
+from iclgd.study.names import base
 
 BRACKETS = USUAL
 # Claim: the measure and the baseline that it has to exceed.
@@ -49,7 +50,7 @@ def evidence(summary: pl.DataFrame) -> Evidence:
             if all(both):
                 yield claim, {**where, **minus(*both)}
         mine = one(part, metric="sim_aou")
-        same = select.of_families("learner", [style.family(where["learner"])])
+        same = select.of_families("learner", [base(where["learner"])])
         others = plain.filter(
             same, role="control", metric="sim_aou", task=where["task"], design=where["design"]
         )

@@ -8,8 +8,8 @@ from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics import agreement
 from iclgd.metrics.distances import SIMILARITY
 from iclgd.metrics.metric import by_name
-from iclgd.reporting import style
 from iclgd.reporting.findings import MODEL, USUAL, Row, value
+from iclgd.reporting.names import REFERENCES
 from iclgd.statistics import summaries
 
 BRACKETS = USUAL
@@ -42,7 +42,7 @@ def lanes(summary: pl.DataFrame, controls: dict[str, tuple[str, str]]) -> pl.Dat
     control = pl.coalesce(
         pl.when(pl.col(column).is_in(known.to_list())).then(column) for column in ("model", "task")
     )
-    reference = pl.col("b").map_elements(style.is_reference, pl.Boolean)
+    reference = pl.col("b_role").is_in(REFERENCES)
     found = (
         pl.concat([summary, turned])
         .filter(pl.col("metric").is_in(list(METRICS)), pl.col("chosen"))

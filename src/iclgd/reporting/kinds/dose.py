@@ -15,6 +15,7 @@ from iclgd.io.cli import InputError
 from iclgd.metrics.agreement import METRICS
 from iclgd.reporting.claims.estimates import Evidence
 from iclgd.reporting.findings import USUAL, Row, interval
+from iclgd.study.names import base, value
 
 BRACKETS = USUAL
 # What agreement is, by metric: 1 if it falls as two learners become different, -1 if it rises.
@@ -50,7 +51,7 @@ def graded(
     Raises InputError unless exactly one model has a name without a value.
     """
     names = sorted(set(bands["model"]))
-    roots = [name for name in names if "@" not in name]
+    roots = [name for name in names if not value(name)]
     if len(roots) != 1:
         raise InputError(f"one model without departures is needed, found {', '.join(roots)}")
     (root,) = roots
@@ -59,10 +60,8 @@ def graded(
     steps = {"departure": STEPS, "nature": OTHER_STEPS}
     parts = [bands.filter(model=root).with_columns(**{k: pl.lit(v) for k, v in steps.items()})]
     compared = bands.filter(pl.col("dose") == 0)
-    for family in dict.fromkeys(name.split("@")[0] for name in names if name != root):
-        dose = {root: 0.0} | {
-            n: float(n.split("@")[1]) for n in names if n.startswith(f"{family}@")
-        }
+    for family in dict.fromkeys(base(name) for name in names if name != root):
+        dose = {root: 0.0} | {n: float(value(n)) for n in names if base(n) == family}
         parts.append(
             compared.filter(pl.col("model").is_in(list(dose))).with_columns(
                 pl.lit(family).alias("departure"),
@@ -82,7 +81,7 @@ def graded(
 
 
 def _of_family(family: str, natures: dict[str, str | None]) -> str | None:
-    return next(said for name, said in natures.items() if name.split("@")[0] == family)
+    return next(said for name, said in natures.items() if base(name) == family)
 
 
 def response(doses: list[float], values: list[float | None], sense: int) -> str:

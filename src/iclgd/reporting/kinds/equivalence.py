@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting import style
 from iclgd.reporting.claims.estimates import Evidence
 from iclgd.reporting.findings import MODEL, Row, at, interval, short
 from iclgd.statistics.resampling import ALPHA
+from iclgd.study.names import value
 
 BRACKETS = "bounds at the level at which Holm's procedure tests them, on either side"
 # What a verdict means for a claim of equality, or of distance; other verdicts mean nothing.
@@ -44,7 +44,8 @@ def evidence(summary: pl.DataFrame) -> Evidence:
 
     A model that answers with demonstrations much as without them has no ICL to compare.
     """
-    summary = summary.filter(factor=1.0).rename({"b": "learner"})
+    renamed = {"b": "learner", "b_role": "learner_role"}
+    summary = summary.filter(factor=1.0).rename(renamed)
     key = ["model", "task", "design"]
     learned = summary.filter(pl.col("p_learned") < ALPHA, measure="tv").select(key).unique()
     rows = summary.join(learned, on=key, how="semi", maintain_order="left")
@@ -52,7 +53,7 @@ def evidence(summary: pl.DataFrame) -> Evidence:
         ends = {part: row[f"excess_{part}"] for part in ("low", "high", "error", "df")}
         farther = {**row, **ends, "estimate": row["excess"]}
         measured = (row["role"], row["choice"], row["measure"])
-        if style.role(row["learner"]) == "bayes":
+        if row["learner_role"] == "bayes":
             if measured == ("model", "nearest", "tv"):
                 yield "bayes", _within(row)
         elif measured == ("model", "nearest", "tv"):
@@ -61,7 +62,7 @@ def evidence(summary: pl.DataFrame) -> Evidence:
             yield "tokens", farther
         elif measured == ("model", "accuracy", "gain"):
             yield "accuracy", row
-        elif measured == ("construction", "nearest", "tv") and "@" not in row["model"]:
+        elif measured == ("construction", "nearest", "tv") and not value(row["model"]):
             yield "construction", _within(row)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting import style
 from iclgd.reporting.claims.estimates import RUN, Evidence, minus, one
 from iclgd.reporting.findings import MODEL, USUAL, Row, value
 
@@ -26,7 +25,7 @@ def evidence(summary: pl.DataFrame) -> Evidence:
     last = summary.filter(pl.col("epoch") == pl.col("epoch").max().over(*RUN, "learner"))
     last = last.drop_nulls(["estimate", "error"])
     for _, part in last.group_by(RUN, maintain_order=True):
-        icl = part.filter(pl.col("learner").map_elements(style.role, pl.String) == "icl")
+        icl = part.filter(learner_role="icl")
         sen = one(icl, measure="sen")
         for row in part.join(icl, on="learner", how="anti").iter_rows(named=True):
             if row["measure"] == "sen" and sen:

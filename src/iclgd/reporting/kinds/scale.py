@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting import style
 from iclgd.reporting.claims.estimates import Evidence, minus, plus
 from iclgd.reporting.findings import MODEL, USUAL, Row, value
+from iclgd.reporting.names import REFERENCES
+from iclgd.statistics.families import family
 
 BRACKETS = USUAL
 
@@ -23,13 +24,10 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 def evidence(summary: pl.DataFrame) -> Evidence:
     """GD with most demonstrations against GD and ICL with fewest."""
     rows = summary.filter(pl.col("chosen"), metric="accuracy").drop_nulls("estimate")
-    rows = rows.with_columns(
-        role=pl.col("learner").map_elements(style.role, pl.String),
-        family=pl.col("learner").map_elements(style.family, pl.String),
-    ).sort("shots")
+    rows = rows.with_columns(family("learner")).sort("shots")
     for _, part in rows.group_by("model", "task", maintain_order=True):
-        icl = part.filter(role="icl")
-        trained = part.filter(~pl.col("role").str.starts_with("icl"), pl.col("role") != "bayes")
+        icl = part.filter(learner_role="icl")
+        trained = part.filter(~pl.col("learner_role").is_in(REFERENCES))
         for _, mine in trained.group_by("family", maintain_order=True):
             few, many = mine.row(0, named=True), mine.row(-1, named=True)
             if many["shots"] > few["shots"]:

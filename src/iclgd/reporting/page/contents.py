@@ -19,7 +19,9 @@ from urllib.parse import quote
 import polars as pl
 
 from iclgd.metrics import agreement
-from iclgd.reporting import examples, style
+from iclgd.reporting import examples
+from iclgd.reporting.names import Names
+from iclgd.study.names import base
 
 FORMATS = {
     "html": "interactive page",
@@ -159,35 +161,35 @@ def _short(value: float | str | None) -> str:
 # --- cells --------------------------------------------------------------------------------
 
 
-def explorer(table: pl.DataFrame, models: list[str], labels: dict[str, str]) -> list[dict]:
+def explorer(table: pl.DataFrame, models: list[str], names: Names) -> list[dict]:
     """The cells (`EXAMPLES`) as the explorer's script reads them: choices, then contents.
 
     Models come in the order of ``models``, GD before the references. Shared tokens are those
     among the ten likeliest of both sides.
     """
-    places, families = list(examples.PLACES), style.families(table["b"])
+    places, families = list(examples.PLACES), names.families(table["b"])
 
     def order(row: dict) -> tuple:
         b, run = row["b"], (row["task"], row["shots"], row["design"], row["a"])
-        learner = (style.is_reference(b), families.index(style.family(b)), b, row["epoch"])
+        learner = (names.is_reference(b), families.index(base(b)), b, row["epoch"])
         query = (places.index(row["place"]), row["draw"], row["order"], row["example"])
         return (models.index(row["model"]), *run, *learner, *query)
 
     found = []
     for row in sorted(table.iter_rows(named=True), key=order):
-        learner = style.label(row["b"], labels)
+        learner = names.label(row["b"])
         ranks = zip(row["rank_a"], row["rank_b"], strict=True)
         likely = [[rank is not None and rank <= agreement.K for rank in pair] for pair in ranks]
         columns = (row["tokens"], row["probability_a"], row["probability_b"], likely)
         key = f"query {row['example']}, draw {row['draw']}, order {row['order']}"
         found.append(
             {
-                "model": style.label(row["model"], labels),
-                "task": style.label(row["task"], labels),
+                "model": names.label(row["model"]),
+                "task": names.label(row["task"]),
                 "N": f"{row['shots']} ({row['design']})",
                 "learner": f"{learner}, epoch {row['epoch']}" if row["epoch"] else learner,
                 "query": f"{row['place']}: TV {row['tv']:.3g} ({key})",
-                "icl": style.label(row["a"], labels),
+                "icl": names.label(row["a"]),
                 "tokens": list(zip(*columns, strict=True)),
                 **{name: row[name] for name in SHOWN},
             }
@@ -204,7 +206,7 @@ def summary(
     configuration. A model or task that is made of another one is a control; checkpoints and doses
     of a model are one model.
     """
-    kinds = {style.family(one["model"]): _kind(one) for one in manifests}
+    kinds = {base(one["model"]): _kind(one) for one in manifests}
     counts = Counter(kinds.values())
     named = [f"{counts[kind]} {_many(kind, counts[kind])}" for kind in KINDS if counts[kind]]
     summaries = list(summaries)
