@@ -9,15 +9,15 @@ export PYTHONDONTWRITEBYTECODE :=
 
 run: .venv/ready
 	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host
-	@cat results/findings.txt
+	@cat results/default/findings.txt
 	@echo
-	@echo "Figures: results/figures/ (*.png, *.svg; *.html with tooltips; for a paper *.pdf, *.tex)"
-	@echo "Report: results/report.html (one page, opens in any browser)"
+	@echo "Figures: results/default/figures/ (*.png, *.svg; *.html with tooltips; for a paper *.pdf, *.tex)"
+	@echo "Report: results/default/report.html (one page, opens in any browser)"
 
 # The report alone, and whatever of the study it still lacks.
 report: .venv/ready
-	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host -- results/report.html
-	@echo "Report: results/report.html (one page, opens in any browser)"
+	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host -- results/default/report.html
+	@echo "Report: results/default/report.html (one page, opens in any browser)"
 
 test: .venv/ready
 	pytest
@@ -55,7 +55,7 @@ dictionary: .venv/ready
 # Execute docs/worked_example.ipynb on artifacts of the default study, which are made if need be.
 notebook: .venv-notebook/ready
 	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all \
-		results/summary/equivalence.parquet --quiet rules reason host
+		results/default/summary/equivalence.parquet --quiet rules reason host
 	.venv-notebook/bin/python docs/execute.py
 
 # Train the built-in models anew (it takes a while) in place of those kept under models/.

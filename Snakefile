@@ -20,7 +20,6 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
-include: "rules/wanted.smk"
 include: "rules/slurm.smk"
 include: "rules/models.smk"
 include: "rules/tasks.smk"
@@ -28,6 +27,9 @@ include: "rules/learners.smk"
 include: "rules/metrics.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
+
+
+refuse_missing()
 
 
 # The limit of rules/common.smk is for the cards of this machine, not for a cluster's.
@@ -44,6 +46,7 @@ onstart:
         running.begin()
     except running.RunningError as error:
         sys.exit(str(error))
+    study.record()
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
     else:
@@ -57,7 +60,7 @@ localrules:
 rule all:
     default_target: True
     input:
-        all_figures,
-        "results/summary/claims.parquet",
-        "results/findings.txt",
-        "results/report.html",
+        study.all_figures,
+        study.paths.claims,
+        study.paths.findings,
+        study.paths.report,

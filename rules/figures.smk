@@ -11,7 +11,7 @@ rule bundle_library:
         script=own("src/bundle_library.py"),
         lib=imports("src/bundle_library.py"),
     output:
-        "results/library.js",
+        paths.LIBRARY,
     log:
         "logs/bundle_library/all.log",
     benchmark:
@@ -23,70 +23,65 @@ rule bundle_library:
         "python {input.script:q} --output {output:q} > {log:q} 2>&1"
 
 
-for statistic, row in STATISTICS.items():
+for statistic, row in kinds.STATISTICS.items():
 
     rule:
         name:
             f"summarise_{statistic}"
         input:
-            **tables(row.inputs),
-            **tables(row.needs),
+            **study.tables(row.inputs),
+            **study.tables(row.needs),
             script=own(f"src/summarise_{statistic}.py"),
             lib=imports(f"src/summarise_{statistic}.py"),
         output:
-            f"results/summary/{{figure}}{row.ending}.parquet",
+            study.paths.summary(f"{{figure}}{row.ending}"),
         log:
-            f"logs/summarise_{statistic}/{{figure}}.log",
+            f"logs/summarise_{statistic}/{study.name}/{{figure}}.log",
         benchmark:
-            f"logs/summarise_{statistic}/{{figure}}.tsv"
+            f"logs/summarise_{statistic}/{study.name}/{{figure}}.tsv"
         wildcard_constraints:
-            figure=of_kind(
-                *(k for k, one in KINDS.items() if statistic in one.statistics)
-            ),
+            figure=study.of_kinds(kinds.showing(statistic)),
         conda:
             f"../envs/{row.environment}.yaml"
         params:
-            tables=options(row.inputs),
-            figure=statistic_json(row.told),
+            tables=study.options(row.inputs),
+            figure=study.statistic_json(row.told),
         shell:
             "python {input.script:q} {params.tables} --figure {params.figure:q} --output {output:q}"
             " > {log:q} 2>&1"
 
 
-for kind, row in KINDS.items():
+for kind, row in kinds.KINDS.items():
 
     rule:
         name:
             f"plot_{kind}"
         input:
-            **tables(row.inputs),
-            summary=f"results/summary/{row.summary('{figure}')}.parquet",
-            library="results/library.js",
+            **study.tables(row.inputs),
+            summary=study.paths.summary(row.summary("{figure}")),
+            library=paths.LIBRARY,
             script=own(f"src/plot_{kind}.py"),
             lib=imports(f"src/plot_{kind}.py"),
         output:
             report(
-                "results/figures/{figure}.svg",
+                study.paths.figure("{figure}")[0],
                 caption=caption(kind, row.caption),
                 category="Figures",
                 labels={"figure": "{figure}"},
             ),
-            "results/figures/{figure}.png",
-            "results/figures/{figure}.pdf",
-            "results/figures/{figure}.html",
-            "results/figures/{figure}.tex",
+            *study.paths.figure("{figure}")[1:],
         log:
-            f"logs/plot_{kind}/{{figure}}.log",
+            f"logs/plot_{kind}/{study.name}/{{figure}}.log",
         benchmark:
-            f"logs/plot_{kind}/{{figure}}.tsv"
+            f"logs/plot_{kind}/{study.name}/{{figure}}.tsv"
         wildcard_constraints:
-            figure=of_kind(kind),
+            figure=study.of_kinds([kind]),
         localrule: True
         conda:
             "../envs/plot.yaml"
         params:
-            tables=options(row.inputs),
-            figure=figure_json,
+            tables=study.options(row.inputs),
+            figure=study.figure_json,
         shell:
             "python {input.script:q} --summary {input.summary:q} {params.tables}"
             " --figure {params.figure:q} --library {input.library:q} --output {output:q}"

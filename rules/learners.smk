@@ -3,27 +3,27 @@
 
 rule run_icl:
     input:
-        model="results/models/{model}.json",
-        folder="results/models/{model}",
-        task="results/tasks/{task}.parquet",
-        demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
+        task=paths.TASK,
+        demonstrations=paths.DEMONSTRATIONS,
         script=own("src/run_icl.py"),
         lib=imports("src/run_icl.py"),
     output:
-        "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet",
+        paths.LOGITS,
     log:
         "logs/run_icl/{model}/{task}/{design}/{learner}/{draws}.log",
     benchmark:
         "logs/run_icl/{model}/{task}/{design}/{learner}/{draws}.tsv"
     wildcard_constraints:
-        learner=of_method("icl"),
+        learner=study.of_method("icl"),
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPUS,
     params:
-        keep=keep,
+        keep=study.keep,
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --name {wildcards.learner:q}"
@@ -32,25 +32,25 @@ rule run_icl:
 
 rule run_bayes:
     input:
-        model="results/models/{model}.json",
-        folder="results/models/{model}",
-        task="results/tasks/{task}.parquet",
-        demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
+        task=paths.TASK,
+        demonstrations=paths.DEMONSTRATIONS,
         script=own("src/run_bayes.py"),
         lib=imports("src/run_bayes.py"),
     output:
-        "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet",
+        paths.LOGITS,
     log:
         "logs/run_bayes/{model}/{task}/{design}/{learner}/{draws}.log",
     benchmark:
         "logs/run_bayes/{model}/{task}/{design}/{learner}/{draws}.tsv"
     wildcard_constraints:
-        learner=of_method("bayes"),
+        learner=study.of_method("bayes"),
     conda:
         "../envs/torch.yaml"
     threads: 1
     params:
-        keep=keep,
+        keep=study.keep,
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --name {wildcards.learner:q}"
@@ -59,20 +59,20 @@ rule run_bayes:
 
 rule run_gd:
     input:
-        model="results/models/{model}.json",
-        folder="results/models/{model}",
-        task="results/tasks/{task}.parquet",
-        demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
+        task=paths.TASK,
+        demonstrations=paths.DEMONSTRATIONS,
         script=own("src/run_gd.py"),
         lib=imports("src/run_gd.py"),
     output:
-        "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet",
+        paths.LOGITS,
     log:
         "logs/run_gd/{model}/{task}/{design}/{learner}/{draws}.log",
     benchmark:
         "logs/run_gd/{model}/{task}/{design}/{learner}/{draws}.tsv"
     wildcard_constraints:
-        learner=of_method("gd"),
+        learner=study.of_method("gd"),
     # The long steps first: what is left at the end is short and shares the cores evenly.
     priority: 5
     conda:
@@ -81,9 +81,9 @@ rule run_gd:
     resources:
         gpu=GPUS,
     params:
-        learner=learner_entry,
-        orders=trained_orders,
-        keep=keep,
+        learner=study.learner_json,
+        orders=study.trained_orders,
+        keep=study.keep,
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --learner {params.learner:q} {params.orders}"

@@ -3,13 +3,13 @@
 
 rule compare_logits:
     input:
-        a=logits_a,
-        b=logits_b,
+        a=study.logits_a,
+        b=study.logits_b,
         script=own("src/compare_logits.py"),
         lib=imports("src/compare_logits.py"),
     output:
-        agreement="results/agreement/{model}/{task}/{design}/{a}--{b}.parquet",
-        curves="results/agreement/{model}/{task}/{design}/{a}--{b}.curves.parquet",
+        agreement=paths.AGREEMENT,
+        curves=paths.CURVES,
     log:
         "logs/compare_logits/{model}/{task}/{design}/{a}--{b}.log",
     benchmark:
@@ -17,7 +17,7 @@ rule compare_logits:
     conda:
         "../envs/plot.yaml"
     params:
-        second=second_learner,
+        second=study.second_learner,
     shell:
         "python {input.script:q} --a {input.a:q} {params.second}"
         " --name-b {wildcards.b:q} --output {output.agreement:q} --curves {output.curves:q}"
@@ -26,20 +26,20 @@ rule compare_logits:
 
 rule compare_attention:
     input:
-        model="results/models/{model}.json",
-        folder="results/models/{model}",
-        task="results/tasks/{task}.parquet",
-        demonstrations="results/demonstrations/{task}/{design}/{draws}.parquet",
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
+        task=paths.TASK,
+        demonstrations=paths.DEMONSTRATIONS,
         script=own("src/compare_attention.py"),
         lib=imports("src/compare_attention.py"),
     output:
-        "results/attention/{model}/{task}/{design}/{learner}/{draws}.parquet",
+        paths.ATTENTION,
     log:
         "logs/compare_attention/{model}/{task}/{design}/{learner}/{draws}.log",
     benchmark:
         "logs/compare_attention/{model}/{task}/{design}/{learner}/{draws}.tsv"
     wildcard_constraints:
-        learner=of_method("gd"),
+        learner=study.of_method("gd"),
     priority: 5
     conda:
         "../envs/torch.yaml"
@@ -47,8 +47,8 @@ rule compare_attention:
     resources:
         gpu=GPUS,
     params:
-        learner=learner_entry,
-        orders=trained_orders,
+        learner=study.learner_json,
+        orders=study.trained_orders,
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --learner {params.learner:q} {params.orders}"
@@ -57,13 +57,13 @@ rule compare_attention:
 
 rule extract_sparsity:
     input:
-        model="results/models/{model}.json",
-        folder="results/models/{model}",
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
         script=own("src/extract_sparsity.py"),
         lib=imports("src/extract_sparsity.py"),
     output:
-        sparsity="results/sparsity/{model}.parquet",
-        circuits="results/sparsity/{model}.circuits.parquet",
+        sparsity=paths.SPARSITY,
+        circuits=paths.CIRCUITS,
     log:
         "logs/extract_sparsity/{model}.log",
     benchmark:
@@ -78,12 +78,12 @@ rule extract_sparsity:
 
 rule measure_perplexity:
     input:
-        model="results/models/{model}.json",
-        folder="results/models/{model}",
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
         script=own("src/measure_perplexity.py"),
         lib=imports("src/measure_perplexity.py"),
     output:
-        "results/perplexity/{model}.parquet",
+        paths.PERPLEXITY,
     log:
         "logs/measure_perplexity/{model}.log",
     benchmark:
@@ -100,14 +100,14 @@ rule measure_perplexity:
 
 rule measure_drift:
     input:
-        model="results/models/{model}.json",
-        folder="results/models/{model}",
-        reference="results/models/{reference}.json",
-        reference_folder="results/models/{reference}",
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
+        reference=paths.MANIFEST.replace("{model}", "{reference}"),
+        reference_folder=paths.MODEL.replace("{model}", "{reference}"),
         script=own("src/measure_drift.py"),
         lib=imports("src/measure_drift.py"),
     output:
-        "results/drift/{model}--{reference}.parquet",
+        paths.DRIFT,
     log:
         "logs/measure_drift/{model}--{reference}.log",
     benchmark:

@@ -6,7 +6,7 @@ rule pretrain_model:
         script=own("src/pretrain_model.py"),
         lib=imports("src/pretrain_model.py"),
     output:
-        "results/pretraining/{model}/provenance.json",
+        paths.PRETRAINING,
     log:
         "logs/pretrain_model/{model}.log",
     benchmark:
@@ -20,7 +20,7 @@ rule pretrain_model:
     threads: 1
     params:
         folder=subpath(output[0], parent=True),
-        entry=pretrain_entry,
+        entry=study.pretrain_json,
     shell:
         "python {input.script:q} --entry {params.entry:q} --output {params.folder:q}"
         " --threads {threads} > {log:q} 2>&1"
@@ -28,11 +28,11 @@ rule pretrain_model:
 
 rule construct_model:
     input:
-        mixed_in=mixed_in,
+        mixed_in=study.mixed_in,
         script=own("src/construct_model.py"),
         lib=imports("src/construct_model.py"),
     output:
-        "results/construction/{model}/provenance.json",
+        paths.CONSTRUCTION,
     log:
         "logs/construct_model/{model}.log",
     benchmark:
@@ -44,8 +44,8 @@ rule construct_model:
     threads: 1
     params:
         folder=subpath(output[0], parent=True),
-        entry=construct_entry,
-        toward=toward,
+        entry=study.construct_json,
+        toward=study.toward,
     shell:
         "python {input.script:q} --entry {params.entry:q} {params.toward}"
         " --output {params.folder:q} --threads {threads} > {log:q} 2>&1"
@@ -53,26 +53,26 @@ rule construct_model:
 
 rule fetch_model:
     input:
-        weights,
+        study.weights,
         script=own("src/fetch_model.py"),
         lib=imports("src/fetch_model.py"),
     output:
-        manifest="results/models/{model}.json",
-        folder=directory("results/models/{model}"),
+        manifest=paths.MANIFEST,
+        folder=directory(paths.MODEL),
     log:
         "logs/fetch_model/{model}.log",
     benchmark:
         "logs/fetch_model/{model}.tsv"
     wildcard_constraints:
-        model=not_derived(config["models"]),
+        model=study.underived(study.models),
     # All else waits for it, the long steps too.
     priority: 10
     localrule: True
     conda:
         "../envs/torch.yaml"
     params:
-        entry=model_entry,
-        source=model_source,
+        entry=study.model_json,
+        source=study.model_source,
     shell:
         "python {input.script:q} --name {wildcards.model:q}"
         " --entry {params.entry:q} {params.source} --folder {output.folder:q}"
@@ -81,25 +81,25 @@ rule fetch_model:
 
 rule derive_model:
     input:
-        model=original_manifest,
-        folder=original_model,
+        model=study.original_manifest,
+        folder=study.original_model,
         script=own("src/derive_model.py"),
         lib=imports("src/derive_model.py"),
     output:
-        manifest="results/models/{model}.json",
-        folder=directory("results/models/{model}"),
+        manifest=paths.MANIFEST,
+        folder=directory(paths.MODEL),
     log:
         "logs/derive_model/{model}.log",
     benchmark:
         "logs/derive_model/{model}.tsv"
     wildcard_constraints:
-        model=derived_from(config["models"]),
+        model=study.derived(study.models),
     # All else waits for it, the long steps too.
     priority: 10
     conda:
         "../envs/torch.yaml"
     params:
-        control=model_control,
+        control=study.model_control,
     shell:
         "python {input.script:q} --name {wildcards.model:q} --model {input.model:q}"
         " --control {params.control:q} --folder {output.folder:q}"
@@ -108,7 +108,7 @@ rule derive_model:
 
 rule keep_models:
     input:
-        pretrained=pretrained_models,
+        pretrained=study.pretrained,
         script=own("src/keep_models.py"),
         lib=imports("src/keep_models.py"),
     log:
@@ -117,7 +117,7 @@ rule keep_models:
     conda:
         "../envs/plot.yaml"
     params:
-        benchmarks=pretraining_benchmarks,
+        benchmarks=study.pretraining_benchmarks,
     shell:
         "python {input.script:q} --pretrained {input.pretrained:q}"
         " --benchmarks {params.benchmarks:q} --into models > {log:q} 2>&1"

@@ -3,21 +3,21 @@
 
 rule judge_claims:
     input:
-        summaries=summaries,
+        summaries=study.summaries,
         claims=own("src/iclgd/reporting/claims/claims.yaml"),
         script=own("src/judge_claims.py"),
         lib=imports("src/judge_claims.py"),
     output:
-        "results/summary/claims.parquet",
+        study.paths.claims,
     log:
-        "logs/judge_claims/claims.log",
+        f"logs/judge_claims/{study.name}.log",
     benchmark:
-        "logs/judge_claims/claims.tsv"
+        f"logs/judge_claims/{study.name}.tsv"
     localrule: True
     conda:
         "../envs/plot.yaml"
     params:
-        figures=figures_json,
+        figures=study.figures_json,
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --figures {params.figures:q}"
         " --claims {input.claims:q} --output {output:q} > {log:q} 2>&1"
@@ -25,21 +25,21 @@ rule judge_claims:
 
 rule report_findings:
     input:
-        summaries=summaries,
-        manifests=all_manifests,
+        summaries=study.summaries,
+        manifests=study.manifests,
         script=own("src/report_findings.py"),
         lib=imports("src/report_findings.py"),
     output:
-        "results/findings.txt",
+        study.paths.findings,
     log:
-        "logs/report_findings/findings.log",
+        f"logs/report_findings/{study.name}.log",
     benchmark:
-        "logs/report_findings/findings.tsv"
+        f"logs/report_findings/{study.name}.tsv"
     localrule: True
     conda:
         "../envs/plot.yaml"
     params:
-        figures=figures_json,
+        figures=study.figures_json,
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --manifests {input.manifests:q}"
         " --figures {params.figures:q} --output {output:q} > {log:q} 2>&1"
@@ -47,24 +47,24 @@ rule report_findings:
 
 rule collect_cells:
     input:
-        summaries=explored(figure_summary),
-        logits=explored(figure_pair_logits),
-        manifests=explored(figure_manifests),
-        folders=explored(figure_folders),
-        tasks=explored(figure_tasks),
-        demonstrations=explored(figure_demonstrations),
+        summaries=study.explored("summaries"),
+        logits=study.explored("logits"),
+        manifests=study.explored("manifests"),
+        folders=study.explored("folders"),
+        tasks=study.explored("tasks"),
+        demonstrations=study.explored("demonstrations"),
         script=own("src/collect_cells.py"),
         lib=imports("src/collect_cells.py"),
     output:
-        "results/summary/cells.parquet",
+        study.paths.cells,
     log:
-        "logs/collect_cells/cells.log",
+        f"logs/collect_cells/{study.name}.log",
     benchmark:
-        "logs/collect_cells/cells.tsv"
+        f"logs/collect_cells/{study.name}.tsv"
     conda:
         "../envs/torch.yaml"
     params:
-        study=shifts,
+        study=study.shifts_json,
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --logits {input.logits:q}"
         " --manifests {input.manifests:q} --tasks {input.tasks:q} --demonstrations {input.demonstrations:q} --study {params.study:q}"
@@ -73,11 +73,11 @@ rule collect_cells:
 
 rule build_report:
     input:
-        all_figures,
-        summaries,
-        manifests=all_manifests,
-        cells="results/summary/cells.parquet",
-        claims="results/summary/claims.parquet",
+        study.all_figures,
+        study.summaries,
+        manifests=study.manifests,
+        cells=study.paths.cells,
+        claims=study.paths.claims,
         parts=expand(
             own("src/iclgd/reporting/page/{part}"),
             part=["page.html", "style.css", "page.js", "methods.md"],
@@ -86,19 +86,19 @@ rule build_report:
         lib=imports("src/build_report.py"),
     output:
         report(
-            "results/report.html",
-            caption=caption("report", REPORT),
+            study.paths.report,
+            caption=caption("report", kinds.REPORT),
             category="Report",
         ),
     log:
-        "logs/build_report/report.log",
+        f"logs/build_report/{study.name}.log",
     benchmark:
-        "logs/build_report/report.tsv"
+        f"logs/build_report/{study.name}.tsv"
     localrule: True
     conda:
         "../envs/plot.yaml"
     params:
-        study=study_json,
+        study=study.study_json,
     shell:
         "python {input.script:q} --parts {input.parts:q} --study {params.study:q}"
         " --manifests {input.manifests:q} --cells {input.cells:q}"

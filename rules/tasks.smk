@@ -3,25 +3,25 @@
 
 rule prepare_task:
     input:
-        task_files,
+        study.task_files,
         script=own("src/prepare_task.py"),
         lib=imports("src/prepare_task.py"),
     output:
-        task="results/tasks/{task}.parquet",
-        manifest="results/tasks/{task}.json",
+        task=paths.TASK,
+        manifest=paths.TASK_MANIFEST,
     log:
         "logs/prepare_task/{task}.log",
     benchmark:
         "logs/prepare_task/{task}.tsv"
     wildcard_constraints:
-        task=not_derived(config["tasks"]),
+        task=study.underived(study.tasks),
     # All else waits for it, the long steps too.
     priority: 10
     localrule: True
     conda:
         "../envs/plot.yaml"
     params:
-        entry=task_entry,
+        entry=study.task_json,
     shell:
         "python {input.script:q} --task {wildcards.task:q}"
         " --entry {params.entry:q} --output {output.task:q}"
@@ -30,26 +30,26 @@ rule prepare_task:
 
 rule derive_task:
     input:
-        other_task,
-        task=original_task,
+        study.other_task,
+        task=study.original_task,
         script=own("src/derive_task.py"),
         lib=imports("src/derive_task.py"),
     output:
-        "results/tasks/{task}.parquet",
+        paths.TASK,
     log:
         "logs/derive_task/{task}.log",
     benchmark:
         "logs/derive_task/{task}.tsv"
     wildcard_constraints:
-        task=derived_from(config["tasks"]),
+        task=study.derived(study.tasks),
     priority: 10
     localrule: True
     conda:
         "../envs/plot.yaml"
     params:
-        control=task_control,
-        prompt=original_prompt,
-        texts=other_texts,
+        control=study.task_control,
+        prompt=study.original_prompt,
+        texts=study.other_texts,
     shell:
         "python {input.script:q} --name {wildcards.task:q} --task {input.task:q}"
         " --control {params.control:q} --prompt {params.prompt:q} {params.texts}"
@@ -58,11 +58,11 @@ rule derive_task:
 
 rule sample_demonstrations:
     input:
-        task="results/tasks/{task}.parquet",
+        task=paths.TASK,
         script=own("src/sample_demonstrations.py"),
         lib=imports("src/sample_demonstrations.py"),
     output:
-        "results/demonstrations/{task}/{design}/{draws}.parquet",
+        paths.DEMONSTRATIONS,
     log:
         "logs/sample_demonstrations/{task}/{design}/{draws}.log",
     benchmark:
@@ -73,8 +73,8 @@ rule sample_demonstrations:
     conda:
         "../envs/plot.yaml"
     params:
-        shots=shots,
-        orders=orders,
+        shots=study.shots,
+        orders=study.orders,
     shell:
         "python {input.script:q} --task {input.task:q} --design {wildcards.design:q}"
         " --shots {params.shots} --orders {params.orders} --draws {wildcards.draws}"

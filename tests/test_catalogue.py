@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import catalogue
 import pytest
-import sizes
-import taskfiles
 import yaml
+
+from iclgd.study import checks, jobs, names, pairing, sizes, taskfiles
+from iclgd.study.config import ConfigError, override, simplify
 
 ROOT = Path(__file__).parents[1]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -31,7 +31,7 @@ def test_the_shipped_configurations_are_valid():
     paths = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
     assert len(paths) >= 4
     for path in paths:
-        catalogue.check(yaml.safe_load(path.read_text()), ROOT)
+        checks.check(yaml.safe_load(path.read_text()), ROOT)
 
 
 BAD = {
@@ -161,7 +161,7 @@ BAD = {
     "figures/nearest/models": (["gptj"], "key 'models' has no meaning for kind 'nearest'"),
     "figures/claims": (
         {"kind": "sparsity", "models": ["gptj"]},
-        "figures.claims: results/summary has a table of this name of its own",
+        "figures.claims: results/STUDY/summary has a table of this name of its own",
     ),
     "figures/order": (None, "config: figures.order: nothing stands there"),
     "models/home": (
@@ -181,8 +181,8 @@ BAD = {
 @pytest.mark.parametrize("path", BAD)
 def test_a_bad_value_is_named(path):
     value, message = BAD[path]
-    with pytest.raises(catalogue.ConfigError) as caught:
-        catalogue.check(changed(path, value), ROOT)
+    with pytest.raises(ConfigError) as caught:
+        checks.check(changed(path, value), ROOT)
     assert message in str(caught.value)
 
 
@@ -199,8 +199,8 @@ def test_a_bad_value_is_named(path):
 def test_a_name_is_no_path(catalogue_of, name):
     config = copy.deepcopy(DEFAULT)
     config[catalogue_of][name] = next(iter(DEFAULT[catalogue_of].values()))
-    with pytest.raises(catalogue.ConfigError, match=r"^config: .*must be|no file name") as caught:
-        catalogue.check(config, ROOT)
+    with pytest.raises(ConfigError, match=r"^config: .*must be|no file name") as caught:
+        checks.check(config, ROOT)
     assert str(caught.value).isprintable()
 
 
@@ -208,8 +208,8 @@ def test_a_name_is_no_path(catalogue_of, name):
     "revision", ["../../x", "..", "a/b", "a\n", "", "x" * 65, "a--b", "a.json"]
 )
 def test_a_revision_is_no_path(revision):
-    with pytest.raises(catalogue.ConfigError, match=r"models\.x\.revisions\.0: the revision '"):
-        catalogue.check(changed("models/x", {"hub": "a/b", "revisions": [revision]}), ROOT)
+    with pytest.raises(ConfigError, match=r"models\.x\.revisions\.0: the revision '"):
+        checks.check(changed("models/x", {"hub": "a/b", "revisions": [revision]}), ROOT)
 
 
 def test_the_longest_names_fit_a_file_name():
@@ -220,33 +220,33 @@ def test_the_longest_names_fit_a_file_name():
 def test_a_study_fits_the_command_line_of_its_report():
     config = copy.deepcopy(DEFAULT)
     for name in range(9):
-        catalogue.check(config, ROOT)
+        checks.check(config, ROOT)
         config["tasks"][f"long{name}"] = {**config["tasks"]["topic4"], "instruction": "x" * 9999}
-    with pytest.raises(catalogue.ConfigError, match="all entries are too long for the command"):
-        catalogue.check(config, ROOT)
+    with pytest.raises(ConfigError, match="all entries are too long for the command"):
+        checks.check(config, ROOT)
 
 
 @pytest.mark.parametrize(
     "hub", ["../x", "a/b/c", "/x", "a b", "-a", "a--b", "a/..", "x.git", "a\n"]
 )
 def test_an_address_on_the_hub_is_no_path(hub):
-    with pytest.raises(catalogue.ConfigError, match=r"models\.x\.hub: the address '"):
-        catalogue.check(changed("models/x", {"hub": hub}), ROOT)
+    with pytest.raises(ConfigError, match=r"models\.x\.hub: the address '"):
+        checks.check(changed("models/x", {"hub": hub}), ROOT)
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\x1b[31m", "\u202e", "\u200b", "\u2028", "\t"])
 @pytest.mark.parametrize("path", ["models/gptj/label", "figures/order/title"])
 def test_what_readers_see_is_printable(path, text):
-    with pytest.raises(catalogue.ConfigError, match="characters that do not print") as caught:
-        catalogue.check(changed(path, text), ROOT)
+    with pytest.raises(ConfigError, match="characters that do not print") as caught:
+        checks.check(changed(path, text), ROOT)
     assert str(caught.value).isprintable()
 
 
 def test_prompts_with_more_than_fields_are_refused():
     for part in ("{text.__class__}", "{text[0]}", "{0}", "{}", "{text!r}", "{text:>1000000000}"):
-        with pytest.raises(catalogue.ConfigError, match="the name of a field alone may stand"):
-            catalogue.check(changed("tasks/topic2/prompt", part + " {label}"), ROOT)
-    catalogue.check(changed("tasks/topic2/prompt", "{{{text}}} : {label}"), ROOT)
+        with pytest.raises(ConfigError, match="the name of a field alone may stand"):
+            checks.check(changed("tasks/topic2/prompt", part + " {label}"), ROOT)
+    checks.check(changed("tasks/topic2/prompt", "{{{text}}} : {label}"), ROOT)
 
 
 RUNS = {"tasks": ["topic4"], "demonstrations": ["n1"]}
@@ -276,24 +276,22 @@ def test_a_figure_with_nothing_to_compare_is_named(figure, message):
     config = changed("figures/x", {**figure, **RUNS})
     config["figures"] = {"x": config["figures"]["x"]}
     if message is None:
-        catalogue.check(config, ROOT)
+        checks.check(config, ROOT)
         config["figures"]["verdict"] = {"kind": "equivalence", "of": ["x"]}
         message = "figures.verdict.of: no design there has 'orders: 2' or more"
-    with pytest.raises(catalogue.ConfigError, match=message):
-        catalogue.check(config, ROOT)
+    with pytest.raises(ConfigError, match=message):
+        checks.check(config, ROOT)
 
 
 def test_settings_of_the_command_line_are_read_as_files_are():
     config = {"learners": {"gd": {"rates": ["0.02"], "epochs": 3}}, "tasks": {"t": {"files": "x"}}}
     settings = ['learners={"gd": {"rates": [0.02, 1e-3], "label": "1"}}', "tasks={t: {queries: 8}}"]
-    catalogue.override(config, settings)
+    override(config, settings)
     gd = {"rates": [0.02, 0.001], "epochs": 3, "label": "1"}
     assert config == {"learners": {"gd": gd}, "tasks": {"t": {"files": "x", "queries": 8}}}
     for wrong in ("{", "[1", "{a: b: c}", "9" * 5000):
-        with pytest.raises(
-            catalogue.ConfigError, match=r"^config: --config tasks: neither JSON nor"
-        ):
-            catalogue.override(config, [f"tasks={wrong}"])
+        with pytest.raises(ConfigError, match=r"^config: --config tasks: neither JSON nor"):
+            override(config, [f"tasks={wrong}"])
 
 
 @pytest.mark.parametrize(
@@ -310,53 +308,51 @@ def test_settings_of_the_command_line_are_read_as_files_are():
 )
 def test_a_folder_is_spelled_one_way(path, simple):
     config = {"models": {"a": {"path": path}, "b": {"hub": "x//y"}}}
-    catalogue.simplify(config)
+    simplify(config)
     assert config == {"models": {"a": {"path": simple}, "b": {"hub": "x//y"}}}
 
 
 def test_a_layer_outside_the_model_is_named():
     config = changed("learners/gd-v-deep/train", {"layers": [17], "matrices": ["v"]})
-    with pytest.raises(catalogue.ConfigError, match=r"17 is outside model 'llama-large'"):
-        catalogue.check(config, ROOT)
+    with pytest.raises(ConfigError, match=r"17 is outside model 'llama-large'"):
+        checks.check(config, ROOT)
 
 
 def test_lists_expand_to_names_with_values():
     entry = {"method": "gd", "rates": [1.0e-3, 0.1]}
-    assert catalogue.expand("gd", entry) == ["gd@0.001", "gd@0.1"]
-    assert catalogue.expand_all(["gd", "icl"], {"gd": entry, "icl": {}}) == [
+    assert names.expand("gd", entry) == ["gd@0.001", "gd@0.1"]
+    assert names.expand_all(["gd", "icl"], {"gd": entry, "icl": {}}) == [
         "gd@0.001",
         "gd@0.1",
         "icl",
     ]
-    assert catalogue.learner_entry({"learners": {"gd": entry}}, "gd@0.001") == {"rate": 0.001}
+    assert jobs.learner({"learners": {"gd": entry}}, "gd@0.001") == {"rate": 0.001}
 
 
 def test_a_list_of_departures_makes_one_model_of_each():
     entry = {"construct": {"layers": 2, "rate": 1, "softmax": [0.3, 1]}, "label": "L"}
-    assert catalogue.expand("soft", entry) == ["soft@0.3", "soft@1"]
+    assert names.expand("soft", entry) == ["soft@0.3", "soft@1"]
     expected = {"construct": {"layers": 2, "rate": 1, "softmax": 0.3}}
-    assert catalogue.model_entry({"models": {"soft": entry}}, "soft@0.3") == expected
+    assert jobs.model({"models": {"soft": entry}}, "soft@0.3") == expected
     assert sizes.layer_count(entry, ROOT) == 2
 
 
 def test_a_block_of_draws_leaves_earlier_blocks_alone():
-    assert catalogue.blocks({"draws": 5}) == ["0-4"]
-    assert catalogue.blocks({"draws": 12}) == ["0-4", "5-9", "10-11"]
-    assert catalogue.blocks({"draws": 4, "block": 2}) == ["0-1", "2-3"]
+    assert pairing.blocks({"draws": 5}) == ["0-4"]
+    assert pairing.blocks({"draws": 12}) == ["0-4", "5-9", "10-11"]
+    assert pairing.blocks({"draws": 4, "block": 2}) == ["0-1", "2-3"]
 
 
 def test_labels_for_readers_never_reach_a_job():
-    entry = catalogue.model_entry(
-        {"models": {"m": {"path": "p", "label": "L", "revisions": ["a"]}}}, "m@a"
-    )
+    entry = jobs.model({"models": {"m": {"path": "p", "label": "L", "revisions": ["a"]}}}, "m@a")
     assert entry == {"path": "p", "revision": "a"}
 
 
 def test_the_bayesian_reader_reads_its_own_language_only():
     config = changed("learners/bayes", {"method": "bayes"})
     config["figures"]["agreement"]["pairs"] = [["icl", "bayes"]]
-    with pytest.raises(catalogue.ConfigError, match="'bayes' reads tasks of kind 'ginc' only"):
-        catalogue.check(config, ROOT)
+    with pytest.raises(ConfigError, match="'bayes' reads tasks of kind 'ginc' only"):
+        checks.check(config, ROOT)
 
 
 # --- rows of local files ------------------------------------------------------------------
@@ -375,7 +371,7 @@ def check_files(folder, files: dict[str, str], **changes):
         "labels": {"0": "bad", "1": "good"},
         "label_field": "mood",
     }
-    catalogue.check(changed("tasks/films", {**entry, **changes}), ROOT)
+    checks.check(changed("tasks/films", {**entry, **changes}), ROOT)
 
 
 SPLITS = ("train", "test")
@@ -408,7 +404,7 @@ CSV = "text,mood\n" + "".join(f"{row['text']},{row['mood']}\n" for row in ROWS)
 )
 def test_rows_of_local_files_are_checked(tmp_path, files, changes, message):
     check_files(tmp_path, {"good.csv": CSV})
-    with pytest.raises(catalogue.ConfigError) as caught:
+    with pytest.raises(ConfigError) as caught:
         check_files(tmp_path, files, **changes)
     assert message in str(caught.value)
     assert str(caught.value).startswith("config: tasks.films")
@@ -416,8 +412,8 @@ def test_rows_of_local_files_are_checked(tmp_path, files, changes, message):
 
 
 def test_generated_tasks_have_no_rows_to_leave_out():
-    with pytest.raises(catalogue.ConfigError, match="'leave_out' has no meaning beside 'generate'"):
-        catalogue.check(changed("tasks/topic2/leave_out", [-1]), ROOT)
+    with pytest.raises(ConfigError, match="'leave_out' has no meaning beside 'generate'"):
+        checks.check(changed("tasks/topic2/leave_out", [-1]), ROOT)
 
 
 def test_of_a_large_file_the_first_rows_are_checked(tmp_path, monkeypatch):
@@ -425,14 +421,18 @@ def test_of_a_large_file_the_first_rows_are_checked(tmp_path, monkeypatch):
     monkeypatch.setattr(taskfiles, "FIRST", 3)
     check_files(tmp_path, {"a.jsonl": LINES + "no JSON", "b.jsonl": LINES})
     check_files(tmp_path, {"a.json": json.dumps([*ROWS, 1])})
-    with pytest.raises(catalogue.ConfigError, match=r"a.jsonl, line 3: not a JSON object"):
+    with pytest.raises(ConfigError, match=r"a.jsonl, line 3: not a JSON object"):
         check_files(tmp_path, {"a.jsonl": LINES[:60] + "no JSON" + LINES[60:]})
 
 
 def test_parquet_is_left_to_the_job_and_polars_unread(tmp_path):
     check_files(tmp_path, {"a.parquet": "no parquet"})
-    path = f"{ROOT / 'rules'}:{ROOT / 'src'}"
-    command = [sys.executable, "-c", "import catalogue, sys; print('polars' in sys.modules)"]
+    path = str(ROOT / "src")
+    command = [
+        sys.executable,
+        "-c",
+        "import iclgd.study.study, sys; print('polars' in sys.modules)",
+    ]
     done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
 

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import places
 import pytest
 import yaml
 from support.workflow import STUDY, copy_project, digests
+
+from iclgd.study import places
 
 ROOT = Path(__file__).parents[1]
 STUDY = yaml.safe_load(yaml.safe_dump(STUDY))
@@ -124,8 +125,8 @@ def test_files_of_the_workflow_are_relative_in_its_folder_alone(tmp_path, monkey
 
 def test_a_slash_at_the_end_of_a_model_changes_nothing(project, other):
     study = {**STUDY, "models": {"llama-small": {"path": ".//models/llama-small/"}}}
-    (other / "slash.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
-    done = snakemake(project, "--configfile", other / "slash.yaml", "--dry-run")
+    (other / "config.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    done = snakemake(project, "--configfile", other / "config.yaml", "--dry-run")
     assert "Nothing to be done" in done.stdout and "//" not in done.stdout.split("Building")[1]
 
 
@@ -145,10 +146,14 @@ def test_numbers_of_the_command_line_are_numbers(project):
         ({**STUDY, "figures": {}}, (), "config: figures: nothing is asked for"),
         (
             {**STUDY, "figures": {}},
-            ("results/findings.txt",),
+            ("results/study/findings.txt",),
             "config: figures: nothing is asked for",
         ),
-        ({key: {} for key in STUDY}, ("results/report.html",), "config: figures: nothing is asked"),
+        (
+            {key: {} for key in STUDY},
+            ("results/study/report.html",),
+            "config: figures: nothing is asked",
+        ),
         ({**STUDY, "figures": None}, (), "config: figures: nothing stands there"),
         ({**STUDY, "models": {}}, (), "'llama-small' is not in the catalogue (known: none)"),
         ({}, (), "config: top level: key 'models' is missing"),
@@ -169,10 +174,12 @@ def test_what_asks_for_nothing_ends_in_one_line(project, other, text, arguments,
 
 
 def test_other_files_than_yaml_and_more_than_one_are_studies(project, other):
-    (other / "study.json").write_text(json.dumps(STUDY))
-    done = snakemake(project, "--dry-run", "--configfile", other / "study.json")
+    (other / "config.json").write_text(json.dumps(STUDY))
+    done = snakemake(project, "--dry-run", "--configfile", other / "config.json")
     assert "Nothing to be done" in done.stdout
     (other / "more.yaml").write_text("learners: {gd: {epochs: 5}}\n")
-    both = other / "study.json", other / "more.yaml"
-    done = snakemake(project, "--dry-run", "--configfile", *both)
+    both = other / "config.json", other / "more.yaml"
+    done = snakemake(project, "--dry-run", "--configfile", *both, check=False)
+    assert "in study 'default', and both would write the same files" in done.stderr
+    done = snakemake(project, "--dry-run", "--configfile", *both, "--config", "study=default")
     assert "rule run_gd" in done.stdout and "rule run_icl" not in done.stdout

@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-import catalogue
 import polars as pl
 import pytest
 import yaml
@@ -20,6 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iclgd.io.cli import InputError
+from iclgd.study import checks, names, pairing
+from iclgd.study.config import ConfigError
 
 ROOT = Path(__file__).parents[1]
 STUDIES = [
@@ -116,8 +117,8 @@ def test_malformed_configurations_end_in_plain_lines():
         nonlocal slowest
         start = time.process_time()
         try:
-            catalogue.check(config, ROOT)
-        except catalogue.ConfigError as error:
+            checks.check(config, ROOT)
+        except ConfigError as error:
             if config not in refused:
                 refused.append(config)
             assert all(line.startswith("config: ") for line in str(error).splitlines())
@@ -125,8 +126,8 @@ def test_malformed_configurations_end_in_plain_lines():
         else:  # what is left can be told to jobs and be a path
             json.dumps(config, allow_nan=False).encode()
             for entries in config.values():
-                assert all(PATH.fullmatch(n) for n in catalogue.expand_all(entries, entries))
-            assert all(len(catalogue.blocks(one)) for one in config["demonstrations"].values())
+                assert all(PATH.fullmatch(n) for n in names.expand_all(entries, entries))
+            assert all(len(pairing.blocks(one)) for one in config["demonstrations"].values())
         slowest = max(slowest, time.process_time() - start)
 
     check()
@@ -150,8 +151,8 @@ BOMB = ["&a0 [x, x]", *(f"&a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))]
 )
 def test_strange_yaml_is_refused_in_time(text):
     start = time.process_time()
-    with pytest.raises(catalogue.ConfigError, match=r"^config: ") as error:
-        catalogue.check(yaml.safe_load(text), ROOT)
+    with pytest.raises(ConfigError, match=r"^config: ") as error:
+        checks.check(yaml.safe_load(text), ROOT)
     assert time.process_time() - start < 5
     assert len(str(error.value)) < 22_000
 

@@ -79,7 +79,7 @@ def study() -> dict:
 def test_four_real_tasks_with_a_real_checkpoint(tmp_path):
     folder = copy_project(tmp_path / "project", study())
     snakemake(folder)
-    summary = pl.read_parquet(folder / "results/summary/agreement.parquet")
+    summary = pl.read_parquet(folder / "results/default/summary/agreement.parquet")
     assert set(summary["task"]) == set(TASKS)
     overlap = summary.filter(pl.col("metric") == "token_overlap")["estimate"]
     assert overlap.is_between(0, 1).all()

@@ -44,14 +44,14 @@ def finished(project, tmp_path):
 
 def test_every_figure_is_there_in_every_format(project):
     for figure in STUDY["figures"]:
-        figure = project / "results/figures" / figure
+        figure = project / "results/default/figures" / figure
         assert figure.with_suffix(".svg").read_text().startswith("<svg")
         assert figure.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
         assert figure.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
         assert "<script" in figure.with_suffix(".html").read_text()
         assert r"\toprule" in figure.with_suffix(".tex").read_text()
-    assert (project / "results/report.html").read_text().startswith("<!DOCTYPE html>")
-    findings = (project / "results/findings.txt").read_text()
+    assert (project / "results/default/report.html").read_text().startswith("<!DOCTYPE html>")
+    findings = (project / "results/default/findings.txt").read_text()
     assert "token overlap with ICL" in findings
     assert "llama-small" in findings
 
@@ -106,7 +106,7 @@ def test_no_value_and_no_interval_is_beyond_what_its_quantity_can_be(project):
         if not values.is_between(*ends).all():
             beyond.append((path.name, name, values.min(), values.max()))
 
-    for path in sorted((project / "results/summary").glob("*.parquet")):
+    for path in sorted((project / "results/default/summary").glob("*.parquet")):
         table = pl.read_parquet(path)
         if path.name == "claims.parquet":
             for claim in CLAIMS.values():
@@ -129,11 +129,13 @@ def test_no_value_and_no_interval_is_beyond_what_its_quantity_can_be(project):
 
 
 def test_every_verdict_can_be_read_off_from_what_stands_beside_it(project):
-    table = pl.read_parquet(project / "results/summary/equivalence.parquet")
+    table = pl.read_parquet(project / "results/default/summary/equivalence.parquet")
     rows = table.filter(pl.col("measure") != "gain").to_dicts()
     assert len(rows) >= 50
     assert [read_off(row) for row in rows] == [row["verdict"] for row in rows]
-    judged = pl.read_parquet(project / "results/summary/claims.parquet").drop_nulls("p_holm")
+    judged = pl.read_parquet(project / "results/default/summary/claims.parquet").drop_nulls(
+        "p_holm"
+    )
     outside = (judged["low"] > 0) | (judged["high"] < 0)
     assert outside.equals(judged["verdict"].is_in(["holds", "fails"]))
 
@@ -165,8 +167,8 @@ def test_snakemakes_own_report_has_every_figure_with_its_caption(project):
     kinds = {figure["kind"] for figure in STUDY["figures"].values()}
     captions = [*(KINDS[kind].caption for kind in kinds), REPORT]
     assert [caption for caption in captions if caption[:60] not in text] == []
-    names = [f"results/figures/{figure}.svg" for figure in STUDY["figures"]]
-    assert [name for name in (*names, "results/report.html") if name not in text] == []
+    names = [f"results/default/figures/{figure}.svg" for figure in STUDY["figures"]]
+    assert [name for name in (*names, "results/default/report.html") if name not in text] == []
     (project / "whole.html").unlink()
 
 

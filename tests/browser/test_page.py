@@ -36,7 +36,7 @@ def hostile() -> dict:
 def project(tmp_path_factory):
     """A copy of the project in which that study has run."""
     folder = copy_project(tmp_path_factory.mktemp("run") / "project", hostile())
-    snakemake(folder, "--", "results/report.html")
+    snakemake(folder, "--", "results/default/report.html")
     return folder
 
 
@@ -51,7 +51,7 @@ def running(tmp_path_factory):
 @pytest.fixture
 def browser(running, project):
     """The page just opened; at the end, nothing went wrong or was asked of the network."""
-    address = (project / "results/report.html").as_uri()
+    address = (project / "results/default/report.html").as_uri()
     chromium.emulate(running)
     running.get(address)
     yield running
@@ -124,7 +124,7 @@ def test_pointing_at_a_mark_shows_its_values(browser, project):
     assert shown.is_displayed()
     assert shown.text.split("\n") == mark.get_attribute("data-tip").split("; ")
     estimate = float(re.search(r"estimate: (\S+)", shown.text)[1])
-    summary = pl.read_parquet(project / "results/summary/scale.accuracy.parquet")
+    summary = pl.read_parquet(project / "results/default/summary/scale.accuracy.parquet")
     assert estimate in [pytest.approx(one, abs=1e-4) for one in summary["estimate"]]
     ActionChains(browser).move_to_element(browser.find_element(By.ID, "theme")).perform()
     assert not shown.is_displayed()
@@ -134,7 +134,7 @@ def test_pointing_at_a_mark_shows_its_values(browser, project):
 
 
 def claims(project) -> pl.DataFrame:
-    return pl.read_parquet(project / "results/summary/claims.parquet")
+    return pl.read_parquet(project / "results/default/summary/claims.parquet")
 
 
 def visible(browser, column: str) -> list[str]:
@@ -225,7 +225,7 @@ def logits(project, design, learner) -> pl.DataFrame:
 
 def test_every_choice_shows_the_stored_distributions(browser, project):
     tokens = Tokenizer.from_file(str(project / "results/models/llama-small/tokenizer.json"))
-    cells = pl.read_parquet(project / "results/summary/cells.parquet")
+    cells = pl.read_parquet(project / "results/default/summary/cells.parquet")
     task = pl.read_parquet(project / "results/tasks/topic2.parquet")
     seen = []
     for chosen in every_choice(browser):
@@ -381,7 +381,7 @@ def test_motion_is_reduced_where_it_is_asked_for(browser):
 
 def test_without_scripts_the_page_still_reads(running, project):
     running.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-    running.get((project / "results/report.html").as_uri())
+    running.get((project / "results/default/report.html").as_uri())
     running.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     assert len(visible(running, "claim")) == len(claims(project))
     controls = running.find_elements(By.CSS_SELECTOR, ".controls, #theme")

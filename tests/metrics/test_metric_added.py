@@ -44,7 +44,7 @@ def test_a_metric_added_reruns_no_step_that_loads_a_model(tmp_path):
     table = pl.read_parquet(folder / AGREEMENT)
     assert table.drop("same_token").equals(before)
     assert set(table["same_token"].drop_nulls()) <= {0.0, 1.0}
-    summary = pl.read_parquet(folder / "results/summary/agreement.parquet")
+    summary = pl.read_parquet(folder / "results/default/summary/agreement.parquet")
     rows = summary.filter(metric="same_token").drop_nulls("low")
     assert len(rows) and rows.select((pl.col("low") >= 0) & (pl.col("high") <= 1)).to_series().all()
     (folder / "docs").mkdir()

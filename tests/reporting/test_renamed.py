@@ -79,7 +79,7 @@ def run(folder: Path, study: dict) -> Path:
         old = f"\n\ndef old(name):\n    return {NAMES!r}.get(name, str(name))\n"
         (project / file).write_text(source.replace(before, after) + old)
     snakemake(project)
-    return project / "results"
+    return project / "results/default"
 
 
 @pytest.fixture(scope="module")

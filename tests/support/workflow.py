@@ -55,7 +55,9 @@ def planned(folder: Path) -> list[str]:
         r"^(?:local)?rule (\w+):\n(?:    input: .*\n)?    output: ([^,\n]+)", text, re.M
     )
     return sorted(
-        f"{rule} {output.removeprefix('results/')}" for rule, output in jobs if rule != "all"
+        f"{rule} {output.removeprefix('results/').removeprefix('default/')}"
+        for rule, output in jobs
+        if rule != "all"
     )
 
 

@@ -255,7 +255,7 @@ ARTIFACTS = (
         },
     ),
     Artifact(
-        "results/summary/claims.parquet",
+        "results/{study}/summary/claims.parquet",
         "the papers' claims, one row per claim and place where it is decided",
         {
             "paper": "authors and year",
@@ -276,7 +276,7 @@ ARTIFACTS = (
         },
     ),
     Artifact(
-        "results/summary/cells.parquet",
+        "results/{study}/summary/cells.parquet",
         "prompts and answers that the report shows: of every pair of learners in figures of kind"
         " agreement, shots and size the five test queries nearest by total variation, at its"
         " quartiles, and farthest",
@@ -299,7 +299,7 @@ ARTIFACTS = (
         },
     ),
     Artifact(
-        "results/summary/{figure}.parquet",
+        "results/{study}/summary/{figure}.parquet",
         "what a figure shows, one row per value; each kind of figure has some of these columns",
         {
             **RUN,

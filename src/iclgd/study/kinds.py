@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
+from pathlib import Path
 
 RUNS = ("models", "tasks", "demonstrations")
 PAIRS, LEARNERS = (*RUNS, "pairs"), (*RUNS, "learners")
@@ -60,7 +61,7 @@ class Kind:
 
     keys: tuple[str, ...]
     statistic: str
-    caption: str
+    caption: str  # of the report, and of Snakemake's own
     inputs: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     explored: bool = False
@@ -78,6 +79,8 @@ class Kind:
 
 # Summaries that another summary or a plot reads, by the name of its option.
 BESIDE = ("accuracy", "order")
+# The method of `figures.Figure` that finds the files of an option, where its name is another.
+METHODS = {"models": "manifests", "task": "tasks"}
 
 
 def _text(text: str) -> str:
@@ -290,3 +293,25 @@ REPORT = _text("""
     claims, every figure with its caption, real prompts with what ICL and the other learners
     answer, methods, configuration and versions.
 """)
+
+
+def showing(statistic: str) -> list[str]:
+    """The kinds of figures that a statistic is computed for."""
+    return [name for name, kind in KINDS.items() if statistic in kind.statistics]
+
+
+def problems(workflow: Path) -> list[str]:
+    """One line for every row that lacks its caption, its script, or the summary it shows."""
+    found = []
+    for name, kind in KINDS.items():
+        if not kind.caption:
+            found.append(f"config: kind {name!r} of figures has no caption (iclgd.study.kinds)")
+        if kind.statistic not in STATISTICS:
+            found.append(f"config: kind {name!r} of figures shows no statistic {kind.statistic!r}")
+    scripts = [f"plot_{name}" for name in KINDS] + [f"summarise_{name}" for name in STATISTICS]
+    for script in scripts:
+        if not (workflow / "src" / f"{script}.py").is_file():
+            found.append(
+                f"config: src/{script}.py is missing, which iclgd.study.kinds has a row for"
+            )
+    return found

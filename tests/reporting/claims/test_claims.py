@@ -354,5 +354,6 @@ def test_every_claim_can_be_found_and_says_what_decides_it():
 )
 def test_a_figures_name_may_have_a_dot(file, name):
     assert (
-        findings.figure(Path("results/summary") / file, {"order": "order", "v1.5": "scale"}) == name
+        findings.figure(Path("results/default/summary") / file, {"order": "order", "v1.5": "scale"})
+        == name
     )

@@ -129,7 +129,7 @@ def alt(title: str, across: list[str], up: list[str]) -> str:
 
 
 def claims(table: pl.DataFrame) -> list[dict[str, tuple[str, float | str | None]]]:
-    """Each claim (``results/summary/claims.parquet``) as text and sort key by column of CLAIM."""
+    """Each claim (``claims.parquet``) as text and sort key by column of CLAIM."""
     return [
         {name: (_claim_text(name, row), row[name]) for name in CLAIM}
         for row in table.iter_rows(named=True)

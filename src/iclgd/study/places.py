@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-WORKFLOW = Path(__file__).absolute().parents[1]
+WORKFLOW = Path(__file__).absolute().parents[3]
 
 
 def own(path: str) -> str:

@@ -6,10 +6,8 @@ import json
 import os
 from pathlib import Path
 
-import places
-import taskfiles
-
 from iclgd.models import dimensions
+from iclgd.study import places, taskfiles
 from iclgd.tasks import readers
 
 

@@ -1,0 +1,357 @@
+"""What refers to what in a configuration, and whether it can be: read before any job.
+
+Called once the types are right (``iclgd.study.config``); every function has a ``problem`` to call
+with the place and a line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+from pathlib import Path
+
+from iclgd.study import config as types
+from iclgd.study import names, pairing, places, sizes, taskfiles
+from iclgd.study.jobs import DISPLAY
+from iclgd.study.kinds import KINDS
+from iclgd.study.values import nearest
+
+CATALOGUES = ("models", "tasks", "demonstrations", "learners", "figures")
+TRAINED = ({"lora"}, {"layers", "matrices"}, {"parameters"})  # what a learner may train
+RESERVED = ("claims", "cells")  # tables of a whole study beside those of its figures
+DERIVED = {"models": {"of", "control", "label"}, "tasks": {"of", "control", "texts", "label"}}
+DECAY = 2000  # of pretraining.Recipe
+TOO_LONG = "config: all entries are too long for the command line of the report"
+COMMAND = 100_000  # characters; the system takes 131,072 for a whole command line
+
+
+def check(config: dict, root: Path = Path(".")) -> None:
+    """Raise ConfigError that lists everything wrong with ``config``; paths are below ``root``."""
+    if found := types.problems(config) or problems(config, root):
+        raise types.ConfigError(found)
+
+
+def problems(config: dict, root: Path) -> list[str]:
+    """Names that are in no catalogue, impossible designs, missing files."""
+    problems = []
+
+    def problem(where: str, text: str) -> None:
+        problems.append(f"config: {where}: {text}")
+
+    for catalogue in CATALOGUES:
+        entries = config[catalogue]
+        for name, entry in entries.items():
+            if len(shlex.quote(json.dumps(entry))) > COMMAND:
+                problem(f"{catalogue}.{name}", "too long for the command line of a job")
+    if not problems and len(shlex.quote(json.dumps(config))) > COMMAND:
+        problems.append(TOO_LONG)
+    _check_unambiguous(problem, config)
+    for name, entry in config["models"].items():
+        _check_model(problem, f"models.{name}", name, entry, config["models"], root)
+    for name, entry in config["tasks"].items():
+        _check_task(problem, f"tasks.{name}", name, entry, config["tasks"], root)
+    for name, entry in config["demonstrations"].items():
+        _check_design(problem, f"demonstrations.{name}", entry)
+    for name, entry in config["learners"].items():
+        _check_learner(problem, f"learners.{name}", entry, config["learners"])
+    if problems:
+        return problems
+    for name, entry in config["figures"].items():
+        if name in RESERVED:
+            problem(f"figures.{name}", "results/STUDY/summary has a table of this name of its own")
+        _check_figure(problem, f"figures.{name}", entry, config, root)
+    if problems:
+        return problems
+    for name, entry in config["figures"].items():
+        if "pairs" in entry or "of" in entry:
+            _check_compared(problem, f"figures.{name}", entry, config)
+    return problems
+
+
+def _check_model(problem, where: str, name: str, entry: dict, models: dict, root: Path) -> None:
+    _exactly_one(problem, where, entry, ("path", "hub", "pretrain", "of", "construct"))
+    if "of" in entry:
+        _check_derived(problem, "models", name, entry, names.underived(models))
+    if "construct" in entry:
+        _check_construction(problem, f"{where}.construct", entry["construct"], models)
+    if "path" in entry and sizes.shape(places.model(entry["path"], root)) is None:
+        problem(
+            f"{where}.path",
+            f"{entry['path']!r} is no model folder (there is no config.json that holds a map)"
+            f"{_home(entry['path'])}",
+        )
+    if "pretrain" in entry:
+        _check_pretraining(problem, f"{where}.pretrain", entry["pretrain"])
+        saved = [f"step{step}" for step in entry["pretrain"].get("checkpoints", [])]
+        for revision in entry.get("revisions", []):
+            if revision not in saved:
+                problem(
+                    f"{where}.revisions", f"{revision!r} is not saved {nearest(revision, saved)}"
+                )
+
+
+def _check_task(problem, where: str, name: str, entry: dict, tasks: dict, root: Path) -> None:
+    _exactly_one(problem, where, entry, ("generate", "files", "hub", "of"))
+    if "of" in entry:
+        _check_derived(problem, "tasks", name, entry, names.underived(tasks))
+        return
+    for key in ("prompt", *(() if "generate" in entry else ("labels",))):
+        if key not in entry:
+            problem(where, f"key {key!r} is missing")
+    generate = entry.get("generate", {})
+    if "length" in generate and generate["kind"] != "ginc":
+        problem(f"{where}.generate", "key 'length' has no meaning for this kind")
+    words = list(entry.get("labels", {}).values())
+    for word in dict.fromkeys(word for word in words if words.count(word) > 1):
+        problem(f"{where}.labels", f"two labels have the word {word!r}")
+    if "generate" in entry and "leave_out" in entry:
+        problem(where, "key 'leave_out' has no meaning beside 'generate'")
+    for value in map(str, entry.get("leave_out", [])):
+        if value in entry.get("labels", {}):
+            problem(f"{where}.leave_out", f"{value!r} is one of the labels")
+    paths = taskfiles.by_split(entry).values()
+    missing = [path for path in paths if not os.path.isfile(root / path)]
+    for path in missing:
+        problem(f"{where}.files", f"{path!r} does not exist{_home(path)}")
+    readable = not missing and {"files", "prompt", "labels"} <= entry.keys()
+    if readable and (wrong := taskfiles.problem(name, entry, root)):
+        problem(f"{where}.files", wrong)
+
+
+def _check_design(problem, where: str, entry: dict) -> None:
+    orders, shots = entry.get("orders", 1), entry["shots"]
+    if orders == "all":
+        if shots > 5:
+            problem(f"{where}.orders", f"'all' means {shots}! orders; at most 5 shots")
+    elif shots < 12 and orders > math.factorial(shots):
+        there = math.factorial(shots)
+        problem(f"{where}.orders", f"{orders} orders, but {shots} shots have {there}")
+
+
+def _check_unambiguous(problem, config: dict) -> None:
+    """Labels and roles in figures go by name alone, for models, tasks and learners."""
+    seen: dict[str, str] = {}
+    for catalogue in ("models", "tasks", "learners"):
+        for name in config[catalogue]:
+            if name in seen:
+                problem(
+                    f"{catalogue}.{name}",
+                    f"one of the {seen[name]} has this name too, and figures could not tell them "
+                    "apart: rename one",
+                )
+            seen[name] = catalogue
+
+
+def _exactly_one(problem, where: str, entry: dict, keys: tuple[str, ...]) -> None:
+    there = [key for key in keys if key in entry]
+    if len(there) != 1:
+        problem(
+            where, f"exactly one of {', '.join(keys)} is needed, found {', '.join(there) or 'none'}"
+        )
+
+
+def _home(path: str) -> str:
+    return "; '~' is read by shells alone: write the folder in full" if path[:1] == "~" else ""
+
+
+def _check_pretraining(problem, where: str, entry: dict) -> None:
+    last = entry["steps"] + entry.get("decay", DECAY)
+    for step in entry.get("checkpoints", []):
+        if step > last:
+            problem(f"{where}.checkpoints", f"{step} is behind the end (steps + decay = {last})")
+    if entry.get("checkpoints") and "accuracy" in entry:
+        problem(where, "checkpoints need a known end: leave out 'accuracy', or 'checkpoints'")
+    least, greatest = entry["mixture"].get("topics", (1, 1))
+    if least > greatest:
+        problem(f"{where}.mixture.topics", f"{least} is more than {greatest}")
+
+
+def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
+    if "reference" in entry:
+        if entry["reference"] not in learners:
+            problem(
+                f"{where}.reference",
+                f"{entry['reference']!r} is no learner {nearest(entry['reference'], learners)}",
+            )
+        if "shift" not in entry:
+            problem(where, "key 'shift' is missing beside 'reference'")
+        extra = set(entry) - {"reference", "shift", *DISPLAY}
+    elif entry.get("method") == "gd":
+        _exactly_one(problem, where, entry, ("rate", "rates"))
+        spelled = [names.spelled(rate) for rate in entry.get("rates", [])]
+        for name in {one for one in spelled if spelled.count(one) > 1}:
+            problem(f"{where}.rates", f"two of them go by the name {name}")
+        if entry.get("momentum") and entry.get("optimiser", "sgd") != "sgd":
+            problem(f"{where}.momentum", f"it belongs to sgd, not to {entry['optimiser']}")
+        train = entry.get("train")
+        if train is not None and set(train) not in TRAINED:
+            problem(
+                f"{where}.train",
+                "both 'layers' and 'matrices' are needed, or 'lora', or 'parameters'",
+            )
+        if "causal" in entry and "layers" not in (train or {}):
+            problem(f"{where}.causal", "it needs 'train' with 'layers' and 'matrices'")
+        if "causal" in entry and entry.get("loss") == "squared":
+            problem(f"{where}.causal", "the squared loss has no layers")
+        extra = {"shift"} & set(entry)
+    elif entry.get("method") in ("icl", "bayes"):
+        extra = set(entry) - {"method", *DISPLAY}
+    else:
+        problem(where, "key 'method' (icl, gd or bayes) or 'reference' is missing")
+        return
+    for key in sorted(extra):
+        problem(where, f"key {key!r} has no meaning here")
+
+
+def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) -> None:
+    for key in KINDS[entry["kind"]].keys:
+        if key not in entry:
+            problem(where, f"key {key!r} is missing (a figure of kind {entry['kind']!r} needs it)")
+    for key in set(entry) - {"kind", "title", *KINDS[entry["kind"]].keys}:
+        problem(where, f"key {key!r} has no meaning for kind {entry['kind']!r}")
+    if "of" in entry:
+        _check_of(problem, f"{where}.of", entry["of"], config)
+        return
+    if "models" not in entry:
+        return
+
+    def known(key: str, asked, catalogue: dict) -> list[str]:
+        there = names.known(catalogue)
+        for name in asked:
+            if name not in catalogue and name not in there:
+                problem(
+                    f"{where}.{key}",
+                    f"{name!r} is not in the catalogue {names.hint(name, catalogue)}",
+                )
+        return [name for name in asked if name in catalogue or name in there]
+
+    models = known("models", entry["models"], config["models"])
+    tasks = known("tasks", entry.get("tasks", []), config["tasks"])
+    for first, second in entry.get("pairs", []):
+        of = config["learners"].get(second, {}).get("reference", names.base(first))
+        if of != names.base(first):
+            problem(f"{where}.pairs", f"{second!r} is a reference of {of!r}, not of {first!r}")
+    runs = entry.get("runs", [])
+    designs = known(
+        "demonstrations",
+        entry.get("demonstrations", [run[0] for run in runs]),
+        config["demonstrations"],
+    )
+    pairs = entry.get("pairs", [])
+    named = [
+        *entry.get("learners", []),
+        *(run[1] for run in runs),
+        *(n for pair in pairs for n in pair),
+    ]
+    learners = known(
+        "learners" if "learners" in entry else "pairs" if pairs else "runs",
+        dict.fromkeys(named),
+        config["learners"],
+    )
+    if runs and len(runs) != len([r for r in runs if r[0] in designs and r[1] in learners]):
+        return
+    if entry["kind"] == "attention":
+        methods = [config["learners"][names.base(n)].get("method") for n in learners]
+        if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
+            problem(f"{where}.learners", "a learner of method icl is needed, then others of gd")
+    for task in tasks:
+        rows = sizes.most_rows(pairing.original(config["tasks"], task), root)
+        for design in designs:
+            shots = config["demonstrations"][design]["shots"]
+            if rows is not None and shots > rows:
+                problem(
+                    f"{where}.tasks",
+                    f"design {design!r} shows {shots} demonstrations, "
+                    f"task {task!r} has at most {rows} training rows",
+                )
+    for name in learners:
+        learner = config["learners"].get(names.base(name), {})
+        for task in tasks if learner.get("method") == "bayes" else []:
+            original = pairing.original(config["tasks"], task)
+            if original.get("generate", {}).get("kind") != "ginc":
+                problem(f"{where}.tasks", f"{name!r} reads tasks of kind 'ginc' only, not {task!r}")
+        trained = learner.get("train", {}).get("layers", [])
+        for layer in trained if trained != "all" else []:
+            for model in models:
+                layers = sizes.layer_count(pairing.original(config["models"], model), root)
+                if isinstance(layer, int) and layers is not None and layer >= layers:
+                    problem(
+                        f"learners.{name}.train.layers",
+                        f"{layer} is outside model {model!r}, which has layers 0 ... {layers - 1}",
+                    )
+
+
+def _check_compared(problem, where: str, entry: dict, config: dict) -> None:
+    found = pairing.compared(config, entry)
+    if not found:
+        problem(
+            where,
+            "nothing is left to compare: references need designs with 'orders: 2' or 'draws: 2' "
+            "at least, and no control has any",
+        )
+    elif entry["kind"] == "equivalence" and not any(
+        pairing.is_reference(config, run[-1]) for run in found
+    ):
+        problem(
+            f"{where}.of",
+            "no design there has 'orders: 2' or more: ICL under another order is the reference",
+        )
+
+
+def _check_of(problem, where: str, asked: list[str], config: dict) -> None:
+    paired = [name for name, entry in config["figures"].items() if "pairs" in entry]
+    for name in asked:
+        if name not in paired:
+            problem(where, f"{name!r} is no figure with pairs {nearest(name, paired)}")
+            continue
+        for first in {names.base(pair[0]) for pair in config["figures"][name]["pairs"]}:
+            if pairing.order_reference(config, first) is None:
+                problem(
+                    where,
+                    f"{name!r} compares {first!r}, of which the learners have no reference with "
+                    "'shift: order'",
+                )
+
+
+def _check_derived(problem, catalogue: str, name: str, entry: dict, known: list[str]) -> None:
+    """Call ``problem`` for what is wrong with an entry that has ``of``.
+
+    ``known``: names of the catalogue that are not derived themselves.
+    """
+    where = f"{catalogue}.{name}"
+    for key in sorted(set(entry) - DERIVED[catalogue]):
+        problem(where, f"key {key!r} has no meaning beside 'of'")
+    for key in ("of", "texts"):
+        if key in entry and entry[key] not in known:
+            problem(
+                f"{where}.{key}",
+                f"{entry[key]!r} is not in the catalogue, or derived itself "
+                f"{nearest(entry[key], known)}",
+            )
+    if "control" not in entry:
+        problem(where, "key 'control' is missing beside 'of'")
+    if ("texts" in entry) != (entry.get("control") == "texts"):
+        problem(where, "'texts', the other task, belongs to 'control: texts'")
+
+
+def _check_construction(problem, where: str, entry: dict, models: dict) -> None:
+    """Call ``problem`` for what is wrong with the ``construct`` of one of ``models``."""
+    there = [key for key in ("rate", "train") if key in entry]
+    if len(there) != 1:
+        found = ", ".join(there) or "none"
+        problem(where, f"exactly one of rate, train is needed, found {found}")
+    kinds = [key for key in (*names.DOSES, "rotate") if key in entry]
+    if len(kinds) > 1:
+        problem(
+            where, f"at most one of {', '.join((*names.DOSES, 'rotate'))}, found {', '.join(kinds)}"
+        )
+    if ("mix" in entry) != ("toward" in entry):
+        problem(where, "'mix' and 'toward', the model that is mixed in, belong together")
+    if "toward" in entry:
+        known = [name for name, e in models.items() if "construct" in e and names.dose(e) is None]
+        if entry["toward"] not in known:
+            problem(f"{where}.toward", f"{entry['toward']!r} {nearest(entry['toward'], known)}")
+        elif models[entry["toward"]]["construct"]["layers"] != entry["layers"]:
+            problem(f"{where}.toward", f"{entry['toward']!r} has another number of layers")

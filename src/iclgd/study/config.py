@@ -1,0 +1,381 @@
+"""What a configuration may hold: one class for each kind of entry, one line for each key.
+
+A default is named beside its key and lives in the step that uses it: what a job gets is the
+entry as written, so that a new default reruns nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    ValidationError,
+)
+
+from iclgd.io import text
+from iclgd.study import kinds, scalars, values
+from iclgd.study.scalars import (
+    AnyText,
+    Count,
+    Fraction,
+    Momentum,
+    Name,
+    NotNegative,
+    Number,
+    OnHub,
+    Positive,
+    Rate,
+    Revision,
+    Shown,
+    Template,
+    Text,
+    Whole,
+    either,
+    number,
+    one_of,
+    words,
+)
+
+SHOWN = 20  # of many problems
+
+
+class ConfigError(Exception):
+    """What is wrong with the configuration, one line each."""
+
+    def __init__(self, problems: list[str]):
+        more = [f"config: and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+        super().__init__("\n".join([*map(text.plain, problems[:SHOWN]), *more]))
+
+
+def _some(found: list) -> list:
+    if not found:
+        raise scalars.wrong("[]: it should be non-empty")
+    if any(one in found[:i] for i, one in enumerate(found)):
+        raise scalars.wrong(f"{found!r}: it has non-unique elements")
+    return found
+
+
+def some(item: Any) -> Any:
+    """A list of at least one, all different."""
+    return Annotated[list[item], AfterValidator(_some)]
+
+
+def _two(found: list) -> list:
+    if len(found) != 2:
+        raise scalars.wrong(f"{found!r}: two are needed")
+    return found
+
+
+def _labels(found: dict) -> dict:
+    if len(found) < 2:
+        raise scalars.wrong(f"{found!r}: two labels at least are needed")
+    return found
+
+
+def _shape(value: Any) -> dict:
+    if not isinstance(value, dict):
+        raise scalars.wrong_type(value, "object")
+    if "model_type" not in value:
+        raise scalars.wrong("key 'model_type' is missing")
+    return value
+
+
+def _left_out(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
+        raise scalars.wrong(f"{value!r}: it is not of type 'string', 'integer' or 'null'")
+    return value
+
+
+def _layer(value: Any) -> Any:
+    kind = number(0, whole=True) if isinstance(value, int) else Fraction
+    (check,) = (one for one in kind.__metadata__ if isinstance(one, PlainValidator))
+    return check.func(value)
+
+
+Names = some(words(0))
+Pair = Annotated[list[words(0)], AfterValidator(_two)]
+Pairs = Annotated[list[Pair], Field(min_length=1)]
+Matrices = some(one_of("q", "k", "v", "o", "mlp"))
+Layer = Annotated[float, PlainValidator(_layer)]
+Layers = Annotated[list[Layer], Field(min_length=1)]
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Mixture(Entry):
+    """What documents are made of."""
+
+    repeat: Fraction = None
+    pairs: Fraction = None
+    ginc: Fraction = None
+    topics: Annotated[list[number(1, 16, whole=True)], AfterValidator(_two)] = None
+
+
+class Pretrain(Entry):
+    """A built-in model, trained by the workflow (src/pretrain_model.py)."""
+
+    shape: Annotated[dict, PlainValidator(_shape)]  # keywords of the config in transformers
+    seed: NotNegative
+    mixture: Mixture
+    objective: one_of("next-token", "label") = None  # default: next-token
+    attention_momentum: Momentum = None  # iclgd.models.attention; default: plain attention
+    language_steps: NotNegative = None
+    context: Count = None
+    batch: Count = None
+    rate: Rate
+    warmup: NotNegative = None
+    steps: Count
+    decay: NotNegative = None
+    accuracy: Fraction = None  # criterion; default: train to the end
+    probe_every: Count = None
+    checkpoints: Annotated[list[NotNegative], AfterValidator(lambda v: _some(v) if v else v)] = None
+
+
+class LinearAttention(Entry):
+    """Attention trained on linear regression in place of the construction's."""
+
+    seed: Whole
+    steps: Count
+
+
+class Construct(Entry):
+    """Layers that are steps of gradient descent (iclgd.models.gd_transformer)."""
+
+    layers: Count
+    rate: Positive = None  # size of the steps
+    train: LinearAttention = None
+    rotate: Whole = None  # seed of another basis: the same function
+    # Shares, each its own model name@share:
+    softmax: some(Fraction) = None  # of the attention that is softmax
+    causal: some(Fraction) = None  # of what demonstrations see of later ones
+    mix: some(Fraction) = None  # of the attention of the model toward
+    toward: Text = None  # the model that is mixed in
+
+
+class Model(Entry):
+    """A model: exactly one of path, hub, pretrain, of and construct."""
+
+    path: Text = None  # folder: of the working directory, or else of the workflow
+    hub: OnHub = None
+    revision: Text = None  # commit, tag or branch; default: main
+    revisions: some(Revision) = None  # checkpoints, each its own model name@revision
+    dtype: one_of("float32", "bfloat16", "float16", "float64") = None  # default: float32
+    remote_code: bool = None  # run code that comes with the model; default: false
+    layers: Count = None  # of a hub model, to check layers before any job
+    label: Shown = None  # name in figures
+    pretrain: Pretrain = None
+    of: Text = None  # the model that this one is a control of
+    control: one_of("random", "embeddings", "shuffled") = None  # src/derive_model.py
+    constructed: Construct = Field(None, alias="construct")  # pydantic has a method of that name
+
+
+class Generate(Entry):
+    kind: one_of("topics", "pairs", "ginc")
+    rows: Count
+    classes: number(2, 16, whole=True) = None
+    length: number(2, whole=True) = None  # ginc: tokens of an example with its label; default: 5
+
+
+class Files(Entry):
+    train: Text
+    test: Text = None
+
+
+class HubData(Entry):
+    dataset: OnHub
+    name: Text = None
+    revision: Text = None
+    train: Text
+    test: Text
+
+
+TAGS = ("<of each split>", "<one>")  # of alternatives, within the place of an error
+
+
+class Task(Entry):
+    """A task: exactly one of generate, files, hub and of; prompt unless derived."""
+
+    of: Text = None  # the task that this one is a control of
+    control: one_of("labels", "texts", "content-free") = None  # src/derive_task.py
+    texts: Text = None  # the task whose inputs are shown instead
+    generate: Generate = None
+    files: Annotated[
+        Annotated[Files, Tag(TAGS[0])] | Annotated[Text, Tag(TAGS[1])],
+        Discriminator(lambda value: TAGS[not isinstance(value, dict)]),
+    ] = None  # JSONL, JSON, CSV or Parquet: one, or one for each split
+    hub: HubData = None
+    prompt: Template = None  # text with {field}s and {label}; braces are written twice
+    instruction: AnyText = None  # in front of every prompt
+    # Value of the label field to label word, in label order:
+    labels: Annotated[dict[str, Text], AfterValidator(_labels)] = None
+    label_field: Text = None  # default: label
+    # Values of the label field whose rows are left out:
+    leave_out: some(Annotated[Any, PlainValidator(_left_out)]) = None
+    queries: number(4, 1_000_000, whole=True) = None  # a quarter validates; default: 500
+    longest: Count = None  # leave out rows with more characters
+    label: Shown = None  # name in figures
+
+
+class Design(Entry):
+    shots: Count
+    draws: Count
+    orders: either("all", otherwise=Count) = None  # per draw; default: 1
+    block: Count = None  # draws per job; default: 5
+    keep: Count = None  # most likely tokens to keep; default: 1024
+
+
+class Lora(Entry):
+    rank: Count
+    alpha: Number = None
+    matrices: Matrices
+
+
+class Train(Entry):
+    layers: either("all", otherwise=Layers) = None  # numbers, or fractions of depth
+    matrices: Matrices = None
+    parameters: Names = None  # of the model, by their full names
+    lora: Lora = None
+
+
+class Descent(Entry):
+    """How to descend: the settings that a job gets (``iclgd.learners.settings.Learner``)."""
+
+    rate: Rate = None
+    epochs: Count = None  # default: 200
+    record: list[NotNegative] = None  # epochs at which queries are asked
+    batch: Count = None  # demonstrations per step; default: all
+    optimiser: one_of("sgd", "adam") = None  # default: sgd
+    momentum: Momentum = None
+    loss: one_of("label", "all", "squared") = None  # default: label
+    # Layer-causal GD, with h_l after the attention or after the block; default: not
+    causal: one_of("attention", "block") = None
+    train: Train = None
+
+
+class Learner(Descent):
+    method: one_of("icl", "gd", "bayes") = None
+    reference: Text = None  # a learner to compare with itself
+    shift: one_of("order", "draw") = None  # what the reference differs in
+    rates: some(Rate) = None
+    orders: Count = None  # train on the first so many orders; default: every
+    label: Shown = None  # name in figures
+
+
+class Figure(Entry):
+    kind: one_of(*kinds.KINDS)
+    title: Shown = None
+    models: Names = None
+    of: Names = None  # other figures whose pairs of learners this one is about
+    tasks: Names = None
+    demonstrations: Names = None
+    learners: Names = None
+    pairs: Pairs = None
+    runs: Pairs = None
+
+
+class Configuration(Entry):
+    """Four catalogues and the figures; names are directories and wildcards."""
+
+    study: Name = None  # default: the name of the file
+    models: dict[Name, Model]
+    tasks: dict[Name, Task]
+    demonstrations: dict[Name, Design]
+    learners: dict[Name, Learner]
+    figures: dict[Name, Figure]
+
+
+def problems(config) -> list[str]:
+    """Unknown keys, wrong types and values outside their range, one line each."""
+    if found := values.problems(config):
+        return found
+    try:
+        Configuration.model_validate(config)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        absent = [one for one in errors if one["type"] == "missing" and len(one["loc"]) == 1]
+        # Of a file that is no study at all, one missing key says enough.
+        return list(dict.fromkeys(_line(one) for one in errors if one not in absent[1:]))
+    return []
+
+
+TYPES = {"list_type": "array", "string_type": "string", "bool_type": "boolean"}
+OBJECTS = ("model_type", "model_attributes_type", "dict_type")
+
+
+def _line(error: dict) -> str:
+    place, value, kind = error["loc"], error["input"], error["type"]
+    if place[-1:] == ("[key]",):
+        place = place[:-2]
+    place = [part for part in place if part not in TAGS]
+    if kind == "extra_forbidden":
+        *place, key = place
+        known = _keys(Configuration, place)
+        return f"{values.where_in(place)}: unknown key {key!r} {values.nearest(key, known)}"
+    if kind == "missing":
+        *place, key = place
+        return f"{values.where_in(place)}: key {key!r} is missing"
+    said = error["msg"]
+    if kind in OBJECTS or kind in TYPES:
+        said = str(scalars.wrong_type(value, TYPES.get(kind, "object")))
+    elif kind == "too_short":
+        said = f"{value!r}: it should be non-empty"
+    return f"{values.where_in(place)}: {said}"
+
+
+def _keys(model: Any, place: Iterable) -> list[str]:
+    """The keys that an entry may have, by its place."""
+    for part in place:
+        if _is_entry(model):
+            fields = {one.alias or name: one for name, one in model.model_fields.items()}
+            model = fields[part].annotation
+        else:  # a map or list of entries
+            model = get_args(model)[-1]
+        while not _is_entry(model) and get_origin(model) not in (dict, list):
+            model = get_args(model)[0]  # the entry, where there is an alternative to it
+    return [one.alias or name for name, one in model.model_fields.items()]
+
+
+def _is_entry(model: Any) -> bool:
+    return isinstance(model, type) and issubclass(model, Entry)
+
+
+def simplify(config: dict) -> None:
+    """Spell the folder of a model one way: without a slash at its end, or two within."""
+    for entry in config["models"].values():
+        if "path" in entry:
+            entry["path"] = str(Path(entry["path"]))
+
+
+def override(config: dict, settings: Iterable[str]) -> None:
+    """Put ``name=value`` of the command line into ``config``, read as files are: JSON or YAML.
+
+    Snakemake has done so, but takes a number within a map for text. Raises ConfigError.
+    """
+    from snakemake.utils import update_config
+
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        try:
+            update_config(config, {name: _read(value)})
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise ConfigError([f"config: --config {name}: neither JSON nor YAML"]) from error
+
+
+def _read(value: str):
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return yaml.safe_load(value)

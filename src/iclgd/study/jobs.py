@@ -1,0 +1,62 @@
+"""What a job is told: one entry of a catalogue as one JSON string, so that Snakemake sees every
+change of it and no other. Keys are those that the entry has, as written: a default that a step
+gets later changes none of these strings.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from iclgd.study import names
+from iclgd.study.config import Descent
+
+DISPLAY = ("label",)  # keys that only figures read; changing them recomputes nothing else
+DESCENT = tuple(Descent.model_fields)
+
+
+def as_json(value: Any) -> str:
+    """One spelling of an entry, whatever the order of its keys."""
+    return json.dumps(value, sort_keys=True)
+
+
+def model(config: dict, name: str) -> dict:
+    """The entry of ``model`` or ``model@value``."""
+    value = names.value(name)
+    entry = {
+        key: one
+        for key, one in config["models"][names.base(name)].items()
+        if key not in (*DISPLAY, "revisions", "layers")
+    }
+    if dose := names.dose(entry):
+        shares = entry["construct"][dose]
+        share = next(one for one in shares if names.spelled(one) == value)
+        entry["construct"] = {**entry["construct"], dose: share}
+    elif value:
+        entry["revision"] = value
+    return entry
+
+
+def learner(config: dict, name: str) -> dict:
+    """The settings of ``learner`` or ``learner@rate``: the keys of ``settings.Learner`` alone."""
+    value = names.value(name)
+    entry = config["learners"][names.base(name)]
+    settings = {key: entry[key] for key in DESCENT if key in entry}
+    if value:
+        settings["rate"] = next(one for one in entry["rates"] if names.spelled(one) == value)
+    return settings
+
+
+def task(config: dict, name: str) -> dict:
+    """The entry of a task."""
+    return {key: one for key, one in config["tasks"][name].items() if key not in DISPLAY}
+
+
+def design(config: dict, name: str) -> dict:
+    """What of a design changes its tables: not how many draws there are, or how many a job has."""
+    entry = config["demonstrations"][name]
+    return {
+        "shots": entry["shots"],
+        "orders": entry.get("orders", 1),
+        "keep": entry.get("keep", 1024),
+    }

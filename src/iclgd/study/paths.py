@@ -1,0 +1,68 @@
+"""Where every artifact lies. What studies can share is one cache in ``results``; what is of one
+study lies in a folder of its name there. Braces are the wildcards of rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MODEL = "results/models/{model}"
+MANIFEST = "results/models/{model}.json"
+CONSTRUCTION = "results/construction/{model}/provenance.json"
+PRETRAINING = "results/pretraining/{model}/provenance.json"
+TASK = "results/tasks/{task}.parquet"
+TASK_MANIFEST = "results/tasks/{task}.json"
+DEMONSTRATIONS = "results/demonstrations/{task}/{design}/{draws}.parquet"
+LOGITS = "results/logits/{model}/{task}/{design}/{learner}/{draws}.parquet"
+ATTENTION = "results/attention/{model}/{task}/{design}/{learner}/{draws}.parquet"
+AGREEMENT = "results/agreement/{model}/{task}/{design}/{a}--{b}.parquet"
+CURVES = "results/agreement/{model}/{task}/{design}/{a}--{b}.curves.parquet"
+SPARSITY = "results/sparsity/{model}.parquet"
+CIRCUITS = "results/sparsity/{model}.circuits.parquet"
+PERPLEXITY = "results/perplexity/{model}.parquet"
+DRIFT = "results/drift/{model}--{reference}.parquet"
+LIBRARY = "results/library.js"
+
+FORMATS = ("svg", "png", "pdf", "html", "tex")  # of every figure
+SHARED = ("models", "tasks", "demonstrations", "logits", "agreement", "attention", "sparsity")
+SHARED += ("drift", "perplexity", "pretraining", "construction")  # folders of the cache
+
+
+@dataclass(frozen=True)
+class OfStudy:
+    """What is of a single study."""
+
+    study: str
+
+    @property
+    def folder(self) -> str:
+        return f"results/{self.study}"
+
+    def summary(self, name: str) -> str:
+        """The summary of this name; ``kinds.Kind.summary`` has the names."""
+        return f"{self.folder}/summary/{name}.parquet"
+
+    @property
+    def claims(self) -> str:
+        return self.summary("claims")
+
+    @property
+    def cells(self) -> str:
+        return self.summary("cells")
+
+    @property
+    def findings(self) -> str:
+        return f"{self.folder}/findings.txt"
+
+    @property
+    def report(self) -> str:
+        return f"{self.folder}/report.html"
+
+    @property
+    def record(self) -> str:
+        """The entries of the last run (``iclgd.study.shared``)."""
+        return f"{self.folder}/study.json"
+
+    def figure(self, name: str) -> list[str]:
+        """The files of a figure, SVG first."""
+        return [f"{self.folder}/figures/{name}.{ending}" for ending in FORMATS]

@@ -1,0 +1,113 @@
+"""Studies share models, tasks and logits by name: what one name stands for must be one thing.
+
+Every run leaves the entries that it used in ``results/STUDY/study.json``; another study that
+means something else by one of their names is refused before it overwrites anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from iclgd.study import figures, jobs, names
+
+PARTS = ("models", "tasks", "demonstrations", "learners")
+
+
+def used(config: dict) -> dict:
+    """All that the figures of a study need from the shared folders.
+
+    By catalogue the entries of all names, as jobs are told them; and in ``runs`` what goes
+    together: ``model/task/design/learner``.
+    """
+    found: dict = {part: {} for part in PARTS}
+    runs: set[str] = set()
+    for name in config["figures"]:
+        figure = figures.Figure(config, name)
+        for model in figure.models:
+            _model(config, model, found)
+        for model, task, design, learner in figure.runs:
+            _task(config, task, found)
+            found["demonstrations"][design] = jobs.design(config, design)
+            found["learners"][learner] = _learner(config, learner)
+            runs.add(f"{model}/{task}/{design}/{learner}")
+    return found | {"runs": sorted(runs)}
+
+
+def _model(config: dict, name: str, found: dict) -> None:
+    entry = jobs.model(config, name)
+    found["models"][name] = entry
+    for other in filter(None, (entry.get("of"), entry.get("construct", {}).get("toward"))):
+        _model(config, other, found)
+
+
+def _task(config: dict, name: str, found: dict) -> None:
+    entry = jobs.task(config, name)
+    found["tasks"][name] = entry
+    for other in filter(None, (entry.get("of"), entry.get("texts"))):
+        _task(config, other, found)
+
+
+def _learner(config: dict, name: str) -> dict:
+    entry = config["learners"][names.base(name)]
+    more = {key: entry[key] for key in ("method", "orders") if key in entry}
+    return more | jobs.learner(config, name)
+
+
+def record(path: str, config: dict) -> None:
+    """Leave word of what a study uses."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    partial = f"{path}.partial"
+    Path(partial).write_text(json.dumps(used(config), indent=1, sort_keys=True) + "\n")
+    os.replace(partial, path)
+
+
+def problems(config: dict, study: str, results: Path = Path("results")) -> list[str]:
+    """One line for every name that stands for something else in another study."""
+    others = [path for path in sorted(results.glob("*/study.json")) if path.parent.name != study]
+    mine = used(config) if others else {}
+    found = []
+    for path in others:
+        try:
+            differing = list(_differing(mine, json.loads(path.read_text())))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            found.append(f"config: {path} is no record of a study ({error}): remove it")
+            continue
+        other = path.parent.name
+        found += [
+            f"config: {part}.{name}: {_beside(entry, said)} here, {_beside(said, entry)} in study "
+            f"{other!r}, and both would write the same files: rename one, or remove {path} if the "
+            f"results of {other!r} may go"
+            for part, name, entry, said in differing
+        ]
+    return found
+
+
+def _differing(mine: dict, theirs: dict) -> Iterator[tuple[str, str, dict, dict]]:
+    """Names with two meanings that both studies write files of, with both."""
+    both = {tuple(run.split("/")) for run in {*mine["runs"]} & {*theirs["runs"]}}
+    drawn = {(task, design) for _, task, design, _ in (run.split("/") for run in mine["runs"])}
+    drawn &= {(task, design) for _, task, design, _ in (run.split("/") for run in theirs["runs"])}
+    for part in PARTS:
+        for name, entry in mine[part].items():
+            said = theirs[part].get(name)
+            if said is None:
+                continue
+            ours = json.loads(json.dumps(entry))
+            if part == "learners" and all(run[3] != name for run in both):
+                continue
+            if part == "demonstrations":
+                if all(run[2] != name for run in both):  # no logits: what they keep is their own
+                    ours, said = ({**one, "keep": None} for one in (ours, said))
+                if all(design != name for _, design in drawn):
+                    continue
+            if ours != said:
+                yield part, name, ours, said
+
+
+def _beside(entry: dict, other: dict) -> str:
+    """The settings of ``entry`` that are not those of ``other``."""
+    differ = {key: one for key, one in entry.items() if key not in other or other[key] != one}
+    return json.dumps(differ, sort_keys=True) if differ else "nothing of that"

@@ -1,0 +1,66 @@
+"""What a learner is follows from its entry, whatever its name."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from iclgd.reporting import style
+from iclgd.study import roles
+
+ROOT = Path(__file__).parents[2]
+V = {"matrices": ["v"]}
+
+
+@pytest.mark.parametrize(
+    ("entry", "role"),
+    [
+        ({"method": "icl"}, "icl"),
+        ({"method": "bayes"}, "bayes"),
+        ({"reference": "prompted", "shift": "order"}, "icl-reordered"),
+        ({"reference": "prompted", "shift": "draw"}, "icl-redrawn"),
+        ({"method": "gd", "rate": 1}, "gd"),
+        ({"method": "gd", "rate": 1, "loss": "label", "optimiser": "sgd"}, "gd"),
+        ({"method": "gd", "rate": 1, "batch": 4}, "sgd"),
+        ({"method": "gd", "rate": 1, "batch": 4, "optimiser": "adam"}, "adam"),
+        ({"method": "gd", "train": {"layers": [0.484], **V}}, "gd-middle"),
+        ({"method": "gd", "train": {"layers": [0.6], **V}}, "gd-middle"),
+        ({"method": "gd", "train": {"layers": [0.968], **V}}, "gd-deep"),
+        ({"method": "gd", "train": {"layers": [3], **V}}, "gd-other"),
+        ({"method": "gd", "train": {"layers": [0.5, 0.9], **V}}, "gd-other"),
+        ({"method": "gd", "train": {"layers": "all", **V}, "batch": 1}, "gd-other"),
+        ({"method": "gd", "train": {"layers": [0.5], **V}, "causal": "block"}, "gd-other"),
+        ({"method": "gd", "train": {"lora": {"rank": 8, **V}}}, "gd-other"),
+        ({"method": "gd", "train": {"parameters": ["a.weight"]}}, "gd-other"),
+        ({"method": "gd", "loss": "squared"}, "gd-other"),
+    ],
+)
+def test_a_learner(entry, role):
+    assert roles.learner(entry) == role
+    assert role in roles.LEARNERS
+
+
+def test_models_and_tasks():
+    entries = ({"of": "m", "control": "random"}, {"construct": {}}, {"pretrain": {}}, {"hub": "x"})
+    assert [roles.model(entry) for entry in entries] == [
+        "control",
+        "construction",
+        "pretrained",
+        "model",
+    ]
+    assert [roles.task({"of": "t", "control": "labels"}), roles.task({})] == ["control", "task"]
+
+
+def test_figures_have_a_colour_for_every_role():
+    assert set(roles.LEARNERS) <= set(style.ROLES)
+
+
+@pytest.mark.parametrize("path", ["config.yaml", "tests/study.yaml", "config/paper.yaml"])
+def test_names_mean_nothing(path):
+    config = yaml.safe_load((ROOT / path).read_text())
+    before = list(roles.of_study(config).values())
+    for part in ("models", "tasks", "learners"):
+        entries = json.loads(json.dumps(config[part]))
+        config[part] = {f"{part}{i}": entry for i, entry in enumerate(entries.values())}
+    assert list(roles.of_study(config).values()) == before

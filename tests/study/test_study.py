@@ -1,0 +1,117 @@
+"""A study says what its figures are made of, without Snakemake."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace as Wildcards
+
+import pytest
+import yaml
+
+from iclgd.io.figures import Figure as Told
+from iclgd.study import paths, shared
+from iclgd.study.config import ConfigError
+from iclgd.study.study import Study
+
+ROOT = Path(__file__).parents[2]
+TINY = yaml.safe_load((ROOT / "tests/study.yaml").read_text())
+SHIPPED = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
+
+
+def tiny(**changes) -> Study:
+    return Study(json.loads(json.dumps({**TINY, **changes})), "tiny", ROOT)
+
+
+def test_a_figure_knows_its_pairs_and_files():
+    figure = tiny().figures["agreement"]
+    run = ("llama-small", "topic2", "n4")
+    assert figure.pairs == [(*run, "icl", "gd@0.01"), (*run, "icl", "icl-reordered")]
+    assert figure.logits() == [
+        "results/logits/llama-small/topic2/n4/icl/0-1.parquet",
+        "results/logits/llama-small/topic2/n4/gd@0.01/0-1.parquet",
+    ]
+    assert figure.agreement()[1].endswith("n4/icl--icl-reordered.parquet")
+
+
+def test_what_is_told_of_a_figure_is_what_its_steps_take():
+    study = tiny()
+    told = {name: json.loads(study.figure_json(Wildcards(figure=name))) for name in study.figures}
+    figures = {name: Told(**one) for name, one in told.items()}
+    assert figures["controls"].controls["small-random"] == ["llama-small", "random"]
+    assert figures["agreement"].chance == {"topic2": 0.5}
+    assert figures["equivalence"].roles["icl-reordered"] == "icl-reordered"
+    assert figures["attention"].learners == ["icl", "gd-kv@0.3"]
+    reference = json.loads(study.statistic_json(("reference",))(Wildcards(figure="equivalence")))
+    assert reference["reference"] == "icl-reordered" and "title" not in reference
+
+
+def test_a_renamed_learner_keeps_its_role():
+    entries = {"prompted": {"method": "icl"}, "tuned": TINY["learners"]["gd"]}
+    entries["again"] = {"reference": "prompted", "shift": "order"}
+    figure = {**TINY["figures"]["agreement"], "pairs": [["prompted", "tuned"]]}
+    figure["pairs"].append(["prompted", "again"])
+    found = tiny(learners=entries, figures={"f": figure}).figures["f"].roles()
+    assert (found["prompted"], found["tuned"], found["again"]) == ("icl", "gd", "icl-reordered")
+
+
+def test_what_is_of_a_study_lies_in_its_folder():
+    one, other = tiny(), tiny(study="other")
+    assert one.paths.report == "results/tiny/report.html"
+    ours = {*one.all_figures(None), *one.summaries(None), one.paths.claims, one.paths.findings}
+    theirs = {*other.all_figures(None), *other.summaries(None), other.paths.claims}
+    assert not ours & theirs
+    assert other.paths.summary("x") == "results/other/summary/x.parquet"
+    with pytest.raises(ConfigError, match="results/models is a folder of all studies"):
+        tiny(study="models")
+    with pytest.raises(ConfigError, match=r"the name of this study, 'a b', must be .*--config stu"):
+        Study(json.loads(json.dumps(TINY)), "a b", ROOT)
+
+
+def test_every_path_of_the_scheme_is_written_by_one_rule():
+    text = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    outputs = re.findall(r"    output:\n((?: {8,}.*\n)+)", text)
+    written = re.findall(r"paths\.([A-Z_]+)", "".join(outputs))
+    scheme = [name for name, one in vars(paths).items() if str(one).startswith("results/")]
+    assert sorted(set(written)) == sorted(scheme)
+
+
+def test_shipped_studies_can_share_one_folder(tmp_path):
+    for path in SHIPPED:
+        shared.record(f"{tmp_path}/{path.stem}/study.json", yaml.safe_load(path.read_text()))
+    for path in SHIPPED:
+        config = yaml.safe_load(path.read_text())
+        assert shared.problems(config, path.stem, tmp_path) == []
+
+
+def test_a_name_with_two_meanings_is_told_with_both(tmp_path):
+    shared.record(f"{tmp_path}/one/study.json", TINY)
+    assert shared.problems(TINY, "two", tmp_path) == []
+    changed = json.loads(json.dumps(TINY))
+    changed["learners"]["gd"] |= {"epochs": 7, "label": "GD", "rates": [0.01, 0.5]}
+    changed["models"]["live"]["pretrain"]["steps"] = 5
+    changed["learners"]["unused"] = {"method": "gd", "rate": 2}
+    found = shared.problems(changed, "two", tmp_path)
+    places = [line.split(":")[1].strip() for line in found]
+    assert places == ["models.live@step0", "models.live@step4", "learners.gd@0.01"]
+    said = 'learners.gd@0.01: {"epochs": 7} here, {"epochs": 3} in study \'one\''
+    assert said in found[-1] and f"remove {tmp_path}/one/study.json" in found[-1]
+    assert shared.problems(changed, "one", tmp_path) == []
+    (tmp_path / "one/study.json").write_text("[]")
+    assert "is no record of a study" in shared.problems(changed, "two", tmp_path)[0]
+
+
+def test_a_configuration_is_checked_in_well_under_a_second():
+    code = "import sys, yaml; from iclgd.study.study import Study; "
+    code += "Study(yaml.safe_load(open('config.yaml'))); "
+    code += "print({'torch', 'polars', 'transformers', 'snakemake'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "set()\n"
