@@ -4,6 +4,7 @@
 rule judge_claims:
     input:
         summaries=study.summaries,
+        claims=own("src/iclgd/reporting/claims/claims.yaml"),
         script=own("src/judge_claims.py"),
         lib=imports("src/judge_claims.py"),
     output:
@@ -19,7 +20,7 @@ rule judge_claims:
         figures=study.figures_json,
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --figures {params.figures:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        " --claims {input.claims:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule report_findings:
@@ -78,7 +79,7 @@ rule build_report:
         cells=study.paths.cells,
         claims=study.paths.claims,
         parts=expand(
-            own("src/report/{part}"),
+            own("src/iclgd/reporting/page/{part}"),
             part=["page.html", "style.css", "page.js", "methods.md"],
         ),
         script=own("src/build_report.py"),

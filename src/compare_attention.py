@@ -32,11 +32,11 @@ import polars as pl  # after parsing: --help is quick
 import torch
 
 from iclgd.io import parquet
-from iclgd.io.schemas.attention import ATTENTION
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.task import TASK
 from iclgd.learners import gradient_descent, scoring, settings, trainable
 from iclgd.metrics import activations, attention_table, token_alignment
+from iclgd.metrics.attention_similarity import ATTENTION
 from iclgd.models import loading, probes
 from iclgd.tasks import prompts
 

@@ -25,6 +25,7 @@ import torch
 from iclgd.io import parquet
 from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 from iclgd.metrics import sparsity
+from iclgd.metrics.sparsity_requirement import INVARIANTS
 from iclgd.models import checkpoints, loading
 
 torch.set_num_threads(args.threads)
@@ -52,11 +53,11 @@ for layer in cli.progress(layers, len(layers), "layers"):
                 .with_columns(pl.lit(value).alias(key) for key, value in keys.items())
             )
     for circuit, values in sparsity.circuits(heads).items():
-        columns = {name: getattr(sparsity, name)(values).numpy() for name in sparsity.INVARIANTS}
+        columns = {name: getattr(sparsity, name)(values).numpy() for name in INVARIANTS}
         circuits.append(
             pl.DataFrame({**columns, "singular_values": values.tolist()})
             .with_row_index("head")
-            .with_columns(pl.col(sparsity.INVARIANTS).fill_nan(None))
+            .with_columns(pl.col(*INVARIANTS).fill_nan(None))
             .with_columns(pl.lit(value).alias(key) for key, value in place.items())
             .with_columns(pl.lit(circuit).alias("circuit"))
         )

@@ -14,14 +14,15 @@ parser.add_argument(
     required=True,
     help="JSON: figures by name, each with its kind and roles (iclgd.io.figures)",
 )
+parser.add_argument(
+    "--claims", type=cli.existing, required=True, help="the claims: claims.yaml, or one like it"
+)
 parser.add_argument("--output", type=Path, required=True, help="table of claims to write")
 args = parser.parse_args()
 
-from iclgd.reporting import claims, findings  # after parsing: --help is quick
+from iclgd.reporting import findings  # after parsing: --help is quick
+from iclgd.reporting.claims import judge
 
 names = {path: findings.figure(path, args.figures) for path in args.summaries}
-summaries = [(name, args.figures[name].kind, parquet.read(path)) for path, name in names.items()]
-roles = {}
-for figure in args.figures.values():
-    roles |= figure.roles | dict.fromkeys(figure.causal, "causal")
-parquet.write(claims.judged(summaries, roles), args.output)
+summaries = [(args.figures[name], parquet.read(path)) for path, name in names.items()]
+parquet.write(judge.judged(summaries, judge.read(args.claims)), args.output)

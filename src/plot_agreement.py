@@ -12,17 +12,22 @@ figure = args.figure
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.metrics.agreement import METRICS
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import agreement as kind
+from iclgd.reporting.names import REFERENCES, ZERO_SHOT, Names, rate_key, rates
+from iclgd.statistics.families import family
 
+names = Names(figure.roles, figure.labels)
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
-summary = charts.read(args.summary, COLUMNS.split())
-summary = summary.filter(pl.col("a").map_elements(style.role, pl.String) == "icl")
-learners = [one for one in summary["b"].unique().sort() if not style.is_reference(one)]
-families = style.families(learners) or ["gd"]
-colours = style.rates(learners)
+summary = names.with_roles(charts.read(args.summary, COLUMNS.split())).filter(a_role="icl")
+learners = [one for one in summary["b"].unique().sort() if not names.is_reference(one)]
+families = names.families(learners) or [""]
+colours = rates(learners)
 last = summary["epoch"].max() or 1
-styles = style.styles(["icl", "icl-reordered", "icl-redrawn", "zs", *summary["b"].unique()])
+styles = names.styles([*summary["a"].unique(), ZERO_SHOT, *summary["b"].unique()])
 x = charts.epochs(last)
 size = (layout.fit(len(families), 210), 150)
 wide = max(len(families) * (size[0] + 18), 460)
@@ -32,29 +37,28 @@ shown = set()
 def references(part, metric):
     """Horizontal lines of one row: ICL and its references, and GD's epoch 0."""
     found = part.filter(pl.col("metric") == metric, pl.col("epoch") == 0)
-    rows = found.filter(pl.col("b").is_in([b for b in styles if style.is_reference(b)]))
-    untouched = found.filter(pl.col("b").is_in(learners)).drop_nulls("estimate").head(1)
-    rows = [rows, untouched.with_columns(b=pl.lit("zs"))]
+    rows = found.filter(pl.col("b_role").is_in(REFERENCES))
+    zero = found.filter(pl.col("b").is_in(learners)).drop_nulls("estimate").head(1)
+    rows = [rows, zero.with_columns(b=pl.lit(ZERO_SHOT))]
     if metric == "accuracy_b":
         own = part.filter(pl.col("metric") == "accuracy_a").drop_nulls("estimate").head(1)
-        rows.append(own.with_columns(b=pl.col("a").str.split("@").list.first()))
+        rows.append(own.with_columns(b=family("a")))
     lines = pl.concat(rows).drop_nulls("estimate")
     shown.update(lines["b"].to_list())
-    names = {one: style.label(one, figure.labels) for one in styles}
-    return charts.look(lines, "b", styles, names)
+    return charts.look(lines, "b", styles, {one: names.label(one) for one in styles})
 
 
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     for row, metric in enumerate(ROWS):
         flat = references(part, metric)
         chance = figure.chance.get(run["task"]) if metric == "accuracy_b" else None
-        for column, family in enumerate(families):
-            mine = part.filter(style.of("b", [family]), pl.col("metric") == metric)
-            mine = charts.rate_look(mine, "b", colours, figure.labels)
-            lines, ends = style.sound(mine, "b", "metric")
-            y = charts.share(style.METRICS[metric]).inner(column == 0)
+        for column, one in enumerate(families):
+            mine = part.filter(select.of_families("b", [one]), pl.col("metric") == metric)
+            mine = charts.rate_look(mine, "b", colours, names)
+            lines, ends = select.until_divergence(mine, "b", "metric")
+            y = charts.share(METRICS[metric].title).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             drawn = charts.curves(lines, bottom, y, "epoch")
             if drawn:
@@ -65,22 +69,22 @@ for run, part in style.runs(summary):
                     *charts.marks(ends, bottom, y, "epoch", "cross", size=110),
                     *charts.marks(mine.filter("chosen"), bottom, y, "epoch", "circle"),
                 ]
-            head = style.short(family, figure.labels) if row == 0 else ""
+            head = names.short(one) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(layout.block(panels, len(families), style.run_title(run, figure.labels)))
+    blocks.append(layout.block(panels, len(families), names.run_title(run)))
 
-items = style.role_key([one for one in styles if one in shown], styles, figure.labels)
+items = names.key([one for one in styles if one in shown], styles)
 if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
 if summary["chosen"].any():
     items.append({"label": "chosen on validation queries", "color": style.QUIET, "shape": "circle"})
 if (summary["diverged"].max() or 0) > 0:
     items.append({"label": "diverges after", "color": style.QUIET, "shape": "cross"})
-items += style.rate_key(colours)
+items += rate_key(colours)
 subtitle = "Token overlap and overlap cosine similarity (OCS) are with ICL. "
 subtitle += "Bands: 95 % over draws and queries."
 title = figure.title or "Does gradient descent come to agree with in-context learning?"
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("agreement", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

@@ -14,8 +14,13 @@ figure = args.figure
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import attention as kind
+from iclgd.reporting.names import REFERENCES, Names
+from iclgd.statistics.families import family
 
+names = Names(figure.roles, figure.labels)
 # Measure, its title, and its baseline: another measure, or none for 0.
 PANELS = [
     ("sim_aou", "SimAOU", "sim_aou_chance"),
@@ -27,19 +32,18 @@ PANELS = [
 ]
 AXES = {"kendall": "rank correlation", "rec2ftp": "share of queries"}
 COLUMNS = "model task design shots learner epoch layer metric estimate low high draws chosen"
-summary = charts.read(args.summary, COLUMNS.split())
-icl = summary["learner"].map_elements(style.is_reference, pl.Boolean, skip_nulls=False)
+summary = names.with_roles(charts.read(args.summary, COLUMNS.split()))
+summary = summary.filter("chosen", ~pl.col("learner_role").is_in(REFERENCES))
+summary = summary.with_columns(family("learner"))
 # Of several rates that are equally good, the first stands for the family.
-family = pl.col("learner").str.split("@").list.first().alias("family")
-summary = summary.filter("chosen", ~icl).with_columns(family)
 summary = summary.filter(
     pl.col("learner") == pl.col("learner").min().over("model", "task", "design", "family")
 )
-families = style.families(summary["family"].unique())
+families = names.families(summary["family"].unique())
 styles = {one: {"color": style.ROLES["gd"]["color"], "dash": style.SOLID} for one in families}
-names = {one: style.label(one, figure.labels) for one in families}
+called = {one: names.label(one) for one in families}
 size = (
-    layout.fit(len(PANELS), 118, layout.labels(list(names.values()))),
+    layout.fit(len(PANELS), 118, layout.labels(list(called.values()))),
     max(60, 26 * len(families)),
 )
 TIPS = {**charts.TIPS, "layer": "layer"}
@@ -65,16 +69,16 @@ def lanes(part: pl.DataFrame, metric: str) -> pl.DataFrame:
     rows = rows.with_columns(
         pl.col("family").replace_strict(place, return_dtype=pl.Float64).alias("lane")
     )
-    return charts.look(rows, "family", styles, names)
+    return charts.look(rows, "family", styles, called)
 
 
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     for column, (metric, title, baseline) in enumerate(PANELS):
         x = axis(metric, AXES.get(metric, "cosine"))
         scale = {"domain": [-0.6, len(families) - 0.4], "reverse": True, "nice": False}
-        texts = [names[one] for one in families]
+        texts = [called[one] for one in families]
         ticks = list(range(len(families)))
         y = charts.Axis("", scale, ticks, f"{texts}[datum.value]", column == 0, grid=False)
         found = lanes(part, metric)
@@ -95,7 +99,7 @@ for run, part in style.runs(summary):
             )
             drawn = [bar, *([dots] if len(layers) else []), *drawn]
         panels.append(charts.panel(drawn, x, y, size, title))
-    blocks.append(layout.block(panels, len(PANELS), style.run_title(run, figure.labels)))
+    blocks.append(layout.block(panels, len(PANELS), names.run_title(run)))
 
 colour = style.ROLES["gd"]["color"]
 items = [
@@ -111,5 +115,5 @@ subtitle += (
 )
 chart = layout.figure(blocks, items, title, subtitle, 740)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("attention", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

@@ -11,12 +11,16 @@ figure = args.figure
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.metrics.accuracy import METRICS
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import checkpoints as kind
+from iclgd.reporting.names import Names
 
+names = Names(figure.roles, figure.labels)
 COLUMNS = "model revision step task learner measure estimate low high"
-summary = charts.read(args.summary, COLUMNS.split())
-own = pl.col("learner").map_elements(style.role, pl.String, skip_nulls=True) == "icl"
-accuracy = summary.filter(pl.col("measure") == "accuracy", pl.col("task").is_not_null(), own)
+summary = names.with_roles(charts.read(args.summary, COLUMNS.split()))
+accuracy = summary.filter(pl.col("task").is_not_null(), measure="accuracy", learner_role="icl")
 change = summary.filter(pl.col("measure") == "mean_abs_change").unique(
     ["model", "step"], keep="first", maintain_order=True
 )
@@ -29,9 +33,9 @@ styles = {
     }
     for i, one in enumerate(tasks)
 }
-names = {one: style.label(one, figure.labels) for one in tasks}
+called = {one: names.label(one) for one in tasks}
 weights = {"weights": {"color": style.INK, "dash": style.SOLID}}
-top = charts.share(style.METRICS["accuracy"])
+top = charts.share(METRICS["accuracy"].title)
 highest = change.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
 moved = charts.Axis(
     "mean |change of a weight|", {"domain": [0, (highest or 1) * 1.08], "nice": True}
@@ -41,7 +45,7 @@ tips = {"revision": "revision", **charts.TIPS}
 above, below = [], []
 for column, model in enumerate(models):
     x = charts.steps(summary.filter(pl.col("model") == model)["step"])
-    upper = charts.look(accuracy.filter(pl.col("model") == model), "task", styles, names)
+    upper = charts.look(accuracy.filter(pl.col("model") == model), "task", styles, called)
     lower = change.filter(pl.col("model") == model).with_columns(weights=pl.lit("weights"))
     lower = charts.look(lower, "weights", weights, {"weights": "all weights"})
     y, inner = top.inner(column == 0), x.inner(False)
@@ -49,10 +53,10 @@ for column, model in enumerate(models):
     if drawn:
         levels = sorted({figure.chance[task] for task in tasks if task in figure.chance})
         drawn = [layer for one in levels for layer in charts.chance(one, inner, y)] + drawn
-    above.append(charts.panel(drawn, inner, y, size, style.label(model, figure.labels)))
+    above.append(charts.panel(drawn, inner, y, size, names.label(model)))
     y = moved.inner(column == 0)
     below.append(charts.panel(charts.curves(lower, x, y, "step", 24, tips), x, y, (size[0], 125)))
-items = [{"label": names[one], **styles[one]} for one in tasks]
+items = [{"label": called[one], **styles[one]} for one in tasks]
 if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
 title = figure.title or "Does ICL change while pretraining goes on?"
@@ -69,5 +73,5 @@ chart = layout.figure(
     wide,
 )
 chart = chart if models else layout.empty(title, "the summary is empty")
-found = findings.of("checkpoints", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

@@ -15,8 +15,12 @@ figure = args.figure
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import equivalence as kind
+from iclgd.reporting.names import Names
 
+names = Names(figure.roles, figure.labels)
 COLUMNS = "model task design shots b epoch choice measure factor verdict draws queries"
 NUMBERS = "estimate reference excess excess_low excess_high distance_most margin untouched_least"
 VERDICTS = {  # colours apart in lightness, too
@@ -41,22 +45,15 @@ TIPS = {
 }
 
 
-def called(name):
-    """The readable name; what stands behind the @ of a model is a revision or a dose."""
-    base, _, value = name.partition("@")
-    return f"{style.label(base, figure.labels)} {value}".strip()
-
-
 def lanes(rows):
     """The rows with their ``lane``; names of all lanes; which of them are headings."""
     texts, heads, at = [], [], []
     for (model,), own in rows.group_by("model", maintain_order=True):
         heads.append(len(texts))
-        texts.append(called(model))
+        texts.append(names.label(model))
         for task, shots, learner in own.select("task", "shots", "b").rows():
             at.append(float(len(texts)))
-            name = style.short(learner, figure.labels)
-            texts.append(f"{style.label(task, figure.labels)}, {shots} · {name}")
+            texts.append(f"{names.label(task)}, {shots} · {names.short(learner)}")
     return rows.with_columns(pl.Series("lane", at, pl.Float64)), texts, heads
 
 
@@ -88,7 +85,7 @@ table = table.sort("model", "task", "shots", "design", "b")
 multiples = {"multiple": "estimate", "most": "distance_most"}
 table = table.with_columns(
     *((pl.col(of) / pl.col("margin")).clip(LEAST, MOST).alias(n) for n, of in multiples.items()),
-    pl.Series("excess_text", [findings.excess(row) for row in table.iter_rows(named=True)]),
+    pl.Series("excess_text", [kind.excess(row) for row in table.iter_rows(named=True)]),
     pl.col("verdict").alias("verdict_text"),
     pl.col("verdict").replace_strict(VERDICTS, default=style.FAINT).alias("color"),
     (pl.col("untouched_least") > pl.col("margin")).fill_null(False).alias("learned"),
@@ -134,5 +131,5 @@ subtitle += (
 subtitle += "tests them. Number: demonstrations."
 chart = layout.figure(blocks, [], title, subtitle, 700)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("equivalence", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

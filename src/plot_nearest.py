@@ -12,17 +12,21 @@ figure = args.figure
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import nearest as kind
+from iclgd.reporting.names import Names, rate_key, rates
 
+names = Names(figure.roles, figure.labels)
 COLUMNS = "model task design shots a b epoch metric loss estimate low high draws diverged nearest"
 ROWS = {"tv": "total variation (0: equal)", "token_overlap": "token overlap @10 (share)"}
 LEAST = 1e-4  # nats; a loss below it stands there
 summary = charts.read(args.summary, COLUMNS.split())
-learners = [one for one in summary["b"].unique().sort() if not style.is_reference(one)]
-families, colours = style.families(learners) or ["gd"], style.rates(learners)
-styles = style.styles(["icl-reordered", *summary["b"].unique()])
-references = [one for one in styles if style.is_reference(one)]
-called = {one: style.label(one, figure.labels) for one in styles}
+learners = [one for one in summary["b"].unique().sort() if not names.is_reference(one)]
+families, colours = names.families(learners) or [""], rates(learners)
+styles = names.styles(summary["b"].unique())
+references = [one for one in styles if names.is_reference(one)]
+called = {one: names.label(one) for one in styles}
 top = max(summary["loss"].max() or 1.0, 1.0) * 1.3
 decades = [10.0**e for e in range(-4, 3, 2) if 10.0**e <= top]
 scale = {"type": "log", "domain": [LEAST, top], "nice": False, "reverse": True}
@@ -37,18 +41,18 @@ tips = {
 }
 size = (layout.fit(len(families), 210), 150)
 blocks, shown = [], set()
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     for row, (metric, title) in enumerate(ROWS.items()):
         rows = part.filter(pl.col("metric") == metric)
         rows = rows.with_columns(pl.col("loss").clip(LEAST))
         flat = rows.filter(pl.col("b").is_in(references)).drop_nulls("estimate")
         shown.update(flat["b"].to_list())
-        for column, family in enumerate(families):
+        for column, one in enumerate(families):
             mine = charts.rate_look(
-                rows.filter(style.of("b", [family])), "b", colours, figure.labels
+                rows.filter(select.of_families("b", [one])), "b", colours, names
             )
-            lines, ends = style.sound(mine, "b", "metric")
+            lines, ends = select.until_divergence(mine, "b", "metric")
             y, bottom = charts.share(title).inner(column == 0), x.inner(row == len(ROWS) - 1)
             drawn = charts.curves(lines, bottom, y, "loss", 14, tips)
             if drawn:
@@ -57,17 +61,17 @@ for run, part in style.runs(summary):
                 drawn += charts.marks(
                     lines.filter("nearest"), bottom, y, "loss", "circle", tips, size=90
                 )
-            head = style.short(family, figure.labels) if row == 0 else ""
+            head = names.short(one) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(layout.block(panels, len(families), style.run_title(run, figure.labels)))
-items = style.role_key([one for one in references if one in shown], styles, figure.labels)
+    blocks.append(layout.block(panels, len(families), names.run_title(run)))
+items = names.key([one for one in references if one in shown], styles)
 mark = {"label": "nearest to ICL on validation queries", "color": style.QUIET, "shape": "circle"}
-items += [mark, *style.rate_key(colours)]
+items += [mark, *rate_key(colours)]
 title = figure.title or "How near does gradient descent come to ICL?"
 subtitle = "Epochs of GD run from left (untouched) to right, along the loss of its demonstrations. "
 subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(families) * (size[0] + 18), 460)
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("nearest", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

@@ -12,16 +12,23 @@ figure = args.figure
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.metrics.order_sensitivity import MANTEL, SENSITIVITIES
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import order as kind
+from iclgd.reporting.names import Names, rate_key, rates
 
+names = Names(figure.roles, figure.labels)
 MEASURES = ("sen", "pattern_cosine", "mantel_r")
+METRICS = {**SENSITIVITIES, **MANTEL}
 COLUMNS = "model task design shots learner epoch measure estimate low high draws diverged"
 summary = charts.read(args.summary, COLUMNS.split())
-learners = [one for one in summary["learner"].unique().sort() if not style.is_reference(one)]
-families = style.families(learners) or ["gd"]
-colours = style.rates(learners)
-styles = style.styles(summary["learner"].unique())
-names = {one: style.label(one, figure.labels) for one in styles}
+learners = [one for one in summary["learner"].unique().sort() if not names.is_reference(one)]
+families = names.families(learners) or [""]
+colours = rates(learners)
+styles = names.styles(summary["learner"].unique())
+called = {one: names.label(one) for one in styles}
+references = [one for one in styles if names.is_reference(one)]
 x = charts.epochs(summary["epoch"].max() or 1, "epochs of training")
 size = (layout.fit(len(families), 200), 150)
 wide = max(len(families) * (size[0] + 18), 460)
@@ -32,23 +39,23 @@ def axis(measure):
     found = summary.filter(pl.col("measure") == measure)
     if measure.endswith("sen"):
         top = found.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
-        return charts.share(style.METRICS.get(measure, measure), 0, top or 1)
+        return charts.share(METRICS[measure].title, 0, top or 1)
     lowest = found.select(pl.min_horizontal(pl.col("estimate").min(), pl.col("low").min())).item()
-    return charts.share(style.METRICS.get(measure, measure), -1 if (lowest or 0) < -0.1 else 0)
+    return charts.share(METRICS[measure].title, -1 if (lowest or 0) < -0.1 else 0)
 
 
 blocks, axes = [], {measure: axis(measure) for measure in MEASURES}
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     significant = part.filter(pl.col("measure") == "mantel_p", pl.col("estimate") < 0.05)
     for row, measure in enumerate(MEASURES):
         found = part.filter(pl.col("measure") == measure)
-        icl = style.of("learner", [one for one in styles if style.is_reference(one)])
-        flat = charts.look(found.filter(icl), "learner", styles, names)
-        for column, family in enumerate(families):
-            mine = found.filter(style.of("learner", [family]))
-            mine = charts.rate_look(mine, "learner", colours, figure.labels)
-            lines, ends = style.sound(mine, "learner", "measure")
+        icl = select.of_families("learner", references)
+        flat = charts.look(found.filter(icl), "learner", styles, called)
+        for column, one in enumerate(families):
+            mine = found.filter(select.of_families("learner", [one]))
+            mine = charts.rate_look(mine, "learner", colours, names)
+            lines, ends = select.until_divergence(mine, "learner", "measure")
             y, bottom = axes[measure].inner(column == 0), x.inner(row == len(MEASURES) - 1)
             drawn = charts.curves(lines, bottom, y, "epoch")
             sure = lines.join(significant, on=["learner", "epoch"], how="semi")
@@ -66,20 +73,20 @@ for run, part in style.runs(summary):
                 drawn = [*charts.axes(bottom, y), said]
             if len(flat):
                 drawn = [*charts.flats(flat, bottom, y), *drawn]
-            head = style.label(family, figure.labels) if row == 0 else ""
+            head = names.label(one) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(layout.block(panels, len(families), style.run_title(run, figure.labels)))
+    blocks.append(layout.block(panels, len(families), names.run_title(run)))
 
-items = style.role_key([one for one in styles if style.is_reference(one)], styles, figure.labels)
+items = names.key(references, styles)
 if "mantel_r" in MEASURES:
     items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle"})
 if (summary["diverged"].max() or 0) > 0:
     items.append({"label": "diverges after", "color": style.QUIET, "shape": "cross"})
-items += style.rate_key(colours)
+items += rate_key(colours)
 subtitle = "Sen: standard deviation of the next-token probabilities over orders, summed over the "
 subtitle += "vocabulary. Bands: 95 % over draws and queries."
 title = figure.title or "Does the order of demonstrations matter as it does to ICL?"
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("order", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

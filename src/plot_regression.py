@@ -12,8 +12,13 @@ figure = args.figure
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import regression as kind
+from iclgd.reporting.names import Names, rate
+from iclgd.study.names import base, value
 
+names = Names(figure.roles, figure.labels)
 COLUMNS = "model rate scale metric estimate low high prompts"
 LOWEST = 1e-17  # of the distances: rounding of float64
 METRICS = {
@@ -23,17 +28,15 @@ METRICS = {
 }
 summary = charts.read(args.summary, COLUMNS.split())
 models = summary["model"].unique().sort().to_list()
-families = dict.fromkeys(style.family(one) for one in models if "@" in one)
+entries = dict.fromkeys(base(one) for one in models if value(one))
 styles = {one: {"color": style.INK, "dash": style.SOLID} for one in models}
-for index, family in enumerate(families):
-    own = sorted((one for one in models if style.family(one) == family), key=style.rate)
+for index, entry in enumerate(entries):
+    own = sorted((one for one in models if base(one) == entry), key=rate)
     colour = style.TASKS[1 + index % 7]
     for place, one in enumerate(reversed(own)):
         styles[one] = {"color": colour, "dash": style.MORE_DASHES[place % 5]}
-names = {
-    one: style.label(style.family(one), figure.labels)
-    + (f", {style.rate(one):g}" if "@" in one else "")
-    for one in models
+called = {
+    one: names.label(base(one)) + (f", {rate(one):g}" if value(one) else "") for one in models
 }
 scales = summary["scale"].unique().sort().to_list() or [1.0, 2.0]
 axis = {"type": "log", "domain": [scales[0] / 1.1, 1.1 * scales[-1]], "nice": False}
@@ -49,9 +52,9 @@ for metric, title in METRICS.items():
         powers = [10.0**power for power in range(-16, 9, 4)]
         y = charts.Axis(title, domain, powers, "format(datum.value, '~e')")
         rows = rows.with_columns(pl.col("estimate", "low", "high").clip(LOWEST))
-    drawn = charts.curves(charts.look(rows, "model", styles, names), x, y, "scale", 30, tips)
+    drawn = charts.curves(charts.look(rows, "model", styles, called), x, y, "scale", 30, tips)
     panels.append(charts.panel(drawn, x, y, (layout.fit(3, 210, 150), 190)))
-items = [{"label": names[one], **styles[one]} for one in models]
+items = [{"label": called[one], **styles[one]} for one in models]
 title = figure.title or "How near is linear attention to gradient descent on linear regression?"
 subtitle = (
     "Each model against as many steps of GD as it has layers, of the size that comes nearest "
@@ -59,5 +62,5 @@ subtitle = (
 subtitle += "to it on other prompts. Bands: 95 % over prompts."
 chart = layout.figure([layout.block(panels, 3)], items, title, subtitle, 720)
 chart = chart if models else layout.empty(title, "the summary is empty")
-found = findings.of("regression", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

@@ -13,7 +13,14 @@ figure = args.figure
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.metrics.accuracy import METRICS
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import scale as kind
+from iclgd.reporting.names import ZERO_SHOT, Names
+from iclgd.statistics.families import family
+
+names = Names(figure.roles, figure.labels)
 
 
 def dots(frame, x, y, tips):
@@ -80,25 +87,25 @@ def uprights(frame, x, y, tips):
 
 
 COLUMNS = "model task design shots learner epoch metric estimate low high draws diverged chosen"
-summary = style.one_design(charts.read(args.summary, COLUMNS.split()))
+summary = names.with_roles(charts.read(args.summary, COLUMNS.split()))
+summary = select.one_design(summary)
 summary = summary.filter(pl.col("metric") == "accuracy")
-names = style.families(summary["learner"].unique())
-trained = [
-    one for one in names if style.role(one) not in ("icl-redrawn", "icl-reordered", "icl", "zs")
-]
-styles = style.styles([*names, "zs"])
-called = {one: style.label(one, figure.labels) for one in styles}
-who = pl.col("learner").str.split("@").list.first()
-summary = summary.with_columns(who.alias("who")).sort("model", "task", "shots", "learner", "epoch")
+families = names.families(summary["learner"].unique())
+trained = [one for one in families if not names.is_reference(one)]
+styles = names.styles([*families, ZERO_SHOT])
+called = {one: names.label(one) for one in styles}
+summary = summary.with_columns(family("learner").alias("who")).sort(
+    "model", "task", "shots", "learner", "epoch"
+)
 tasks = summary["task"].unique().sort().to_list()
-gd = style.of("learner", trained)
+gd = select.of_families("learner", trained)
 points = summary.filter(gd, pl.col("chosen")).unique(
     ["model", "task", "shots", "who"], keep="first", maintain_order=True
 )
-icl = summary.filter(who == "icl").unique(["model", "task", "shots"], maintain_order=True)
+icl = summary.filter(learner_role="icl").unique(["model", "task", "shots"], maintain_order=True)
 zero = summary.filter(gd, pl.col("epoch") == 0).unique(["model", "task"], maintain_order=True)
-zero = zero.with_columns(who=pl.lit("zs"))
-lanes = [*(["icl"] if len(icl) else []), *trained]
+zero = zero.with_columns(who=pl.lit(ZERO_SHOT))
+lanes = [*names.families(icl["who"].unique()), *trained]
 lane = {
     (t, w): float(i * (len(lanes) + 1) + j)
     for i, t in enumerate(tasks)
@@ -106,11 +113,11 @@ lane = {
 }
 count = max(len(tasks) * (len(lanes) + 1) - 1, 1)
 middle = [i * (len(lanes) + 1) + (len(lanes) - 1) / 2 for i in range(len(tasks))]
-texts = [style.label(task, figure.labels) for task in tasks]
+texts = [names.label(task) for task in tasks]
 expression = f"{texts}[indexof({middle}, datum.value)]"
 models = summary["model"].unique().sort().to_list()
 x = charts.Axis(
-    style.METRICS["accuracy"],
+    METRICS["accuracy"].title,
     {"domain": [0, 1], "nice": False},
     [0, 0.2, 0.4, 0.6, 0.8, 1],
 )
@@ -155,8 +162,8 @@ for column, model in enumerate(models):
         drawn.append(
             charts.note(f"{shots}: diverged or no data", size[0] - 4, at, style.FAINT, "right", 10)
         )
-    panels.append(charts.panel(drawn, x, y, size, style.label(model, figure.labels)))
-items = style.role_key([one for one in styles if one in [*lanes, "zs"]], styles, figure.labels)
+    panels.append(charts.panel(drawn, x, y, size, names.label(model)))
+items = names.key([one for one in styles if one in [*lanes, ZERO_SHOT]], styles)
 title = figure.title or "Does GD on many demonstrations reach ICL on few?"
 subtitle = "Numbers beside the dots: demonstrations. Arrows lead from fewest to most. Bars: "
 subtitle += "95 % over draws and queries; GD at the rate and epoch chosen on validation queries."
@@ -165,5 +172,5 @@ chart = layout.figure(
     [layout.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
 )
 chart = chart if models else layout.empty(title, "no accuracy")
-found = findings.of("scale", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

@@ -12,20 +12,26 @@ figure = args.figure
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.metrics.agreement import METRICS
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import shots as kind
+from iclgd.reporting.names import Names
 
+names = Names(figure.roles, figure.labels)
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
-summary = style.one_design(charts.read(args.summary, COLUMNS.split()))
-summary = style.compared(summary, ROWS)
+summary = names.with_roles(charts.read(args.summary, COLUMNS.split()))
+summary = select.one_design(summary)
+summary = select.compared(summary, ROWS)
 tasks = summary["task"].unique().sort().to_list()
-names = style.families(summary["who"].unique())
-styles = style.styles(names)
+families = names.families(summary["who"].unique())
+styles = names.styles(families)
 shots = summary["shots"].unique().sort().to_list()
 place = {n: float(i) for i, n in enumerate(shots)}
 # Learners stand side by side at each number of shots, so that their bars can be told apart.
-step = min(0.09, 0.5 / max(len(names), 1))
-aside = {one: (i - (len(names) - 1) / 2) * step for i, one in enumerate(names)}
+step = min(0.09, 0.5 / max(len(families), 1))
+aside = {one: (i - (len(families) - 1) / 2) * step for i, one in enumerate(families)}
 summary = summary.with_columns(
     (
         pl.col("shots").replace_strict(place, default=None, return_dtype=pl.Float64)
@@ -49,10 +55,8 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
     for row, metric in enumerate(ROWS):
         for column, task in enumerate(tasks):
             rows = part.filter(pl.col("task") == task, pl.col("metric") == metric)
-            rows = charts.look(
-                rows, "who", styles, {n: style.label(n, figure.labels) for n in names}
-            )
-            y = charts.share(style.METRICS[metric]).inner(column == 0)
+            rows = charts.look(rows, "who", styles, {one: names.label(one) for one in families})
+            y = charts.share(METRICS[metric].title).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             known = rows.with_columns(low=None, high=None).cast(
                 {"low": pl.Float64, "high": pl.Float64}
@@ -64,10 +68,10 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
                     charts.chance(level, bottom, y) + charts.bars(rows, bottom, y, "place") + drawn
                 )
                 drawn += charts.marks(rows, bottom, y, "place", "circle", tips, size=38)
-            head = style.label(task, figure.labels) if row == 0 else ""
+            head = names.label(task) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(layout.block(panels, len(tasks), style.label(model[0], figure.labels)))
-items = style.role_key(names, styles, figure.labels)
+    blocks.append(layout.block(panels, len(tasks), names.label(model[0])))
+items = names.key(families, styles)
 if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
 title = figure.title or "Do more demonstrations bring GD closer to ICL?"
@@ -76,5 +80,5 @@ subtitle += "are with ICL. Bars: 95 % over draws and queries."
 wide = max(len(tasks) * (size[0] + 12), 420)
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("shots", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

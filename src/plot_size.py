@@ -18,14 +18,20 @@ import math
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.metrics.agreement import METRICS
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import size as kind
+from iclgd.reporting.names import Names
 
+names = Names(figure.roles, figure.labels)
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
-manifests = style.manifests(args.manifests)
-summary = style.compared(style.one_design(charts.read(args.summary, COLUMNS.split())), ROWS)
-summary = summary.filter(~pl.col("who").is_in(["zs", "icl-redrawn"]))
+manifests = select.manifests(args.manifests)
+summary = names.with_roles(charts.read(args.summary, COLUMNS.split()))
+summary = select.compared(select.one_design(summary), ROWS)
+summary = summary.filter(~pl.col("who_role").is_in(["zs", "icl-redrawn"]))
 unknown = sorted(set(summary["model"]) - set(manifests))
 if unknown:
     raise cli.InputError(f"no manifest of model {unknown[0]!r} among --manifests")
@@ -33,20 +39,24 @@ models = sorted(set(summary["model"]), key=lambda one: (manifests[one]["weights"
 kind_of = {one: manifests[one].get("architecture") or "unknown" for one in models}
 kinds = sorted(set(kind_of.values()))
 shape = {one: SHAPES[i % len(SHAPES)] for i, one in enumerate(kinds)}
-names = style.families(summary["who"].unique())
-styles = style.styles(names)
-called = {one: style.label(one, figure.labels) for one in names}
+families = names.families(summary["who"].unique())
+styles = names.styles(families)
+called = {one: names.label(one) for one in families}
 facets = summary.select("task", "shots").unique().sort("task", "shots").rows()
 wide = layout.fit(len(facets), 460)
 exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
 low, high = (min(exact) - 0.3, max(exact) + 0.3) if models else (0, 1)
 low, high = (low, high) if high - low > 1.5 else (low - 0.5, high + 0.5)
 # A model's points need 18 pixels, or names and bars of models of one size lie on each other.
-place = dict(zip(models, style.apart(exact, 18 * (high - low) / wide, low, high), strict=True))
+place = dict(
+    zip(models, layout.spread_labels(exact, 18 * (high - low) / wide, low, high), strict=True)
+)
 # Learners stand side by side, so that none hides another.
-sides = {"icl": -3.5, "icl-reordered": -3.5}
-aside = {one: sides.get(one, 3.5) * (high - low) / wide for one in names}
-trouble = {one: style.unlike(manifests[one]) for one in models}
+aside = {
+    one: (-3.5 if names.role(one) in ("icl", "icl-reordered") else 3.5) * (high - low) / wide
+    for one in families
+}
+trouble = {one: select.caveat(manifests[one]) for one in models}
 ticks = list(range(math.ceil(low), math.floor(high) + 1))
 ticks = ticks[:: 1 + len(ticks) // 8]
 power = (
@@ -58,23 +68,20 @@ x = charts.Axis("weights (number, log scale)", {"domain": [low, high], "nice": F
 tips = {"model": "model", "weights": "weights", "b": "rate", "epoch": "epoch", **charts.TIPS}
 panels = []
 for task, shots in facets:
-    head = f"{style.label(task, figure.labels)}, {shots} demonstrations"
-    texts = [
-        style.label(one, figure.labels) + (f" ({trouble[one]})" if trouble[one] else "")
-        for one in models
-    ]
+    head = f"{names.label(task)}, {shots} demonstrations"
+    texts = [names.label(one) + (f" ({trouble[one]})" if trouble[one] else "") for one in models]
     panels.append(charts.slanted(texts, [place[one] for one in models], x, wide, head))
 for row, metric in enumerate(ROWS):
     for column, (task, shots) in enumerate(facets):
         y, bottom = (
-            charts.share(style.METRICS[metric]).inner(column == 0),
+            charts.share(METRICS[metric].title).inner(column == 0),
             x.inner(row == len(ROWS) - 1),
         )
         rows = summary.filter(
             pl.col("task") == task, pl.col("shots") == shots, pl.col("metric") == metric
         )
         if metric == "accuracy_b":
-            rows = rows.filter(pl.col("who") != "icl-reordered")
+            rows = rows.filter(pl.col("who_role") != "icl-reordered")
         rows = charts.look(rows, "who", styles, called).with_columns(
             pl.Series(
                 "place",
@@ -96,7 +103,7 @@ for row, metric in enumerate(ROWS):
         level = figure.chance.get(task) if metric == "accuracy_b" else None
         drawn = charts.chance(level, bottom, y) + drawn if drawn else []
         panels.append(charts.panel(drawn, bottom, y, (wide, 140)))
-items = style.role_key(names, styles, figure.labels)
+items = names.key(families, styles)
 items += [{"label": "architecture"}] if kinds else []
 items += [{"label": one, "color": style.QUIET, "shape": shape[one]} for one in kinds]
 if any(trouble.values()):
@@ -111,5 +118,5 @@ subtitle += "draws and queries. Models of nearly one size are moved apart."
 block = [layout.block(panels, len(facets))] if facets else []
 chart = layout.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
 chart = chart if facets else layout.empty(title, "the summary is empty")
-found = findings.of("size", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

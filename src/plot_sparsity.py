@@ -14,8 +14,12 @@ from dataclasses import replace
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import sparsity as kind
+from iclgd.reporting.names import Names
 
+names = Names(figure.roles, figure.labels)
 COLUMNS = "model matrix threshold measure estimate low high layers required"
 MEASURES = {
     "stable_rank": "stable rank",
@@ -25,7 +29,7 @@ MEASURES = {
 CIRCUITS = {"qk": "W_Q W_K (qk)", "ov": "W_O W_V (ov)"}
 summary = charts.read(args.summary, COLUMNS.split())
 models = summary["model"].unique().sort().to_list()
-colours = style.model_colours(models)
+colours = names.model_colours(models)
 shares = summary.filter(pl.col("measure").is_in(["share", "share_rms"]), pl.col("threshold") > 0)
 low, high = shares["threshold"].min() or 1e-6, shares["threshold"].max() or 1e-2
 ticks = sorted(shares["threshold"].unique().to_list())
@@ -35,7 +39,7 @@ x = charts.Axis("threshold on |w|", scale, ticks, "format(datum.value, '~e')", g
 tips = {"series": "model", "measure": "measure", "layers": "layers", **charts.TIPS}
 del tips["draws"]
 above = []
-room = max([30, *(style.width(style.label(one, figure.labels), 10) - 14 for one in models)])
+room = max([30, *(style.width(names.label(one), 10) - 14 for one in models)])
 wide = layout.fit(3, 210, room + 60)
 matrices = [one for one in ("q", "k", "v") if one in shares["matrix"]]
 matrices += sorted(set(shares["matrix"].drop_nulls()) - set(matrices))
@@ -51,12 +55,11 @@ for column, matrix in enumerate(matrices or ["q"]):
     styles = {
         f"{m}|{k}": {"color": colours[m], "dash": d} for m in models for k, d in dashes.items()
     }
-    names = {
-        one: style.label(one.split("|")[0], figure.labels)
-        + (", RMS-scaled" if one.endswith("rms") else "")
+    called = {
+        one: names.label(one.split("|")[0]) + (", RMS-scaled" if one.endswith("rms") else "")
         for one in styles
     }
-    rows = charts.look(rows.with_columns(kind=kinds), "kind", styles, names)
+    rows = charts.look(rows.with_columns(kind=kinds), "kind", styles, called)
     drawn = charts.curves(rows, x, y, "threshold", 16, tips)
     need = rows["required"].drop_nulls().unique().sort().to_list()
     if drawn and need:  # one line for each width of the models
@@ -78,7 +81,7 @@ blocks = [layout.block(above, len(above), "Sparsity of the weights")]
 circuits = summary.filter(pl.col("measure").is_in(list(MEASURES)))
 if len(circuits):
     place = {one: float(i) for i, one in enumerate(models)}
-    texts = [style.label(one, figure.labels) for one in models]
+    texts = [names.label(one) for one in models]
     scale = {"domain": [-0.6, len(models) - 0.4], "reverse": True, "nice": False}
     below, shapes = [], {"qk": ("circle", -0.14), "ov": ("diamond", 0.14)}
     for column, (measure, text) in enumerate(MEASURES.items()):
@@ -104,15 +107,12 @@ if len(circuits):
                 mine,
                 "model",
                 {m: {"color": colours[m], "dash": style.SOLID} for m in models},
-                {m: f"{style.label(m, figure.labels)}, {circuit}" for m in models},
+                {m: f"{names.label(m)}, {circuit}" for m in models},
             )
             drawn += charts.across(mine, inner, y, "place", shape, tips)
         below.append(charts.panel(drawn, inner, y, (wide, max(70, 26 * len(models)))))
     blocks.append(layout.block(below, len(below), "Invariants of the circuits of each head"))
-items = [
-    {"label": style.label(m, figure.labels), "color": c, "dash": style.SOLID}
-    for m, c in colours.items()
-]
+items = [{"label": names.label(m), "color": c, "dash": style.SOLID} for m, c in colours.items()]
 items += [
     {"label": ""},
     {"label": "raw", "color": style.QUIET, "dash": style.SOLID},
@@ -130,5 +130,5 @@ subtitle += "widths of these models, x and y taking half of it each. "
 subtitle += "Bands: the range of the layers."
 chart = layout.figure(blocks, items, title, subtitle, 560)
 chart = chart if models else layout.empty(title, "the summary is empty")
-found = findings.of("sparsity", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

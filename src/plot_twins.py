@@ -14,8 +14,12 @@ from dataclasses import replace
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import twins as kind
+from iclgd.reporting.names import Names
 
+names = Names(figure.roles, figure.labels)
 COLUMNS = "measure at eta kind seed estimate low high seeds"
 NAMES = {
     "perplexity": ("perplexity", "position in the document", None),
@@ -27,33 +31,33 @@ etas = summary["eta"].unique().sort().to_list()
 others = [one for one in etas if one > 0]
 colours = {0.0: style.QUIET, **dict(zip(others, style.ramp(style.RATES, len(others)), strict=True))}
 styles = {one: {"color": colour, "dash": style.SOLID} for one, colour in colours.items()}
-names = {one: f"momentum {style.number(one)}" for one in etas}
+called = {one: f"momentum {style.number(one)}" for one in etas}
 tips = {"series": "attention", "seed": "seed", **charts.TIPS, "seeds": "seeds"}
 size = (layout.fit(len(NAMES), 215, 120), 160)
 
 
-def vertical(rows: pl.DataFrame, name: str, kind: str) -> charts.Axis:
+def vertical(rows: pl.DataFrame, name: str, row: str) -> charts.Axis:
     """Shares from 0 to 1; all else as wide as what is drawn, differences around 0."""
-    if kind == "mean" and name.startswith("accuracy"):
+    if row == "mean" and name.startswith("accuracy"):
         return charts.share("mean over seeds")
     drawn = rows.select("estimate", "low", "high").unpivot().drop_nulls("value")["value"]
     low, high = drawn.min() or 0.0, drawn.max() or 1.0
-    if kind == "difference":
+    if row == "difference":
         low, high = min(low, 0.0), max(high, 0.0)
     pad = 0.06 * ((high - low) or 1.0)
-    title = "mean over seeds" if kind == "mean" else "difference from momentum 0"
+    title = "mean over seeds" if row == "mean" else "difference from momentum 0"
     return charts.Axis(title, {"domain": [low - pad, high + pad], "nice": True})
 
 
 panels = []
-for kind in ("mean", "difference"):
+for row in ("mean", "difference"):
     for measure, (title, across, chance) in NAMES.items():
-        rows = summary.filter(pl.col("measure") == measure, pl.col("kind") == kind)
+        rows = summary.filter(pl.col("measure") == measure, pl.col("kind") == row)
         # Shots 0, 1, 2, 4, 8 stand side by side; positions where they are.
         ticks = rows["at"].unique().sort().to_list()
         place = {at: float(at if measure == "perplexity" else i) for i, at in enumerate(ticks)}
         rows = rows.with_columns(place=pl.col("at").replace_strict(place, default=None))
-        rows = charts.look(rows.cast({"place": pl.Float64}), "eta", styles, names)
+        rows = charts.look(rows.cast({"place": pl.Float64}), "eta", styles, called)
         ends = [*place.values()] or [0.0, 1.0]
         pad = 0.05 * (max(ends) - min(ends)) or 0.5
         x = charts.Axis(
@@ -61,10 +65,10 @@ for kind in ("mean", "difference"):
             {"domain": [min(ends) - pad, max(ends) + pad], "nice": False},
             list(place.values()),
             None if measure == "perplexity" else f"{[str(at) for at in ticks]}[datum.value]",
-            kind == "difference",
+            row == "difference",
             grid=False,
         )
-        y = vertical(rows, measure, kind)
+        y = vertical(rows, measure, row)
         y = y.inner(True) if measure == "perplexity" else replace(y, title="")
         drawn = charts.curves(rows.filter(pl.col("seed").is_null()), x, y, "place", tips=tips)
         if drawn:
@@ -74,11 +78,11 @@ for kind in ("mean", "difference"):
             single = rows.filter(pl.col("seed").is_not_null()).with_columns(
                 pl.col("place") + pl.col("eta").replace_strict(aside, default=None)
             )
-            level = 0.0 if kind == "difference" else chance
+            level = 0.0 if row == "difference" else chance
             drawn = charts.chance(level, x, y) + drawn
             drawn += charts.marks(single, x, y, "place", "circle", tips, size=30)
-        panels.append(charts.panel(drawn, x, y, size, title if kind == "mean" else ""))
-items = [{"label": names[one], **styles[one]} for one in etas]
+        panels.append(charts.panel(drawn, x, y, size, title if row == "mean" else ""))
+items = [{"label": called[one], **styles[one]} for one in etas]
 items.append({"label": "chance, or no difference", "color": style.FAINT, "dash": style.SOLID})
 title = figure.title or "Does momentum attention help a language model?"
 subtitle = "Twins of one seed see the same documents and begin with the same weights. Bands: 95 % "
@@ -87,5 +91,5 @@ wide = len(NAMES) * (size[0] + 30)
 blocks = [layout.block(panels, len(NAMES))] if len(summary) else []
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("twins", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

@@ -17,7 +17,14 @@ figure = args.figure
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import variance as kind
+from iclgd.reporting.names import Names, rate
+from iclgd.statistics.families import family
+from iclgd.study.names import base
+
+names = Names(figure.roles, figure.labels)
 
 
 def lengths(frame, x, y):
@@ -25,10 +32,10 @@ def lengths(frame, x, y):
     known, gone = frame.drop_nulls("estimate"), frame.filter(pl.col("estimate").is_null())
     if known.is_empty():
         return []
-    base = alt.Chart(charts.values(known.with_columns(zero=pl.lit(0.0)))).encode(y.y("lane"))
+    drawn = alt.Chart(charts.values(known.with_columns(zero=pl.lit(0.0)))).encode(y.y("lane"))
     bands = alt.Chart(charts.values(known.drop_nulls(["low", "high"]))).encode(y.y("lane"))
     tips = charts.tooltip(known, charts.TIPS)
-    bar = base.mark_bar(size=13, opacity=0.85, clip=True)
+    bar = drawn.mark_bar(size=13, opacity=0.85, clip=True)
     whisker = bands.mark_rule(strokeWidth=1.4, color=style.INK, clip=True)
     none = alt.Chart(charts.values(gone)).mark_text(
         align="left", dx=4, color=style.FAINT, text="no data"
@@ -54,23 +61,23 @@ sources = [one for one in KNOWN if one in summary["source"]]
 sources += sorted(set(summary["source"]) - set(KNOWN))
 sources += [one for one in PATTERNS if one in patterns["source"]]
 summary = pl.concat([summary, patterns.select(summary.columns)])
-families = style.families(summary["learner"].unique())
-styles = style.styles(families)
+families = names.families(summary["learner"].unique())
+styles = names.styles(families)
 number = "format(datum.value, '~g')"
 share = {"domain": [0, 1], "nice": False}
 share = charts.Axis("share of variance", share, [0, 0.5, 1], number)
 with_icl = {"domain": [-1, 1], "nice": False}
 with_icl = charts.Axis("with ICL", with_icl, [-1, 0, 1], number)
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     # Where a learner has several epochs, its last one stands for it.
     part = part.filter(pl.col("epoch") == pl.col("epoch").max().over("learner"))
     learners = sorted(
         part["learner"].unique(),
-        key=lambda one: (families.index(style.family(one)), style.rate(one) or 0),
+        key=lambda one: (families.index(base(one)), rate(one) or 0),
     )
     lane = {one: float(i) for i, one in enumerate(learners)}
-    texts = [style.label(one, figure.labels) for one in learners]
+    texts = [names.label(one) for one in learners]
     scale = {"domain": [-0.6, len(learners) - 0.4], "reverse": True, "nice": False}
     panels = []
     for column, source in enumerate(sources):
@@ -79,13 +86,11 @@ for run, part in style.runs(summary):
         )
         rows = part.filter(pl.col("source") == source).with_columns(
             pl.col("learner").replace_strict(lane, return_dtype=pl.Float64).alias("lane"),
-            pl.col("learner").str.split("@").list.first().alias("family"),
+            family("learner"),
         )
-        names = {one: style.label(one, figure.labels) for one in families}
-        rows = charts.look(rows, "family", styles, names).with_columns(
-            pl.Series(
-                "series", [style.label(one, figure.labels) for one in rows["learner"]], pl.String
-            )
+        called = {one: names.label(one) for one in families}
+        rows = charts.look(rows, "family", styles, called).with_columns(
+            pl.Series("series", [names.label(one) for one in rows["learner"]], pl.String)
         )
         x = with_icl if source in PATTERNS else share
         drawn = lengths(rows, x, y)
@@ -93,7 +98,7 @@ for run, part in style.runs(summary):
         drawn += charts.across(sure, x, y, "lane", "circle", charts.TIPS)
         size = (layout.fit(len(sources), 130, layout.labels(texts)), max(60, 24 * len(learners)))
         panels.append(charts.panel(drawn, x, y, size, PATTERNS.get(source, source)))
-    blocks.append(layout.block(panels, len(sources), style.run_title(run, figure.labels)))
+    blocks.append(layout.block(panels, len(sources), names.run_title(run)))
 title = figure.title or "What in the order of demonstrations moves the answer?"
 subtitle = "Share of the variance, over orders, of the logit of the answer. Bars: 95 % over "
 subtitle += "draws of demonstrations."
@@ -106,5 +111,5 @@ if significant.height:
     items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle"})
 chart = layout.figure(blocks, items, title, subtitle, 740)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("variance", args.summary, figure.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, names)
+save(chart, args.output, title, args.library, found)

@@ -21,11 +21,10 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="text to write")
 args = parser.parse_args()
 
-from iclgd.io import (
-    files,  # after parsing: --help is quick
-    parquet,
-)
+from iclgd.io import files, parquet  # after parsing: --help is quick
 from iclgd.reporting import findings
+from iclgd.reporting.kinds.registry import KINDS
+from iclgd.reporting.names import Names
 
 manifests = [json.loads(path.read_text()) for path in args.manifests]
 lines = [
@@ -35,15 +34,12 @@ lines = [
     "validation queries. In brackets: 95 % intervals over draws and queries, or what a table says.",
 ]
 for path in args.summaries:
-    figure = findings.figure(path, args.figures)
-    kind = args.figures[figure].kind
-    found = findings.table(kind, parquet.read(path))
-    head = (
-        f"{figure} (in brackets: {findings.BRACKETS[kind]})"
-        if kind in findings.BRACKETS
-        else figure
-    )
-    lines += ["", head, *(f"  {line}" for line in findings.layout(found))]
+    figure = args.figures[findings.figure(path, args.figures)]
+    kind = KINDS[figure.kind]
+    usual = kind.BRACKETS == findings.USUAL
+    head = figure.name if usual else f"{figure.name} (in brackets: {kind.BRACKETS})"
+    table = kind.findings(Names(figure.roles).with_roles(parquet.read(path)))
+    lines += ["", head, *(f"  {line}" for line in findings.layout(table))]
 
 with files.whole(args.output) as temporary:
     temporary.write_text("\n".join(lines) + "\n")

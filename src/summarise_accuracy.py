@@ -17,6 +17,7 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
+from iclgd.metrics.accuracy import METRICS
 from iclgd.statistics import intervals, summaries
 
 RUN = [*RUN_COLUMNS, "learner"]
@@ -37,8 +38,8 @@ test = rows.filter(pl.col("split") == "test")
 by = [*RUN, "epoch"]
 estimates = pl.concat(
     [
-        intervals.means(test, by, ["accuracy", "label_accuracy"]),
-        intervals.macro_f1(test, by, "predicted", "macro_f1"),
+        intervals.means(test, by, [METRICS["accuracy"], METRICS["label_accuracy"]]),
+        intervals.macro_f1(test, by, "predicted", METRICS["macro_f1"]),
     ]
 )
 diverged = test.group_by(*RUN, "epoch").agg((~ok).mean().alias("diverged"))

@@ -16,7 +16,7 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
-from iclgd.statistics import summaries  # after parsing: --help is quick
+from iclgd.statistics import agreement_summary  # after parsing: --help is quick
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
-parquet.write(summaries.agreement(pairs), args.output)
+parquet.write(agreement_summary.summarise(pairs), args.output)

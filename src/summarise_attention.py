@@ -11,7 +11,6 @@ rate of every family with the best label accuracy on the validation queries.
 from pathlib import Path
 
 from iclgd.io import cli, parquet
-from iclgd.io.schemas.attention import ATTENTION, SIMILARITIES
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.io.schemas.logits import LOGITS
 
@@ -25,7 +24,8 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd.metrics import attention_similarity
+from iclgd.metrics import accuracy, attention_similarity
+from iclgd.metrics.attention_similarity import ATTENTION, CORRECTIONS, SIMILARITIES
 from iclgd.statistics import intervals, summaries
 
 RUN = list(RUN_COLUMNS)
@@ -66,15 +66,14 @@ recalls = pl.DataFrame(
 )
 test = pl.concat([icl, untouched, trained]).filter(pl.col("split") == "test")
 KEY = [*RUN, "learner", "epoch"]
-accuracies = intervals.means(test, KEY, ["label_accuracy"])
+accuracies = intervals.means(test, KEY, [accuracy.METRICS["label_accuracy"]])
 similar = pl.concat(parquet.read(path, ATTENTION) for path in args.attention)
 measured = similar.filter(pl.col("split") == "test")
-names = list(SIMILARITIES)
-over_layers = measured.group_by(*KEY, "draw", "order", "example").agg(pl.col(names).mean())
+over_layers = measured.group_by(*KEY, "draw", "order", "example").agg(pl.col(*SIMILARITIES).mean())
 found = [
-    intervals.means(measured, [*KEY, "layer"], names),
-    intervals.means(over_layers, KEY, names),
-    summaries.bands(recalls, [*KEY, "metric"]),
+    intervals.means(measured, [*KEY, "layer"], SIMILARITIES.values()),
+    intervals.means(over_layers, KEY, SIMILARITIES.values()),
+    summaries.bands(recalls, [*KEY, "metric"], CORRECTIONS.values()),
     accuracies,
 ]
 summary = (

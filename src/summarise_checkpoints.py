@@ -19,7 +19,8 @@ args = parser.parse_args()
 
 import polars as pl
 
-name = pl.col("model").str.splitn("@", 2).struct
+from iclgd.statistics.families import family, value
+
 step = pl.coalesce(
     pl.col("revision").str.extract(r"step[-_]?(\d+)"), pl.col("revision").str.extract(r"(\d+)")
 )
@@ -36,8 +37,8 @@ drift = (
 table = (
     pl.concat([accuracy, drift], how="diagonal")
     .rename({"metric": "measure"})
-    .filter(pl.col("model").str.contains("@"))
-    .with_columns(name.field("field_0").alias("model"), name.field("field_1").alias("revision"))
+    .with_columns(family("model").alias("model"), value("model").alias("revision"))
+    .filter(pl.col("revision") != "")
     .with_columns(step.cast(pl.Int64).alias("step"))
 )
 unnumbered = table.filter(pl.col("step").is_null())["revision"]

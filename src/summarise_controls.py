@@ -16,8 +16,10 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
-from iclgd.reporting import control_scores
-from iclgd.statistics import summaries  # after parsing: --help is quick
+from iclgd.reporting.kinds import controls
+from iclgd.reporting.names import Names
+from iclgd.statistics import agreement_summary  # after parsing: --help is quick
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
-parquet.write(control_scores.lanes(summaries.agreement(pairs), args.figure.controls), args.output)
+summary = Names(args.figure.roles).with_roles(agreement_summary.summarise(pairs))
+parquet.write(controls.lanes(summary, args.figure.controls), args.output)

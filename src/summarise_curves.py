@@ -23,12 +23,13 @@ import polars as pl  # after parsing: --help is quick
 
 from iclgd.statistics import summaries
 
-PAIR = [*RUN_COLUMNS, "a", "b"]
+PAIR, METRICS = [*RUN_COLUMNS, "a", "b"], ["token_overlap", "ocs"]
 rows = pl.concat(parquet.read(path, registry.AGREEMENT) for path in args.agreement)
 curves = pl.concat(parquet.read(path, CURVES) for path in args.curves)
 choice = summaries.chosen(rows, [*RUN_COLUMNS, "a"], "b", "accuracy_b")
 kept = curves.join(choice, on=[*PAIR, "epoch"], how="semi")
 by = [*PAIR, "epoch", "k"]
-values = summaries.draw_means(kept, [*by, "draw"], ["token_overlap", "ocs"])
-summary = summaries.bands(values, [*by, "metric"]).sort(*by, "metric")
+values = summaries.draw_means(kept, [*by, "draw"], METRICS)
+summary = summaries.bands(values, [*by, "metric"], [registry.METRICS[name] for name in METRICS])
+summary = summary.sort(*by, "metric")
 parquet.write(summary, args.output)

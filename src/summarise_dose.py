@@ -32,17 +32,17 @@ args = parser.parse_args()
 import polars as pl  # after parsing: --help is quick
 
 from iclgd.metrics import order_sensitivity
-from iclgd.reporting import doses
+from iclgd.reporting.kinds import dose
 from iclgd.statistics import intervals
 
 RUN = list(RUN_COLUMNS)
 manifests = {m["model"]: m for m in (json.loads(path.read_text()) for path in args.manifests)}
 layers = {name: manifest["layers"] for name, manifest in manifests.items()}
-natures = {name: doses.nature(m["pretraining"] or {}) for name, m in manifests.items()}
+natures = {name: dose.nature(m["pretraining"] or {}) for name, m in manifests.items()}
 found, learners = [], set()
 for path in args.agreement:
     rows = parquet.read(path, registry.AGREEMENT).filter(pl.col("split") == "test")
-    found.append(intervals.means(rows, [*RUN, "epoch"], list(registry.METRICS)))
+    found.append(intervals.means(rows, [*RUN, "epoch"], registry.METRICS.values()))
     learners.add((parquet.only(rows, "a"), parquet.only(rows, "b")))
 if len(learners) > 1:
     raise cli.InputError(f"--agreement: one pair of learners is needed, found {sorted(learners)}")
@@ -57,5 +57,7 @@ for path in args.logits:
             first = group.select(*RUN, "epoch", "draw").head(1)
             own = pl.DataFrame({"example": answers.examples, name: order_sensitivity.sen(answers)})
             sens.append(first.join(own, how="cross"))
-    found.append(intervals.means(pl.concat(sens), [*RUN, "epoch"], [name]))
-parquet.write(doses.graded(pl.concat(found), layers, natures), args.output)
+    found.append(
+        intervals.means(pl.concat(sens), [*RUN, "epoch"], [order_sensitivity.SEN_OF[name]])
+    )
+parquet.write(dose.graded(pl.concat(found), layers, natures), args.output)

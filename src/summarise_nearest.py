@@ -23,9 +23,10 @@ args = parser.parse_args()
 import polars as pl  # after parsing: --help is quick
 
 from iclgd.statistics import equivalence, intervals
+from iclgd.statistics.families import family
 
 KEY = [*equivalence.PLACE, "b", "epoch"]
-METRICS = ["tv", "token_overlap", "ocs", "accuracy_b"]
+METRICS = [registry.METRICS[name] for name in ("tv", "token_overlap", "ocs", "accuracy_b")]
 AT = {**RUN_COLUMNS, "learner": pl.String, "epoch": pl.Int32, "loss": pl.Float32}
 rows = pl.concat(parquet.read(path, registry.AGREEMENT) for path in args.agreement)
 losses = (
@@ -35,9 +36,9 @@ losses = (
     .rename({"learner": "b"})
 )
 trained = rows.filter(pl.col("epoch").max().over("b") > 0)
-family = trained.with_columns(family=pl.col("b").str.split("@").list.first())
+by_family = trained.with_columns(family("b"))
 marks = {
-    "nearest": equivalence.nearest(family, [*equivalence.PLACE, "family"]),
+    "nearest": equivalence.nearest(by_family, [*equivalence.PLACE, "family"]),
     "best": equivalence.nearest(trained, equivalence.PLACE),
 }
 test = rows.filter(pl.col("split") == "test")

@@ -42,7 +42,7 @@ is_reference = {
 if not any(is_reference.values()):
     raise cli.InputError(f"--logits: no table is of the reference {args.figure.reference!r}")
 KEYS = {**RUN_COLUMNS, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
-TESTS = {"mantel_r": pl.Float64, "mantel_p": pl.Float64}
+TESTS = dict.fromkeys(order_sensitivity.MANTEL, pl.Float64)
 references, asked, tests, diverged = {}, [], [], []
 for path in sorted(args.logits, key=lambda path: not is_reference[path]):
     rows = test_rows(path)
@@ -78,7 +78,9 @@ by_query = pl.concat(asked).with_columns(pl.col(pl.Float64).fill_nan(None))
 of_reference = (pl.col("learner") == args.figure.reference) & (pl.col("metric") == "pattern_cosine")
 tested = pl.DataFrame(tests, schema=KEYS | TESTS, orient="row")
 by_draw = summaries.bands(
-    tested.unpivot(list(TESTS), index=list(KEYS), variable_name="metric"), [*BY, "metric"]
+    tested.unpivot(list(TESTS), index=list(KEYS), variable_name="metric"),
+    [*BY, "metric"],
+    order_sensitivity.MANTEL.values(),
 )
 is_p = pl.col("metric") == "mantel_p"
 combined = (
@@ -92,7 +94,9 @@ by_draw = by_draw.join(combined, on=BY, how="left").with_columns(
 )
 summary = pl.concat(
     [
-        intervals.means(by_query, BY, ["sen", "label_sen", "pattern_cosine"]).filter(~of_reference),
+        intervals.means(by_query, BY, order_sensitivity.SENSITIVITIES.values()).filter(
+            ~of_reference
+        ),
         by_draw.drop("mantel_p"),
     ],
     how="diagonal",

@@ -24,6 +24,7 @@ import polars as pl
 import torch
 
 from iclgd.io import parquet
+from iclgd.metrics.model_metrics import REGRESSION
 from iclgd.models import gd_transformer, linear_attention, loading
 from iclgd.statistics import summaries
 
@@ -60,5 +61,5 @@ for manifest in cli.progress(args.models, len(args.models), "models"):
             for metric, found in measured.items()
         ]
 BY = ["model", "rate", "scale", "metric"]
-summary = summaries.bands(pl.concat(values), BY).rename({"draws": "prompts"})
+summary = summaries.bands(pl.concat(values), BY, REGRESSION.values()).rename({"draws": "prompts"})
 parquet.write(summary.sort(BY), args.output)

@@ -22,6 +22,7 @@ args = parser.parse_args()
 import polars as pl
 
 from iclgd.metrics import sparsity_requirement
+from iclgd.metrics.sparsity_requirement import INVARIANTS, SHARES
 
 BY = ["model", "matrix", "threshold", "measure"]
 shares = pl.concat(parquet.read(path, SPARSITY) for path in args.sparsity)
@@ -39,11 +40,11 @@ long = [
         values, index=["model", "layer", "matrix", "threshold"], variable_name="measure"
     )
     for table, renamed, values in (
-        (shares, {}, ["share", "share_rms"]),
+        (shares, {}, list(SHARES)),
         (
             circuits.with_columns(pl.lit(None, pl.Float64).alias("threshold")),
             {"circuit": "matrix"},
-            ["stable_rank", "hoyer", "gini"],
+            list(INVARIANTS),
         ),
     )
 ]

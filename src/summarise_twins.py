@@ -23,7 +23,7 @@ import json  # after parsing: --help is quick
 
 import polars as pl
 
-from iclgd.reporting import twins
+from iclgd.reporting.kinds import twins
 
 manifests = [json.loads(path.read_text()) for path in args.manifests]
 perplexity = pl.concat(parquet.read(path, PERPLEXITY) for path in args.perplexity)

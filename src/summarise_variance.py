@@ -47,5 +47,5 @@ kinds = {**RUN_COLUMNS, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int3
 table = pl.DataFrame(
     values, schema={**kinds, "source": pl.String, "value": pl.Float64}, orient="row"
 )
-summary = summaries.bands(table, [*BY, "source"], "source")
+summary = summaries.bands(table, [*BY, "source"], order_variance.SOURCES.values(), "source")
 parquet.write(summary.sort(*BY, "source"), args.output)

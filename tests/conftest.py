@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from support.roles import ROLES
 
 from iclgd.io import parquet
 from iclgd.io.schemas.task import TASK
@@ -113,8 +114,8 @@ def architecture(request) -> str:
 
 
 def figure(kind: str, **more) -> tuple[str, str]:
-    """``--figure`` of a step: a figure of this kind, named after it."""
-    return "--figure", json.dumps({"name": kind, "kind": kind, **more})
+    """``--figure`` of a step: a figure of this kind, named after it, of learners with `ROLES`."""
+    return "--figure", json.dumps({"name": kind, "kind": kind, "roles": ROLES, **more})
 
 
 def run_step(name: str, *arguments: str) -> None:

@@ -13,12 +13,12 @@ from scipy.stats import kendalltau
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
-from iclgd.io.schemas.attention import ATTENTION, SIMILARITIES
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.task import TASK
 from iclgd.learners import gradient_descent, trainable
 from iclgd.learners.settings import Learner
 from iclgd.metrics import activations, attention_similarity, attention_table, token_alignment
+from iclgd.metrics.attention_similarity import ATTENTION, SIMILARITIES
 
 KV = {"layers": "all", "matrices": ["k", "v"]}
 DAI = {"rate": 0.1, "epochs": 1, "batch": 1, "loss": "all", "train": KV}
@@ -273,7 +273,7 @@ def test_compare_attention_writes_its_table(steps):
     found = pl.read_parquet(folder / "one.parquet")
     assert found.schema == ATTENTION
     assert len(found) == 2 * 12 * 3 and found["epoch"].unique().to_list() == [1]
-    by_layer = found.group_by("layer").agg(pl.col(SIMILARITIES).count()).sort("layer")
+    by_layer = found.group_by("layer").agg(pl.col(*SIMILARITIES).count()).sort("layer")
     # Rotary positions: the demonstrations cannot change the scores of the first layer.
     assert by_layer["sim_am_delta"].to_list() == [0, 24, 24]
     assert by_layer.drop("layer", "sim_am_delta").unique().rows() == [(24,) * 8]

@@ -63,7 +63,7 @@ def test_files_hash_and_entry(name):
     assert said["entry"] == CATALOGUE[name]["pretrain"]
     assert said["tokens"] == pl.read_parquet(folder / "curve.parquet")["tokens"][-1]
     assert "seconds" in said
-    tokenizer = pretraining.corpus.tokenizer_json() + "\n"
+    tokenizer = pretraining.synthetic.tokenizer_json() + "\n"
     assert (folder / "tokenizer.json").read_text() == tokenizer
 
 

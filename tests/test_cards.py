@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from test_workflow import STUDY, copy_project, snakemake
+from support.workflow import STUDY, copy_project, snakemake
 
 from iclgd.io import gpus
 

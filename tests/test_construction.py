@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from iclgd.metrics import sparsity
+from iclgd.metrics import sparsity, sparsity_requirement
 from iclgd.models import linear_attention
 from iclgd.models.linear_attention import Weights
 
@@ -194,7 +194,7 @@ def test_a_rotation_is_the_same_function_with_the_same_circuits_and_no_zeros():
         close(found @ basis, expected)
     before, after = spectra(layer), spectra(turned)
     for circuit in ("qk", "ov"):
-        for invariant in sparsity.INVARIANTS:
+        for invariant in sparsity_requirement.INVARIANTS:
             close(*(getattr(sparsity, invariant)(s[circuit]) for s in (before, after)), atol=1e-9)
     for matrix in (turned.q, turned.k, turned.v):
         assert (matrix.abs() < 1e-3).double().mean() < 0.05

@@ -9,6 +9,7 @@ from conftest import ONE_BY_ONE, VOCABULARY, tiny_model
 
 from iclgd.io.cli import InputError
 from iclgd.learners import evaluation, gradient_descent, scoring, settings, trainable
+from iclgd.learners.optimisers import OPTIMISERS, Optimiser
 from iclgd.learners.settings import Learner
 from iclgd.models import architectures, forward
 from iclgd.tasks import prompts
@@ -76,8 +77,11 @@ def twin(model, demos, learner: Learner) -> dict[int, tuple[torch.Tensor, torch.
     model = copy.deepcopy(model).requires_grad_(True)
     masks = {name: mask(model, name, learner.train) for name, _ in model.named_parameters()}
     optimiser = {
-        "sgd": lambda p: torch.optim.SGD(p, lr=learner.rate, momentum=learner.momentum),
+        "sgd": lambda p: torch.optim.SGD(
+            p, lr=learner.rate, momentum=learner.settings.get("momentum", 0)
+        ),
         "adam": lambda p: torch.optim.Adam(p, lr=learner.rate),
+        "rmsprop": lambda p: torch.optim.RMSprop(p, lr=learner.rate, **learner.settings),
     }[learner.optimiser](model.parameters())
 
     def loss(part) -> torch.Tensor:
@@ -123,10 +127,10 @@ def check(model, learner: Learner, atol: float) -> None:
 
 LEARNERS = {
     "full batch": Learner(rate=0.05, epochs=2),
-    "a block": Learner(rate=0.1, epochs=2, batch=2, momentum=0.5, train=QKV),
+    "a block": Learner(rate=0.1, epochs=2, batch=2, settings={"momentum": 0.5}, train=QKV),
     "v": Learner(rate=0.5, epochs=3, train=V_MID),
     "batch 1": Learner(rate=0.02, epochs=3, batch=1, record=(1, 2)),
-    "batch 2, momentum": Learner(rate=0.02, epochs=3, batch=2, momentum=0.9),
+    "batch 2, momentum": Learner(rate=0.02, epochs=3, batch=2, settings={"momentum": 0.9}),
     "batch 4, all tokens": Learner(rate=0.1, epochs=3, batch=4, loss="all"),
     "adam": Learner(rate=0.003, epochs=3, batch=3, optimiser="adam"),
 }
@@ -341,6 +345,23 @@ def test_recorded_epochs():
 def test_learners_with_a_mistake_are_refused(entry, message):
     with pytest.raises(InputError, match=message):
         settings.learner(entry)
+
+
+def test_an_optimiser_is_one_row(monkeypatch):
+    """With a setting of its own, which other optimisers then refuse."""
+    row = Optimiser("RMSprop", 1, {"alpha": 0.99})
+    monkeypatch.setitem(OPTIMISERS, "rmsprop", row)
+    entry = {"rate": 0.01, "epochs": 2, "optimiser": "rmsprop", "alpha": 0.5}
+    with pytest.raises(InputError, match="alpha belongs to rmsprop, not to sgd"):
+        settings.learner({**entry, "optimiser": "sgd"})
+    with pytest.raises(InputError, match="momentum belongs to sgd, not to rmsprop"):
+        settings.learner({**entry, "momentum": 0.9})
+    learner = settings.learner(entry)
+    model = tiny_model("llama")
+    optimiser = learner.over([parameter.clone() for parameter in model.parameters()])
+    assert isinstance(optimiser, torch.optim.RMSprop)
+    assert optimiser.defaults["lr"] == 0.01 and optimiser.defaults["alpha"] == 0.5
+    check(model, learner, tolerance(model))
 
 
 def test_a_learner_from_the_catalogue():

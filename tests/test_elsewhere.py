@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_workflow import STUDY, copy_project, digests
+from support.workflow import STUDY, copy_project, digests
 
 from iclgd.study import places
 

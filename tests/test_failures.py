@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import yaml
 from snakemake_interface_logger_plugins.common import LogEvent
-from test_workflow import STUDY, copy_project, snakemake
+from support.workflow import STUDY, copy_project, snakemake
 
 from iclgd.io import cli
 

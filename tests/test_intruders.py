@@ -12,7 +12,7 @@ import torch
 import yaml
 from conftest import run_step, save_model, tiny_model, tiny_task
 from safetensors.torch import save_file
-from summaries import depth
+from support.summaries import depth
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError

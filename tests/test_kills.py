@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_workflow import STUDY, copy_project, digests, snakemake, write_study
+from support.workflow import STUDY, copy_project, digests, snakemake, write_study
 
 TESTS = Path(__file__).parent
 STUDY = yaml.safe_load(yaml.safe_dump(STUDY))

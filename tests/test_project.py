@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from iclgd.io.schemas.attention import ATTENTION
 from iclgd.io.schemas.curves import CURVES
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.drift import DRIFT
@@ -16,7 +15,9 @@ from iclgd.io.schemas.perplexity import PERPLEXITY
 from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 from iclgd.io.schemas.task import TASK
 from iclgd.metrics import registry
-from iclgd.reporting import artifacts, claims, dictionary
+from iclgd.metrics.attention_similarity import ATTENTION
+from iclgd.reporting import artifacts, dictionary
+from iclgd.reporting.claims import judge
 from iclgd.study import paths
 from iclgd.study.kinds import KINDS, STATISTICS
 
@@ -103,7 +104,7 @@ TABLES = {
     "results/sparsity/{model}.circuits.parquet": CIRCUITS,
     "results/drift/{model}--{reference}.parquet": DRIFT,
     "results/perplexity/{model}.parquet": PERPLEXITY,
-    "results/{study}/summary/claims.parquet": claims.SCHEMA,
+    "results/{study}/summary/claims.parquet": judge.SCHEMA,
     "results/{study}/summary/cells.parquet": EXAMPLES,
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from conftest import run_step
-from test_workflow import ROOT, copy_project, snakemake
+from support.workflow import ROOT, copy_project, snakemake
 
 DATA = Path(os.environ.get("ICLGD_DATA", ROOT.parent / "shared" / "data"))
 NEWS = "Classify the news articles into the categories of World, Sports, Business, and Technology."

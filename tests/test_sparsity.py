@@ -17,7 +17,7 @@ from iclgd.io import parquet
 from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 from iclgd.metrics import sparsity, sparsity_requirement
 from iclgd.models import gd_transformer
-from iclgd.reporting import evidence
+from iclgd.reporting.kinds import sparsity as kind
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
@@ -46,7 +46,9 @@ def random_heads(heads=3, head=4, width=7, kv=3):
 
 
 def measures(values):
-    return torch.stack([getattr(sparsity, name)(values) for name in sparsity.INVARIANTS])
+    return torch.stack(
+        [getattr(sparsity, name)(values) for name in sparsity_requirement.INVARIANTS]
+    )
 
 
 def test_share_is_strictly_below_and_per_head():
@@ -187,7 +189,7 @@ def test_the_construction_is_as_sparse_as_it_must_be_and_trained_weights_are_not
     assert {model: (n, of) for model, n, of in passed.rows()} == expected
     # And so says the claim, were the construction a pretrained model.
     rows = table.with_columns(role=pl.lit("model"), causal=pl.lit(False))
-    said = {(one["model"], one["learner"]): one["said"] for _, one in evidence.sparsity(rows)}
+    said = {(one["model"], one["learner"]): one["holds"] for _, one in kind.evidence(rows)}
     assert said == {
         (model, matrix): model != "made" for model in expected for matrix in ("W_Q", "W_V")
     }

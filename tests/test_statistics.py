@@ -3,13 +3,23 @@
 import polars as pl
 import pytest
 
+from iclgd.metrics.metric import ANY, Metric
+from iclgd.metrics.ranges import METRICS
 from iclgd.statistics import summaries
+
+FREE = Metric("free", ANY, 0)
+
+
+def unnamed(frame):
+    """Bands of each model's values, which are of a quantity that has no ends."""
+    named = frame.with_columns(metric=pl.lit("free"))
+    return summaries.bands(named, ["model", "metric"], [FREE]).drop("metric")
 
 
 def test_band_is_the_t_interval():
     # Mean 2, deviation 1, t(0.975, 2) = 4.302653: half = 4.302653 / sqrt(3).
     frame = pl.DataFrame({"model": ["m"] * 3, "value": [1.0, 2.0, 3.0]})
-    row = summaries.bands(frame, ["model"]).row(0, named=True)
+    row = unnamed(frame).row(0, named=True)
     half = 4.302652729911275 / 3**0.5
     assert (row["estimate"], row["draws"]) == (2, 3)
     assert (row["low"], row["high"]) == pytest.approx((2 - half, 2 + half))
@@ -18,7 +28,7 @@ def test_band_is_the_t_interval():
 
 def shares(*values, name="share", **given):
     frame = pl.DataFrame({"metric": [name] * len(values), "value": [*map(float, values)]})
-    return summaries.bands(frame, ["metric"], **given).row(0, named=True)
+    return summaries.bands(frame, ["metric"], METRICS.values(), **given).row(0, named=True)
 
 
 def test_a_share_has_wilsons_interval_with_the_effective_number_of_draws():
@@ -68,7 +78,7 @@ def test_differences_and_half_bounded_quantities_are_cut():
 
 def test_nulls_are_left_out_and_one_draw_has_no_band():
     frame = pl.DataFrame({"model": ["m", "m", "n"], "value": [1.0, None, None]})
-    rows = summaries.bands(frame, ["model"]).rows()
+    rows = unnamed(frame).rows()
     assert rows == [("m", 1.0, *[None] * 4, 1), ("n", *[None] * 5, 0)]
 
 

@@ -1,77 +1,29 @@
 """The whole workflow on a tiny study: it runs, it is reproducible, only what changed reruns."""
 
-import hashlib
-import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import polars as pl
 import pytest
 import yaml
+from support.claims import CLAIMS
+from support.workflow import (
+    STUDY,
+    copy_project,
+    digests,
+    edit,
+    planned,
+    rules_of,
+    snakemake,
+    write_study,
+)
 from test_equivalence import read_off
 
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.metrics import ranges, registry
-from iclgd.reporting import artifacts, claims, dictionary
+from iclgd.reporting import artifacts, dictionary
 from iclgd.study.kinds import KINDS, REPORT
-
-ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "rules", "src", "profiles", "slurm", "envs", "models")
-STUDY = yaml.safe_load((Path(__file__).parent / "study.yaml").read_text())
-
-
-def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-    """Run Snakemake in a copy of the project; ``check`` asserts success with its output.
-
-    As in ``make run``, a warm process stands by for the torch steps.
-    """
-    warm = [sys.executable, "-m", "iclgd.io.preload"]
-    command = [*warm, sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src")}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
-    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
-
-
-def copy_project(folder: Path, study: dict) -> Path:
-    """The parts of the project that a run needs, with another configuration."""
-    folder.mkdir()
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, folder / part)
-    write_study(folder, study)
-    return folder
-
-
-def write_study(folder: Path, study: dict) -> None:
-    (folder / "config.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
-
-
-def planned(folder: Path) -> list[str]:
-    """Jobs that would run, as ``rule`` and first output, sorted, without rule all."""
-    text = snakemake(folder, "--dry-run").stdout
-    jobs = re.findall(
-        r"^(?:local)?rule (\w+):\n(?:    input: .*\n)?    output: ([^,\n]+)", text, re.M
-    )
-    return sorted(
-        f"{rule} {output.removeprefix('results/').removeprefix('default/')}"
-        for rule, output in jobs
-        if rule != "all"
-    )
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Hash of every artifact below results/ by its path."""
-    paths = sorted(p for p in (folder / "results").rglob("*") if p.is_file())
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +109,7 @@ def test_no_value_and_no_interval_is_beyond_what_its_quantity_can_be(project):
     for path in sorted((project / "results/default/summary").glob("*.parquet")):
         table = pl.read_parquet(path)
         if path.name == "claims.parquet":
-            for claim in claims.CLAIMS.values():
+            for claim in CLAIMS.values():
                 rows = table.filter(claim=claim.claim)
                 check(path, claim.claim, claim.within, rows, ["estimate", "low", "high"])
         elif path.name != "cells.parquet":
@@ -342,15 +294,6 @@ def test_a_checkpoint_added(finished):
             *STUDIED,
         ]
     )
-
-
-def edit(path: Path) -> None:
-    """Change a script's bytes but not what it does."""
-    path.write_text(path.read_text() + "\n# edited\n")
-
-
-def rules_of(jobs: list[str]) -> set[str]:
-    return {job.split()[0] for job in jobs}
 
 
 def test_a_plot_script_edited(finished):

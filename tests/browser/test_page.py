@@ -8,11 +8,11 @@ import chromium
 import polars as pl
 import pytest
 import yaml
-from reports import HOSTILE
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
-from test_workflow import STUDY, copy_project, snakemake
+from support.reports import HOSTILE
+from support.workflow import STUDY, copy_project, snakemake
 from tokenizers import Tokenizer
 
 from iclgd.study.kinds import KINDS

@@ -22,14 +22,15 @@ from torch.nn.functional import cross_entropy
 
 from iclgd.io.cli import InputError, out_of_memory
 from iclgd.learners import layer_causal
+from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.learners.settings import Learner
 from iclgd.learners.trainable import Trained
 from iclgd.models import dimensions, forward, partial_forward, probes
 from iclgd.tasks import prompts
 
-# Runs side by side: bytes of all their weights, gradients and optimiser states (about four
-# copies), and tokens in one forward pass.
-STACKED_BYTES = 1 << 28
+# Runs side by side: bytes of all their weights, gradients, what a step computes from them (three
+# copies) and optimiser states; and tokens in one forward pass.
+STACKED_BYTES, COPIES = 1 << 28, 3
 TOKENS_PER_STEP = 16_384
 # Numbers that a block keeps for its backward pass, per token and unit of width; measured for
 # LLaMA's blocks (16 for those of Korthikanti et al. 2205.05198, equation 2, without dropout).
@@ -180,7 +181,8 @@ def with_hidden(batch: Batch, model, lowest: int) -> Batch:
 def runs_at_once(model, trained: Trained, batches: list[Batch], learner: Learner) -> int:
     """How many of the runs train side by side: few enough for weights and tokens to stay small,
     and one where two would not be what each is alone."""
-    by_weights = STACKED_BYTES // (4 * trained.bytes)
+    copies = COPIES + OPTIMISERS[learner.optimiser].states
+    by_weights = STACKED_BYTES // (copies * trained.bytes)
     size = max(1, min(by_weights, TOKENS_PER_STEP // batches[0].tokens.numel()))
     if min(size, len(batches)) == 1 or not batches[0].together:
         return 1

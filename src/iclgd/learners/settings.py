@@ -1,23 +1,23 @@
-"""How to descend: the entry of a learner, checked."""
+"""Settings of one GD learner, validated."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 import torch
 
 from iclgd.io.cli import InputError
-from iclgd.learners import layer_causal
+from iclgd.learners import layer_causal, optimisers
+from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.models import architectures
 
 EPOCHS = (0, 1, 2, 5, 10, *range(20, 1001, 20))
-OPTIMISERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 LOSSES = ("label", "all", "squared")
 
 
 @dataclass(frozen=True)
 class Learner:
-    """How to descend. The fields are the keys of a learner in the catalogue.
+    """How to train. The fields are the keys of a learner in the catalogue.
 
     ``batch``: demonstrations per step, in their stored order (null: all, full-batch GD).
     ``train``: null for all weights; ``{layers, matrices}`` for W_x of some layers (numbers,
@@ -26,28 +26,31 @@ class Learner:
     ``loss``: ``label`` (the answer's tokens, Shen et al.), ``all`` (every token, Dai et al.) or
     ``squared`` (the answer's tokens, von Oswald et al.; see ``gradient_descent.squared_error``).
     ``causal``: null, or layer-causal GD (Deutch et al.) by one of `layer_causal.READINGS`.
-    ``record``: epochs at which the queries are asked; null: 0, 1, 2, 5, 10, 20, 40, ...
+    ``record``: epochs at which the queries are evaluated; null: 0, 1, 2, 5, 10, 20, 40, ...
+    ``settings``: those of the optimiser beside the rate (`optimisers`), in the catalogue keys of
+    the learner itself.
     """
 
     rate: float
     epochs: int = 200
     batch: int | None = None
     optimiser: str = "sgd"
-    momentum: float = 0.0
     train: dict | None = None
     loss: str = "label"
     causal: str | None = None
     record: tuple[int, ...] | None = None
+    settings: dict[str, float] = field(default_factory=dict)
 
     def recorded(self) -> list[int]:
-        """Recorded epochs in order; 0 (the untouched model) and the last are always there."""
+        """Recorded epochs in order; 0 (the pretrained model) and the last are always there."""
         chosen = self.record if self.record is not None else EPOCHS
         return sorted({0, *(e for e in chosen if e <= self.epochs), self.epochs})
 
     def over(self, tensors: list[torch.Tensor]) -> torch.optim.Optimizer:
         """A new optimiser of ``tensors``."""
-        extra = {"momentum": self.momentum} if self.optimiser == "sgd" else {}
-        return OPTIMISERS[self.optimiser](tensors, lr=self.rate, **extra)
+        row = OPTIMISERS[self.optimiser]
+        given = {key: self.settings.get(key, default) for key, default in row.settings.items()}
+        return getattr(torch.optim, row.torch_class)(tensors, lr=self.rate, **given)
 
 
 def learner(entry: dict) -> Learner:
@@ -57,18 +60,19 @@ def learner(entry: dict) -> Learner:
         if value not in known:
             raise InputError(f"learner: {what} {value!r} is none of {', '.join(known)}")
 
+    own = [one.name for one in fields(Learner) if one.name != "settings"]
+    known = [*own, *optimisers.known_settings()]
     for key in entry:
-        if key not in Learner.__annotations__:
-            raise InputError(
-                f"learner: unknown key {key!r} (known: {', '.join(Learner.__annotations__)})"
-            )
+        if key not in known:
+            raise InputError(f"learner: unknown key {key!r} (known: {', '.join(known)})")
     if "rate" not in entry:
         raise InputError("learner: there is no rate")
-    made = Learner(**entry)
+    settings = {key: value for key, value in entry.items() if key not in own}
+    made = Learner(**{key: entry[key] for key in entry if key in own}, settings=settings)
     one_of("optimiser", made.optimiser, OPTIMISERS)
     one_of("loss", made.loss, LOSSES)
-    if made.momentum and made.optimiser != "sgd":
-        raise InputError(f"learner: momentum belongs to sgd, not to {made.optimiser}")
+    if reason := optimisers.foreign(made.optimiser, made.settings):
+        raise InputError(f"learner: {reason}")
     if made.train is not None:
         part = made.train.get("lora", made.train)
         needed = ("rank", "matrices") if "lora" in made.train else ("layers", "matrices")

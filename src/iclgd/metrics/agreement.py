@@ -1,14 +1,18 @@
 """How much two next-token distributions agree, row by row.
 
 Every function takes two ``Top`` of M rows and returns float64 arrays of length M; what is
-undefined is NaN, never 0. Sources: S is Shen et al. 2024 (arXiv 2310.08540), section 4.
+undefined is NaN, never 0. `METRICS` has a row for every column of the agreement table: to add a
+metric is to add its row. Sources: S is Shen et al. 2024 (arXiv 2310.08540), section 4.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from iclgd.metrics.metric import ABOVE, NATS, SHARE, Metric, by_name
 
 K = 10  # S compares the ten most likely tokens
 DEPTH = 100  # of the curves over K
@@ -148,6 +152,165 @@ def label_agreement(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     p, q = (np.exp(x.astype(float) - x.max(1, keepdims=True)) for x in (a, b))
     p, q = (x / x.sum(1, keepdims=True) for x in (p, q))
-    found = _bins(p, q)
+    over_labels = _bins(p, q)
     cosine = (p * q).sum(1) / (np.linalg.norm(p, axis=1) * np.linalg.norm(q, axis=1))
-    return found.js, found.tv, cosine
+    return over_labels.js, over_labels.tv, cosine
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The answers of two learners to the same M queries, and what several metrics need of them.
+
+    ``a``, ``b``: their distributions; ``labels_a``, ``labels_b`` [M, labels]: natural
+    log-probabilities of the label words; ``answer`` [M]: token id of the right answer; ``label``
+    [M]: its number.
+    """
+
+    a: Top
+    b: Top
+    labels_a: np.ndarray
+    labels_b: np.ndarray
+    answer: np.ndarray
+    label: np.ndarray
+
+    @cached_property
+    def curves(self) -> tuple[np.ndarray, np.ndarray]:
+        return curves(self.a, self.b)
+
+    @cached_property
+    def divergences(self) -> Divergences:
+        return divergences(self.a, self.b)
+
+    @cached_property
+    def over_labels(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return label_agreement(self.labels_a, self.labels_b)
+
+
+METRICS = by_name(
+    Metric(
+        "accuracy_a",
+        SHARE,
+        0,
+        "is a's likeliest token of the whole vocabulary the answer's first one?",
+        proportion=True,
+        value=lambda pair: pair.a.ids[:, 0] == pair.answer,
+    ),
+    Metric(
+        "accuracy_b",
+        SHARE,
+        0,
+        "is b's likeliest token of the whole vocabulary the answer's first one?",
+        "accuracy (share of queries)",
+        proportion=True,
+        value=lambda pair: pair.b.ids[:, 0] == pair.answer,
+    ),
+    Metric(
+        "label_accuracy_a",
+        SHARE,
+        0,
+        "the same of a among the label words",
+        proportion=True,
+        value=lambda pair: pair.labels_a.argmax(1) == pair.label,
+    ),
+    Metric(
+        "label_accuracy_b",
+        SHARE,
+        0,
+        "the same of b among the label words",
+        proportion=True,
+        value=lambda pair: pair.labels_b.argmax(1) == pair.label,
+    ),
+    Metric(
+        "token_overlap",
+        SHARE,
+        1,
+        "share of shared tokens among the ten likeliest",
+        "token overlap @10 (share)",
+        "token overlap",
+        r"\|T(p) ∩ T(q)\| / K; T: the K = 10 likeliest tokens",
+        value=lambda pair: token_overlap(pair.a, pair.b),
+    ),
+    Metric(
+        "ocs",
+        SHARE,
+        1,
+        "cosine of the two distributions cut to their ten likeliest",
+        "OCS @10 (cosine)",
+        "OCS",
+        "Σ p q / (‖p‖ ‖q‖), each distribution cut to its own ten likeliest tokens",
+        value=lambda pair: ocs(pair.a, pair.b),
+    ),
+    Metric(
+        "ocs_paper",
+        SHARE,
+        0,  # with nine shared tokens it is divided by no more than with ten
+        "the formula as printed in the paper, with max(K - overlap, 1)",
+        value=lambda pair: ocs_paper(pair.a, pair.b),
+    ),
+    Metric(
+        "js",
+        NATS,
+        -1,
+        "Jensen-Shannon divergence, nats, 0 to 0.693; exact if the whole vocabulary is"
+        " kept, else a lower bound",
+        label="Jensen-Shannon",
+        formula="½ KL(p ‖ m) + ½ KL(q ‖ m), m = ½ (p + q)",
+        value=lambda pair: pair.divergences.js,
+    ),
+    Metric(
+        "tv",
+        SHARE,
+        -1,
+        "total variation, 0 to 1; exact or a lower bound as `js`",
+        label="total variation (TV)",
+        formula=r"½ Σ \|p − q\|",
+        value=lambda pair: pair.divergences.tv,
+    ),
+    Metric(
+        "kl_ab",
+        ABOVE,
+        -1,
+        "Kullback-Leibler divergence of a from b, nats; exact or a lower bound",
+        value=lambda pair: pair.divergences.kl_ab,
+    ),
+    Metric(
+        "kl_ba",
+        ABOVE,
+        -1,
+        "Kullback-Leibler divergence of b from a, nats; exact or a lower bound",
+        value=lambda pair: pair.divergences.kl_ba,
+    ),
+    Metric(
+        "rbo",
+        SHARE,
+        1,
+        "rank-biased overlap, persistence 0.9, 0 to 1",
+        "rank-biased overlap",
+        label="rank-biased overlap",
+        formula="Σ 0.9^(k−1) (overlap of the k likeliest), normalised, k up to 100",
+        value=lambda pair: rank_biased_overlap(pair.curves[0]),
+    ),
+    Metric(
+        "label_js",
+        NATS,
+        -1,
+        "`js` over the label words, normalised",
+        value=lambda pair: pair.over_labels[0],
+    ),
+    Metric(
+        "label_tv",
+        SHARE,
+        -1,
+        "`tv` over the label words, normalised",
+        value=lambda pair: pair.over_labels[1],
+    ),
+    Metric(
+        "label_ocs",
+        SHARE,
+        1,
+        "cosine over the label words, normalised",
+        value=lambda pair: pair.over_labels[2],
+    ),
+)
+# Of the likeliest label, over all draws and queries of a summary.
+MACRO_F1 = by_name(*(Metric(f"macro_f1_{side}", SHARE, 0) for side in "ab"))

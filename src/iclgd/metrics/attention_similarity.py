@@ -10,9 +10,13 @@ is Deutch et al. 2024 (arXiv 2311.07772); "code" is what each of them published.
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 
-# A difference below this share of what it is the difference of is rounding noise of float32;
-# of a model in half precision the noise is larger, and passes for a difference.
+from iclgd.io.schemas.keys import KEY_COLUMNS, RUN_COLUMNS
+from iclgd.metrics.metric import COSINE, SHARE, Metric, by_name
+
+# Relative changes below this are rounding noise of float32. That of a model in half precision is
+# larger, and counts as a change.
 FLOOR = 1e-5
 CELLS = 1 << 22  # pairs of tokens in memory at once
 
@@ -136,3 +140,53 @@ def rec2ftp_chance(zs: np.ndarray, icl: np.ndarray) -> float | None:
     always right has a Rec2FTP near 1 whatever GD does. None where ZS is never wrong.
     """
     return float(icl[~zs].mean()) if (~zs).any() else None
+
+
+# A row for every measure of the attention table, then those that compare answers.
+SIMILARITIES = by_name(
+    Metric(
+        "sim_aou",
+        COSINE,
+        1,
+        "cosine of the updates of attention's output, normalised (Dai et al.)",
+        label="SimAOU",
+        formula="cosine of the changes of attention's output by demonstrations and by training",
+    ),
+    Metric("sim_aou_chance", COSINE, 0, "what unrelated updates of that size give"),
+    Metric("sim_aou_raw", COSINE, 1, "not normalised (Deutch et al.)"),
+    Metric(
+        "sim_am",
+        COSINE,
+        1,
+        "cosine of the scores q·k with the query's own tokens, ICL and GD",
+        label="SimAM",
+        formula="cosine of the attention scores q·k with the query's own tokens",
+    ),
+    Metric("sim_am_before", COSINE, 0, "the same of ICL and ZS"),
+    Metric("sim_am_delta", COSINE, 1, "the same of their changes from ZS"),
+    Metric(
+        "kendall",
+        COSINE,
+        1,
+        "tau-b of attention to the demonstrations, against the trained model",
+        label="Kendall's tau",
+        formula="rank correlation (tau-b) of attention to the demonstrations with GD's inner"
+        " products",
+    ),
+    Metric("kendall_before", COSINE, 0, "against the untouched model"),
+    Metric("kendall_random", COSINE, 0, "against random ranks"),
+)
+CORRECTIONS = by_name(
+    Metric("rec2ftp", SHARE, 1, "share of GD's corrections that ICL makes too", proportion=True),
+    Metric("rec2ftp_chance", SHARE, 0, "what independent corrections give", proportion=True),
+)
+ATTENTION = pl.Schema(
+    {
+        **RUN_COLUMNS,
+        "learner": pl.String,
+        **KEY_COLUMNS,
+        "layer": pl.Int32,
+        "split": pl.String,
+        **dict.fromkeys(SIMILARITIES, pl.Float64),
+    }
+)

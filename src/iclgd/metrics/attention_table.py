@@ -7,10 +7,10 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from iclgd.io.schemas.attention import SIMILARITIES
 from iclgd.learners import scoring
 from iclgd.metrics import activations, attention_similarity
 from iclgd.metrics.activations import Captured, Taught
+from iclgd.metrics.attention_similarity import SIMILARITIES
 from iclgd.metrics.token_alignment import Prompt
 
 
@@ -74,7 +74,7 @@ def measure(
         "layer": np.tile(np.arange(layers), rows),
     }
     frame = pl.DataFrame({**keys, **{name: found[name].ravel() for name in SIMILARITIES}})
-    return frame.with_columns(pl.col(SIMILARITIES).fill_nan(None))
+    return frame.with_columns(pl.col(*SIMILARITIES).fill_nan(None))
 
 
 def ask(

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.special import chdtrc  # scipy.stats has it too, at a second of imports
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
+from iclgd.metrics.metric import ABOVE, COSINE, SHARE, Metric, by_name
 
 CELLS = 1 << 23  # of a dense block of probabilities (64 MiB in float64)
 FLOOR = 3e-4  # norm of a pattern below which it is rounding noise, grown by training in float32
@@ -158,6 +158,8 @@ def mantel(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float] |
 
 def fisher(p: list[float]) -> float:
     """One p-value from those of independent draws: Fisher's method, -2 sum ln p ~ chi2(2 n)."""
+    from scipy.special import chdtrc  # here alone, so that figures need not import SciPy
+
     return float(chdtrc(2 * len(p), -2 * np.log(p).sum()))
 
 
@@ -190,3 +192,42 @@ def against(
         apart = [total + distances(half) for total, half in zip(apart, halves, strict=True)]
     distance = (total / len(found.examples) for total in apart)
     return np.concatenate(cosines), mantel(*distance, seed)
+
+
+SENSITIVITIES = by_name(
+    Metric(
+        "sen",
+        ABOVE,
+        0,
+        "sum over the vocabulary of the standard deviation over orders",
+        "Sen (summed std of p)",
+        "Sen",
+        "Σ over the vocabulary of the standard deviation of p over orders (ddof = 1)",
+    ),
+    Metric(
+        "label_sen",
+        ABOVE,
+        0,
+        "the same sum over the label words only",
+        "Sen, label words (summed std)",
+    ),
+    Metric(
+        "pattern_cosine",
+        COSINE,
+        1,
+        "cosine of the changes over orders, of the learner and of the reference",
+        "pattern cosine with ICL",
+    ),
+)
+MANTEL = by_name(
+    Metric(
+        "mantel_r",
+        COSINE,
+        1,
+        "correlation of the distances between orders, of the learner and of the reference",
+        "Mantel r with ICL",
+    ),
+    Metric("mantel_p", SHARE, -1, "p-value of that correlation", "Mantel p-value"),
+)
+# Of the two learners of a pair.
+SEN_OF = by_name(*(Metric(f"sen_{side}", ABOVE, 0, "`sen` of one learner") for side in "ab"))

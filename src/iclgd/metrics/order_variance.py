@@ -10,8 +10,15 @@ from scipy.special import logsumexp
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
+from iclgd.metrics.metric import SHARE, Metric, by_name
 
-SOURCES = ("last label", "last demonstration", "positions", "rest")
+# Shares of the variance, by source.
+SOURCES = by_name(
+    Metric("last label", SHARE, 0, "the label of the last demonstration"),
+    Metric("last demonstration", SHARE, 0, "which demonstration is last, beyond its label"),
+    Metric("positions", SHARE, 0, "the position of every demonstration, beyond the last"),
+    Metric("rest", SHARE, 0, "interactions"),
+)
 FLOOR = 1e-5  # nats; float32 log-probabilities vary by rounding up to about 1e-6
 
 

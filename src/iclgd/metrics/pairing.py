@@ -11,7 +11,6 @@ from iclgd.io.schemas.curves import CURVES
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics import agreement, registry
 
-SHIFTS = ("order", "draw")
 _MATCH = ["draw", "order", "epoch", "example"]
 
 
@@ -62,38 +61,14 @@ def metrics(pairs: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
     Returns the columns of ``registry.METRICS`` with ``label_a`` and ``label_b`` (the most
     likely label), and the curves of TO and OCS, each [rows, depth].
     """
-    a, b = top(pairs, "_a"), top(pairs, "")
-    labels_a, labels_b = (
-        parquet.matrix(pairs["label_logprobs_a"]),
-        parquet.matrix(pairs["label_logprobs"]),
-    )
-    answer, label = pairs["answer_id"].to_numpy(), pairs["label"].to_numpy()
-    chosen_a, chosen_b = labels_a.argmax(1), labels_b.argmax(1)
-    overlap_curve, ocs_curve = agreement.curves(a, b)
-    found = agreement.divergences(a, b)
-    label_js, label_tv, label_ocs = agreement.label_agreement(labels_a, labels_b)
+    labels = [parquet.matrix(pairs[f"label_logprobs{side}"]) for side in ("_a", "")]
+    right = [pairs[name].to_numpy() for name in ("answer_id", "label")]
+    pair = agreement.Pair(top(pairs, "_a"), top(pairs, ""), *labels, *right)
     frame = pl.DataFrame(
-        {
-            "label_a": chosen_a,
-            "label_b": chosen_b,
-            "accuracy_a": a.ids[:, 0] == answer,
-            "accuracy_b": b.ids[:, 0] == answer,
-            "label_accuracy_a": chosen_a == label,
-            "label_accuracy_b": chosen_b == label,
-            "token_overlap": agreement.token_overlap(a, b),
-            "ocs": agreement.ocs(a, b),
-            "ocs_paper": agreement.ocs_paper(a, b),
-            "js": found.js,
-            "tv": found.tv,
-            "kl_ab": found.kl_ab,
-            "kl_ba": found.kl_ba,
-            "rbo": agreement.rank_biased_overlap(overlap_curve),
-            "label_js": label_js,
-            "label_tv": label_tv,
-            "label_ocs": label_ocs,
-        }
+        {"label_a": labels[0].argmax(1), "label_b": labels[1].argmax(1)}
+        | {name: metric.value(pair) for name, metric in registry.METRICS.items()}
     ).cast(dict.fromkeys(registry.METRICS, pl.Float64))
-    return frame.with_columns(pl.col(registry.METRICS).fill_nan(None)), overlap_curve, ocs_curve
+    return frame.with_columns(pl.col(*registry.METRICS).fill_nan(None)), *pair.curves
 
 
 def compare(a: pl.DataFrame, b: pl.DataFrame, name_b: str) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -131,7 +106,7 @@ def compare(a: pl.DataFrame, b: pl.DataFrame, name_b: str) -> tuple[pl.DataFrame
             )
         if not lost.is_empty():
             kept.append(lost.with_columns(pl.lit("diverged").alias("status")))
-    schema = [name for name in registry.AGREEMENT]
+    schema = list(registry.AGREEMENT)
     table = pl.concat(kept, how="diagonal_relaxed")
     missing = [pl.lit(None).alias(name) for name in schema if name not in table.columns]
     empty = pl.DataFrame(schema=CURVES)

@@ -1,68 +1,52 @@
-"""What every quantity can be: the one table from which intervals know where they must end."""
+"""What every quantity of any table or summary can be, by name.
+
+Estimates need no such list, as each is given the rows of its own metrics; what walks through
+summaries of several kinds, or takes the difference of two, does.
+"""
 
 from __future__ import annotations
 
-import math
+from iclgd.metrics import (
+    accuracy,
+    agreement,
+    attention_similarity,
+    distances,
+    model_metrics,
+    order_sensitivity,
+    order_variance,
+    sparsity_requirement,
+)
+from iclgd.metrics.metric import COSINE as COSINE
+from iclgd.metrics.metric import Ends, by_name
 
-import numpy as np
-
-Ends = tuple[float, float]
-
-# Means of what is 0 or 1, of queries or of prompts: their intervals are those of proportions.
-PROPORTIONS = {
-    *(f"{name}{side}" for name in ("accuracy", "label_accuracy") for side in ("", "_a", "_b")),
-    *("accuracy_2way", "accuracy_4way"),  # probes of pretrained models
-    *("rec2ftp", "rec2ftp_chance"),
-}
-SHARE, COSINE, ABOVE = (0.0, 1.0), (-1.0, 1.0), (0.0, math.inf)
-ANY = (-math.inf, math.inf)
-ROUNDING = 1e-12
-# The values of a metric, measure or source of a summary, by its name there.
-RANGE: dict[str, Ends] = {
-    **dict.fromkeys(PROPORTIONS, SHARE),
-    **dict.fromkeys(("macro_f1", "macro_f1_a", "macro_f1_b"), SHARE),
-    **dict.fromkeys(("token_overlap", "ocs", "ocs_paper", "rbo", "label_ocs"), SHARE),
-    **dict.fromkeys(("tv", "label_tv", "similarity"), SHARE),
-    **dict.fromkeys(("js", "label_js"), (0.0, math.log(2))),
-    **dict.fromkeys(("kl_ab", "kl_ba"), ABOVE),
-    # Order sensitivity, and what of an order explains the variance.
-    **dict.fromkeys(("sen", "label_sen", "sen_a", "sen_b"), ABOVE),
-    **dict.fromkeys(("pattern_cosine", "mantel_r"), COSINE),
-    "mantel_p": SHARE,
-    **dict.fromkeys(("last label", "last demonstration", "positions", "rest"), SHARE),
-    # Inside attention: cosines and rank correlations.
-    **dict.fromkeys(("sim_aou", "sim_aou_chance", "sim_aou_raw"), COSINE),
-    **dict.fromkeys(("sim_am", "sim_am_before", "sim_am_delta"), COSINE),
-    **dict.fromkeys(("kendall", "kendall_before", "kendall_random"), COSINE),
-    # Verdicts: distances, and differences of two of them or of two accuracies.
-    **dict.fromkeys(("distance", "reference", "untouched"), SHARE),
-    **dict.fromkeys(("excess", "gain"), COSINE),
-    # Weights and circuits, pretraining, regression.
-    **dict.fromkeys(("share", "share_rms", "required", "hoyer", "gini"), SHARE),
-    "stable_rank": (1.0, math.inf),
-    "mean_abs_change": ABOVE,
-    "perplexity": (1.0, math.inf),
-    **dict.fromkeys(("prediction_distance", "sensitivity_distance"), ABOVE),
-    "sensitivity_cosine": COSINE,
-    **dict.fromkeys(("loss_model", "loss_gd"), ABOVE),
-}
+METRICS = by_name(
+    *accuracy.METRICS.values(),
+    *agreement.METRICS.values(),
+    *agreement.MACRO_F1.values(),
+    *attention_similarity.SIMILARITIES.values(),
+    *attention_similarity.CORRECTIONS.values(),
+    *order_sensitivity.SENSITIVITIES.values(),
+    *order_sensitivity.MANTEL.values(),
+    *order_sensitivity.SEN_OF.values(),
+    *order_variance.SOURCES.values(),
+    *distances.ESTIMATED.values(),
+    distances.SIMILARITY,
+    distances.GAIN,
+    *sparsity_requirement.SHARES.values(),
+    sparsity_requirement.REQUIRED,
+    *sparsity_requirement.INVARIANTS.values(),
+    *model_metrics.PERPLEXITY.values(),
+    *model_metrics.DRIFT.values(),
+    *model_metrics.REGRESSION.values(),
+)
+RANGE = {name: metric.range for name, metric in METRICS.items()}
 
 
 def of(name: str) -> Ends:
-    """The least and the greatest value of a quantity; that of one with no range is any."""
-    return RANGE.get(name, ANY)
-
-
-def rounded(name: str, values: np.ndarray) -> np.ndarray:
-    """Values [G] of a quantity; what rounding alone puts beyond an end (a cosine of 1 + 2e-16) is
-    that end. What is farther beyond stays as it is: its range, or its metric, is wrong.
-    """
-    for end, beyond in zip(of(name), (np.less, np.greater), strict=True):
-        values = np.where(beyond(values, end) & (abs(values - end) <= ROUNDING), end, values)
-    return values
+    """The least and the greatest value of a quantity. Raises KeyError for an unknown one."""
+    return RANGE[name]
 
 
 def difference(name: str, shift: float = 0.0) -> Ends:
     """The same of the difference of two such values, plus ``shift``."""
-    low, high = of(name)
-    return low - high + shift, high - low + shift
+    return METRICS[name].difference(shift)

@@ -1,28 +1,12 @@
-"""The metrics of agreement, and the table that holds them."""
+"""The agreement table: its keys, and a column for every metric of `agreement`."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from iclgd.io.schemas.keys import KEY_COLUMNS, RUN_COLUMNS
+from iclgd.metrics.agreement import METRICS as METRICS
 
-METRICS = (
-    "accuracy_a",
-    "accuracy_b",
-    "label_accuracy_a",
-    "label_accuracy_b",
-    "token_overlap",
-    "ocs",
-    "ocs_paper",
-    "js",
-    "tv",
-    "kl_ab",
-    "kl_ba",
-    "rbo",
-    "label_js",
-    "label_tv",
-    "label_ocs",
-)
 AGREEMENT = pl.Schema(
     {
         **RUN_COLUMNS,

@@ -15,7 +15,6 @@ from torch import Tensor
 from iclgd.models import architectures
 
 THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-INVARIANTS = ("stable_rank", "hoyer", "gini")
 
 
 def attention(config, layer: int, read: Callable[[str], Tensor]) -> dict[str, Tensor]:

@@ -1,10 +1,32 @@
-"""How sparse weights must be to be a GD step; free of torch, for the summaries.
+"""How sparse weights must be to be a GD step, and the rows of the metrics of `sparsity`.
+
+Nothing here imports torch, so that summaries can use it.
 
 Sources: O is von Oswald et al. 2023 (arXiv 2212.07677), S is Shen et al. 2024 (arXiv
 2310.08540).
 """
 
 from __future__ import annotations
+
+import math
+
+from iclgd.metrics.metric import SHARE, Metric, by_name
+
+SHARES = by_name(
+    Metric("share", SHARE, 0, "share of entries below it"),
+    Metric("share_rms", SHARE, 0, "the same after scaling the matrix to RMS 1"),
+)
+REQUIRED = Metric("required", SHARE, 0, "share that the construction of GD needs")
+INVARIANTS = by_name(
+    Metric(
+        "stable_rank",
+        (1.0, math.inf),
+        0,
+        "squared Frobenius norm over squared largest singular value, from 1",
+    ),
+    Metric("hoyer", SHARE, 0, "Hoyer's sparsity of the singular values, 0 to 1"),
+    Metric("gini", SHARE, 0, "Gini's index of the singular values, 0 to 1"),
+)
 
 
 def required_share(matrix: str, d_x: float, d_y: float) -> float:

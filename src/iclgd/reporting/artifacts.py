@@ -7,6 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from iclgd.metrics import agreement, attention_similarity, model_metrics, sparsity_requirement
+from iclgd.metrics.metric import Metric
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -62,6 +65,10 @@ ESTIMATE = {
     "queries": "queries that have a value",
     "mde": "smallest difference that a test at 5 % finds in 80 % of cases",
 }
+
+
+def _meanings(metrics: Mapping[str, Metric]) -> dict[str, str]:
+    return {name: metric.meaning for name, metric in metrics.items()}
 
 
 def _keys(names: str) -> dict[str, str]:
@@ -143,22 +150,7 @@ ARTIFACTS = (
             "label_a": "the likeliest label under a",
             "label_b": "the likeliest label under b",
             **_keys("status"),
-            "accuracy_a": "is a's likeliest token of the whole vocabulary the answer's first one?",
-            "accuracy_b": "is b's likeliest token of the whole vocabulary the answer's first one?",
-            "label_accuracy_a": "the same of a among the label words",
-            "label_accuracy_b": "the same of b among the label words",
-            "token_overlap": "share of shared tokens among the ten likeliest",
-            "ocs": "cosine of the two distributions cut to their ten likeliest",
-            "ocs_paper": "the formula as printed in the paper, with max(K - overlap, 1)",
-            "js": "Jensen-Shannon divergence, nats, 0 to 0.693; exact if the whole vocabulary is"
-            " kept, else a lower bound",
-            "tv": "total variation, 0 to 1; exact or a lower bound as `js`",
-            "kl_ab": "Kullback-Leibler divergence of a from b, nats; exact or a lower bound",
-            "kl_ba": "Kullback-Leibler divergence of b from a, nats; exact or a lower bound",
-            "rbo": "rank-biased overlap, persistence 0.9, 0 to 1",
-            "label_js": "`js` over the label words, normalised",
-            "label_tv": "`tv` over the label words, normalised",
-            "label_ocs": "cosine over the label words, normalised",
+            **_meanings(agreement.METRICS),
         },
     ),
     Artifact(
@@ -169,15 +161,7 @@ ARTIFACTS = (
             **_keys("learner draw order epoch example"),
             "layer": "layer, from 0; null: all of them",
             **_keys("split"),
-            "sim_aou": "cosine of the updates of attention's output, normalised (Dai et al.)",
-            "sim_aou_chance": "what unrelated updates of that size give",
-            "sim_aou_raw": "not normalised (Deutch et al.)",
-            "sim_am": "cosine of the scores q·k with the query's own tokens, ICL and GD",
-            "sim_am_before": "the same of ICL and ZS",
-            "sim_am_delta": "the same of their changes from ZS",
-            "kendall": "tau-b of attention to the demonstrations, against the trained model",
-            "kendall_before": "against the untouched model",
-            "kendall_random": "against random ranks",
+            **_meanings(attention_similarity.SIMILARITIES),
         },
     ),
     Artifact(
@@ -188,9 +172,7 @@ ARTIFACTS = (
             "layer": "layer, from 0",
             "head": "head, from 0",
             "circuit": "`qk` (W_Q W_K) or `ov` (W_O W_V)",
-            "stable_rank": "squared Frobenius norm over squared largest singular value, from 1",
-            "hoyer": "Hoyer's sparsity of the singular values, 0 to 1",
-            "gini": "Gini's index of the singular values, 0 to 1",
+            **_meanings(sparsity_requirement.INVARIANTS),
             "singular_values": "singular values, largest first",
         },
     ),
@@ -203,8 +185,7 @@ ARTIFACTS = (
             "head": "head, from 0",
             "matrix": "`q`, `k` or `v`",
             "threshold": "absolute value of a weight",
-            "share": "share of entries below it",
-            "share_rms": "the same after scaling the matrix to RMS 1",
+            **_meanings(sparsity_requirement.SHARES),
         },
     ),
     Artifact(
@@ -215,7 +196,7 @@ ARTIFACTS = (
             "reference": "the checkpoint it is compared with",
             "tensor": "name of the tensor",
             "weights": "number of its entries",
-            "mean_abs_change": "mean absolute difference of an entry",
+            **_meanings(model_metrics.DRIFT),
         },
     ),
     Artifact(
@@ -227,7 +208,7 @@ ARTIFACTS = (
             "last": "its last position",
             "tokens": "tokens that were predicted",
             "nats": "their mean loss, nats",
-            "perplexity": "exp of that",
+            **_meanings(model_metrics.PERPLEXITY),
         },
     ),
     Artifact(

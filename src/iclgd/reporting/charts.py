@@ -19,6 +19,7 @@ import polars as pl
 
 from iclgd.io import parquet
 from iclgd.reporting import style
+from iclgd.reporting.names import Names, rate
 
 LOOK = ["series", "color", "dash"]
 BAND = 0.13  # opacity of a 95 % band: six of them may lie on each other
@@ -95,10 +96,11 @@ def share(title: str, low: float = 0.0, high: float = 1.0) -> Axis:
 
 
 def values(frame: pl.DataFrame) -> alt.Data:
-    """Rows as inline data, six significant digits.
+    """Rows as inline data, six significant digits; roles of names are not drawn and left out.
 
     They stay one JSON text until ``save``: Altair copies data deeply.
     """
+    frame = frame.select(name for name in frame.columns if not name.endswith("_role"))
     floats = [name for name, kind in frame.schema.items() if kind == pl.Float64]
     rounded = frame.with_columns(pl.col(name).round_sig_figs(6) for name in floats)
     return alt.Data(values=rounded.write_json(), format=alt.DataFormat(type="json"))
@@ -261,14 +263,13 @@ def heading(text: str, wide: float) -> dict:
     return {"text": lines, "fontSize": 11.5, "anchor": "middle", "offset": 6, "limit": 0}
 
 
-def rate_look(frame: pl.DataFrame, column: str, colours: dict, labels: dict) -> pl.DataFrame:
+def rate_look(frame: pl.DataFrame, column: str, colours: dict, names: Names) -> pl.DataFrame:
     """``look`` by learning rate: a learner without one is drawn in ink."""
-    names = frame[column].unique().to_list()
+    learners = frame[column].unique().to_list()
     styles = {
-        one: {"color": colours.get(style.rate(one), style.INK), "dash": style.SOLID}
-        for one in names
+        one: {"color": colours.get(rate(one), style.INK), "dash": style.SOLID} for one in learners
     }
-    return look(frame, column, styles, {one: style.label(one, labels) for one in names})
+    return look(frame, column, styles, {one: names.label(one) for one in learners})
 
 
 def steps(seen: pl.Series) -> Axis:

@@ -1,6 +1,5 @@
-"""How the figures look: one colour per meaning, readable names, sizes, shared arguments.
+"""How figures look: one colour per role, numbers, sizes, and the arguments of every plot.
 
-Also what is drawn: the rows of a summary that a figure compares, and where a diverged line ends.
 Nothing here imports a plotting library, so that --help stays quick. Colours are from Okabe and
 Ito's colour-blind safe set (one from Tol's), and hue is never the only difference: the
 references of in-context learning are dashed, ramps also run from light to dark.
@@ -9,12 +8,7 @@ references of in-context learning are dashed, ramps also run from light to dark.
 from __future__ import annotations
 
 import argparse
-import json
-import re
-from collections.abc import Iterable
 from pathlib import Path
-
-import polars as pl
 
 from iclgd.io import cli
 
@@ -24,6 +18,7 @@ FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 INK, QUIET, FAINT, GRID, PAPER = "#1F2328", "#5B6168", "#9AA0A6", "#E8EAED", "#FFFFFF"
 
 SOLID, DASHED, DOTTED = [1, 0], [6, 3], [1.5, 2.5]
+# Roles of learners (iclgd.study.roles), in the order in which figures show them.
 ROLES = {
     "icl": {"color": "#0072B2", "dash": SOLID},
     "icl-reordered": {"color": "#0072B2", "dash": [7, 3]},
@@ -36,7 +31,6 @@ ROLES = {
     "sgd": {"color": "#E69F00", "dash": SOLID},
     "adam": {"color": "#882255", "dash": SOLID},
     "zs": {"color": "#6E7378", "dash": DOTTED},
-    "other": {"color": "#3D4248", "dash": SOLID},
 }
 MORE_DASHES = [SOLID, [7, 3], [2, 2.5], [9, 3, 2, 3], [4, 2]]
 # Rates: warm, light to dark, and away from the blue of ICL. Models: cold greens to ink.
@@ -44,32 +38,6 @@ RATES = ["#F2B65A", "#E07B39", "#BE3E4D", "#7D1F6B", "#35125E"]
 MODELS = ["#7CC4A1", "#3A9C94", "#22718A", "#2D477A", "#2A1B47"]
 # Tasks: categories without order; hues apart in lightness too.
 TASKS = ["#0072B2", "#D55E00", "#009E73", "#882255", "#E69F00", "#56B4E9", "#7A5C3E", "#3D4248"]
-
-NAMES = {
-    "icl": "ICL",
-    "icl-reordered": "ICL, demonstrations reordered",
-    "icl-redrawn": "ICL, other demonstrations",
-    "gd": "GD, whole model",
-    "gd-v-middle": "GD, W_V, middle layer",
-    "gd-v-mid": "GD, W_V, middle layer",
-    "gd-v-deep": "GD, W_V, deep layer",
-    "adam": "Adam",
-    "zs": "no demonstrations (ZS)",
-    "bayes": "Bayes (exact)",
-}
-METRICS = {
-    "accuracy": "accuracy (share of queries)",
-    "accuracy_b": "accuracy (share of queries)",
-    "label_accuracy": "label accuracy (share of queries)",
-    "macro_f1": "macro-F1 (0 to 1)",
-    "token_overlap": "token overlap @10 (share)",
-    "ocs": "OCS @10 (cosine)",
-    "sen": "Sen (summed std of p)",
-    "label_sen": "Sen, label words (summed std)",
-    "pattern_cosine": "pattern cosine with ICL",
-    "mantel_r": "Mantel r with ICL",
-    "mantel_p": "Mantel p-value",
-}
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -85,88 +53,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     return shared
 
 
-def family(learner: str) -> str:
-    """A learner without its rate, as in ``statistics``, which would import SciPy with it."""
-    return learner.split("@")[0]
-
-
-def role(learner: str) -> str:
-    """What a learner means, a key of ROLES; ``gd-v-middle@0.1`` is ``gd-middle``."""
-    words = re.split(r"[-_.]", family(learner).lower())
-    if "icl" in words:
-        if any(word.startswith(("reorder", "order")) for word in words):
-            return "icl-reordered"
-        return "icl-redrawn" if "redrawn" in words else "icl"
-    for name in ("bayes", "adam", "sgd", "zs"):
-        if name in words:
-            return name
-    if "gd" not in words:
-        return "other"
-    if any(word.startswith("mid") for word in words):
-        return "gd-middle"
-    if "deep" in words:
-        return "gd-deep"
-    return "gd" if words == ["gd"] else "gd-other"
-
-
-def is_reference(learner: str) -> bool:
-    """Whether this trains nothing: in-context learning itself, in any order or with any
-    demonstrations, or the exact Bayesian reader.
-    """
-    return role(learner).startswith(("icl", "bayes"))
-
-
-def families(learners: Iterable[str]) -> list[str]:
-    """Families in the order of ROLES, then by name: ICL first, GD whole, middle, deep, ..."""
-    order = list(ROLES)
-    return sorted({family(one) for one in learners}, key=lambda one: (order.index(role(one)), one))
-
-
-def styles(learners: Iterable[str]) -> dict[str, dict]:
-    """Colour and dash of every family; families of one role differ in their dashes."""
-    found: dict[str, dict] = {}
-    seen: dict[str, int] = {}
-    for one in families(learners):
-        kind = role(one)
-        place = seen.get(kind, 0)
-        dash = ROLES[kind]["dash"] if place == 0 else MORE_DASHES[place % len(MORE_DASHES)]
-        found[one] = {"color": ROLES[kind]["color"], "dash": dash}
-        seen[kind] = place + 1
-    return found
-
-
-def rate(learner: str) -> float | None:
-    """The learning rate in a learner's name; None where it has none."""
-    try:
-        return float(learner.split("@", 1)[1])
-    except (IndexError, ValueError):
-        return None
-
-
 def number(value: float) -> str:
     """A short number: ``0.005``, ``5e-5``, ``200``."""
     if value and (abs(value) < 1e-3 or abs(value) >= 1e5):
         mantissa, exponent = f"{value:.3e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"
     return f"{value:g}"
-
-
-def label(name: str, labels: dict[str, str] | None = None) -> str:
-    """What readers see: the caller's label of the name, or of its family, or a known one."""
-    labels = labels or {}
-    if name in labels:
-        return labels[name]
-    base = labels.get(family(name)) or NAMES.get(family(name))
-    if base is None:
-        batch = re.fullmatch(r"sgd-(\d+)", family(name))
-        base = f"SGD, batch {batch[1]}" if batch else family(name)
-    return base if rate(name) is None else f"{base}, rate {number(rate(name))}"
-
-
-def short(name: str, labels: dict[str, str] | None = None) -> str:
-    """A column's heading: the label without the method, as in ``W_V, deep layer``."""
-    text = re.sub(r"^GD,\s*", "", label(family(name), labels))
-    return text
 
 
 def ramp(stops: list[str], count: int) -> list[str]:
@@ -181,14 +73,6 @@ def ramp(stops: list[str], count: int) -> list[str]:
         mix = [round(a + (b - a) * (place - left)) for a, b in zip(*pair, strict=True)]
         colours.append("#" + "".join(f"{one:02X}" for one in mix))
     return colours
-
-
-def model_colours(models: list[str]) -> dict[str, str]:
-    """A colour for every model: warm for constructions of GD, cold for all others."""
-    made = [one for one in models if "construction" in re.split(r"[-_.@]", one)]
-    rest = [one for one in models if one not in made]
-    warm, cold = ramp(RATES[1:4], len(made)), ramp(MODELS, len(rest))
-    return dict(zip([*made, *rest], [*warm, *cold], strict=True))
 
 
 def epoch_ticks(last: float) -> list[int]:
@@ -210,48 +94,6 @@ def width(text: str, size: float = 11) -> float:
         else:
             units += 0.68 if char.isupper() else 0.56
     return units * size
-
-
-def manifests(paths: Iterable[str | Path]) -> dict[str, dict]:
-    """Models' manifests by name of the model."""
-    found = {}
-    for path in paths:
-        try:
-            manifest = json.loads(Path(path).read_text())
-            found[manifest["model"]] = manifest
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise cli.InputError(f"{path}: not a model's manifest ({error})") from error
-    return found
-
-
-def apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
-    """Sorted places moved until neighbours are ``gap`` apart, as little as that takes.
-
-    They stay between ``low`` and ``high`` if there is room.
-    """
-    gap = min(gap, (high - low) / max(len(places), 1))
-    groups: list[list[float]] = []  # [sum of wanted starts, number of places]
-    for index, place in enumerate(places):
-        groups.append([place - index * gap, 1])
-        while len(groups) > 1 and groups[-2][0] / groups[-2][1] > groups[-1][0] / groups[-1][1]:
-            last = groups.pop()
-            groups[-1] = [groups[-1][0] + last[0], groups[-1][1] + last[1]]
-    starts = [total / count for total, count in groups for _ in range(int(count))]
-    margin, room = gap / 2, (len(places) - 1) * gap
-    starts = [min(max(one, low + margin), high - margin - room) for one in starts]
-    return [start + index * gap for index, start in enumerate(starts)]
-
-
-def unlike(manifest: dict) -> str:
-    """What to write beside a model that is no model of emergent ICL; "" for all others.
-
-    The manifest's ``in_context_learning`` says for each kind of task, separated by
-    semicolons, whether it was acquired; models from elsewhere have null there.
-    """
-    if manifest.get("objective") == "label":
-        return "ICL objective"
-    said = manifest.get("in_context_learning")
-    return "no ICL" if said and all("not acquired" in part for part in said.split(";")) else ""
 
 
 def config() -> dict:
@@ -301,92 +143,3 @@ def config() -> dict:
         "text": {"font": FONT, "fontSize": 10, "color": INK},
         "mark": {"invalid": "filter"},
     }
-
-
-def of(column: str, families: list[str]) -> pl.Expr:
-    """Whether a learner's family is one of these."""
-    return pl.col(column).str.split("@").list.first().is_in(families)
-
-
-def sound(frame: pl.DataFrame, learner: str, measure: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows before the first epoch at which any run diverged, and the last of them per learner.
-
-    A mean over the runs that survived would flatter a rate, so its line ends where the first
-    one is lost. The second frame has one row per diverged learner and measure: its cross.
-    """
-    lost = (
-        frame.filter(pl.col("diverged") > 0).group_by(learner).agg(pl.col("epoch").min().alias("_"))
-    )
-    joined = frame.join(lost, on=learner, how="left", maintain_order="left")
-    kept = joined.filter(pl.col("_").is_null() | (pl.col("epoch") < pl.col("_")))
-    ends = kept.filter(pl.col("_").is_not_null() & pl.col("estimate").is_not_null())
-    ends = ends.sort("epoch").group_by(learner, measure, maintain_order=True).last()
-    return kept.drop("_"), ends.select(kept.drop("_").columns).sort(learner, measure)
-
-
-def rates(learners: Iterable[str]) -> dict[float, str]:
-    """A colour for every learning rate in these names, light to dark as they grow."""
-    found = sorted({rate(one) for one in learners} - {None})
-    return dict(zip(found, ramp(RATES, len(found)), strict=True))
-
-
-def rate_key(colours: dict) -> list[dict]:
-    """The part of a key that names the learning rates."""
-    items = [
-        {"label": number(one), "color": colour, "dash": SOLID} for one, colour in colours.items()
-    ]
-    return [{"label": "learning rate"}, *items] if items else []
-
-
-def role_key(names: Iterable[str], styles: dict, labels: dict) -> list[dict]:
-    """The part of a key that names learners."""
-    return [{"label": label(one, labels), **styles[one]} for one in names]
-
-
-def runs(frame: pl.DataFrame) -> list[tuple[dict, pl.DataFrame]]:
-    """The parts of a summary: one per model, task and design, in their order by shots."""
-    by = ["model", "task", "shots", "design"]
-    return [
-        (dict(zip(by, key, strict=True)), part)
-        for key, part in frame.sort(by, maintain_order=True).group_by(by, maintain_order=True)
-    ]
-
-
-def run_title(run: dict, labels: dict) -> str:
-    """``llama-7b · AG News · 4 demonstrations (design n4)``."""
-    shots = f"{run['shots']} demonstration" + ("" if run["shots"] == 1 else "s")
-    names = [label(run["model"], labels), label(run["task"], labels)]
-    design = labels.get(run["design"], f"design {run['design']}")
-    return " · ".join([*names, f"{shots} ({design})"])
-
-
-def one_design(summary: pl.DataFrame) -> pl.DataFrame:
-    """Of several designs with as many shots, the one of most draws: one point per shots."""
-    by = ["model", "task", "shots"]
-    count = summary.group_by(*by, "design").agg(pl.col("draws").max().fill_null(0).alias("_"))
-    first = count.sort(pl.col("_").neg(), "design").group_by(by, maintain_order=True).first()
-    return summary.join(first.drop("_"), on=[*by, "design"], how="semi")
-
-
-def compared(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
-    """Of an agreement summary: ICL, its references, chosen learners and ZS, as ``who``.
-
-    ICL's own accuracy becomes its ``accuracy_b``; ZS is epoch 0 of any learner that has one.
-    Of several chosen rates of a family, which are equally good, the first is kept.
-    """
-    icl = pl.col("a").map_elements(role, pl.String, skip_nulls=False) == "icl"
-    summary = summary.filter(icl).sort("model", "task", "shots", "design", "b", "epoch")
-    reference = pl.col("b").map_elements(is_reference, pl.Boolean)
-    base = pl.col("b").map_elements(family, pl.String)
-    own = summary.filter(pl.col("metric") == "accuracy_a").with_columns(
-        who=pl.lit("icl"), metric=pl.lit("accuracy_b")
-    )
-    parts = [
-        own,
-        summary.filter(reference).with_columns(who=base),
-        summary.filter(pl.col("chosen"), ~reference).with_columns(who=base),
-        summary.filter(~reference, pl.col("epoch") == 0).with_columns(who=pl.lit("zs")),
-    ]
-    found = pl.concat(parts).filter(pl.col("metric").is_in(metrics)).drop_nulls("estimate")
-    by = ["model", "task", "shots", "design", "who", "metric"]
-    return found.unique(by, keep="first", maintain_order=True)

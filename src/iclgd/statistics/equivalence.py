@@ -21,12 +21,11 @@ import polars as pl
 
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.metrics import ranges
+from iclgd.metrics.distances import DISTANCES, ESTIMATED, GAIN
 from iclgd.statistics import intervals, resampling, summaries
+from iclgd.statistics.families import family
 from iclgd.statistics.resampling import ALPHA
 
-# Distances in [0, 1], 0 for equal distributions; the first one decides.
-DISTANCES = {"tv": pl.col("tv"), "token_overlap": 1 - pl.col("token_overlap")}
 PERCENTILE = 0.95
 TOLERANCE = 1e-6  # distances below it are rounding: probabilities are stored in float32
 FACTORS = tuple(2.0**k for k in range(-4, 5))  # of the margin, for its sensitivity curve
@@ -96,9 +95,8 @@ def _margins(reference: pl.DataFrame) -> pl.DataFrame:
 
 def _run(reference: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
     """Estimates of every family of one model, task and design, at both choices."""
-    family = pl.col("b").str.split("@").list.first().alias("family")
     best = summaries.chosen(others, PLACE, "b", "accuracy_b").select("b", "epoch")
-    near = nearest(others.with_columns(family), ["family"]).select("b", "epoch")
+    near = nearest(others.with_columns(family("b")), ["family"]).select("b", "epoch")
     test = others.filter(pl.col("split") == "test")
     trained = test.filter(pl.col("epoch").max().over("b") > 0)
     itself = _cells(reference.filter(pl.col("split") == "test"), []).rename({"value": "reference"})
@@ -114,10 +112,10 @@ def _run(reference: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
             raise InputError(f"{others['b'][0]} was asked what {reference['b'][0]} was not")
         both = both.join(untouched, on=[*CELL, "measure"], how="left")
         both = both.with_columns(excess=pl.col("distance") - pl.col("reference"))
-        names = ["distance", "reference", "untouched", "excess"]
+        estimates = intervals.means(both, [*KEY, "measure"], ESTIMATED.values())
         found += [
-            intervals.means(both, [*KEY, "measure"], names).with_columns(choice=pl.lit(choice)),
-            intervals.means(rows.with_columns(gain=gain), KEY, ["gain"]).with_columns(
+            estimates.with_columns(choice=pl.lit(choice)),
+            intervals.means(rows.with_columns(gain=gain), KEY, [GAIN]).with_columns(
                 choice=pl.lit(choice), measure=pl.lit("gain")
             ),
         ]
@@ -178,7 +176,9 @@ def _tested(table: pl.DataFrame, factor: float) -> pl.DataFrame:
         "distance_most": high[1],
         "untouched_least": low[2],
     }
-    bounds = {name: ends.clip(*ranges.of(name.split("_")[0])) for name, ends in bounds.items()}
+    bounds = {
+        name: ends.clip(*ESTIMATED[name.split("_")[0]].range) for name, ends in bounds.items()
+    }
     table = _numbers(table, bounds)
     table = table.with_columns(verdict=pl.when(pl.col("measure") != "gain").then(_verdict()))
     count = table.select(pl.len().over(FAMILY)).to_series().to_numpy()

@@ -1,17 +1,18 @@
 """Tables of estimates with their intervals, from rows of draws and queries (`resampling`).
 
-No interval holds what its quantity cannot be (`ranges`): those of proportions never do, and
-others are cut. To cut one costs no coverage, since the truth is not beyond the end either.
+Metrics come as rows (`metric.Metric`), which say what they can be. No interval goes beyond that:
+those of proportions never do, and others are cut. To cut one costs no coverage, since the truth
+is not beyond the end either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
 
-from iclgd.metrics import ranges
+from iclgd.metrics.metric import Metric
 from iclgd.statistics import resampling
 
 # What every estimate comes with: its interval, standard error and degrees of freedom, how many
@@ -23,23 +24,23 @@ ESTIMATE = {
 }
 
 
-def means(rows: pl.DataFrame, by: list[str], values: list[str]) -> pl.DataFrame:
-    """Means of ``values`` over draws and queries in each group of ``by``, with 95 % intervals.
+def means(rows: pl.DataFrame, by: list[str], metrics: Iterable[Metric]) -> pl.DataFrame:
+    """Means of ``metrics`` over draws and queries in each group of ``by``, with 95 % intervals.
 
-    ``rows`` have ``draw`` and ``example``; orders are averaged within them, nulls (diverged or
-    undefined) left out. One row per group and value: ``by``, ``metric`` (its name) and the
-    columns of ``ESTIMATE``, null where undefined.
+    ``rows`` have ``draw``, ``example`` and a column for each metric; orders are averaged within
+    them, nulls (diverged or undefined) left out. One row per group and metric: ``by``, ``metric``
+    (its name) and the columns of ``ESTIMATE``, null where undefined.
     """
-    found = []
-    for key, cells in grids(rows, by, values):
-        for metric, grid in zip(values, cells, strict=True):
+    found, metrics = [], list(metrics)
+    for key, cells in grids(rows, by, [metric.name for metric in metrics]):
+        for metric, grid in zip(metrics, cells, strict=True):
             kept = _kept(~np.isnan(grid))
             spread = resampling.ratio(grid[kept][None, None])
-            found.append((*key, metric, *_numbers(metric, spread, kept)))
+            found.append((*key, metric.name, *_numbers(metric, spread, kept)))
     return _table(rows, by, found)
 
 
-def macro_f1(rows: pl.DataFrame, by: list[str], predicted: str, metric: str) -> pl.DataFrame:
+def macro_f1(rows: pl.DataFrame, by: list[str], predicted: str, metric: Metric) -> pl.DataFrame:
     """Macro-F1 of the labels ``predicted`` against ``label``, in the form of `means`.
 
     The mean over classes of 2 hits / (true + predicted), counted over all draws and queries.
@@ -58,7 +59,7 @@ def macro_f1(rows: pl.DataFrame, by: list[str], predicted: str, metric: str) -> 
         hits, both = np.split(np.nan_to_num(cells), 2)
         kept = _kept(both.any(0))
         hits, both = (counts[:, *kept][None] for counts in (hits, both))
-        found.append((*key, metric, *_numbers(metric, resampling.ratio(hits, both), kept)))
+        found.append((*key, metric.name, *_numbers(metric, resampling.ratio(hits, both), kept)))
     return _table(rows, by, found)
 
 
@@ -89,15 +90,15 @@ def _kept(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.ix_(known.any(1), known.any(0))
 
 
-def _numbers(metric: str, found: resampling.Spread, kept) -> tuple:
+def _numbers(metric: Metric, found: resampling.Spread, kept) -> tuple:
     """The values of ``ESTIMATE`` of one statistic."""
     draws, queries = kept[0].size, kept[1].size
-    if metric in ranges.PROPORTIONS:
+    if metric.proportion:
         low, high = resampling.proportion_interval(found, draws, queries)
     else:
-        low, high = (end.clip(*ranges.of(metric)) for end in resampling.t_interval(found))
+        low, high = (end.clip(*metric.range) for end in resampling.t_interval(found))
     mde = resampling.detectable(found)
-    value = ranges.rounded(metric, found.value)
+    value = metric.rounded(found.value)
     numbers = [float(x[0]) for x in (value, low, high, found.error, found.df)]
     return (*numbers, draws, queries, float(mde[0]))
 

@@ -11,21 +11,25 @@ from collections.abc import Iterable
 import numpy as np
 import polars as pl
 
-from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.metrics import ranges, registry
-from iclgd.statistics import intervals, resampling
+from iclgd.metrics.metric import Metric, by_name
+from iclgd.statistics import resampling
+from iclgd.statistics.families import family
 
 
 def bands(
-    frame: pl.DataFrame, by: list[str], name: str = "metric", difference: bool = False
+    frame: pl.DataFrame,
+    by: list[str],
+    metrics: Iterable[Metric],
+    name: str = "metric",
+    difference: bool = False,
 ) -> pl.DataFrame:
     """Mean ``value`` over the rows of each group: ``estimate, low, high, error, df, draws``.
 
     One row of ``frame`` is one draw (or seed, or prompt). Nulls are left out; the 95 % interval
-    is null below two draws. The column ``name`` says what the values are, and so where they
-    can lie (`ranges`): between two ends the interval is `resampling.draws_interval`, else Student's
-    t, cut at an end. With ``difference`` the values are differences of two such: Student's t, as
-    in their tests, cut likewise.
+    is null below two draws. The column ``name`` of ``by`` says which of ``metrics`` the values
+    are of: between two ends the interval is `resampling.draws_interval`, else Student's t, cut at
+    an end. With ``difference`` the values are differences of two such: Student's t, as in their
+    tests, cut likewise. Raises KeyError for the name of another metric.
     """
     grouped = frame.group_by(by, maintain_order=True).agg(
         pl.col("value").mean().alias("estimate"),
@@ -36,15 +40,16 @@ def bands(
     grouped = grouped.with_columns(
         several.then("error").alias("error"), df=several.then(pl.col("draws") - 1.0)
     )
-    names = grouped[name].to_numpy() if name in by else np.full(len(grouped), "")
+    known, names = by_name(*metrics), grouped[name].to_numpy()
     numbers = grouped.select("estimate", "error", "df", "draws").cast(pl.Float64).to_numpy().T
     found = np.full((3, len(grouped)), np.nan)
     for one in dict.fromkeys(names):
         mine = names == one
         value, error, df, draws = numbers[:, mine]
-        value = value if difference else ranges.rounded(one, value)
+        metric = known[one]
+        value = value if difference else metric.rounded(value)
         spread = resampling.Spread(value, error, df)
-        found[:, mine] = value, *_ends(one, spread, draws, difference)
+        found[:, mine] = value, *_ends(metric, spread, draws, difference)
     columns = dict(zip(("estimate", "low", "high"), found, strict=True))
     return grouped.with_columns(
         pl.Series(end, values, nan_to_null=True) for end, values in columns.items()
@@ -52,12 +57,12 @@ def bands(
 
 
 def _ends(
-    name: str, found: resampling.Spread, draws: np.ndarray, difference: bool
+    metric: Metric, found: resampling.Spread, draws: np.ndarray, difference: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    within = ranges.difference(name) if difference else ranges.of(name)
+    within = metric.difference() if difference else metric.range
     if difference or not np.isfinite(within).all():
         return tuple(end.clip(*within) for end in resampling.t_interval(found))
-    alike = draws if name in ranges.PROPORTIONS else np.zeros(len(draws))
+    alike = draws if metric.proportion else np.zeros(len(draws))
     return resampling.draws_interval(found, within, alike)
 
 
@@ -68,11 +73,6 @@ def draw_means(rows: pl.DataFrame, by: list[str], values: list[str]) -> pl.DataF
     """
     means = rows.group_by(by, maintain_order=True).agg(pl.col(values).mean())
     return means.unpivot(values, index=by, variable_name="metric", value_name="value")
-
-
-def family(name: str) -> str:
-    """A learner without its rate: ``gd@0.001`` is of the family ``gd``."""
-    return name.split("@")[0]
 
 
 def chosen(rows: pl.DataFrame, by: list[str], learner: str, value: str) -> pl.DataFrame:
@@ -91,7 +91,7 @@ def chosen(rows: pl.DataFrame, by: list[str], learner: str, value: str) -> pl.Da
         .agg(pl.col(value).mean(), (pl.col("status") == "ok").all().alias("sound"))
         .filter("sound")
         .with_columns(
-            pl.col(learner).str.split("@").list.first().alias("family"),
+            family(learner),
             (pl.col("epoch") == 0).alias("untouched"),
         )
     )
@@ -99,40 +99,6 @@ def chosen(rows: pl.DataFrame, by: list[str], learner: str, value: str) -> pl.Da
         *by, "family", maintain_order=True
     )
     return best.first().select(*by, learner, "epoch")
-
-
-PAIR = [*RUN_COLUMNS, "a", "b"]
-
-
-def agreement(pairs: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Every metric of agreement tables (``registry.AGREEMENT``) per epoch, with its interval.
-
-    Estimates are over test queries: ``PAIR, epoch, metric``, the columns of
-    ``intervals.ESTIMATE``, ``diverged`` (share of rows) and ``chosen`` (the rate and epoch of
-    best accuracy on validation queries, see `chosen`).
-    """
-    summaries, choices = [], []
-    for rows in pairs:
-        test = rows.filter(pl.col("split") == "test")
-        by = [*PAIR, "epoch"]
-        estimates = pl.concat(
-            [
-                intervals.means(test, by, list(registry.METRICS)),
-                intervals.macro_f1(test, by, "label_a", "macro_f1_a"),
-                intervals.macro_f1(test, by, "label_b", "macro_f1_b"),
-            ]
-        )
-        diverged = test.group_by(*PAIR, "epoch").agg(
-            (pl.col("status") == "diverged").mean().alias("diverged")
-        )
-        summaries.append(estimates.join(diverged, on=[*PAIR, "epoch"]))
-        choices.append(rows.filter(pl.col("split") == "validation"))
-    choice = chosen(pl.concat(choices), [*RUN_COLUMNS, "a"], "b", "accuracy_b")
-    summary = pl.concat(summaries).join(
-        choice.with_columns(pl.lit(True).alias("chosen")), on=[*PAIR, "epoch"], how="left"
-    )
-    summary = summary.with_columns(pl.col("chosen").fill_null(False))
-    return summary.sort(*PAIR, "epoch", "metric")
 
 
 def between(score: pl.Expr, floor: pl.Expr, ceiling: pl.Expr) -> pl.Expr:

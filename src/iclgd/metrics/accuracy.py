@@ -1,0 +1,32 @@
+"""How often a learner is right: the rows of accuracy, which the tables' columns hold already."""
+
+from __future__ import annotations
+
+from iclgd.metrics.metric import SHARE, Metric, by_name
+
+METRICS = by_name(
+    Metric(
+        "accuracy",
+        SHARE,
+        0,
+        "is the likeliest token of the whole vocabulary the answer's first one?",
+        "accuracy (share of queries)",
+        "accuracy",
+        "the likeliest token of the whole vocabulary is the first token of the right answer",
+        proportion=True,
+    ),
+    Metric(
+        "label_accuracy",
+        SHARE,
+        0,
+        "the same among the label words",
+        "label accuracy (share of queries)",
+        proportion=True,
+    ),
+    Metric("macro_f1", SHARE, 0, "mean F1 over the classes", "macro-F1 (0 to 1)"),
+    # Probes of pretrained models, by the number of topics in play.
+    *(
+        Metric(f"accuracy_{classes}way", SHARE, 0, "accuracy on held-out prompts", proportion=True)
+        for classes in (2, 4)
+    ),
+)

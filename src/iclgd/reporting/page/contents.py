@@ -1,0 +1,245 @@
+"""What the report says, from tables to what its template shows: texts, rows and links.
+
+Pure functions; the template escapes whatever it is given, so texts from outside stay as they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import platform
+from collections import Counter
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import quote
+
+import polars as pl
+
+from iclgd.metrics import agreement
+from iclgd.reporting import examples
+from iclgd.reporting.names import Names
+from iclgd.study.names import base
+
+FORMATS = {
+    "html": "interactive page",
+    "pdf": "PDF",
+    "svg": "SVG",
+    "png": "PNG",
+    "tex": "LaTeX table",
+}
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "peft", "numpy", "scipy")
+PACKAGES += ("polars", "altair", "vl-convert-python", "snakemake")
+# Columns of the claims table, in the order in which they are shown, with their headings.
+CLAIM = {
+    "verdict": "verdict",
+    "claim": "claim",
+    "model": "model",
+    "task": "task",
+    "shots": "N",
+    "learner": "learner",
+    "estimate": "here [interval of the test]",
+    "reference": "in the paper",
+    "paper": "paper",
+    "place": "place",
+    "quantity": "decided by",
+    "figure": "figure",
+    "p_holm": "p (Holm)",
+    "draws": "draws",
+    "queries": "queries",
+    "mde": "smallest detectable",
+}
+KINDS = ("pretrained", "twin", "control", "construction")  # of models
+# Columns of `EXAMPLES` that the explorer shows as they are.
+SHOWN = ("tv", "token_overlap", "instruction", "demonstrations", "demonstrations_b", "text")
+SHOWN += ("answer", "answer_token")
+# Folders of tables, with the kinds of figures that need them ("" for all).
+_ASKED = "agreement shots size depth scale order variance attention checkpoints controls dose"
+_PAIRED = "agreement shots size depth controls dose"
+FOLDERS = {
+    "models": ("manifests and weights of the models", ""),
+    "tasks": ("what is asked: prompts, answers, splits", _ASKED),
+    "demonstrations": ("what was shown, in which draw and order", _ASKED),
+    "logits": ("next-token distributions of every learner", _ASKED),
+    "agreement": ("every metric, query by query", _PAIRED),
+    "attention": ("inside attention, layer by layer", "attention"),
+    "sparsity": ("weights below thresholds, and circuits", "sparsity"),
+    "drift": ("how far weights moved", "checkpoints"),
+    "perplexity": ("by position in held-out documents", "twins"),
+}
+
+
+def link(path: str | Path, page: Path) -> str:
+    """The address of a file, relative to the page."""
+    return quote(os.path.relpath(path, page.parent))
+
+
+def hashed(text: str) -> str:
+    """The text's hash as a Content-Security-Policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def folders(kinds: set[str]) -> dict[str, str]:
+    """Folders of tables that figures of these kinds need, and what they hold."""
+    return {
+        name: what
+        for name, (what, needed_by) in FOLDERS.items()
+        if not needed_by or kinds & set(needed_by.split())
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that matter, as this step has them."""
+    found = {"Python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed where this page was made"
+    return found
+
+
+def models(manifests: Iterable[dict]) -> list[list[str]]:
+    """Where every model comes from and what it is, header first."""
+    head = ["model", "source", "commit", "architecture", "layers", "weights", "dtype"]
+    found = [[*head, "SHA-256 of the weights"]]
+    for one in manifests:
+        source = ", ".join(
+            f"{key}: {value if isinstance(value, str) else json.dumps(value)}"
+            for key, value in one["source"].items()
+        )
+        shape = [one["architecture"], str(one["layers"]), f"{one['weights']:,}", one["dtype"]]
+        found.append([one["model"], source, one["commit"] or "", *shape, one["sha256"]])
+    return found
+
+
+def alt(title: str, across: list[str], up: list[str]) -> str:
+    """A sentence about a figure for those who do not see it: its title and its axes."""
+    axes = [
+        f"{direction}: {', '.join(titles)}"
+        for direction, titles in (("vertically", up), ("horizontally", across))
+        if titles
+    ]
+    return ". ".join([title, *(f"Plotted {one}" for one in axes)]) + "."
+
+
+# --- claims -------------------------------------------------------------------------------
+
+
+def claims(table: pl.DataFrame) -> list[dict[str, tuple[str, float | str | None]]]:
+    """Each claim (``claims.parquet``) as text and sort key by column of CLAIM."""
+    return [
+        {name: (_claim_text(name, row), row[name]) for name in CLAIM}
+        for row in table.iter_rows(named=True)
+    ]
+
+
+def verdicts(table: pl.DataFrame) -> str:
+    """How many claims have which verdict, the most frequent one first."""
+    counts = table.group_by("verdict").len().sort("len", "verdict", descending=[True, False])
+    return ", ".join(f"{verdict}: {count}" for verdict, count in counts.rows())
+
+
+def _claim_text(name: str, row: dict) -> str:
+    value = row[name]
+    if name == "estimate":
+        ends = "" if row["low"] is None else f" [{_short(row['low'])}, {_short(row['high'])}]"
+        return _short(value) + ends
+    if name == "mde" and row["underpowered"]:
+        return f"{_short(value)} (underpowered)"
+    return _short(value)
+
+
+def _short(value: float | str | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+# --- cells --------------------------------------------------------------------------------
+
+
+def explorer(table: pl.DataFrame, models: list[str], names: Names) -> list[dict]:
+    """The cells (`EXAMPLES`) as the explorer's script reads them: choices, then contents.
+
+    Models come in the order of ``models``, GD before the references. Shared tokens are those
+    among the ten likeliest of both sides.
+    """
+    places, families = list(examples.PLACES), names.families(table["b"])
+
+    def order(row: dict) -> tuple:
+        b, run = row["b"], (row["task"], row["shots"], row["design"], row["a"])
+        learner = (names.is_reference(b), families.index(base(b)), b, row["epoch"])
+        query = (places.index(row["place"]), row["draw"], row["order"], row["example"])
+        return (models.index(row["model"]), *run, *learner, *query)
+
+    found = []
+    for row in sorted(table.iter_rows(named=True), key=order):
+        learner = names.label(row["b"])
+        ranks = zip(row["rank_a"], row["rank_b"], strict=True)
+        likely = [[rank is not None and rank <= agreement.K for rank in pair] for pair in ranks]
+        columns = (row["tokens"], row["probability_a"], row["probability_b"], likely)
+        key = f"query {row['example']}, draw {row['draw']}, order {row['order']}"
+        found.append(
+            {
+                "model": names.label(row["model"]),
+                "task": names.label(row["task"]),
+                "N": f"{row['shots']} ({row['design']})",
+                "learner": f"{learner}, epoch {row['epoch']}" if row["epoch"] else learner,
+                "query": f"{row['place']}: TV {row['tv']:.3g} ({key})",
+                "icl": names.label(row["a"]),
+                "tokens": list(zip(*columns, strict=True)),
+                **{name: row[name] for name in SHOWN},
+            }
+        )
+    return found
+
+
+def summary(
+    manifests: Iterable[dict], summaries: Iterable[pl.DataFrame], tasks: dict[str, dict]
+) -> str:
+    """What this study is made of, counted from what was run.
+
+    ``manifests``: of all models; ``summaries``: one of each figure; ``tasks``: entries of the
+    configuration. A model or task that is made of another one is a control; checkpoints and doses
+    of a model are one model.
+    """
+    kinds = {base(one["model"]): _kind(one) for one in manifests}
+    counts = Counter(kinds.values())
+    named = [f"{counts[kind]} {_many(kind, counts[kind])}" for kind in KINDS if counts[kind]]
+    summaries = list(summaries)
+    asked, shots = set(), set()
+    for table in summaries:
+        for name in {"task", "control"} & {*table.columns}:  # where a control is named as such
+            asked |= {*table[name].drop_nulls()} & {*tasks}
+        shots |= {*table["shots"].drop_nulls()} if "shots" in table.columns else set()
+    controls = {name for name in asked if "of" in tasks[name]}
+    parts = [f"{len(kinds)} {_many('model', len(kinds))} ({', '.join(named)})"]
+    if asked:
+        plain = len(asked - controls)
+        of = f" and {len(controls)} {_many('control', len(controls))} of them" if controls else ""
+        with_shots = f" with {_range(shots)} demonstrations" if shots else ""
+        parts.append(f"{plain} {_many('task', plain)}{of}{with_shots}")
+    parts.append(f"{len(summaries)} {_many('figure', len(summaries))}")
+    return ", ".join(parts)
+
+
+def _kind(manifest: dict) -> str:
+    """What kind of model a manifest is of, one of KINDS."""
+    if manifest["architecture"] == "constructed":
+        return "construction"
+    if "of" in manifest["source"]:
+        return "control"
+    momentum = (manifest.get("pretraining") or {}).get("attention_momentum")
+    return "pretrained" if momentum is None else "twin"
+
+
+def _many(word: str, count: int) -> str:
+    return word if count == 1 or word == "pretrained" else f"{word}s"
+
+
+def _range(numbers: set[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return str(least) if least == most else f"{least} to {most}"
