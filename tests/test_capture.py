@@ -22,7 +22,7 @@ TOKENS = [0, 7, 40, 90, 12]
 
 def plainly(model) -> tuple[torch.Tensor, torch.Tensor]:
     """The attention's input [T, d] and weights [heads, T, T] in LAYER, as transformers has them."""
-    where, seen = architectures.layout(model.config), {}
+    where, seen = architectures.row(model.config), {}
     handle = model.get_submodule(f"{where.blocks}.{LAYER}.{where.q}").register_forward_hook(
         lambda _, inputs, __: seen.update(input=inputs[0][0])
     )

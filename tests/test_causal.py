@@ -27,7 +27,7 @@ def gradients(model, reading: str) -> dict[str, torch.Tensor]:
 def test_no_gradient_depends_on_a_later_layer(architecture, reading):
     before = gradients(tiny_model(architecture), reading)
     model = tiny_model(architecture)
-    where = architectures.layout(model.config)
+    where = architectures.row(model.config)
     last = f"{where.blocks}.2."
     with torch.no_grad():
         for name, parameter in model.named_parameters():

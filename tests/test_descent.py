@@ -77,9 +77,7 @@ def twin(model, demos, learner: Learner) -> dict[int, tuple[torch.Tensor, torch.
     model = copy.deepcopy(model).requires_grad_(True)
     masks = {name: mask(model, name, learner.train) for name, _ in model.named_parameters()}
     optimiser = {
-        "sgd": lambda p: torch.optim.SGD(
-            p, lr=learner.rate, momentum=learner.settings.get("momentum", 0)
-        ),
+        "sgd": lambda p: torch.optim.SGD(p, lr=learner.rate, **learner.settings),
         "adam": lambda p: torch.optim.Adam(p, lr=learner.rate),
         "rmsprop": lambda p: torch.optim.RMSprop(p, lr=learner.rate, **learner.settings),
     }[learner.optimiser](model.parameters())

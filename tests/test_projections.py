@@ -1,6 +1,7 @@
 """The views of q, k, v and o are what the attention of every architecture computes with."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ def per_head(model, matrix: str) -> torch.Tensor:
 def model(architecture):
     """A model without biases in attention, eager, so that it tells its attention weights."""
     model = tiny_model(architecture)
-    if architecture not in ("gptj", "gpt_neo", "bloom"):
+    if architectures.row(model.config).shows is None:
         model.set_attn_implementation("eager")
     for name, parameter in model.named_parameters():
         if "att" in name and "norm" not in name and name.endswith(".bias"):
@@ -45,7 +46,7 @@ def look(model) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     if model.config.model_type != "bloom":
         arguments["position_ids"] = torch.zeros_like(tokens)
     seen = {}
-    where = architectures.layout(model.config)
+    where = architectures.row(model.config)
     handles = [
         model.get_submodule(f"{where.blocks}.{LAYER}.{where.q}").register_forward_hook(
             lambda _, inputs, __: seen.update(input=inputs[0][0])
@@ -85,7 +86,7 @@ def test_q_and_k_give_the_attention_weights(model):
 
 def test_views_write_through_and_cover_every_matrix_of_a_block_once(model):
     config = model.config
-    prefix = f"{architectures.layout(config).blocks}.{LAYER}."
+    prefix = f"{architectures.row(config).blocks}.{LAYER}."
     block = {n: p for n, p in model.named_parameters() if n.startswith(prefix) and p.dim() == 2}
     written = {name: torch.zeros_like(parameter) for name, parameter in block.items()}
     for matrix in architectures.MATRICES:
@@ -102,6 +103,24 @@ def test_shapes_count_heads(architecture, matrix):
     grouped = architecture in ("llama", "mistral", "qwen2") and matrix != "q"
     assert weights(model, matrix).shape == (2 if grouped else 4, 4, 16)
     assert weights(model, "o").shape == (4, 16, 4)
+
+
+@pytest.mark.parametrize("axes", list(itertools.permutations(("matrix", "heads", "width"))))
+def test_a_fused_order_is_data(monkeypatch, axes):
+    """Any order of the axes of one weight, as the row of an architecture names it."""
+    config = tiny_model("gpt_neox").config
+    own = architectures.row(config)
+    monkeypatch.setitem(architectures.ARCHITECTURES, "gpt_neox", replace(own, axes=axes))
+    parts = torch.randn(3, 4, 4, 16)  # matrix, heads, head width, model width
+    places = [("matrix", "heads", "width").index(axis) for axis in axes]
+    weight = parts.permute(*places, 3).reshape(48, 16)
+    for number, matrix in enumerate("qkv"):
+        assert torch.equal(architectures.view(config, matrix)(weight), parts[number])
+    found = architectures.queries(config)(torch.randn(2, 5, 16) @ weight.mT)
+    assert found.shape == (2, 5, 16)
+    x = torch.randn(7, 16)
+    expected = torch.einsum("td,hwd->thw", x, parts[0]).flatten(1)
+    torch.testing.assert_close(architectures.queries(config)(x @ weight.mT), expected)
 
 
 @pytest.mark.parametrize(
@@ -136,5 +155,5 @@ def test_names_differ_between_layers(architecture):
         for name in architectures.parameter_names(model.config, layer, matrix)
     ]
     assert set(names) <= set(known)
-    fused = architecture in ("gpt2", "gpt_neox", "bloom")
+    fused = architectures.row(model.config).fused
     assert len(names) - len(set(names)) == (6 if fused else 0)

@@ -27,7 +27,7 @@ def detached(model, lowest: int, reading: str) -> Iterator[list[Tensor]]:
 
     A forward pass appends h_l [batch, time, width] in the order of layers.
     """
-    where = architectures.layout(model.config)
+    where = architectures.row(model.config)
     entered, found, handles = [], [], []
 
     def detach(_, inputs):

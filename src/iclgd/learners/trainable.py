@@ -121,8 +121,8 @@ def _with_adapters(model, lora: dict, seed: str):
     """``model`` wrapped by peft with fresh LoRA adapters (B = 0: the same function)."""
     from peft import LoraConfig, get_peft_model
 
-    where = architectures.layout(model.config)
-    fused = [matrix for matrix in "qkv" if where.fused != "no" and matrix in lora["matrices"]]
+    where = architectures.row(model.config)
+    fused = [matrix for matrix in "qkv" if where.fused and matrix in lora["matrices"]]
     if len(fused) in (1, 2):
         raise InputError(
             "learner: q, k, v are one weight, and have one adapter, in architecture "

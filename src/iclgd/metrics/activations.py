@@ -20,7 +20,7 @@ from transformers.masking_utils import eager_mask
 from iclgd.learners import gradient_descent
 from iclgd.learners.settings import Learner
 from iclgd.learners.trainable import Trained
-from iclgd.models import architectures, attention, dimensions, forward, partial_forward
+from iclgd.models import architectures, attention, forward, partial_forward
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,6 @@ def watched_attention(
 
 AttentionInterface.register("watched", watched_attention)
 AttentionMaskInterface.register("watched", eager_mask)
-# Architectures that transformers does not give an attention interface: the method in which
-# queries and keys [batch, heads, time, width] come or go, and the scaling.
-METHODS = {
-    "gptj": ("_attn", lambda module: 1 / module.scale_attn),
-    "gpt_neo": ("_attn", lambda module: 1.0),
-    "bloom": ("_reshape", lambda module: module.inv_norm_factor),
-}
 
 
 def _shown(method: Callable, see: Callable, scaling: float) -> Callable:
@@ -73,7 +66,7 @@ def _shown(method: Callable, see: Callable, scaling: float) -> Callable:
 
 
 def _attentions(model) -> list:
-    where = architectures.layout(model.config)
+    where = architectures.row(model.config)
     return [block.get_submodule(where.attention) for block in partial_forward.blocks(model)[1]]
 
 
@@ -85,11 +78,10 @@ def scored(model, see: Callable[[Tensor, Tensor, float], None]) -> Iterator[None
     positions if the model has them.
     """
     attentions = _attentions(model)
-    kind = dimensions.text_config(model.config).model_type
-    if kind in METHODS:
-        name, scaling = METHODS[kind]
+    if shows := architectures.row(model.config).shows:
+        name = shows.method
         for module in attentions:
-            setattr(module, name, _shown(getattr(module, name), see, scaling(module)))
+            setattr(module, name, _shown(getattr(module, name), see, shows.scaling(module)))
         try:
             yield
         finally:
@@ -129,7 +121,7 @@ def _wide(x: Tensor) -> Tensor:
 @torch.no_grad()
 def at_last(model, sequences: list[list[int]], weights: dict[str, Tensor]) -> Captured:
     """Run ``model``, ``weights`` in place of its own of the same names, over the sequences."""
-    where = architectures.layout(model.config)
+    where = architectures.row(model.config)
     queries_of = architectures.queries(model.config)
     tokens = forward.pad(sequences, model.device)
     last = torch.tensor([len(s) - 1 for s in sequences], device=model.device)
@@ -153,7 +145,7 @@ def at_last(model, sequences: list[list[int]], weights: dict[str, Tensor]) -> Ca
 @torch.no_grad()
 def queries(model, tokens: Tensor) -> Tensor:
     """Query vectors of all tokens [batch, time]: [batch, layers, time, heads * head width]."""
-    where = architectures.layout(model.config)
+    where = architectures.row(model.config)
     queries_of = architectures.queries(model.config)
     found = []
     with hooked(model, where.q, lambda output: found.append(_wide(queries_of(output)))):

@@ -83,7 +83,7 @@ def entered(model, block: int, hidden: Tensor | None) -> Iterator[None]:
         return
     _, stack = blocks(model)
     below = list(stack[:block])
-    as_tuple = architectures.layout(model.config).tuples
+    as_tuple = architectures.row(model.config).tuples
     for number in range(block):
         stack[number] = _Skipped(as_tuple, hidden if number == block - 1 else None)
     try:
