@@ -19,6 +19,7 @@ from iclgd.learners import gradient_descent, trainable
 from iclgd.learners.settings import Learner
 from iclgd.metrics import activations, attention_similarity, attention_table, token_alignment
 from iclgd.metrics.attention_similarity import ATTENTION, SIMILARITIES
+from iclgd.tasks import answer_tokens
 
 KV = {"layers": "all", "matrices": ["k", "v"]}
 DAI = {"rate": 0.1, "epochs": 1, "batch": 1, "loss": "all", "train": KV}
@@ -172,7 +173,7 @@ def test_the_prompt_holds_every_demonstration_and_the_query(tokenizer, instructi
 
     task = tiny_task(instruction=instruction)
     run = prompts.Demonstrations(0, 0, (3, 1))
-    encoded = gradient_descent.encode_demonstrations(tokenizer, task, [run])
+    encoded = answer_tokens.encode_demonstrations(tokenizer, task, [run])
     shown = [encoded[i][0] for i in run.examples]
     asked = prompts.queries(task).head(4)
     alone = prompts.encode(tokenizer, (asked["instruction"] + asked["text"]).to_list())
@@ -219,7 +220,7 @@ def test_captures_of_one_batch_are_in_memory_at_a_time(monkeypatch, tokenizer):
 
     monkeypatch.setattr(activations, "at_last", counted)
     monkeypatch.setattr(
-        attention_table.scoring,
+        attention_table.batches,
         "batches",
         lambda _, lengths: [
             list(range(i, min(i + 3, len(lengths)))) for i in range(0, len(lengths), 3)

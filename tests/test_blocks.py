@@ -6,9 +6,10 @@ from conftest import VOCABULARY, tiny_model
 from test_descent import QUERIES, RUNS, followed
 from test_scoring import LABELS
 
-from iclgd.learners import evaluation, gradient_descent, scoring, trainable
+from iclgd.learners import batches, evaluation, gradient_descent, trainable
 from iclgd.learners.settings import Learner
 from iclgd.models import forward, partial_forward
+from iclgd.tasks.readouts.next_token import NextToken
 
 TOP = {"layers": [2], "matrices": ["v"]}
 
@@ -74,7 +75,7 @@ def test_nothing_below_the_lowest_trained_block_is_computed_twice(runs):
     batches = [gradient_descent.tensors(run, "label") for run in runs]
     learner = Learner(rate=0.1, epochs=5, train=TOP, record=(2,))
     for _, weights, _ in gradient_descent.descend(model, chosen, batches, learner):
-        list(evaluation.ask(model, weights, queries, LABELS, 4))
+        list(evaluation.answers(model, weights, queries, NextToken(LABELS, 4)))
     # Below: once for the queries, once for the demonstrations. Above: five steps, and three
     # records of the loss and of the queries.
     assert calls == [2, 2, 5 + 3 + 3]
@@ -85,15 +86,15 @@ def test_queries_beyond_the_memory_for_hidden_states_run_whole(monkeypatch):
     model, chosen = trainable.choose(tiny_model("llama"), TOP)
     whole = evaluation.Queries(model, chosen, QUERIES, "cpu")
     assert len(whole.hidden) == len(QUERIES)
-    monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", 1)
+    monkeypatch.setitem(batches.HIDDEN_PER_BATCH, "cpu", 1)
     monkeypatch.setattr(evaluation, "HIDDEN_BYTES", 8 * 16 * sum(sorted(map(len, QUERIES))[:2]))
     part = evaluation.Queries(model, chosen, QUERIES, "cpu")
     assert len(part.hidden) == 2
     for _, weights, _ in gradient_descent.descend(
         model, chosen, [gradient_descent.tensors(run, "label") for run in RUNS], learner
     ):
-        ((_, one),) = evaluation.ask(model, weights, whole, LABELS, VOCABULARY)
-        ((_, other),) = evaluation.ask(model, weights, part, LABELS, VOCABULARY)
+        ((_, one),) = evaluation.answers(model, weights, whole, NextToken(LABELS, VOCABULARY))
+        ((_, other),) = evaluation.answers(model, weights, part, NextToken(LABELS, VOCABULARY))
         for a, b in zip(one, other, strict=True):
             assert abs(a.label_logprobs - b.label_logprobs).max() < 1e-6
 

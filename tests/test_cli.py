@@ -16,7 +16,7 @@ from iclgd.io.cli import InputError
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import scoring
+from iclgd.learners import batches
 from iclgd.tasks import prompts, sampling
 
 STEPS = sorted(path.stem for path in SRC.glob("*.py"))
@@ -281,7 +281,7 @@ def test_progress_in_a_log_is_at_most_ten_lines(capsys):
 def test_blocks_of_queries_change_no_row(name, inputs, monkeypatch):
     more = {"learner": json.dumps(LEARNER)} if name == "run_gd" else {}
     whole = step(name, inputs, **more)
-    monkeypatch.setattr(scoring, "QUERIES", 5)
+    monkeypatch.setattr(batches, "QUERIES", 5)
     parts = step(name, inputs, **more)
     numbers = ["loss", "label_logprobs", "top_logprobs", "tail_mass"]
     assert parts.drop(*numbers, "top_ids").equals(whole.drop(*numbers, "top_ids"))

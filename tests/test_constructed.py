@@ -12,11 +12,12 @@ from test_descent import RUNS
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import evaluation, gradient_descent, scoring, settings, trainable
+from iclgd.learners import evaluation, gradient_descent, settings, trainable
 from iclgd.metrics import sparsity
 from iclgd.models import architectures, gd_transformer, linear_attention, loading, probes
 from iclgd.reporting import claims, doses, findings
 from iclgd.tasks import synthetic
+from iclgd.tasks.readouts.next_token import Distributions, NextToken
 
 GUESS = {"parameters": ["model.guess.weight"]}
 
@@ -142,8 +143,11 @@ def learned(model, shots: int, steps: int = 2, runs: int = 3) -> list[torch.Tens
         model, chosen, batches, learner
     ):  # the last is kept
         found = list(
-            evaluation.ask(
-                model, weights, evaluation.Queries(model, chosen, queries, "cpu"), [200], VOCABULARY
+            evaluation.answers(
+                model,
+                weights,
+                evaluation.Queries(model, chosen, queries, "cpu"),
+                NextToken([200], VOCABULARY),
             )
         )
     by_gd = torch.stack([by_token(run)[i] for i, run in enumerate(found[0][1])])
@@ -151,7 +155,7 @@ def learned(model, shots: int, steps: int = 2, runs: int = 3) -> list[torch.Tens
     return [by_gd, by_icl]
 
 
-def by_token(found: scoring.Distributions) -> torch.Tensor:
+def by_token(found: Distributions) -> torch.Tensor:
     """Log-probabilities [queries, vocabulary] in the order of the vocabulary."""
     rows = np.zeros((len(found.top_ids), VOCABULARY))
     np.put_along_axis(rows, found.top_ids, found.top_logprobs, 1)

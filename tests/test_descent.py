@@ -8,11 +8,12 @@ import torch
 from conftest import ONE_BY_ONE, VOCABULARY, tiny_model
 
 from iclgd.io.cli import InputError
-from iclgd.learners import evaluation, gradient_descent, scoring, settings, trainable
+from iclgd.learners import evaluation, gradient_descent, settings, trainable
 from iclgd.learners.optimisers import OPTIMISERS, Optimiser
 from iclgd.learners.settings import Learner
 from iclgd.models import architectures, forward
-from iclgd.tasks import prompts
+from iclgd.tasks import answer_tokens, prompts
+from iclgd.tasks.readouts.next_token import NextToken
 
 # transformers computes the attention of these in float32, whatever the model's dtype.
 FLOAT32_INSIDE = ("gptj", "gpt_neo", "bloom")
@@ -257,7 +258,9 @@ def test_a_run_that_diverges_leaves_the_others_alone():
     def asked(runs):
         batches = [gradient_descent.tensors(run, "label") for run in runs]
         for epoch, weights, losses in gradient_descent.descend(model, chosen, batches, learner):
-            ((_, found),) = evaluation.ask(model, weights, queries, [133, 140], VOCABULARY)
+            ((_, found),) = evaluation.answers(
+                model, weights, queries, NextToken([133, 140], VOCABULARY)
+            )
             yield epoch, losses, found
 
     for mixed, good in zip(asked([RUNS[0], bad, RUNS[2]]), asked([RUNS[0], RUNS[2]]), strict=True):
@@ -277,10 +280,10 @@ def test_a_huge_rate_gives_rows_that_say_diverged(task):
     batches = [gradient_descent.tensors(run, "label") for run in RUNS]
     steps = gradient_descent.descend(model, chosen, batches, Learner(rate=1e30, epochs=3))
     for epoch, weights, losses in steps:
-        ((_, answers),) = evaluation.ask(model, weights, queries, [133, 140], 8)
+        ((_, answers),) = evaluation.answers(model, weights, queries, NextToken([133, 140], 8))
         for loss, found in zip(losses.tolist(), answers, strict=True):
             keys = {"draw": 0, "order": 0, "epoch": epoch}
-            table = scoring.table(found, keys, rows, [133, 140], loss)
+            table = NextToken([133, 140], 1).rows(found, keys, rows, loss)
             assert table["status"].unique().to_list() == ["ok" if epoch == 0 else "diverged"]
             assert table["top_ids"].is_null().all() == (epoch > 0)
 
@@ -310,7 +313,7 @@ def test_asked_queries_equal_the_scores_of_the_untouched_model(architecture):
     expected = [model(torch.tensor([q])).logits[0, -1].log_softmax(-1) for q in QUERIES]
     model, chosen = trainable.choose(model, None)
     queries = evaluation.Queries(model, chosen, QUERIES, "cpu")
-    ((_, (found,)),) = evaluation.ask(model, {}, queries, [133, 140], VOCABULARY)
+    ((_, (found,)),) = evaluation.answers(model, {}, queries, NextToken([133, 140], VOCABULARY))
     for row, logprobs in enumerate(expected):
         np.testing.assert_allclose(found.label_logprobs[row], logprobs[[133, 140]], atol=1e-6)
         np.testing.assert_allclose(
@@ -371,7 +374,7 @@ def test_demonstrations_are_trained_on_in_the_order_of_their_run(task, tokenizer
     train = task.filter(task["split"] == "train")
     shown = train["example"].to_list()[:3]
     runs = [prompts.Demonstrations(0, 0, tuple(shown)), prompts.Demonstrations(0, 1, (shown[2],))]
-    encoded = gradient_descent.encode_demonstrations(tokenizer, task, runs)
+    encoded = answer_tokens.encode_demonstrations(tokenizer, task, runs)
     long, short = gradient_descent.demonstration_batches(encoded, runs, "label", "cpu")
     rows = [train.row(i, named=True) for i in range(3)]
     whole = prompts.encode(tokenizer, [r["instruction"] + r["text"] + r["answer"] for r in rows])

@@ -12,9 +12,8 @@ from transformers import PreTrainedTokenizerFast
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import gradient_descent
 from iclgd.metrics import token_alignment
-from iclgd.tasks import prompts
+from iclgd.tasks import answer_tokens, prompts
 from iclgd.tasks.prompts import Demonstrations
 
 SPECIAL = ("<s>", "</s>")
@@ -55,38 +54,40 @@ MERGES = digits(("5", "0"))  # "5" and the label "0" become one token
 
 
 def test_every_query_is_checked_not_the_first_alone():
-    assert prompts.label_ids(MERGES, table(FIT, FIT)) == MERGES.convert_tokens_to_ids(["0", "1"])
+    assert answer_tokens.label_ids(MERGES, table(FIT, FIT)) == MERGES.convert_tokens_to_ids(
+        ["0", "1"]
+    )
     message = (
         r"task digits, example 6: the tokenizer merges the answer '0' with the end of the prompt "
         r"'f 5': end the answer prefix differently \('50' stands in place of '5' and '0'\)"
     )
     with pytest.raises(InputError, match=message):
-        prompts.label_ids(MERGES, table([*FIT[:2], "f 5", "x"], FIT))
+        answer_tokens.label_ids(MERGES, table([*FIT[:2], "f 5", "x"], FIT))
     # The label need not be the query's own: it has a probability behind every query.
     with pytest.raises(InputError, match=r"example 5: .* '0' .*\('50' stands in place of"):
-        prompts.label_ids(MERGES, table(["f x", "f 5"], FIT))
+        answer_tokens.label_ids(MERGES, table(["f x", "f 5"], FIT))
     # Behind the first query nothing is known yet of the label's token.
     with pytest.raises(InputError, match=r"example 4: .*\('50' stands in place of '5' and '0'\)"):
-        prompts.label_ids(MERGES, table(["f 5", "f x"], FIT))
+        answer_tokens.label_ids(MERGES, table(["f 5", "f x"], FIT))
 
 
 def test_every_demonstration_that_is_shown_is_checked():
     task = table(FIT, ["f x", "x", "f 5", "f x"])
     runs = [Demonstrations(0, 0, (0, 1)), Demonstrations(0, 1, (3, 0))]
-    assert len(prompts.label_ids(MERGES, task, runs)) == 2
+    assert len(answer_tokens.label_ids(MERGES, task, runs)) == 2
     with pytest.raises(InputError, match=r"task digits, example 2: .* merges the answer '0'"):
-        prompts.label_ids(MERGES, task, [*runs, Demonstrations(1, 0, (0, 2))])
+        answer_tokens.label_ids(MERGES, task, [*runs, Demonstrations(1, 0, (0, 2))])
 
 
 def test_what_follows_an_answer_must_leave_its_first_token_alone():
     merging = digits(("0", "\n"), ("0", "x"))
     message = r"example 0: the answer '0' begins with '0\\n' behind 'f 2', and with '0' elsewhere"
     with pytest.raises(InputError, match=message):
-        prompts.label_ids(merging, table(FIT, ["f 2", "f"]), [Demonstrations(0, 0, (0,))])
+        answer_tokens.label_ids(merging, table(FIT, ["f 2", "f"]), [Demonstrations(0, 0, (0,))])
     task = table(["f", "f f"], ["f 2", "f", "x", "f"], ending="")
-    assert prompts.label_ids(merging, task, [Demonstrations(0, 0, (0, 1))])
+    assert answer_tokens.label_ids(merging, task, [Demonstrations(0, 0, (0, 1))])
     with pytest.raises(InputError, match=r"example 0: the answer '0' begins with '0x'"):
-        prompts.label_ids(merging, task, [Demonstrations(0, 0, (1, 0, 2))])
+        answer_tokens.label_ids(merging, task, [Demonstrations(0, 0, (1, 0, 2))])
 
 
 def test_an_answer_may_begin_with_another_token_though_nothing_is_merged():
@@ -97,21 +98,21 @@ def test_an_answer_may_begin_with_another_token_though_nothing_is_merged():
     task = table(["f .", "f x"], FIT)
     message = r"example 5: the answer '0' begins with '##0' behind 'f x', and with '0' elsewhere"
     with pytest.raises(InputError, match=message):
-        prompts.label_ids(PreTrainedTokenizerFast(tokenizer_object=backend), task)
+        answer_tokens.label_ids(PreTrainedTokenizerFast(tokenizer_object=backend), task)
 
 
 def test_the_whole_prompt_is_checked_where_it_does_not_end_as_the_query_does():
     tokenizer = digits(("\n", "5"), ("\n5", "0"))  # alone, a query "5" joins; behind a line, not
     task = table(["f x", "5", "x 5", "f x."], FIT)
     run, asked = Demonstrations(3, 1, (0, 1)), prompts.queries(task)
-    ids = prompts.label_ids(tokenizer, task, [run])
+    ids = answer_tokens.label_ids(tokenizer, task, [run])
     message = (
         r"task digits, example 5: draw 3, order 1: .* merges the answer '0' .*\('\\n50' stands"
     )
     with pytest.raises(InputError, match=message):
-        prompts.encode_icl(tokenizer, task, run, asked, ids)
+        answer_tokens.encode_icl(tokenizer, task, run, asked, ids)
     fit = asked.filter(pl.col("text") != "5")
-    found = prompts.encode_icl(tokenizer, task, run, fit, ids)
+    found = answer_tokens.encode_icl(tokenizer, task, run, fit, ids)
     assert found == prompts.encode(tokenizer, prompts.icl_prompts(task, run, fit))
 
 
@@ -126,9 +127,9 @@ def test_what_a_tokenizer_puts_behind_a_text_is_removed_and_said_once(front, cap
     asked = prompts.queries(task)
     found = []
     for tokenizer in (plain, adds):
-        ids = prompts.label_ids(tokenizer, task, [run])
-        sequences = prompts.encode_icl(tokenizer, task, run, asked, ids)
-        encoded = gradient_descent.encode_demonstrations(tokenizer, task, [run])
+        ids = answer_tokens.label_ids(tokenizer, task, [run])
+        sequences = answer_tokens.encode_icl(tokenizer, task, run, asked, ids)
+        encoded = answer_tokens.encode_demonstrations(tokenizer, task, [run])
         alone = prompts.encode(tokenizer, (asked["instruction"] + asked["text"]).to_list())
         shown = [encoded[example][0] for example in run.examples]
         aligned = token_alignment.align(tokenizer, task, run, shown, asked, alone)
@@ -181,7 +182,7 @@ def test_an_unknown_label_word_is_named():
     )
     message = r"task digits: the label word ' Negative' is unknown to the tokenizer .*'<unk>'"
     with pytest.raises(InputError, match=message):
-        prompts.label_ids(tiny_tokenizer(), task)
+        answer_tokens.label_ids(tiny_tokenizer(), task)
 
 
 def test_unknown_tokens_of_rows_are_counted_in_the_log(capsys):
@@ -191,8 +192,8 @@ def test_unknown_tokens_of_rows_are_counted_in_the_log(capsys):
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend)
     task = table(["f :", "y :", "f f y :", "f f :"], ["y y :", "f :"])
     task = task.with_columns(answer=" " + pl.col("answer"))
-    prompts.label_ids(tokenizer, task, [Demonstrations(0, 0, (1,))])
-    prompts.label_ids(tokenizer, task, [Demonstrations(0, 0, (0, 1))])
+    answer_tokens.label_ids(tokenizer, task, [Demonstrations(0, 0, (1,))])
+    answer_tokens.label_ids(tokenizer, task, [Demonstrations(0, 0, (0, 1))])
     said = "tokens of queries and demonstrations are unknown to the tokenizer ([UNK])\n"
     assert capsys.readouterr().err == f"task digits: 2 of 13 {said}task digits: 4 of 16 {said}"
 
@@ -206,8 +207,8 @@ def test_a_token_without_embedding_is_named_before_it_is_asked(split, example):
     task, run = table(texts, shown), Demonstrations(0, 0, (0, 1))
     message = rf"digits, example {example}: the model has no embedding of .*'<extra>' in '.*<extra>"
     with pytest.raises(InputError, match=message):
-        prompts.label_ids(tokenizer, task, [run], model)
-    prompts.label_ids(tokenizer, task, [run], tiny_model("llama", vocab_size=len(tokenizer)))
+        answer_tokens.label_ids(tokenizer, task, [run], model)
+    answer_tokens.label_ids(tokenizer, task, [run], tiny_model("llama", vocab_size=len(tokenizer)))
 
 
 @pytest.mark.parametrize(("texts", "shown", "example"), [(["f", ""], FIT, 5), (FIT, [""], 0)])
@@ -215,8 +216,8 @@ def test_an_empty_prompt_without_bos_is_named(texts, shown, example):
     runs = [Demonstrations(0, 0, (0,))]
     message = rf"task digits, example {example}: the prompt '' has no tokens"
     with pytest.raises(InputError, match=message):
-        prompts.label_ids(digits(), table(texts, shown), runs)
-    assert prompts.label_ids(digits(front="<s>"), table(texts, shown), runs)
-    assert prompts.label_ids(digits(), table(texts, shown, instruction="x:"), runs)
+        answer_tokens.label_ids(digits(), table(texts, shown), runs)
+    assert answer_tokens.label_ids(digits(front="<s>"), table(texts, shown), runs)
+    assert answer_tokens.label_ids(digits(), table(texts, shown, instruction="x:"), runs)
     with pytest.raises(InputError, match=r"the prompt '' has no tokens"):
-        prompts.encode_answers(digits(), [""], ["0"])
+        answer_tokens.encode_answers(digits(), [""], ["0"])

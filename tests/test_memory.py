@@ -13,9 +13,10 @@ from test_descent import RUNS
 from test_scoring import LABELS, loaded, sequences
 
 from iclgd.io import parquet
-from iclgd.learners import gradient_descent, scoring, trainable
+from iclgd.learners import gradient_descent, in_context, trainable
 from iclgd.learners.settings import Learner
 from iclgd.models import forward
+from iclgd.tasks.readouts.next_token import NextToken
 
 CPU_MESSAGE = "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to ..."
 
@@ -24,7 +25,7 @@ CPU_MESSAGE = "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tr
 def test_batches_that_run_out_of_memory_are_halved(error, monkeypatch, capsys):
     one = loaded(tiny_model("llama"))
     rows = sequences(11)
-    expected = scoring.score(one, rows, LABELS, VOCABULARY)
+    expected = in_context.score(one, rows, NextToken(LABELS, VOCABULARY))
     whole = forward.logits_at
 
     def small(model, tokens, *rest, **more):
@@ -33,7 +34,7 @@ def test_batches_that_run_out_of_memory_are_halved(error, monkeypatch, capsys):
         return whole(model, tokens, *rest, **more)
 
     monkeypatch.setattr(forward, "logits_at", small)
-    found = scoring.score(one, rows, LABELS, VOCABULARY)
+    found = in_context.score(one, rows, NextToken(LABELS, VOCABULARY))
     np.testing.assert_allclose(found.label_logprobs, expected.label_logprobs, atol=1e-6)
     assert "out of memory with 11 prompts at once: halving" in capsys.readouterr().err
 
@@ -44,7 +45,7 @@ def test_one_prompt_that_does_not_fit_is_an_error(monkeypatch):
 
     monkeypatch.setattr(forward, "logits_at", never)
     with pytest.raises(torch.OutOfMemoryError):
-        scoring.score(loaded(tiny_model("llama")), sequences(3), LABELS, 4)
+        in_context.score(loaded(tiny_model("llama")), sequences(3), NextToken(LABELS, 4))
 
 
 def test_other_errors_are_not_taken_for_memory(monkeypatch, capsys):
@@ -53,7 +54,7 @@ def test_other_errors_are_not_taken_for_memory(monkeypatch, capsys):
 
     monkeypatch.setattr(forward, "logits_at", broken)
     with pytest.raises(RuntimeError, match="shapes"):
-        scoring.score(loaded(tiny_model("llama")), sequences(3), LABELS, 4)
+        in_context.score(loaded(tiny_model("llama")), sequences(3), NextToken(LABELS, 4))
     assert "halving" not in capsys.readouterr().err
 
 
@@ -63,13 +64,15 @@ import resource, sys, torch
 sys.path[:0] = [{src!r}, {tests!r}]
 from conftest import tiny_model
 from test_scoring import LABELS, loaded
-from iclgd.learners import scoring
+from iclgd.learners import in_context
+from iclgd.tasks.readouts.next_token import NextToken
+
 one = loaded(tiny_model("llama", vocab_size=50_000))
 rows = [[0, 7, 9, i] for i in range(5, 105)]
-scoring.score(one, rows[:1], LABELS, 4)
+in_context.score(one, rows[:1], NextToken(LABELS, 4))
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 60_000_000, resource.RLIM_INFINITY))
-found = scoring.score(one, rows, LABELS, 4)
+found = in_context.score(one, rows, NextToken(LABELS, 4))
 assert found.finite.all() and len(found.finite) == 100
 """
     code = code.format(src=str(SRC), tests=str(SRC.parent / "tests"))
@@ -114,7 +117,7 @@ sys.path.insert(0, {src!r})
 torch.set_num_threads(1)
 from transformers import LlamaConfig, LlamaForCausalLM
 from iclgd.learners import gradient_descent, trainable
-from iclgd.learners import Learner
+from iclgd.learners.settings import Learner
 peak = lambda: 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 config = LlamaConfig(vocab_size=4000, hidden_size=768, intermediate_size=2048,
                      num_hidden_layers=10, num_attention_heads=12)

@@ -10,9 +10,10 @@ from test_prefixes import orders, same
 from test_scoring import LABELS, VOCABULARY, loaded
 
 from iclgd.io.cli import InputError
-from iclgd.learners import scoring, trainable
+from iclgd.learners import in_context, trainable
 from iclgd.models import attention, prefix_cache, pretraining
 from iclgd.models.loading import load
+from iclgd.tasks.readouts.next_token import NextToken
 
 
 def pairwise(values: torch.Tensor, eta: float) -> torch.Tensor:
@@ -91,8 +92,8 @@ def test_shared_beginnings_change_nothing():
     one = loaded(with_momentum(0.7))
     prefix = prefix_cache.Prefix(one.model)
     for sequences in orders():
-        found = scoring.score(one, sequences, LABELS, VOCABULARY, prefix)
-        same(found, scoring.score(one, sequences, LABELS, VOCABULARY), 1e-9)
+        found = in_context.score(one, sequences, NextToken(LABELS, VOCABULARY), prefix)
+        same(found, in_context.score(one, sequences, NextToken(LABELS, VOCABULARY)), 1e-9)
 
 
 def test_descent_goes_through_the_momentum(monkeypatch):

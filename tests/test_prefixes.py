@@ -6,8 +6,9 @@ import torch
 from conftest import VOCABULARY, tiny_model
 from test_scoring import LABELS, loaded
 
-from iclgd.learners import scoring
+from iclgd.learners import batches, in_context
 from iclgd.models import forward, prefix_cache
+from iclgd.tasks.readouts.next_token import NextToken
 
 FLOAT32_INSIDE = ("gptj", "gpt_neo", "bloom")
 
@@ -36,26 +37,28 @@ def test_shared_beginnings_change_nothing(architecture, dtype):
     prefix = prefix_cache.Prefix(one.model)
     atol = 1e-5 if dtype == "float32" or architecture in FLOAT32_INSIDE else 1e-9
     for sequences in orders():
-        found = scoring.score(one, sequences, LABELS, VOCABULARY, prefix)
-        same(found, scoring.score(one, sequences, LABELS, VOCABULARY), atol)
+        found = in_context.score(one, sequences, NextToken(LABELS, VOCABULARY), prefix)
+        same(found, in_context.score(one, sequences, NextToken(LABELS, VOCABULARY)), atol)
 
 
 @pytest.mark.parametrize("budget", [1, 200, 1 << 19])
 def test_the_size_of_batches_changes_nothing(budget, monkeypatch):
     one = loaded(tiny_model("llama"))
-    whole = [scoring.score(one, s, LABELS, VOCABULARY) for s in orders()]
-    monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", budget)
+    whole = [in_context.score(one, s, NextToken(LABELS, VOCABULARY)) for s in orders()]
+    monkeypatch.setitem(batches.HIDDEN_PER_BATCH, "cpu", budget)
     prefix = prefix_cache.Prefix(one.model)
     for sequences, expected in zip(orders(), whole, strict=True):
-        same(scoring.score(one, sequences, LABELS, VOCABULARY, prefix), expected, 1e-9)
+        same(
+            in_context.score(one, sequences, NextToken(LABELS, VOCABULARY), prefix), expected, 1e-9
+        )
 
 
 def test_a_window_that_slides_over_the_prefix():
     one = loaded(tiny_model("mistral", sliding_window=5))
     prefix = prefix_cache.Prefix(one.model)
     for sequences in orders():
-        found = scoring.score(one, sequences, LABELS, VOCABULARY, prefix)
-        same(found, scoring.score(one, sequences, LABELS, VOCABULARY), 1e-9)
+        found = in_context.score(one, sequences, NextToken(LABELS, VOCABULARY), prefix)
+        same(found, in_context.score(one, sequences, NextToken(LABELS, VOCABULARY)), 1e-9)
 
 
 def test_only_what_is_new_goes_through_the_model():
@@ -65,7 +68,7 @@ def test_only_what_is_new_goes_through_the_model():
     prefix = prefix_cache.Prefix(one.model)
     counts = []
     for sequences in orders():
-        scoring.score(one, sequences, LABELS, 4, prefix)
+        in_context.score(one, sequences, NextToken(LABELS, 4), prefix)
         counts.append([shape.numel() for shape in seen if shape[0] == 1])
         seen.clear()
     # BOS and three demonstrations; none; two; two; none (a is cut from c + a: BOS is shared) ...

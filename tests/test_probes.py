@@ -8,9 +8,10 @@ from test_prefixes import orders
 from test_scoring import LABELS, loaded, sequences
 
 from iclgd.io.cli import InputError
-from iclgd.learners import gradient_descent, scoring, trainable
+from iclgd.learners import gradient_descent, in_context, trainable
 from iclgd.learners.settings import Learner
-from iclgd.models import attention, forward, probes
+from iclgd.models import attention, families, forward, probes, tolerance
+from iclgd.tasks.readouts.next_token import NextToken
 
 
 def other_model(kind: str, **sizes):
@@ -53,7 +54,7 @@ def asked(model, parts: list[list[list[int]]]) -> list[bool]:
     ways = probes.Ways(one, prefixes=True)
     for rows in parts:
         together, prefix = ways.of(rows)
-        found = scoring.score(one, rows, LABELS, VOCABULARY, prefix, together)
+        found = in_context.score(one, rows, NextToken(LABELS, VOCABULARY), prefix, together)
         expected = plain(model, rows)
         torch.testing.assert_close(
             torch.tensor(found.label_logprobs).double(), expected, rtol=0, atol=1e-5
@@ -170,14 +171,14 @@ def test_an_unembedding_that_is_not_asked_is_noticed(monkeypatch):
     model = tiny_model("llama")
     monkeypatch.setattr(type(model), "get_output_embeddings", lambda self: self.model.layers[1].mlp)
     with pytest.raises(InputError, match="is no causal language model: "):
-        probes.check(loaded(model), sequences()[0])
+        families.CAUSAL.check(loaded(model), sequences()[0])
 
 
 def test_a_model_that_names_no_unembedding_is_asked_all_the_same(monkeypatch):
     model, rows = tiny_model("llama"), sequences()
     expected = plain(model, rows)
     monkeypatch.setattr(type(model), "get_output_embeddings", lambda self: None)
-    found = scoring.score(loaded(model), rows, LABELS, VOCABULARY).label_logprobs
+    found = in_context.score(loaded(model), rows, NextToken(LABELS, VOCABULARY)).label_logprobs
     torch.testing.assert_close(torch.tensor(found).double(), expected, rtol=0, atol=1e-5)
 
 
@@ -186,7 +187,7 @@ def test_want_of_memory_is_no_answer():
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     with pytest.raises(RuntimeError, match="allocate"):
-        probes.failure(attempt)
+        tolerance.failure(attempt)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -8,7 +8,7 @@ from iclgd.io import parquet, text
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.task import TASK
-from iclgd.tasks import prompts, readers
+from iclgd.tasks import answer_tokens, prompts, readers
 from iclgd.tasks.prompts import Demonstrations
 
 
@@ -81,19 +81,19 @@ def merging_tokenizer():
 
 def test_answers_are_tokenised_in_place():
     tokenizer = merging_tokenizer()
-    ((tokens, start),) = prompts.encode_answers(tokenizer, ["mood:"], [" yes"])
+    ((tokens, start),) = answer_tokens.encode_answers(tokenizer, ["mood:"], [" yes"])
     assert tokenizer.convert_ids_to_tokens(tokens[start:]) == [" y", "e", "s"]
     assert tokens[:start] == prompts.encode(tokenizer, ["mood:"])[0]
 
 
 def test_a_merge_across_the_boundary_is_an_error():
     with pytest.raises(InputError, match=r"merges the answer ' yes' with the end .*'the page:'"):
-        prompts.encode_answers(merging_tokenizer(), ["the page:"], [" yes"])
+        answer_tokens.encode_answers(merging_tokenizer(), ["the page:"], [" yes"])
 
 
 def test_an_answer_without_tokens_is_an_error(tokenizer):
     with pytest.raises(InputError, match=r"merges the answer ' '"):
-        prompts.encode_answers(tokenizer, ["dog :"], [" "])
+        answer_tokens.encode_answers(tokenizer, ["dog :"], [" "])
 
 
 def worded(words: list[str]) -> pl.DataFrame:
@@ -104,16 +104,16 @@ def worded(words: list[str]) -> pl.DataFrame:
 
 
 def test_label_ids_are_the_first_tokens_in_label_order(task, tokenizer):
-    assert prompts.label_ids(tokenizer, task) == tokenizer.convert_tokens_to_ids(
+    assert answer_tokens.label_ids(tokenizer, task) == tokenizer.convert_tokens_to_ids(
         [answer.strip() for answer in prompts.labels(task)]
     )
-    ids = prompts.label_ids(merging_tokenizer(), worded(["no", "yes"]))
+    ids = answer_tokens.label_ids(merging_tokenizer(), worded(["no", "yes"]))
     assert merging_tokenizer().convert_ids_to_tokens(ids) == [" ", " y"]
 
 
 def test_two_labels_with_one_first_token_are_named():
     with pytest.raises(InputError, match=r"task moods: .*' yes' and ' yellow' .*' y'"):
-        prompts.label_ids(merging_tokenizer(), worded(["no", "yes", "yellow"]))
+        answer_tokens.label_ids(merging_tokenizer(), worded(["no", "yes", "yellow"]))
 
 
 def test_labels_are_numbered_from_zero_with_one_answer_each():

@@ -12,9 +12,10 @@ from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
-from iclgd.learners import scoring
+from iclgd.learners import batches, in_context
 from iclgd.models import forward, loading
 from iclgd.tasks import prompts
+from iclgd.tasks.readouts.next_token import NextToken
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
 LABELS = [140, 133]
@@ -52,10 +53,10 @@ def test_the_hook_goes_even_after_an_error():
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("tokens_per_batch", [1, 64, 16_384])
 def test_batches_equal_one_at_a_time(architecture, dtype, tokens_per_batch, monkeypatch):
-    monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", 16 * tokens_per_batch)
+    monkeypatch.setitem(batches.HIDDEN_PER_BATCH, "cpu", 16 * tokens_per_batch)
     model = tiny_model(architecture, dtype)
     rows = sequences()
-    found = scoring.score(loaded(model), rows, LABELS, keep=VOCABULARY)
+    found = in_context.score(loaded(model), rows, NextToken(LABELS, VOCABULARY))
     for i, row in enumerate(rows):
         logprobs = model(torch.tensor([row])).logits[0, -1].double().log_softmax(-1)
         # The table keeps float32: compare in it, to the tolerance of the model's dtype.
@@ -69,7 +70,7 @@ def test_batches_equal_one_at_a_time(architecture, dtype, tokens_per_batch, monk
 
 
 def test_batches_by_length_keep_within_their_size(monkeypatch):
-    monkeypatch.setitem(scoring.HIDDEN_PER_BATCH, "cpu", 16 * 40)
+    monkeypatch.setitem(batches.HIDDEN_PER_BATCH, "cpu", 16 * 40)
     shapes = []
     whole = forward.logits_at
 
@@ -79,14 +80,14 @@ def test_batches_by_length_keep_within_their_size(monkeypatch):
 
     monkeypatch.setattr(forward, "logits_at", seen)
     rows = sequences()
-    scoring.score(loaded(tiny_model("llama")), rows, LABELS, keep=4)
+    in_context.score(loaded(tiny_model("llama")), rows, NextToken(LABELS, 4))
     assert all(count * width <= 40 for count, width in shapes)
     assert sum(count for count, _ in shapes) == len(rows) > len(shapes)
 
 
 def test_ties_go_to_the_smaller_token_id_and_the_rest_is_tail():
     logits = torch.tensor([[1.0, 3.0, 3.0, 1.0, 1.0]])
-    found = scoring.distributions(logits, [4, 1], keep=3)
+    found = NextToken([4, 1], 3).read(logits)
     assert found.top_ids.tolist() == [[1, 2, 0]]
     total = 2 * math.exp(3) + 3 * math.e
     np.testing.assert_allclose(found.tail_mass, [2 * math.e / total], rtol=1e-6)
@@ -99,7 +100,7 @@ def test_kept_and_tail_sum_to_one(keep):
     logits = torch.randn(
         5, VOCABULARY, generator=torch.Generator().manual_seed(0), dtype=torch.float64
     )
-    found = scoring.distributions(logits, LABELS, keep)
+    found = NextToken(LABELS, keep).read(logits)
     assert found.top_ids.shape == (5, min(keep, VOCABULARY))
     mass = np.exp(found.top_logprobs.astype(float)).sum(1) + found.tail_mass
     np.testing.assert_allclose(mass, 1, atol=1e-6)
@@ -112,9 +113,9 @@ def test_rows_that_are_not_finite_are_diverged_and_null(task, bad):
     queries = prompts.queries(task)
     logits = torch.randn(len(queries), VOCABULARY)
     logits[2, 77] = bad
-    found = scoring.distributions(logits, LABELS, keep=5)
+    found = NextToken(LABELS, 5).read(logits)
     keys = {"draw": 3, "order": 1, "epoch": 2}
-    table = scoring.table(found, keys, queries, LABELS, losses=0.5)
+    table = NextToken(LABELS, 1).rows(found, keys, queries, 0.5)
     assert table["status"].to_list() == [
         "diverged" if i == 2 else "ok" for i in range(len(queries))
     ]
@@ -137,15 +138,15 @@ def demonstrations(of: pl.DataFrame, **changes) -> pl.DataFrame:
 
 
 def test_tables_that_belong_together(task):
-    names = scoring.check_inputs(task, demonstrations(task))
+    names = prompts.check_inputs(task, demonstrations(task))
     assert names == {"task": "topic2", "design": "n1"}
 
 
 def test_tables_that_do_not_belong_together(task):
     query = prompts.queries(task)["example"][0]
     with pytest.raises(InputError, match="not of task topic2"):
-        scoring.check_inputs(task, demonstrations(task, task="other"))
+        prompts.check_inputs(task, demonstrations(task, task="other"))
     with pytest.raises(InputError, match="not training rows of task topic2"):
-        scoring.check_inputs(task, demonstrations(task, example=query))
+        prompts.check_inputs(task, demonstrations(task, example=query))
     with pytest.raises(InputError, match="no queries"):
-        scoring.check_inputs(task.filter(pl.col("split") == "train"), demonstrations(task))
+        prompts.check_inputs(task.filter(pl.col("split") == "train"), demonstrations(task))

@@ -25,7 +25,7 @@ from iclgd.learners import layer_causal
 from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.learners.settings import Learner
 from iclgd.learners.trainable import Trained
-from iclgd.models import dimensions, forward, partial_forward, probes
+from iclgd.models import dimensions, forward, partial_forward, tolerance
 from iclgd.tasks import prompts
 
 # Runs side by side: bytes of all their weights, gradients, what a step computes from them (three
@@ -83,7 +83,7 @@ FIELDS = ("tokens", "positions", "targets", "hidden")
 
 
 def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu") -> Batch:
-    """Demonstrations (``prompts.encode_answers``) as a Batch [D, ...]."""
+    """Demonstrations (`answer_tokens.encode_answers`) as a Batch [D, ...]."""
     spans = [list(range(1 if loss == "all" else start, len(tokens))) for tokens, start in encoded]
     width = max(map(len, spans))
     positions = [[i - 1 for i in span] + [0] * (width - len(span)) for span in spans]
@@ -186,7 +186,7 @@ def runs_at_once(model, trained: Trained, batches: list[Batch], learner: Learner
     size = max(1, min(by_weights, TOKENS_PER_STEP // batches[0].tokens.numel()))
     if min(size, len(batches)) == 1 or not batches[0].together:
         return 1
-    reason = probes.failure(lambda: side_by_side(model, trained, batches[:2], learner))
+    reason = tolerance.failure(lambda: side_by_side(model, trained, batches[:2], learner))
     if reason:
         print(f"runs are trained one at a time: side by side they fail ({reason})", file=sys.stderr)
     return 1 if reason else size
@@ -218,7 +218,7 @@ def side_by_side(model, trained: Trained, batches: list[Batch], learner: Learner
     each = [descended(slice(i, i + 1), single) for i in range(len(batches))]
     for found, *alone in zip(stacked, *each, strict=True):
         expected = torch.cat(alone)
-        rounding = probes.ROUNDING[model.dtype] * max(1.0, float(expected.abs().max()))
+        rounding = tolerance.ROUNDING[model.dtype] * max(1.0, float(expected.abs().max()))
         difference = float((found - expected).abs().max())
         if not difference <= rounding:
             return f"losses or gradients differ by {difference:.2g}"
@@ -333,20 +333,6 @@ def descend(
                 step()
 
 
-def encode_demonstrations(
-    tokenizer, task, runs: list[prompts.Demonstrations]
-) -> dict[int, tuple[list[int], int]]:
-    """``prompts.encode_answers`` of every example that the runs show, each tokenised alone."""
-    row = {r["example"]: r for r in task.iter_rows(named=True)}
-    used = sorted({example for run in runs for example in run.examples})
-    encoded = prompts.encode_answers(
-        tokenizer,
-        [row[i]["instruction"] + row[i]["text"] for i in used],
-        [row[i]["answer"] for i in used],
-    )
-    return dict(zip(used, encoded, strict=True))
-
-
 def demonstration_batches(
     encoded: dict[int, tuple[list[int], int]],
     runs: list[prompts.Demonstrations],
@@ -356,7 +342,7 @@ def demonstration_batches(
 ) -> list[Batch]:
     """The demonstrations of every run as a Batch, in its order.
 
-    ``encoded`` are those of `encode_demonstrations`; ``together`` is the Batch's.
+    ``encoded`` are those of `answer_tokens.encode_demonstrations`; ``together`` is the Batch's.
     """
     made = (tensors([encoded[i] for i in run.examples], loss, device) for run in runs)
     return [replace(batch, together=together) for batch in made]

@@ -7,7 +7,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from iclgd.learners import scoring
+from iclgd.learners import batches
 from iclgd.metrics import activations, attention_similarity
 from iclgd.metrics.activations import Captured, Taught
 from iclgd.metrics.attention_similarity import SIMILARITIES
@@ -98,5 +98,5 @@ def ask(
         found = measure(zs, icl, gd, asked, taught, [seeds[i] for i in rows])
         return found.with_columns(pl.col("row").replace_strict(dict(enumerate(rows))))
 
-    batches = scoring.batches(model, [len(prompt.tokens) for prompt in prompts])
-    return pl.concat(part for rows in batches for part in scoring.halving(compute, rows))
+    chosen = batches.batches(model, [len(prompt.tokens) for prompt in prompts])
+    return pl.concat(part for rows in chosen for part in batches.halving(compute, rows))

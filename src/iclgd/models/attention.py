@@ -21,7 +21,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from iclgd.io.cli import InputError
-from iclgd.models import dimensions, forward, probes
+from iclgd.models import dimensions, forward, tolerance
 
 BLOCK = 64  # tokens of the scan that one matrix product takes together
 
@@ -97,9 +97,9 @@ def simplify(model) -> None:
 
     def attempt(name: str) -> str | None:
         model.set_attn_implementation(name)
-        return probes.apart(model, forward.logits_at(model, tokens, positions), expected)
+        return tolerance.apart(model, forward.logits_at(model, tokens, positions), expected)
 
-    reasons = (probes.failure(partial(attempt, name)) for name in ("plain", "eager"))
+    reasons = (tolerance.failure(partial(attempt, name)) for name in ("plain", "eager"))
     if all(reasons):
         model.set_attn_implementation(own)
 

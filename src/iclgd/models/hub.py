@@ -222,9 +222,8 @@ def check_loads(manifest: dict, folder: Path) -> None:
 
     Of a model of more than `TRIED` bytes only the tokenizer is loaded, and of one with code of
     its own nothing, so that fetching runs none: the first step that loads it says what is
-    wrong. Raises InputError (`loading.load_folder`, `probes.check`).
+    wrong. Raises InputError (`loading.load_folder`, `families`).
     """
-    from iclgd.models import probes
     from iclgd.tasks import prompts
 
     if manifest["remote_code"]:
@@ -238,7 +237,7 @@ def check_loads(manifest: dict, folder: Path) -> None:
         )
         return
     loaded = loading.load_folder(folder, manifest, "cpu")
-    probes.check(loaded, prompts.encode(loaded.tokenizer, [SENTENCE])[0])
+    loaded.family.check(loaded, prompts.encode(loaded.tokenizer, [SENTENCE])[0])
 
 
 def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:

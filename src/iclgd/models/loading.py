@@ -81,6 +81,13 @@ class Loaded:
     device: str
     context: int | None
 
+    @property
+    def family(self):
+        """How its model is given sequences and read (`families`)."""
+        from iclgd.models.families import CAUSAL
+
+        return CAUSAL
+
 
 @contextmanager
 def readable(what: str) -> Iterator[None]:
@@ -119,10 +126,10 @@ def load_model(folder: Path, name: str, dtype, arguments: dict):
 
     Raises InputError unless every weight of it is there and has its shape.
     """
-    from transformers import AutoModelForCausalLM
+    from iclgd.models.families import CAUSAL
 
     def read(config):
-        return AutoModelForCausalLM.from_pretrained(
+        return CAUSAL.auto_class.from_pretrained(
             folder,
             config=config,
             dtype=dtype,
