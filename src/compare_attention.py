@@ -58,7 +58,7 @@ with parquet.Parts(args.output, ATTENTION) as table:
     for run in cli.progress(runs, len(runs), "runs"):
         shown = [encoded[example] for example in run.examples]
         batch = gradient_descent.tensors(shown, learner.loss, loaded.device)
-        taught = activations.train(model, chosen, batch, learner)
+        tuned = activations.train(model, chosen, batch, learner)
         for part in queries.iter_slices(batches.QUERIES):
             alone = prompts.encode_queries(loaded.tokenizer, part)
             ids = [tokens for tokens, _ in shown]
@@ -67,7 +67,7 @@ with parquet.Parts(args.output, ATTENTION) as table:
             if not ways.of([*ids, *alone, *(p.tokens for p in asked)])[0]:
                 raise cli.InputError(f"model {loaded.name}: its attention depends on the batch")
             seeds = [(run.draw, run.order, example) for example in part["example"]]
-            found = attention_table.ask(model, taught, alone, asked, seeds)
+            found = attention_table.similarities(model, tuned, alone, asked, seeds)
             keys = {"draw": run.draw, "order": run.order, "epoch": learner.epochs}
             rows = part.select("example", "split").with_row_index("row")
             rows = rows.join(found, on="row").drop("row")

@@ -206,9 +206,7 @@ def test_captures_of_one_batch_are_in_memory_at_a_time(monkeypatch, tokenizer):
     """However many queries there are: of 60 in batches of 3, three captures live at once."""
     model, chosen = trainable.choose(tiny_model("llama"), KV)
     shown = [([0, 7, 8, 9], 3)]
-    taught = activations.train(
-        model, chosen, gradient_descent.tensors(shown, "all"), Learner(**DAI)
-    )
+    tuned = activations.train(model, chosen, gradient_descent.tensors(shown, "all"), Learner(**DAI))
     alive, most = weakref.WeakSet(), []
     original = activations.at_last
 
@@ -235,11 +233,11 @@ def test_captures_of_one_batch_are_in_memory_at_a_time(monkeypatch, tokenizer):
         )
         for own in alone
     ]
-    found = attention_table.ask(model, taught, alone, prompts, [(i,) for i in range(60)])
+    found = attention_table.similarities(model, tuned, alone, prompts, [(i,) for i in range(60)])
     assert len(most) == 60 and max(most) <= 3
     assert found["row"].to_list() == np.repeat(np.arange(60), 3).tolist()
     # A query by itself has the same numbers.
-    single = attention_table.ask(model, taught, alone[7:8], prompts[7:8], [(7,)])
+    single = attention_table.similarities(model, tuned, alone[7:8], prompts[7:8], [(7,)])
     for name in SIMILARITIES:
         np.testing.assert_allclose(
             found.filter(row=7)[name].cast(float), single[name].cast(float), atol=1e-9

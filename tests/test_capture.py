@@ -93,15 +93,15 @@ def test_training_is_the_descent_and_leaves_the_model_alone(architecture):
     start = {name: tensor.clone() for name, tensor in chosen.start.items()}
     shown, learner = demonstrations(3), Learner(**DAI)
     batch = gradient_descent.tensors(shown, "all")
-    taught = activations.train(model, chosen, batch, learner)
+    tuned = activations.train(model, chosen, batch, learner)
     assert all(torch.equal(chosen.start[name], start[name]) for name in start)
     run = gradient_descent.descend(model, chosen, [batch], learner)
     assert [epoch for epoch, _, _ in itertools.islice(run, 1)] == [0]
     next(run)
-    assert all(torch.equal(chosen.start[name], taught.weights[name]) for name in start)
+    assert all(torch.equal(chosen.start[name], tuned.weights[name]) for name in start)
     run.close()
     # The first demonstration is seen untrained, the second behind one step on the first.
-    torch.testing.assert_close(taught.during[0], taught.before[0], rtol=0, atol=1e-12)
+    torch.testing.assert_close(tuned.during[0], tuned.before[0], rtol=0, atol=1e-12)
     one = activations.train(
         model, chosen, gradient_descent.tensors(shown[:1], "all"), learner
     ).weights
@@ -111,9 +111,9 @@ def test_training_is_the_descent_and_leaves_the_model_alone(architecture):
             chosen.start[name].copy_(one[name])
     second = activations.queries(model, torch.tensor([shown[1][0]]))[0]
     torch.testing.assert_close(
-        taught.during[1][:, :length], second, rtol=0, atol=tolerance(architecture)
+        tuned.during[1][:, :length], second, rtol=0, atol=tolerance(architecture)
     )
-    assert (taught.during[1] - taught.before[1]).abs().max() > 1e-4
+    assert (tuned.during[1] - tuned.before[1]).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -121,11 +121,11 @@ def test_training_is_the_descent_and_leaves_the_model_alone(architecture):
 def test_any_learner_and_half_precision_are_captured(architecture, dtype, train):
     model, chosen = trainable.choose(tiny_model(architecture, dtype), train)
     learner = Learner(**{**DAI, "train": train})
-    taught = activations.train(
+    tuned = activations.train(
         model, chosen, gradient_descent.tensors(demonstrations(2), "all"), learner
     )
-    before, after = (activations.at_last(model, [TOKENS], own) for own in ({}, taught.weights))
-    assert before.scores.dtype == before.outputs.dtype == taught.during.dtype == torch.float32
+    before, after = (activations.at_last(model, [TOKENS], own) for own in ({}, tuned.weights))
+    assert before.scores.dtype == before.outputs.dtype == tuned.during.dtype == torch.float32
     assert (after.outputs - before.outputs).abs().max() > 1e-3
 
 

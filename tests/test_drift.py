@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.drift import DRIFT
+from iclgd.metrics import drift
 from iclgd.models import checkpoints
 from iclgd.statistics import intervals
 
@@ -35,14 +36,14 @@ LATER = {"h.0.w": torch.full((2, 3), -0.5), "h.0.b": torch.tensor([1.0, 1.0, 1.0
 
 def test_drift_by_hand_over_several_files(tmp_path):
     first, later = folder(tmp_path / "a", FIRST), folder(tmp_path / "b", LATER, parts=2)
-    assert list(checkpoints.drift(later, first)) == [("h.0.b", 4, 0.5), ("h.0.w", 6, 0.5)]
-    assert [change for *_, change in checkpoints.drift(first, first)] == [0, 0]
+    assert list(drift.drift(later, first)) == [("h.0.b", 4, 0.5), ("h.0.w", 6, 0.5)]
+    assert [change for *_, change in drift.drift(first, first)] == [0, 0]
 
 
 def test_half_precision_is_compared_in_float32(tmp_path):
     half = {name: tensor.bfloat16() for name, tensor in FIRST.items()}
     moved = {name: tensor + 1e-5 for name, tensor in FIRST.items()}
-    found = list(checkpoints.drift(folder(tmp_path / "a", moved), folder(tmp_path / "b", half)))
+    found = list(drift.drift(folder(tmp_path / "a", moved), folder(tmp_path / "b", half)))
     assert [change for *_, change in found] == pytest.approx([1e-5, 1e-5], rel=0.01)
 
 
@@ -60,7 +61,7 @@ def test_names_are_found_by_suffix(tmp_path):
     assert bare.stored_as("transformer.h.0.w") == "h.0.w"
     wrapped = folder(tmp_path / "b", {f"model.{name}": w for name, w in LATER.items()})
     assert wrapped.stored_as("h.0.w") == "model.h.0.w"
-    assert [change for *_, change in checkpoints.drift(bare, wrapped)] == [0.5, 0.5]
+    assert [change for *_, change in drift.drift(bare, wrapped)] == [0.5, 0.5]
     with pytest.raises(InputError, match=r"0 tensors go by the name h\.1\.w"):
         bare.read("h.1.w")
 
@@ -70,9 +71,9 @@ def test_other_models_are_errors(tmp_path):
     fewer = folder(tmp_path / "b", {"h.0.w": FIRST["h.0.w"]})
     wider = folder(tmp_path / "c", {**FIRST, "h.0.b": torch.ones(5)})
     with pytest.raises(InputError, match="2 tensors"):
-        list(checkpoints.drift(first, fewer))
+        list(drift.drift(first, fewer))
     with pytest.raises(InputError, match=r"h\.0\.b has shapes \[4\] and \[5\]"):
-        list(checkpoints.drift(first, wider))
+        list(drift.drift(first, wider))
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no safetensors"):
         checkpoints.Folder(tmp_path / "empty")

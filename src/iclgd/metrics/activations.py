@@ -154,7 +154,7 @@ def queries(model, tokens: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Taught:
+class FineTuned:
     """What a descent left: ``weights``, a copy of the trained tensors by name; the query vectors
     of the demonstrations' tokens, [demonstrations, layers, time, heads * head width], ``before``
     in the untouched model and ``during`` the last epoch, each just before its step."""
@@ -164,7 +164,7 @@ class Taught:
     during: Tensor
 
 
-def train(model, trained: Trained, batch: gradient_descent.Batch, learner: Learner) -> Taught:
+def train(model, trained: Trained, batch: gradient_descent.Batch, learner: Learner) -> FineTuned:
     """Descend to the last epoch; ``model`` is untouched behind it."""
     before = torch.cat([queries(model, one[None]) for one in batch.tokens])
     weights, seen = {}, []
@@ -177,4 +177,4 @@ def train(model, trained: Trained, batch: gradient_descent.Batch, learner: Learn
     for epoch, _, _ in gradient_descent.descend(model, trained, [batch], learner, watch):
         if epoch == learner.epochs:
             weights = {name: tensor.detach().clone() for name, tensor in trained.start.items()}
-    return Taught(weights, before, torch.stack(seen))
+    return FineTuned(weights, before, torch.stack(seen))

@@ -91,25 +91,6 @@ def descend(x: Tensor, y: Tensor, start: Tensor, rate: float, steps: int) -> Ten
     return weight
 
 
-def descend_plus(
-    x: Tensor, y: Tensor, query: Tensor, rate: float, gamma: float, steps: int
-) -> Tensor:
-    """The prediction [..., d_y] of GD++ from W_0 = 0 (O, section 4 and appendix A.10).
-
-    Each step is one of GD on what is left of the targets, after which the inputs move:
-    x <- (I - gamma X X^T / N) x, the query as well.
-    """
-    found = torch.zeros_like(y[..., 0, :])
-    for _ in range(steps):
-        step = rate * y.mT @ x / x.shape[-2]
-        found = found + (step @ query[..., None])[..., 0]
-        y = y - x @ step.mT
-        moments = x.mT @ x / x.shape[-2]
-        query = query - gamma * (moments @ query[..., None])[..., 0]
-        x = x - gamma * x @ moments
-    return found
-
-
 # --- other weights of the same shape ------------------------------------------------------
 
 

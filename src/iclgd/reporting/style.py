@@ -51,7 +51,6 @@ NAMES = {
     "icl-redrawn": "ICL, other demonstrations",
     "gd": "GD, whole model",
     "gd-v-middle": "GD, W_V, middle layer",
-    "gd-v-mid": "GD, W_V, middle layer",
     "gd-v-deep": "GD, W_V, deep layer",
     "adam": "Adam",
     "zs": "no demonstrations (ZS)",

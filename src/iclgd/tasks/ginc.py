@@ -117,11 +117,6 @@ def beliefs(family: Family, tokens: np.ndarray) -> np.ndarray:
     return belief.swapaxes(0, 1)
 
 
-def posterior(family: Family, tokens: np.ndarray) -> np.ndarray:
-    """p(concept | tokens), [count, C]."""
-    return beliefs(family, tokens).sum(2)
-
-
 def predict(family: Family, tokens: np.ndarray) -> np.ndarray:
     """p(next token | tokens) = sum_c p(c | tokens) p(next | tokens, c), [count, V].
 
