@@ -26,9 +26,7 @@ include: "rules/models.smk"
 include: "rules/tasks.smk"
 include: "rules/learners.smk"
 include: "rules/metrics.smk"
-include: "rules/summaries.smk"
 include: "rules/figures.smk"
-include: "rules/figures_models.smk"
 include: "rules/report.smk"
 
 

@@ -10,7 +10,8 @@ import altair as alt
 import measure
 import polars as pl
 
-from iclgd.reporting import charts, export, layout, style
+from iclgd.reporting import charts, layout, style
+from iclgd.reporting.export import figure
 
 AIMS = {
     "ICL, 8 demonstrations, queries": 6,
@@ -150,4 +151,4 @@ for name, blocks, items, title, below in (
     ),
 ):
     chart = layout.figure(blocks, items, title, below, 740)
-    export.save(chart, [measure.RESULTS / f"{name}.{kind}" for kind in ("svg", "png")], title)
+    figure.save(chart, [measure.RESULTS / f"{name}.{kind}" for kind in ("svg", "png")], title)

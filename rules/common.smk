@@ -24,6 +24,8 @@ from places import own
 
 from iclgd.io import gpus
 from iclgd.io.imports import SRC, closure
+from iclgd.study import roles
+from iclgd.study.kinds import KINDS, REPORT, STATISTICS
 
 try:
     # A module has the configuration that it is given.

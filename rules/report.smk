@@ -1,4 +1,48 @@
-"""The report: prompts and answers as a table, and one page with all that a study found."""
+"""The papers' claims, the findings in words, real prompts and answers, and one page of all that."""
+
+
+rule judge_claims:
+    input:
+        summaries=summaries,
+        claims=own("src/iclgd/reporting/claims/claims.yaml"),
+        script=own("src/judge_claims.py"),
+        lib=imports("src/judge_claims.py"),
+    output:
+        "results/summary/claims.parquet",
+    log:
+        "logs/judge_claims/claims.log",
+    benchmark:
+        "logs/judge_claims/claims.tsv"
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        figures=figures_json,
+    shell:
+        "python {input.script:q} --summaries {input.summaries:q} --figures {params.figures:q}"
+        " --claims {input.claims:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule report_findings:
+    input:
+        summaries=summaries,
+        manifests=all_manifests,
+        script=own("src/report_findings.py"),
+        lib=imports("src/report_findings.py"),
+    output:
+        "results/findings.txt",
+    log:
+        "logs/report_findings/findings.log",
+    benchmark:
+        "logs/report_findings/findings.tsv"
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        figures=figures_json,
+    shell:
+        "python {input.script:q} --summaries {input.summaries:q} --manifests {input.manifests:q}"
+        " --figures {params.figures:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule collect_cells:
@@ -20,10 +64,10 @@ rule collect_cells:
     conda:
         "../envs/torch.yaml"
     params:
-        shifts=shifts,
+        study=shifts,
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --logits {input.logits:q}"
-        " --manifests {input.manifests:q} --tasks {input.tasks:q} --demonstrations {input.demonstrations:q} --shifts {params.shifts:q}"
+        " --manifests {input.manifests:q} --tasks {input.tasks:q} --demonstrations {input.demonstrations:q} --study {params.study:q}"
         " --output {output:q} > {log:q} 2>&1"
 
 
@@ -34,9 +78,8 @@ rule build_report:
         manifests=all_manifests,
         cells="results/summary/cells.parquet",
         claims="results/summary/claims.parquet",
-        captions=all_captions,
         parts=expand(
-            own("src/report/{part}"),
+            own("src/iclgd/reporting/page/{part}"),
             part=["page.html", "style.css", "page.js", "methods.md"],
         ),
         script=own("src/build_report.py"),
@@ -44,7 +87,7 @@ rule build_report:
     output:
         report(
             "results/report.html",
-            caption="captions/report.rst",
+            caption=caption("report", REPORT),
             category="Report",
         ),
     log:
@@ -55,11 +98,8 @@ rule build_report:
     conda:
         "../envs/plot.yaml"
     params:
-        figures=reported_figures,
-        labels=all_labels,
-        config=whole_configuration,
+        study=study_json,
     shell:
-        "python {input.script:q} --parts {input.parts:q} --figures {params.figures:q}"
-        " --captions {input.captions:q} --manifests {input.manifests:q} --cells {input.cells:q}"
-        " --claims {input.claims:q} --labels {params.labels:q} --config {params.config:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        "python {input.script:q} --parts {input.parts:q} --study {params.study:q}"
+        " --manifests {input.manifests:q} --cells {input.cells:q}"
+        " --claims {input.claims:q} --output {output:q} > {log:q} 2>&1"

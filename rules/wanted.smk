@@ -3,8 +3,6 @@
 from types import SimpleNamespace as Namespace
 
 FORMATS = ["svg", "png", "pdf", "html", "tex"]  # of every figure
-# Kinds of figures whose pairs the report's explorer shows.
-EXPLORED = ("agreement", "shots", "size")
 
 
 def asked():
@@ -38,6 +36,10 @@ def figure_runs(wildcards):
 
 
 def figure_logits(wildcards):
+    """Logits tables of a figure's learners, or of those of its pairs."""
+    entry = config["figures"][wildcards.figure]
+    if "pairs" in entry or "of" in entry:
+        return figure_pair_logits(wildcards)
     return [path for run in figure_runs(wildcards) for path in logits(*run)]
 
 
@@ -74,11 +76,6 @@ def figure_pair_logits(wildcards):
         if not catalogue.is_reference(config, learner)
     ]
     return [path for run in dict.fromkeys(runs) for path in logits(*run)]
-
-
-def order_reference(wildcards):
-    """ICL under another order, as a figure of other figures calls it."""
-    return catalogue.order_reference(config, compared(wildcards)[0][3])
 
 
 def figure_curves(wildcards):
@@ -140,50 +137,29 @@ def explored(files):
     """``files`` of every figure whose pairs of learners the report's explorer shows."""
 
     def found(wildcards):
-        figures = [n for n in asked() if config["figures"][n]["kind"] in EXPLORED]
+        figures = [n for n in asked() if KINDS[config["figures"][n]["kind"]].explored]
         paths = [path for name in figures for path in files(Namespace(figure=name))]
         return list(dict.fromkeys(paths))
 
     return found
 
 
-def first_learner(wildcards):
-    return config["figures"][wildcards.figure]["learners"][0]
-
-
-def figure_controls(wildcards):
+def figure_controls(entry):
     """What each control of a figure is: its name to ``[original, kind]``."""
-    entry = config["figures"][wildcards.figure]
-    return as_json(
-        {
-            name: [entries[name]["of"], entries[name]["control"]]
-            for entries, names in (
-                (config["models"], entry["models"]),
-                (config["tasks"], entry["tasks"]),
-            )
-            for name in names
-            if "of" in entries[name.split("@")[0]]
-        }
-    )
+    return {
+        name: [entries[name]["of"], entries[name]["control"]]
+        for entries, names in (
+            (config["models"], entry["models"]),
+            (config["tasks"], entry["tasks"]),
+        )
+        for name in names
+        if "of" in entries[name.split("@")[0]]
+    }
 
 
 def summaries(wildcards):
     """The summary that each figure shows."""
     return [path for name in asked() for path in figure_summary(Namespace(figure=name))]
-
-
-def roles(wildcards):
-    """What is no plain model, task or learner: controls, constructions, layer-causal GD."""
-    keys = {"of": "control", "construct": "construction", "causal": "causal"}
-    return as_json(
-        {
-            name: role
-            for part in ("models", "tasks", "learners")
-            for name, entry in config[part].items()
-            for key, role in keys.items()
-            if key in entry
-        }
-    )
 
 
 def all_manifests(wildcards):
@@ -193,41 +169,93 @@ def all_manifests(wildcards):
     return [f"results/models/{model}.json" for model in dict.fromkeys(models)]
 
 
-def figure_title(wildcards):
-    return config["figures"][wildcards.figure].get("title", wildcards.figure)
+def figure_title(name):
+    return config["figures"][name].get("title", name)
 
 
-def named_in(wildcards):
+def named_in(name):
     """Base names of all that a figure names: models, tasks and learners."""
     names = []
-    for entry in catalogue.parts(config, config["figures"][wildcards.figure]):
+    for entry in catalogue.parts(config, config["figures"][name]):
         names += [*entry["models"], *entry.get("tasks", []), *entry.get("learners", [])]
-        for pair in [*entry.get("pairs", []), *entry.get("runs", [])]:
-            names += pair
-    return {name.split("@")[0] for name in names}
+        names += [pair[1] for pair in entry.get("runs", [])]
+        names += [one for pair in entry.get("pairs", []) for one in pair]
+    return sorted({name.split("@")[0] for name in names})
 
 
-def human_names(wildcards):
+def human_names(name):
     """The ``label`` of every entry that a figure names, for readers."""
-    catalogues = (config["models"], config["tasks"], config["learners"])
-    entries = {name: entry for one in catalogues for name, entry in one.items()}
-    named = named_in(wildcards) & set(entries)
-    return as_json({n: entries[n]["label"] for n in named if "label" in entries[n]})
+    labels = all_labels()
+    return {one: labels[one] for one in named_in(name) if one in labels}
 
 
-def chances(wildcards):
-    """Accuracy of guessing among the label words, by task of a figure."""
-    tasks = config["figures"][wildcards.figure]["tasks"]
-    return as_json(
-        {task: 1 / sizes.classes(derived.base(config["tasks"], task)) for task in tasks}
-    )
+def figure_roles(name):
+    known = roles.of_study(config)
+    found = {one: known[one] for one in named_in(name)}
+    if "of" in config["figures"][name]:  # such a figure adds ICL under another order
+        found[order_reference(name)] = "icl-reordered"
+    return found
+
+
+def order_reference(name):
+    """ICL under another order, as a figure of other figures calls it."""
+    first = catalogue.compared(config, config["figures"][name])[0][3]
+    return catalogue.order_reference(config, first)
+
+
+def told(name, keys):
+    """What a step is told of a figure (``iclgd.io.figures``)."""
+    entry = config["figures"][name]
+    ways = {
+        "title": figure_title,
+        "labels": human_names,
+        "chance": lambda _: chances(entry["tasks"]),
+        "controls": lambda _: figure_controls(entry),
+        "learners": lambda _: catalogue.expand_all(
+            entry["learners"], config["learners"]
+        ),
+        "reference": lambda _: (
+            entry["learners"][0] if "learners" in entry else order_reference(name)
+        ),
+        "causal": lambda _: [
+            one for one in named_in(name) if "causal" in config["learners"].get(one, {})
+        ],
+    }
+    found = {"name": name, "kind": entry["kind"], "roles": figure_roles(name)}
+    return found | {key: ways[key](name) for key in keys}
+
+
+def figure_json(wildcards):
+    """``--figure`` of a plot."""
+    kind = KINDS[config["figures"][wildcards.figure]["kind"]]
+    return as_json(told(wildcards.figure, ("title", "labels", *kind.told)))
+
+
+def statistic_json(keys):
+    """``--figure`` of a summary: without the words that only readers see."""
+
+    def found(wildcards):
+        return as_json(told(wildcards.figure, keys))
+
+    return found
+
+
+def figures_json(wildcards):
+    """``--figures`` of what is about all figures."""
+    return json.dumps({name: told(name, ["causal"]) for name in asked()})
+
+
+def chances(tasks):
+    """Accuracy of guessing among the label words, by task."""
+    return {
+        task: 1 / sizes.classes(derived.base(config["tasks"], task)) for task in tasks
+    }
 
 
 def figure_summary(wildcards):
     """The summary that a figure shows."""
-    parts = {"scale": ".accuracy", "order": ".order"}
-    kind = config["figures"][wildcards.figure]["kind"]
-    return [f"results/summary/{wildcards.figure}{parts.get(kind, '')}.parquet"]
+    kind = KINDS[config["figures"][wildcards.figure]["kind"]]
+    return [f"results/summary/{kind.summary(wildcards.figure)}.parquet"]
 
 
 def figure_files(wildcards):
@@ -238,46 +266,82 @@ def all_figures(wildcards):
     return [path for name in asked() for path in figure_files(Namespace(figure=name))]
 
 
-def all_captions(wildcards):
-    kinds = dict.fromkeys(entry["kind"] for entry in config["figures"].values())
-    return [own(f"rules/captions/{kind}.rst") for kind in kinds]
-
-
 def shifts(wildcards):
     """What is shifted in every reference."""
     learners = config["learners"].items()
     return as_json(
-        {name: entry["shift"] for name, entry in learners if "shift" in entry}
-    )
-
-
-def reported_figures(wildcards):
-    """What the report is told of each figure, in their order."""
-    return json.dumps(
         {
-            name: {
-                "kind": entry["kind"],
-                "title": entry.get("title", name),
-                "summary": figure_summary(Namespace(figure=name))[0],
-                "files": figure_files(Namespace(figure=name)),
+            "shifts": {
+                name: entry["shift"] for name, entry in learners if "shift" in entry
             }
-            for name, entry in config["figures"].items()
         }
     )
 
 
-def all_labels(wildcards):
+def all_labels():
     """The ``label`` of every entry, for readers."""
     catalogues = (config["models"], config["tasks"], config["learners"])
     entries = {name: entry for one in catalogues for name, entry in one.items()}
-    return as_json(
-        {n: entry["label"] for n, entry in entries.items() if "label" in entry}
-    )
+    return {n: entry["label"] for n, entry in entries.items() if "label" in entry}
 
 
-def whole_configuration(wildcards):
-    return json.dumps(config)
+def study_json(wildcards):
+    """What the report is told of the whole study; its figures in their order."""
+    figures = {
+        name: {
+            "kind": entry["kind"],
+            "title": figure_title(name),
+            "caption": KINDS[entry["kind"]].caption,
+            "summary": figure_summary(Namespace(figure=name))[0],
+            "files": figure_files(Namespace(figure=name)),
+        }
+        for name, entry in config["figures"].items()
+    }
+    return json.dumps({"figures": figures, "labels": all_labels(), "config": config})
 
 
-def figure_kinds(wildcards):
-    return as_json({name: entry["kind"] for name, entry in config["figures"].items()})
+# --- rules made of rows -------------------------------------------------------------------
+
+TABLES = {
+    "accuracy": "results/summary/{figure}.accuracy.parquet",
+    "agreement": figure_pairs,
+    "attention": figure_attention,
+    "circuits": figure_circuits,
+    "curves": figure_curves,
+    "demonstrations": figure_demonstrations,
+    "drift": figure_drift,
+    "folders": figure_folders,
+    "logits": figure_logits,
+    "manifests": figure_manifests,
+    "models": figure_manifests,
+    "order": "results/summary/{figure}.order.parquet",
+    "perplexity": figure_perplexity,
+    "sparsity": figure_sparsity,
+    "task": figure_tasks,
+}
+
+
+def tables(names):
+    return {name: TABLES[name] for name in names}
+
+
+def options(names):
+    """``--name`` and its files, for every name."""
+
+    def found(wildcards, input):
+        given = {name: input.get(name) for name in names}
+        return " ".join(
+            f"--{name} {shlex.join([files] if isinstance(files, str) else files)}"
+            for name, files in given.items()
+        )
+
+    return found
+
+
+def caption(name, text):
+    """Snakemake's own report reads captions from files."""
+    path = os.path.abspath(os.path.join(".snakemake", "captions", f"{name}.rst"))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write(text + "\n")
+    return path

@@ -13,17 +13,14 @@ parser.add_argument(
     "--parts", type=cli.existing, nargs="+", required=True, help="page.html and what belongs to it"
 )
 parser.add_argument(
-    "--figures",
+    "--study",
     type=cli.json_object,
     required=True,
-    help="JSON: figure to its kind, title, summary and files",
+    help="JSON: figures (name to kind, title, caption, summary and files), labels, config",
 )
-parser.add_argument("--captions", type=cli.existing, nargs="+", required=True, help="{kind}.rst")
 parser.add_argument("--manifests", type=cli.existing, nargs="*", default=[], help="of the models")
 parser.add_argument("--cells", type=cli.existing, required=True, help="table of cells")
 parser.add_argument("--claims", type=cli.existing, help="table of claims (none: no such section)")
-parser.add_argument("--labels", type=cli.json_object, default={}, help="JSON: name to its label")
-parser.add_argument("--config", type=cli.json_object, required=True, help="JSON: to be shown")
 parser.add_argument("--output", type=Path, required=True, help="page to write")
 args = parser.parse_args()
 
@@ -34,33 +31,34 @@ from markupsafe import Markup
 
 from iclgd.io import files, parquet
 from iclgd.io.schemas.examples import EXAMPLES
-from iclgd.reporting import findings, report, style, svg
+from iclgd.reporting import findings, select
+from iclgd.reporting.kinds.registry import KINDS
+from iclgd.reporting.page import contents, svg
 
 parts = {path.name: path.read_text() for path in args.parts}
-captions = {path.stem: path.read_text().strip() for path in args.captions}
-manifests = style.manifests(args.manifests)
+labels, config = args.study["labels"], args.study["config"]
+manifests = select.manifests(args.manifests)
 cells = parquet.read(args.cells, EXAMPLES)
 claims = parquet.read(args.claims) if args.claims else None
 
 figures, summaries = [], []
-for name, entry in args.figures.items():
+for name, entry in args.study["figures"].items():
     summaries.append(parquet.read(entry["summary"]))
-    table, brackets = findings.of(entry["kind"], Path(entry["summary"]), args.labels)
+    table, brackets = findings.of(KINDS[entry["kind"]], Path(entry["summary"]), labels)
     drawn = svg.inline(Path(entry["files"][0]), name, entry["title"])
     figures.append(
         {
             "name": name,
             **entry,
             "svg": Markup(drawn.markup),
-            "alt": report.alt(entry["title"], drawn.across, drawn.up),
-            "caption": captions[entry["kind"]],
+            "alt": contents.alt(entry["title"], drawn.across, drawn.up),
             "table": table,
             "brackets": brackets,
             "links": [
-                (report.FORMATS[Path(path).suffix[1:]], report.link(path, args.output))
+                (contents.FORMATS[Path(path).suffix[1:]], contents.link(path, args.output))
                 for path in entry["files"]
             ],
-            "data": report.link(entry["summary"], args.output),
+            "data": contents.link(entry["summary"], args.output),
         }
     )
 
@@ -68,19 +66,19 @@ environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefin
 page = environment.from_string(parts["page.html"]).render(
     script=Markup(parts["page.js"]),
     style=Markup(parts["style.css"]),
-    hashed=report.hashed,
+    hashed=contents.hashed,
     figures=figures,
-    summary=report.summary(manifests.values(), summaries, args.config["tasks"]),
-    claims=None if claims is None else report.claims(claims),
-    verdicts=None if claims is None else report.verdicts(claims),
-    columns=report.CLAIM,
-    models=report.models(manifests.values()),
+    summary=contents.summary(manifests.values(), summaries, config["tasks"]),
+    claims=None if claims is None else contents.claims(claims),
+    verdicts=None if claims is None else contents.verdicts(claims),
+    columns=contents.CLAIM,
+    models=contents.models(manifests.values()),
     learned=findings.models(manifests.values()),
-    cells=report.explorer(cells, list(manifests), args.labels),
+    cells=contents.explorer(cells, list(manifests), labels),
     methods=Markup(MarkdownIt("js-default").render(parts["methods.md"])),
-    config=yaml.safe_dump(args.config, sort_keys=False, allow_unicode=True, width=100),
-    versions=report.versions(),
-    folders=report.folders({entry["kind"] for entry in args.figures.values()}),
+    config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
+    versions=contents.versions(),
+    folders=contents.folders({entry["kind"] for entry in args.study["figures"].values()}),
 )
 with files.whole(args.output) as temporary:
     temporary.write_text(page, encoding="utf-8")

@@ -25,7 +25,10 @@ for name, what in {
 }.items():
     parser.add_argument(f"--{name}", type=cli.existing, nargs="*", default=[], help=what)
 parser.add_argument(
-    "--shifts", type=cli.json_object, default={}, help="JSON: reference to what is shifted in it"
+    "--study",
+    type=cli.json_object,
+    required=True,
+    help='JSON: what is shifted in references, such as {"shifts": {"icl-reordered": "order"}}',
 )
 parser.add_argument("--output", type=Path, required=True, help="table to write")
 args = parser.parse_args()
@@ -69,7 +72,7 @@ tokenizers = {
 found = [pl.DataFrame(schema=EXAMPLES)]
 for *run, a, b, epoch in choice.rows():
     model, task, design, _ = run
-    shift = args.shifts.get(b)
+    shift = args.study["shifts"].get(b)
     ours = logits(*run, a)
     theirs = pairing.shifted(ours, shift) if shift else logits(*run, b)
     rows = examples.likely(examples.compared(ours, theirs, b, epoch))

@@ -2,24 +2,30 @@
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
+from iclgd.io import cli, figures, parquet
 
 parser = cli.parser(__doc__)
 parser.add_argument(
     "--summaries", type=cli.existing, nargs="*", default=[], help="summary tables of figures"
 )
-parser.add_argument("--kinds", type=cli.json_object, required=True, help="JSON: figure to its kind")
 parser.add_argument(
-    "--roles",
-    type=cli.json_object,
-    default={},
-    help='JSON: what is no plain model or learner, such as {"m-random": "control"}',
+    "--figures",
+    type=figures.figures,
+    required=True,
+    help="JSON: figures by name, each with its kind and roles (iclgd.io.figures)",
+)
+parser.add_argument(
+    "--claims", type=cli.existing, required=True, help="the claims: claims.yaml, or one like it"
 )
 parser.add_argument("--output", type=Path, required=True, help="table of claims to write")
 args = parser.parse_args()
 
-from iclgd.reporting import claims, findings  # after parsing: --help is quick
+from iclgd.reporting import findings  # after parsing: --help is quick
+from iclgd.reporting.claims import judge
 
-names = {path: findings.figure(path, args.kinds) for path in args.summaries}
-figures = [(name, args.kinds[name], parquet.read(path)) for path, name in names.items()]
-parquet.write(claims.judged(figures, args.roles), args.output)
+names = {path: findings.figure(path, args.figures) for path in args.summaries}
+summaries = [(name, args.figures[name].kind, parquet.read(path)) for path, name in names.items()]
+roles = {}
+for figure in args.figures.values():
+    roles |= figure.roles | dict.fromkeys(figure.causal, "causal")
+parquet.write(judge.judged(summaries, roles, judge.read(args.claims)), args.output)

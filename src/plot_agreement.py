@@ -5,17 +5,17 @@ One line per learning rate; horizontal lines: ICL, ICL under another order and w
 demonstrations, and the untouched model. One grid per model, task and design of the summary.
 """
 
-from iclgd.io import cli
 from iclgd.reporting import style
 
-parser = style.parser(__doc__)
-parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
-args = parser.parse_args()
+args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import polars as pl
 
 from iclgd.metrics.agreement import METRICS
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import agreement as kind
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
@@ -43,20 +43,20 @@ def references(part, metric):
         rows.append(own.with_columns(b=pl.col("a").str.split("@").list.first()))
     lines = pl.concat(rows).drop_nulls("estimate")
     shown.update(lines["b"].to_list())
-    names = {one: style.label(one, args.labels) for one in styles}
+    names = {one: style.label(one, figure.labels) for one in styles}
     return charts.look(lines, "b", styles, names)
 
 
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     for row, metric in enumerate(ROWS):
         flat = references(part, metric)
-        chance = args.chance.get(run["task"]) if metric == "accuracy_b" else None
+        chance = figure.chance.get(run["task"]) if metric == "accuracy_b" else None
         for column, family in enumerate(families):
-            mine = part.filter(style.of("b", [family]), pl.col("metric") == metric)
-            mine = charts.rate_look(mine, "b", colours, args.labels)
-            lines, ends = style.sound(mine, "b", "metric")
+            mine = part.filter(select.of_families("b", [family]), pl.col("metric") == metric)
+            mine = charts.rate_look(mine, "b", colours, figure.labels)
+            lines, ends = select.until_divergence(mine, "b", "metric")
             y = charts.share(METRICS[metric].title).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             drawn = charts.curves(lines, bottom, y, "epoch")
@@ -68,12 +68,12 @@ for run, part in style.runs(summary):
                     *charts.marks(ends, bottom, y, "epoch", "cross", size=110),
                     *charts.marks(mine.filter("chosen"), bottom, y, "epoch", "circle"),
                 ]
-            head = style.short(family, args.labels) if row == 0 else ""
+            head = style.short(family, figure.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(layout.block(panels, len(families), style.run_title(run, args.labels)))
+    blocks.append(layout.block(panels, len(families), style.run_title(run, figure.labels)))
 
-items = style.role_key([one for one in styles if one in shown], styles, args.labels)
-if args.chance:
+items = style.role_key([one for one in styles if one in shown], styles, figure.labels)
+if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
 if summary["chosen"].any():
     items.append({"label": "chosen on validation queries", "color": style.QUIET, "shape": "circle"})
@@ -82,8 +82,8 @@ if (summary["diverged"].max() or 0) > 0:
 items += style.rate_key(colours)
 subtitle = "Token overlap and overlap cosine similarity (OCS) are with ICL. "
 subtitle += "Bands: 95 % over draws and queries."
-title = args.title or "Does gradient descent come to agree with in-context learning?"
+title = figure.title or "Does gradient descent come to agree with in-context learning?"
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("agreement", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

@@ -9,11 +9,14 @@ design of the summary.
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import attention as kind
 
 # Measure, its title, and its baseline: another measure, or none for 0.
 PANELS = [
@@ -36,7 +39,7 @@ summary = summary.filter(
 )
 families = style.families(summary["family"].unique())
 styles = {one: {"color": style.ROLES["gd"]["color"], "dash": style.SOLID} for one in families}
-names = {one: style.label(one, args.labels) for one in families}
+names = {one: style.label(one, figure.labels) for one in families}
 size = (
     layout.fit(len(PANELS), 118, layout.labels(list(names.values()))),
     max(60, 26 * len(families)),
@@ -68,7 +71,7 @@ def lanes(part: pl.DataFrame, metric: str) -> pl.DataFrame:
 
 
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     for column, (metric, title, baseline) in enumerate(PANELS):
         x = axis(metric, AXES.get(metric, "cosine"))
@@ -94,7 +97,7 @@ for run, part in style.runs(summary):
             )
             drawn = [bar, *([dots] if len(layers) else []), *drawn]
         panels.append(charts.panel(drawn, x, y, size, title))
-    blocks.append(layout.block(panels, len(PANELS), style.run_title(run, args.labels)))
+    blocks.append(layout.block(panels, len(PANELS), style.run_title(run, figure.labels)))
 
 colour = style.ROLES["gd"]["color"]
 items = [
@@ -102,7 +105,7 @@ items = [
     {"label": "single layer", "color": "#EDB894", "shape": "circle"},
     {"label": "baseline", "color": style.QUIET, "dash": style.SOLID},
 ]
-title = args.title or "Is gradient descent like in-context learning inside attention?"
+title = figure.title or "Is gradient descent like in-context learning inside attention?"
 subtitle = "ICL against gradient descent, at the last token of a query. Whiskers: 95 % over "
 subtitle += "draws and queries. Baseline of SimAOU and Rec2FTP: updates and corrections that have "
 subtitle += (
@@ -110,5 +113,5 @@ subtitle += (
 )
 chart = layout.figure(blocks, items, title, subtitle, 740)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("attention", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

@@ -4,23 +4,22 @@ Above: ICL's accuracy per task at each checkpoint; below: mean absolute change o
 since the first checkpoint. One column per model.
 """
 
-from iclgd.io import cli
 from iclgd.reporting import style
 
-parser = style.parser(__doc__)
-parser.add_argument("--metric", default="accuracy", help="measure in the upper panels")
-parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
-args = parser.parse_args()
+args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import polars as pl
 
 from iclgd.metrics.accuracy import METRICS
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import checkpoints as kind
 
 COLUMNS = "model revision step task learner measure estimate low high"
 summary = charts.read(args.summary, COLUMNS.split())
 own = pl.col("learner").map_elements(style.role, pl.String, skip_nulls=True) == "icl"
-accuracy = summary.filter(pl.col("measure") == args.metric, pl.col("task").is_not_null(), own)
+accuracy = summary.filter(pl.col("measure") == "accuracy", pl.col("task").is_not_null(), own)
 change = summary.filter(pl.col("measure") == "mean_abs_change").unique(
     ["model", "step"], keep="first", maintain_order=True
 )
@@ -33,9 +32,9 @@ styles = {
     }
     for i, one in enumerate(tasks)
 }
-names = {one: style.label(one, args.labels) for one in tasks}
+names = {one: style.label(one, figure.labels) for one in tasks}
 weights = {"weights": {"color": style.INK, "dash": style.SOLID}}
-top = charts.share(METRICS[args.metric].title)
+top = charts.share(METRICS["accuracy"].title)
 highest = change.select(pl.max_horizontal(pl.col("estimate").max(), pl.col("high").max())).item()
 moved = charts.Axis(
     "mean |change of a weight|", {"domain": [0, (highest or 1) * 1.08], "nice": True}
@@ -51,15 +50,15 @@ for column, model in enumerate(models):
     y, inner = top.inner(column == 0), x.inner(False)
     drawn = charts.curves(upper, inner, y, "step", 24, tips)
     if drawn:
-        levels = sorted({args.chance[task] for task in tasks if task in args.chance})
+        levels = sorted({figure.chance[task] for task in tasks if task in figure.chance})
         drawn = [layer for one in levels for layer in charts.chance(one, inner, y)] + drawn
-    above.append(charts.panel(drawn, inner, y, size, style.label(model, args.labels)))
+    above.append(charts.panel(drawn, inner, y, size, style.label(model, figure.labels)))
     y = moved.inner(column == 0)
     below.append(charts.panel(charts.curves(lower, x, y, "step", 24, tips), x, y, (size[0], 125)))
 items = [{"label": names[one], **styles[one]} for one in tasks]
-if args.chance:
+if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
-title = args.title or "Does ICL change while pretraining goes on?"
+title = figure.title or "Does ICL change while pretraining goes on?"
 subtitle = (
     "Accuracy of ICL at each checkpoint, and how far the weights have moved since the first. "
 )
@@ -73,5 +72,5 @@ chart = layout.figure(
     wide,
 )
 chart = chart if models else layout.empty(title, "the summary is empty")
-found = findings.of("checkpoints", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

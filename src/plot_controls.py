@@ -5,22 +5,17 @@ The shade reaches from the best control to ICL's agreement with itself; the numb
 GD's place in it, from 0 to 1. One row of panels per model, task and design.
 """
 
-from iclgd.io import cli
 from iclgd.reporting import style
 
-parser = style.parser(__doc__)
-parser.add_argument(
-    "--controls",
-    type=cli.json_object,
-    default={},
-    help='JSON: control to original and kind, such as {"m-random": ["m", "random"]}',
-)
-args = parser.parse_args()
+args = style.parser(__doc__).parse_args()
+figure, labels = args.figure, args.figure.labels
 
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, control_scores, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import controls as kind
 
 WORDS = {
     "random": "control: random weights",
@@ -32,7 +27,7 @@ WORDS = {
 }
 COLUMNS = "model task design shots kind control b epoch metric estimate low high draws"
 summary = charts.read(args.summary, [*COLUMNS.split(), "floor", "ceiling", "normalised"])
-kinds = {name: kind for name, (_, kind) in args.controls.items()}
+kinds = {name: kind for name, (_, kind) in figure.controls.items()}
 x = charts.Axis(
     "agreement (1: equal)",
     {"domain": [-0.03, 1.03], "nice": False},
@@ -61,26 +56,26 @@ def verdict(rows):
     if pairs.is_empty():
         return "cannot tell" if len(rows) else ""
     return [
-        f"{style.label(style.family(b), args.labels)}: {'below 0' if place < 0 else f'{place:.2f}'}"
+        f"{style.label(style.family(b), labels)}: {'below 0' if place < 0 else f'{place:.2f}'}"
         for b, place in pairs.select("b", "normalised").rows()
     ]
 
 
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     control = pl.col("kind") == "control"
     part = part.with_columns(pl.when(control).then("control").otherwise("b").alias("who"))
     lanes = part.select("kind", "who").unique().rows()
-    lanes.sort(key=lambda one: (control_scores.KINDS.index(one[0]), kinds.get(one[1], ""), one[1]))
+    lanes.sort(key=lambda one: (kind.LANES.index(one[0]), kinds.get(one[1], ""), one[1]))
     lane = {who: float(i) for i, (_, who) in enumerate(lanes)}
     styles = {w: style.ROLES["zs" if k == "control" else style.role(w)] for k, w in lanes}
-    called = {who: f"ICL with {style.label(who, args.labels)}" for _, who in lanes}
+    called = {who: f"ICL with {style.label(who, labels)}" for _, who in lanes}
     called |= {who: WORDS[kinds[who]] for who in called.keys() & kinds.keys()}
     texts = [called[who] for _, who in lanes]
     scale = {"domain": [-0.6, len(lanes) - 0.4], "reverse": True, "nice": False}
     ticks = list(range(len(lanes)))
     panels = []
-    for column, metric in enumerate(control_scores.METRICS):
+    for column, metric in enumerate(kind.METRICS):
         y = charts.Axis("", scale, ticks, f"{texts}[datum.value]", column == 0, grid=False)
         rows = part.filter(pl.col("metric") == metric)
         places = pl.col("who").replace_strict(lane, return_dtype=pl.Float64)
@@ -88,13 +83,13 @@ for run, part in style.runs(summary):
         drawn = charts.across(rows, x, y, "lane", "circle", tips)
         drawn = between(rows, x, y) + drawn if drawn else []
         size = (
-            layout.fit(len(control_scores.METRICS), 170, layout.labels(texts)),
+            layout.fit(len(kind.METRICS), 170, layout.labels(texts)),
             max(60, 24 * len(lanes)),
         )
-        panel = charts.panel(drawn, x, y, size, control_scores.METRICS[metric].title)
+        panel = charts.panel(drawn, x, y, size, kind.METRICS[metric].title)
         panels.append({**panel, "title": {**panel["title"], "subtitle": verdict(rows)}})
-    blocks.append(layout.block(panels, len(panels), style.run_title(run, args.labels)))
-title = args.title or "Is the agreement more than what nothing learned would show?"
+    blocks.append(layout.block(panels, len(panels), style.run_title(run, labels)))
+title = figure.title or "Is the agreement more than what nothing learned would show?"
 subtitle = (
     "Shade: from the best negative control to ICL's agreement with itself, in which GD has a "
 )
@@ -106,5 +101,5 @@ subtitle += (
 )
 chart = layout.figure(blocks, [], title, subtitle, 740)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("controls", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, labels)
+save(chart, args.output, title, args.library, found)

@@ -7,10 +7,13 @@ One row per model, task and design of the summary.
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import depth as kind
 
 COLUMNS = "model task design shots a b epoch k metric estimate low high"
 ROWS = {"token_overlap": "token overlap (share)", "ocs": "OCS (cosine)"}
@@ -22,7 +25,7 @@ ticks = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if k <= last]
 scale = {"type": "log", "domain": [1, max(last, 2)], "nice": False}
 x = charts.Axis("K (most likely tokens)", scale, ticks, grid=False)
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     for metric, title in ROWS.items():
         rows = part.filter(pl.col("metric") == metric).sort("b", "epoch", "k")
@@ -36,11 +39,11 @@ for run, part in style.runs(summary):
         ).with_columns(series=pair)
         drawn = charts.curves(rows, x, charts.share(title), "k")
         panels.append(charts.panel(drawn, x, charts.share(title), (300, 190)))
-    blocks.append(layout.block(panels, 2, style.run_title(run, args.labels)))
-items = style.role_key(names, styles, args.labels)
-title = args.title or "How deep into the vocabulary does the agreement with ICL go?"
+    blocks.append(layout.block(panels, 2, style.run_title(run, figure.labels)))
+items = style.role_key(names, styles, figure.labels)
+title = figure.title or "How deep into the vocabulary does the agreement with ICL go?"
 subtitle = "Each learner against ICL on the same queries. Bands: 95 % over draws of demonstrations."
 chart = layout.figure(blocks, items, title, subtitle, 680)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("depth", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

@@ -8,12 +8,15 @@ accuracy and the order sensitivity of each. One block per task and design of the
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import math
 
 import polars as pl
 
-from iclgd.reporting import charts, doses, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import dose as kind
 
 COLUMNS = "model task design shots departure nature dose metric estimate low high draws"
 # Metric: name, and the value that stands for "nothing in common".
@@ -26,7 +29,6 @@ AGREEMENT = {
 }
 ACCURACY = {"accuracy_a": "ICL", "accuracy_b": "GD"}
 SEN = {"sen_a": "ICL", "sen_b": "GD"}
-STEPS = "steps of GD"
 colours = dict(zip(AGREEMENT, ["#009E73", "#882255", "#E69F00", "#3D4248", "#56B4E9"], strict=True))
 styles = {name: {"color": one, "dash": style.SOLID} for name, one in colours.items()}
 icl, gd = style.ROLES["icl"]["color"], style.ROLES["gd"]["color"]
@@ -44,14 +46,14 @@ summary = summary.with_columns(
     pl.when(divisor.is_null()).then(one).otherwise(1 - pl.col(other) / divisor).alias(one)
     for one, other in (("estimate", "estimate"), ("low", "high"), ("high", "low"))
 )
-departures = sorted(set(summary["departure"]) - {doses.STEPS})
+departures = sorted(set(summary["departure"]) - {kind.STEPS})
 natures = dict(summary.select("departure", "nature").unique().rows())
-departures += [doses.STEPS] if doses.STEPS in summary["departure"] else []
+departures += [kind.STEPS] if kind.STEPS in summary["departure"] else []
 
 
 def across(departure: str) -> charts.Axis:
     """The axis of a departure: shares of it, or steps of GD."""
-    if departure != doses.STEPS:
+    if departure != kind.STEPS:
         scale = {"domain": [-0.05, 1.05], "nice": False}
         return charts.Axis("share of it", scale, [0, 0.5, 1], "format(datum.value, '~g')")
     dose = summary.filter(pl.col("departure") == departure)["dose"]
@@ -74,25 +76,27 @@ for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
     "task", "shots", "design", maintain_order=True
 ):
     panels = []
-    for kind, y, high in rows:
+    for shown, y, high in rows:
         for departure in departures:
-            mine = part.filter(pl.col("departure") == departure, pl.col("metric").is_in(list(kind)))
-            x, left = across(departure).inner(kind is SEN), y.inner(departure == departures[0])
+            mine = part.filter(
+                pl.col("departure") == departure, pl.col("metric").is_in(list(shown))
+            )
+            x, left = across(departure).inner(shown is SEN), y.inner(departure == departures[0])
             drawn = charts.curves(
                 charts.look(mine, "metric", styles, names), x, left, "dose", 30, tips
             )
-            head = style.label(departure, {doses.STEPS: STEPS, **args.labels})
+            head = style.label(departure, figure.labels)
             head += f": {natures[departure]}" if natures[departure] else ""
-            panels.append(charts.panel(drawn, x, left, (wide, high), head * (kind is AGREEMENT)))
-    head = f"{style.label(task, args.labels)} · {shots} demonstrations"
+            panels.append(charts.panel(drawn, x, left, (wide, high), head * (shown is AGREEMENT)))
+    head = f"{style.label(task, figure.labels)} · {shots} demonstrations"
     blocks.append(layout.block(panels, len(departures), head))
 items = [{"label": names[one], **styles[one]} for one in (*AGREEMENT, *ACCURACY)]
-title = args.title or "What becomes of agreement as ICL and gradient descent become different?"
+title = figure.title or "What becomes of agreement as ICL and gradient descent become different?"
 subtitle = "ICL of each model against GD with as many steps as the model has layers. At 0: the "
 subtitle += (
     "construction of von Oswald et al., where the two are one. Bands: 95 % over draws and queries."
 )
 chart = layout.figure(blocks, items, title, subtitle, 700)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("dose", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

@@ -10,11 +10,14 @@ beyond the margin, demonstrations change too little to compare anything: a block
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import equivalence as kind
 
 COLUMNS = "model task design shots b epoch choice measure factor verdict draws queries"
 NUMBERS = "estimate reference excess excess_low excess_high distance_most margin untouched_least"
@@ -43,7 +46,7 @@ TIPS = {
 def called(name):
     """The readable name; what stands behind the @ of a model is a revision or a dose."""
     base, _, value = name.partition("@")
-    return f"{style.label(base, args.labels)} {value}".strip()
+    return f"{style.label(base, figure.labels)} {value}".strip()
 
 
 def lanes(rows):
@@ -54,8 +57,8 @@ def lanes(rows):
         texts.append(called(model))
         for task, shots, learner in own.select("task", "shots", "b").rows():
             at.append(float(len(texts)))
-            name = style.short(learner, args.labels)
-            texts.append(f"{style.label(task, args.labels)}, {shots} · {name}")
+            name = style.short(learner, figure.labels)
+            texts.append(f"{style.label(task, figure.labels)}, {shots} · {name}")
     return rows.with_columns(pl.Series("lane", at, pl.Float64)), texts, heads
 
 
@@ -87,7 +90,7 @@ table = table.sort("model", "task", "shots", "design", "b")
 multiples = {"multiple": "estimate", "most": "distance_most"}
 table = table.with_columns(
     *((pl.col(of) / pl.col("margin")).clip(LEAST, MOST).alias(n) for n, of in multiples.items()),
-    pl.Series("excess_text", [findings.excess(row) for row in table.iter_rows(named=True)]),
+    pl.Series("excess_text", [kind.excess(row) for row in table.iter_rows(named=True)]),
     pl.col("verdict").alias("verdict_text"),
     pl.col("verdict").replace_strict(VERDICTS, default=style.FAINT).alias("color"),
     (pl.col("untouched_least") > pl.col("margin")).fill_null(False).alias("learned"),
@@ -120,7 +123,7 @@ for learned, (rows, texts, heads) in parts.items():
         column(rows, "verdict", y, high),
     ]
     blocks.append(layout.block(panels, len(panels), BLOCKS[learned]))
-title = args.title or "Is gradient descent as near to ICL as ICL is to itself?"
+title = figure.title or "Is gradient descent as near to ICL as ICL is to itself?"
 subtitle = (
     "Excess: distance of GD from ICL minus that of ICL from itself, demonstrations reordered. "
 )
@@ -133,5 +136,5 @@ subtitle += (
 subtitle += "tests them. Number: demonstrations."
 chart = layout.figure(blocks, [], title, subtitle, 700)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("equivalence", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

@@ -8,10 +8,13 @@ horizontal lines: ICL under another order, and the untouched model, which is whe
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import nearest as kind
 
 COLUMNS = "model task design shots a b epoch metric loss estimate low high draws diverged nearest"
 ROWS = {"tv": "total variation (0: equal)", "token_overlap": "token overlap @10 (share)"}
@@ -21,7 +24,7 @@ learners = [one for one in summary["b"].unique().sort() if not style.is_referenc
 families, colours = style.families(learners) or ["gd"], style.rates(learners)
 styles = style.styles(["icl-reordered", *summary["b"].unique()])
 references = [one for one in styles if style.is_reference(one)]
-called = {one: style.label(one, args.labels) for one in styles}
+called = {one: style.label(one, figure.labels) for one in styles}
 top = max(summary["loss"].max() or 1.0, 1.0) * 1.3
 decades = [10.0**e for e in range(-4, 3, 2) if 10.0**e <= top]
 scale = {"type": "log", "domain": [LEAST, top], "nice": False, "reverse": True}
@@ -36,7 +39,7 @@ tips = {
 }
 size = (layout.fit(len(families), 210), 150)
 blocks, shown = [], set()
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     panels = []
     for row, (metric, title) in enumerate(ROWS.items()):
         rows = part.filter(pl.col("metric") == metric)
@@ -44,8 +47,10 @@ for run, part in style.runs(summary):
         flat = rows.filter(pl.col("b").is_in(references)).drop_nulls("estimate")
         shown.update(flat["b"].to_list())
         for column, family in enumerate(families):
-            mine = charts.rate_look(rows.filter(style.of("b", [family])), "b", colours, args.labels)
-            lines, ends = style.sound(mine, "b", "metric")
+            mine = charts.rate_look(
+                rows.filter(select.of_families("b", [family])), "b", colours, figure.labels
+            )
+            lines, ends = select.until_divergence(mine, "b", "metric")
             y, bottom = charts.share(title).inner(column == 0), x.inner(row == len(ROWS) - 1)
             drawn = charts.curves(lines, bottom, y, "loss", 14, tips)
             if drawn:
@@ -54,17 +59,17 @@ for run, part in style.runs(summary):
                 drawn += charts.marks(
                     lines.filter("nearest"), bottom, y, "loss", "circle", tips, size=90
                 )
-            head = style.short(family, args.labels) if row == 0 else ""
+            head = style.short(family, figure.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(layout.block(panels, len(families), style.run_title(run, args.labels)))
-items = style.role_key([one for one in references if one in shown], styles, args.labels)
+    blocks.append(layout.block(panels, len(families), style.run_title(run, figure.labels)))
+items = style.role_key([one for one in references if one in shown], styles, figure.labels)
 mark = {"label": "nearest to ICL on validation queries", "color": style.QUIET, "shape": "circle"}
 items += [mark, *style.rate_key(colours)]
-title = args.title or "How near does gradient descent come to ICL?"
+title = figure.title or "How near does gradient descent come to ICL?"
 subtitle = "Epochs of GD run from left (untouched) to right, along the loss of its demonstrations. "
 subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(families) * (size[0] + 18), 460)
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("nearest", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

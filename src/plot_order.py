@@ -7,17 +7,17 @@ filled dots of r mark p < 0.05. One grid per model, task and design of the summa
 
 from iclgd.reporting import style
 
-parser = style.parser(__doc__)
-parser.add_argument(
-    "--measures", nargs="+", default=["sen", "pattern_cosine", "mantel_r"], help="rows to draw"
-)
-args = parser.parse_args()
+args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import polars as pl
 
 from iclgd.metrics.order_sensitivity import MANTEL, SENSITIVITIES
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import order as kind
 
+MEASURES = ("sen", "pattern_cosine", "mantel_r")
 METRICS = {**SENSITIVITIES, **MANTEL}
 COLUMNS = "model task design shots learner epoch measure estimate low high draws diverged"
 summary = charts.read(args.summary, COLUMNS.split())
@@ -25,7 +25,7 @@ learners = [one for one in summary["learner"].unique().sort() if not style.is_re
 families = style.families(learners) or ["gd"]
 colours = style.rates(learners)
 styles = style.styles(summary["learner"].unique())
-names = {one: style.label(one, args.labels) for one in styles}
+names = {one: style.label(one, figure.labels) for one in styles}
 x = charts.epochs(summary["epoch"].max() or 1, "epochs of training")
 size = (layout.fit(len(families), 200), 150)
 wide = max(len(families) * (size[0] + 18), 460)
@@ -41,19 +41,19 @@ def axis(measure):
     return charts.share(METRICS[measure].title, -1 if (lowest or 0) < -0.1 else 0)
 
 
-blocks, axes = [], {measure: axis(measure) for measure in args.measures}
-for run, part in style.runs(summary):
+blocks, axes = [], {measure: axis(measure) for measure in MEASURES}
+for run, part in select.runs(summary):
     panels = []
     significant = part.filter(pl.col("measure") == "mantel_p", pl.col("estimate") < 0.05)
-    for row, measure in enumerate(args.measures):
+    for row, measure in enumerate(MEASURES):
         found = part.filter(pl.col("measure") == measure)
-        icl = style.of("learner", [one for one in styles if style.is_reference(one)])
+        icl = select.of_families("learner", [one for one in styles if style.is_reference(one)])
         flat = charts.look(found.filter(icl), "learner", styles, names)
         for column, family in enumerate(families):
-            mine = found.filter(style.of("learner", [family]))
-            mine = charts.rate_look(mine, "learner", colours, args.labels)
-            lines, ends = style.sound(mine, "learner", "measure")
-            y, bottom = axes[measure].inner(column == 0), x.inner(row == len(args.measures) - 1)
+            mine = found.filter(select.of_families("learner", [family]))
+            mine = charts.rate_look(mine, "learner", colours, figure.labels)
+            lines, ends = select.until_divergence(mine, "learner", "measure")
+            y, bottom = axes[measure].inner(column == 0), x.inner(row == len(MEASURES) - 1)
             drawn = charts.curves(lines, bottom, y, "epoch")
             sure = lines.join(significant, on=["learner", "epoch"], how="semi")
             if measure == "mantel_r" and drawn:
@@ -70,20 +70,20 @@ for run, part in style.runs(summary):
                 drawn = [*charts.axes(bottom, y), said]
             if len(flat):
                 drawn = [*charts.flats(flat, bottom, y), *drawn]
-            head = style.label(family, args.labels) if row == 0 else ""
+            head = style.label(family, figure.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(layout.block(panels, len(families), style.run_title(run, args.labels)))
+    blocks.append(layout.block(panels, len(families), style.run_title(run, figure.labels)))
 
-items = style.role_key([one for one in styles if style.is_reference(one)], styles, args.labels)
-if "mantel_r" in args.measures:
+items = style.role_key([one for one in styles if style.is_reference(one)], styles, figure.labels)
+if "mantel_r" in MEASURES:
     items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle"})
 if (summary["diverged"].max() or 0) > 0:
     items.append({"label": "diverges after", "color": style.QUIET, "shape": "cross"})
 items += style.rate_key(colours)
 subtitle = "Sen: standard deviation of the next-token probabilities over orders, summed over the "
 subtitle += "vocabulary. Bands: 95 % over draws and queries."
-title = args.title or "Does the order of demonstrations matter as it does to ICL?"
+title = figure.title or "Does the order of demonstrations matter as it does to ICL?"
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("order", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

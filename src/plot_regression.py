@@ -8,10 +8,13 @@ others are out of distribution.
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import regression as kind
 
 COLUMNS = "model rate scale metric estimate low high prompts"
 LOWEST = 1e-17  # of the distances: rounding of float64
@@ -30,7 +33,7 @@ for index, family in enumerate(families):
     for place, one in enumerate(reversed(own)):
         styles[one] = {"color": colour, "dash": style.MORE_DASHES[place % 5]}
 names = {
-    one: style.label(style.family(one), args.labels)
+    one: style.label(style.family(one), figure.labels)
     + (f", {style.rate(one):g}" if "@" in one else "")
     for one in models
 }
@@ -51,12 +54,12 @@ for metric, title in METRICS.items():
     drawn = charts.curves(charts.look(rows, "model", styles, names), x, y, "scale", 30, tips)
     panels.append(charts.panel(drawn, x, y, (layout.fit(3, 210, 150), 190)))
 items = [{"label": names[one], **styles[one]} for one in models]
-title = args.title or "How near is linear attention to gradient descent on linear regression?"
+title = figure.title or "How near is linear attention to gradient descent on linear regression?"
 subtitle = (
     "Each model against as many steps of GD as it has layers, of the size that comes nearest "
 )
 subtitle += "to it on other prompts. Bands: 95 % over prompts."
 chart = layout.figure([layout.block(panels, 3)], items, title, subtitle, 720)
 chart = chart if models else layout.empty(title, "the summary is empty")
-found = findings.of("regression", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

@@ -7,15 +7,16 @@ epoch are those chosen on validation queries. One column per model.
 
 from iclgd.reporting import style
 
-parser = style.parser(__doc__)
-parser.add_argument("--metric", default="accuracy", help="metric of the summary to draw")
-args = parser.parse_args()
+args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import altair as alt
 import polars as pl
 
 from iclgd.metrics.accuracy import METRICS
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import scale as kind
 
 
 def dots(frame, x, y, tips):
@@ -82,18 +83,18 @@ def uprights(frame, x, y, tips):
 
 
 COLUMNS = "model task design shots learner epoch metric estimate low high draws diverged chosen"
-summary = style.one_design(charts.read(args.summary, COLUMNS.split()))
-summary = summary.filter(pl.col("metric") == args.metric)
+summary = select.one_design(charts.read(args.summary, COLUMNS.split()))
+summary = summary.filter(pl.col("metric") == "accuracy")
 names = style.families(summary["learner"].unique())
 trained = [
     one for one in names if style.role(one) not in ("icl-redrawn", "icl-reordered", "icl", "zs")
 ]
 styles = style.styles([*names, "zs"])
-called = {one: style.label(one, args.labels) for one in styles}
+called = {one: style.label(one, figure.labels) for one in styles}
 who = pl.col("learner").str.split("@").list.first()
 summary = summary.with_columns(who.alias("who")).sort("model", "task", "shots", "learner", "epoch")
 tasks = summary["task"].unique().sort().to_list()
-gd = style.of("learner", trained)
+gd = select.of_families("learner", trained)
 points = summary.filter(gd, pl.col("chosen")).unique(
     ["model", "task", "shots", "who"], keep="first", maintain_order=True
 )
@@ -108,11 +109,11 @@ lane = {
 }
 count = max(len(tasks) * (len(lanes) + 1) - 1, 1)
 middle = [i * (len(lanes) + 1) + (len(lanes) - 1) / 2 for i in range(len(tasks))]
-texts = [style.label(task, args.labels) for task in tasks]
+texts = [style.label(task, figure.labels) for task in tasks]
 expression = f"{texts}[indexof({middle}, datum.value)]"
 models = summary["model"].unique().sort().to_list()
 x = charts.Axis(
-    METRICS[args.metric].title,
+    METRICS["accuracy"].title,
     {"domain": [0, 1], "nice": False},
     [0, 0.2, 0.4, 0.6, 0.8, 1],
 )
@@ -157,15 +158,15 @@ for column, model in enumerate(models):
         drawn.append(
             charts.note(f"{shots}: diverged or no data", size[0] - 4, at, style.FAINT, "right", 10)
         )
-    panels.append(charts.panel(drawn, x, y, size, style.label(model, args.labels)))
-items = style.role_key([one for one in styles if one in [*lanes, "zs"]], styles, args.labels)
-title = args.title or "Does GD on many demonstrations reach ICL on few?"
+    panels.append(charts.panel(drawn, x, y, size, style.label(model, figure.labels)))
+items = style.role_key([one for one in styles if one in [*lanes, "zs"]], styles, figure.labels)
+title = figure.title or "Does GD on many demonstrations reach ICL on few?"
 subtitle = "Numbers beside the dots: demonstrations. Arrows lead from fewest to most. Bars: "
 subtitle += "95 % over draws and queries; GD at the rate and epoch chosen on validation queries."
 wide = max(len(models) * (size[0] + 12), 420)
 chart = layout.figure(
     [layout.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
 )
-chart = chart if models else layout.empty(title, f"no {args.metric}")
-found = findings.of("scale", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+chart = chart if models else layout.empty(title, "no accuracy")
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

@@ -5,22 +5,22 @@ ICL, its references, gradient descent at the rate and epoch chosen on validation
 the untouched model. One grid per model of the summary.
 """
 
-from iclgd.io import cli
 from iclgd.reporting import style
 
-parser = style.parser(__doc__)
-parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
-args = parser.parse_args()
+args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 import polars as pl
 
 from iclgd.metrics.agreement import METRICS
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import shots as kind
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
-summary = style.one_design(charts.read(args.summary, COLUMNS.split()))
-summary = style.compared(summary, ROWS)
+summary = select.one_design(charts.read(args.summary, COLUMNS.split()))
+summary = select.compared(summary, ROWS)
 tasks = summary["task"].unique().sort().to_list()
 names = style.families(summary["who"].unique())
 styles = style.styles(names)
@@ -52,7 +52,9 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
     for row, metric in enumerate(ROWS):
         for column, task in enumerate(tasks):
             rows = part.filter(pl.col("task") == task, pl.col("metric") == metric)
-            rows = charts.look(rows, "who", styles, {n: style.label(n, args.labels) for n in names})
+            rows = charts.look(
+                rows, "who", styles, {n: style.label(n, figure.labels) for n in names}
+            )
             y = charts.share(METRICS[metric].title).inner(column == 0)
             bottom = x.inner(row == len(ROWS) - 1)
             known = rows.with_columns(low=None, high=None).cast(
@@ -60,22 +62,22 @@ for model, part in summary.sort("model").group_by("model", maintain_order=True):
             )
             drawn = charts.curves(known, bottom, y, "place")
             if drawn:
-                level = args.chance.get(task) if metric == "accuracy_b" else None
+                level = figure.chance.get(task) if metric == "accuracy_b" else None
                 drawn = (
                     charts.chance(level, bottom, y) + charts.bars(rows, bottom, y, "place") + drawn
                 )
                 drawn += charts.marks(rows, bottom, y, "place", "circle", tips, size=38)
-            head = style.label(task, args.labels) if row == 0 else ""
+            head = style.label(task, figure.labels) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(layout.block(panels, len(tasks), style.label(model[0], args.labels)))
-items = style.role_key(names, styles, args.labels)
-if args.chance:
+    blocks.append(layout.block(panels, len(tasks), style.label(model[0], figure.labels)))
+items = style.role_key(names, styles, figure.labels)
+if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
-title = args.title or "Do more demonstrations bring GD closer to ICL?"
+title = figure.title or "Do more demonstrations bring GD closer to ICL?"
 subtitle = "GD: rate and epoch with the best accuracy on validation queries. Token overlap and OCS "
 subtitle += "are with ICL. Bars: 95 % over draws and queries."
 wide = max(len(tasks) * (size[0] + 12), 420)
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("shots", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

@@ -11,21 +11,23 @@ from iclgd.reporting import style
 
 parser = style.parser(__doc__)
 parser.add_argument("--manifests", type=cli.existing, nargs="+", required=True, help="models' JSON")
-parser.add_argument("--chance", type=cli.json_object, default={}, help="JSON: task to chance")
 args = parser.parse_args()
+figure = args.figure
 
 import math
 
 import polars as pl
 
 from iclgd.metrics.agreement import METRICS
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import size as kind
 
 COLUMNS = "model task design shots a b epoch metric estimate low high draws diverged chosen"
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
-manifests = style.manifests(args.manifests)
-summary = style.compared(style.one_design(charts.read(args.summary, COLUMNS.split())), ROWS)
+manifests = select.manifests(args.manifests)
+summary = select.compared(select.one_design(charts.read(args.summary, COLUMNS.split())), ROWS)
 summary = summary.filter(~pl.col("who").is_in(["zs", "icl-redrawn"]))
 unknown = sorted(set(summary["model"]) - set(manifests))
 if unknown:
@@ -36,18 +38,20 @@ kinds = sorted(set(kind_of.values()))
 shape = {one: SHAPES[i % len(SHAPES)] for i, one in enumerate(kinds)}
 names = style.families(summary["who"].unique())
 styles = style.styles(names)
-called = {one: style.label(one, args.labels) for one in names}
+called = {one: style.label(one, figure.labels) for one in names}
 facets = summary.select("task", "shots").unique().sort("task", "shots").rows()
 wide = layout.fit(len(facets), 460)
 exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
 low, high = (min(exact) - 0.3, max(exact) + 0.3) if models else (0, 1)
 low, high = (low, high) if high - low > 1.5 else (low - 0.5, high + 0.5)
 # A model's points need 18 pixels, or names and bars of models of one size lie on each other.
-place = dict(zip(models, style.apart(exact, 18 * (high - low) / wide, low, high), strict=True))
+place = dict(
+    zip(models, layout.spread_labels(exact, 18 * (high - low) / wide, low, high), strict=True)
+)
 # Learners stand side by side, so that none hides another.
 sides = {"icl": -3.5, "icl-reordered": -3.5}
 aside = {one: sides.get(one, 3.5) * (high - low) / wide for one in names}
-trouble = {one: style.unlike(manifests[one]) for one in models}
+trouble = {one: select.caveat(manifests[one]) for one in models}
 ticks = list(range(math.ceil(low), math.floor(high) + 1))
 ticks = ticks[:: 1 + len(ticks) // 8]
 power = (
@@ -59,9 +63,9 @@ x = charts.Axis("weights (number, log scale)", {"domain": [low, high], "nice": F
 tips = {"model": "model", "weights": "weights", "b": "rate", "epoch": "epoch", **charts.TIPS}
 panels = []
 for task, shots in facets:
-    head = f"{style.label(task, args.labels)}, {shots} demonstrations"
+    head = f"{style.label(task, figure.labels)}, {shots} demonstrations"
     texts = [
-        style.label(one, args.labels) + (f" ({trouble[one]})" if trouble[one] else "")
+        style.label(one, figure.labels) + (f" ({trouble[one]})" if trouble[one] else "")
         for one in models
     ]
     panels.append(charts.slanted(texts, [place[one] for one in models], x, wide, head))
@@ -94,23 +98,23 @@ for row, metric in enumerate(ROWS):
         drawn = charts.bars(rows, bottom, y, "place") + charts.symbols(
             rows, bottom, y, "place", tips
         )
-        level = args.chance.get(task) if metric == "accuracy_b" else None
+        level = figure.chance.get(task) if metric == "accuracy_b" else None
         drawn = charts.chance(level, bottom, y) + drawn if drawn else []
         panels.append(charts.panel(drawn, bottom, y, (wide, 140)))
-items = style.role_key(names, styles, args.labels)
+items = style.role_key(names, styles, figure.labels)
 items += [{"label": "architecture"}] if kinds else []
 items += [{"label": one, "color": style.QUIET, "shape": shape[one]} for one in kinds]
 if any(trouble.values()):
     text = "hollow: no ICL, or trained for it"
     items += [{"label": text, "color": style.QUIET, "shape": "circle", "open": True}]
-if args.chance:
+if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
-title = args.title or "Do larger models learn in context more like GD?"
+title = figure.title or "Do larger models learn in context more like GD?"
 subtitle = "GD at the rate and epoch chosen on validation queries. Token overlap and OCS "
 subtitle += "are with ICL. Bars: 95 % over "
 subtitle += "draws and queries. Models of nearly one size are moved apart."
 block = [layout.block(panels, len(facets))] if facets else []
 chart = layout.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
 chart = chart if facets else layout.empty(title, "the summary is empty")
-found = findings.of("size", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

@@ -8,12 +8,15 @@ invariants of each head's circuits, which a rotation of the basis does not move.
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 from dataclasses import replace
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import sparsity as kind
 
 COLUMNS = "model matrix threshold measure estimate low high layers required"
 MEASURES = {
@@ -34,7 +37,7 @@ x = charts.Axis("threshold on |w|", scale, ticks, "format(datum.value, '~e')", g
 tips = {"series": "model", "measure": "measure", "layers": "layers", **charts.TIPS}
 del tips["draws"]
 above = []
-room = max([30, *(style.width(style.label(one, args.labels), 10) - 14 for one in models)])
+room = max([30, *(style.width(style.label(one, figure.labels), 10) - 14 for one in models)])
 wide = layout.fit(3, 210, room + 60)
 matrices = [one for one in ("q", "k", "v") if one in shares["matrix"]]
 matrices += sorted(set(shares["matrix"].drop_nulls()) - set(matrices))
@@ -51,7 +54,7 @@ for column, matrix in enumerate(matrices or ["q"]):
         f"{m}|{k}": {"color": colours[m], "dash": d} for m in models for k, d in dashes.items()
     }
     names = {
-        one: style.label(one.split("|")[0], args.labels)
+        one: style.label(one.split("|")[0], figure.labels)
         + (", RMS-scaled" if one.endswith("rms") else "")
         for one in styles
     }
@@ -77,7 +80,7 @@ blocks = [layout.block(above, len(above), "Sparsity of the weights")]
 circuits = summary.filter(pl.col("measure").is_in(list(MEASURES)))
 if len(circuits):
     place = {one: float(i) for i, one in enumerate(models)}
-    texts = [style.label(one, args.labels) for one in models]
+    texts = [style.label(one, figure.labels) for one in models]
     scale = {"domain": [-0.6, len(models) - 0.4], "reverse": True, "nice": False}
     below, shapes = [], {"qk": ("circle", -0.14), "ov": ("diamond", 0.14)}
     for column, (measure, text) in enumerate(MEASURES.items()):
@@ -103,13 +106,13 @@ if len(circuits):
                 mine,
                 "model",
                 {m: {"color": colours[m], "dash": style.SOLID} for m in models},
-                {m: f"{style.label(m, args.labels)}, {circuit}" for m in models},
+                {m: f"{style.label(m, figure.labels)}, {circuit}" for m in models},
             )
             drawn += charts.across(mine, inner, y, "place", shape, tips)
         below.append(charts.panel(drawn, inner, y, (wide, max(70, 26 * len(models)))))
     blocks.append(layout.block(below, len(below), "Invariants of the circuits of each head"))
 items = [
-    {"label": style.label(m, args.labels), "color": c, "dash": style.SOLID}
+    {"label": style.label(m, figure.labels), "color": c, "dash": style.SOLID}
     for m, c in colours.items()
 ]
 items += [
@@ -123,11 +126,11 @@ if len(circuits):
         {"label": CIRCUITS[k], "color": style.QUIET, "shape": s}
         for k, s in (("qk", "circle"), ("ov", "diamond"))
     ]
-title = args.title or "Are the weights as sparse as the construction of GD needs them?"
+title = figure.title or "Are the weights as sparse as the construction of GD needs them?"
 subtitle = "Means over layers and heads. Needed: by the construction of von Oswald et al. at the "
 subtitle += "widths of these models, x and y taking half of it each. "
 subtitle += "Bands: the range of the layers."
 chart = layout.figure(blocks, items, title, subtitle, 560)
 chart = chart if models else layout.empty(title, "the summary is empty")
-found = findings.of("sparsity", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

@@ -8,12 +8,15 @@ same seed. One line per momentum; dots are single seeds.
 from iclgd.reporting import style
 
 args = style.parser(__doc__).parse_args()
+figure = args.figure
 
 from dataclasses import replace
 
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import twins as kind
 
 COLUMNS = "measure at eta kind seed estimate low high seeds"
 NAMES = {
@@ -31,23 +34,23 @@ tips = {"series": "attention", "seed": "seed", **charts.TIPS, "seeds": "seeds"}
 size = (layout.fit(len(NAMES), 215, 120), 160)
 
 
-def vertical(rows: pl.DataFrame, name: str, kind: str) -> charts.Axis:
+def vertical(rows: pl.DataFrame, name: str, row: str) -> charts.Axis:
     """Shares from 0 to 1; all else as wide as what is drawn, differences around 0."""
-    if kind == "mean" and name.startswith("accuracy"):
+    if row == "mean" and name.startswith("accuracy"):
         return charts.share("mean over seeds")
     drawn = rows.select("estimate", "low", "high").unpivot().drop_nulls("value")["value"]
     low, high = drawn.min() or 0.0, drawn.max() or 1.0
-    if kind == "difference":
+    if row == "difference":
         low, high = min(low, 0.0), max(high, 0.0)
     pad = 0.06 * ((high - low) or 1.0)
-    title = "mean over seeds" if kind == "mean" else "difference from momentum 0"
+    title = "mean over seeds" if row == "mean" else "difference from momentum 0"
     return charts.Axis(title, {"domain": [low - pad, high + pad], "nice": True})
 
 
 panels = []
-for kind in ("mean", "difference"):
+for row in ("mean", "difference"):
     for measure, (title, across, chance) in NAMES.items():
-        rows = summary.filter(pl.col("measure") == measure, pl.col("kind") == kind)
+        rows = summary.filter(pl.col("measure") == measure, pl.col("kind") == row)
         # Shots 0, 1, 2, 4, 8 stand side by side; positions where they are.
         ticks = rows["at"].unique().sort().to_list()
         place = {at: float(at if measure == "perplexity" else i) for i, at in enumerate(ticks)}
@@ -60,10 +63,10 @@ for kind in ("mean", "difference"):
             {"domain": [min(ends) - pad, max(ends) + pad], "nice": False},
             list(place.values()),
             None if measure == "perplexity" else f"{[str(at) for at in ticks]}[datum.value]",
-            kind == "difference",
+            row == "difference",
             grid=False,
         )
-        y = vertical(rows, measure, kind)
+        y = vertical(rows, measure, row)
         y = y.inner(True) if measure == "perplexity" else replace(y, title="")
         drawn = charts.curves(rows.filter(pl.col("seed").is_null()), x, y, "place", tips=tips)
         if drawn:
@@ -73,18 +76,18 @@ for kind in ("mean", "difference"):
             single = rows.filter(pl.col("seed").is_not_null()).with_columns(
                 pl.col("place") + pl.col("eta").replace_strict(aside, default=None)
             )
-            level = 0.0 if kind == "difference" else chance
+            level = 0.0 if row == "difference" else chance
             drawn = charts.chance(level, x, y) + drawn
             drawn += charts.marks(single, x, y, "place", "circle", tips, size=30)
-        panels.append(charts.panel(drawn, x, y, size, title if kind == "mean" else ""))
+        panels.append(charts.panel(drawn, x, y, size, title if row == "mean" else ""))
 items = [{"label": names[one], **styles[one]} for one in etas]
 items.append({"label": "chance, or no difference", "color": style.FAINT, "dash": style.SOLID})
-title = args.title or "Does momentum attention help a language model?"
+title = figure.title or "Does momentum attention help a language model?"
 subtitle = "Twins of one seed see the same documents and begin with the same weights. Bands: 95 % "
 subtitle += "over seeds, below of the paired difference. Dots: single seeds."
 wide = len(NAMES) * (size[0] + 30)
 blocks = [layout.block(panels, len(NAMES))] if len(summary) else []
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("twins", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

@@ -12,11 +12,14 @@ from iclgd.reporting import style
 parser = style.parser(__doc__)
 parser.add_argument("--order", type=cli.existing, required=True, help="summary of the same orders")
 args = parser.parse_args()
+figure = args.figure
 
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, export, findings, layout
+from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting.export.figure import save
+from iclgd.reporting.kinds import variance as kind
 
 
 def lengths(frame, x, y):
@@ -61,7 +64,7 @@ share = charts.Axis("share of variance", share, [0, 0.5, 1], number)
 with_icl = {"domain": [-1, 1], "nice": False}
 with_icl = charts.Axis("with ICL", with_icl, [-1, 0, 1], number)
 blocks = []
-for run, part in style.runs(summary):
+for run, part in select.runs(summary):
     # Where a learner has several epochs, its last one stands for it.
     part = part.filter(pl.col("epoch") == pl.col("epoch").max().over("learner"))
     learners = sorted(
@@ -69,7 +72,7 @@ for run, part in style.runs(summary):
         key=lambda one: (families.index(style.family(one)), style.rate(one) or 0),
     )
     lane = {one: float(i) for i, one in enumerate(learners)}
-    texts = [style.label(one, args.labels) for one in learners]
+    texts = [style.label(one, figure.labels) for one in learners]
     scale = {"domain": [-0.6, len(learners) - 0.4], "reverse": True, "nice": False}
     panels = []
     for column, source in enumerate(sources):
@@ -80,10 +83,10 @@ for run, part in style.runs(summary):
             pl.col("learner").replace_strict(lane, return_dtype=pl.Float64).alias("lane"),
             pl.col("learner").str.split("@").list.first().alias("family"),
         )
-        names = {one: style.label(one, args.labels) for one in families}
+        names = {one: style.label(one, figure.labels) for one in families}
         rows = charts.look(rows, "family", styles, names).with_columns(
             pl.Series(
-                "series", [style.label(one, args.labels) for one in rows["learner"]], pl.String
+                "series", [style.label(one, figure.labels) for one in rows["learner"]], pl.String
             )
         )
         x = with_icl if source in PATTERNS else share
@@ -92,8 +95,8 @@ for run, part in style.runs(summary):
         drawn += charts.across(sure, x, y, "lane", "circle", charts.TIPS)
         size = (layout.fit(len(sources), 130, layout.labels(texts)), max(60, 24 * len(learners)))
         panels.append(charts.panel(drawn, x, y, size, PATTERNS.get(source, source)))
-    blocks.append(layout.block(panels, len(sources), style.run_title(run, args.labels)))
-title = args.title or "What in the order of demonstrations moves the answer?"
+    blocks.append(layout.block(panels, len(sources), style.run_title(run, figure.labels)))
+title = figure.title or "What in the order of demonstrations moves the answer?"
 subtitle = "Share of the variance, over orders, of the logit of the answer. Bars: 95 % over "
 subtitle += "draws of demonstrations."
 items = []
@@ -105,5 +108,5 @@ if significant.height:
     items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle"})
 chart = layout.figure(blocks, items, title, subtitle, 740)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
-found = findings.of("variance", args.summary, args.labels)
-export.save(chart, args.output, title, args.library, found)
+found = findings.of(kind, args.summary, figure.labels)
+save(chart, args.output, title, args.library, found)

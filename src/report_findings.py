@@ -3,24 +3,27 @@
 import json
 from pathlib import Path
 
-from iclgd.io import cli
+from iclgd.io import cli, figures
 
 parser = cli.parser(__doc__)
 parser.add_argument(
     "--summaries", type=cli.existing, nargs="+", required=True, help="summary tables"
 )
-parser.add_argument("--kinds", type=cli.json_object, required=True, help="JSON: figure to its kind")
+parser.add_argument(
+    "--figures",
+    type=figures.figures,
+    required=True,
+    help="JSON: figures by name, each with its kind and roles (iclgd.io.figures)",
+)
 parser.add_argument(
     "--manifests", type=cli.existing, nargs="+", required=True, help="of the models"
 )
 parser.add_argument("--output", type=Path, required=True, help="text to write")
 args = parser.parse_args()
 
-from iclgd.io import (
-    files,  # after parsing: --help is quick
-    parquet,
-)
+from iclgd.io import files, parquet  # after parsing: --help is quick
 from iclgd.reporting import findings
+from iclgd.reporting.kinds.registry import KINDS
 
 manifests = [json.loads(path.read_text()) for path in args.manifests]
 lines = [
@@ -30,15 +33,12 @@ lines = [
     "validation queries. In brackets: 95 % intervals over draws and queries, or what a table says.",
 ]
 for path in args.summaries:
-    figure = findings.figure(path, args.kinds)
-    kind = args.kinds[figure]
-    found = findings.table(kind, parquet.read(path))
-    head = (
-        f"{figure} (in brackets: {findings.BRACKETS[kind]})"
-        if kind in findings.BRACKETS
-        else figure
-    )
-    lines += ["", head, *(f"  {line}" for line in findings.layout(found))]
+    figure = findings.figure(path, args.figures)
+    kind = KINDS[args.figures[figure].kind]
+    usual = kind.BRACKETS == findings.USUAL
+    head = figure if usual else f"{figure} (in brackets: {kind.BRACKETS})"
+    table = findings.layout(kind.findings(parquet.read(path)))
+    lines += ["", head, *(f"  {line}" for line in table)]
 
 with files.whole(args.output) as temporary:
     temporary.write_text("\n".join(lines) + "\n")

@@ -10,7 +10,7 @@ from iclgd.io import cli, parquet
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.io.schemas.logits import LOGITS
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()

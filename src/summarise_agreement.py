@@ -9,7 +9,7 @@ from pathlib import Path
 from iclgd.io import cli, parquet
 from iclgd.metrics import registry
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument(
     "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
 )

@@ -14,12 +14,11 @@ from iclgd.io import cli, parquet
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.io.schemas.logits import LOGITS
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument(
     "--attention", type=cli.existing, nargs="+", required=True, help="attention tables"
 )
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
-parser.add_argument("--reference", default="icl", help="the learner that learns in context")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
@@ -42,10 +41,10 @@ rows = pl.concat(
     .drop("label_logprobs", "top_ids", "top_logprobs")
     for path in args.logits
 ).with_columns(pl.col("right").cast(pl.Float64).alias("label_accuracy"))
-icl = rows.filter(pl.col("learner") == args.reference)
+icl = rows.filter(pl.col("learner") == args.figure.reference)
 if icl.is_empty():
-    raise cli.InputError(f"--logits: no table is of the reference {args.reference!r}")
-gd = rows.filter(pl.col("learner") != args.reference)
+    raise cli.InputError(f"--logits: no table is of the reference {args.figure.reference!r}")
+gd = rows.filter(pl.col("learner") != args.figure.reference)
 untouched = gd.filter(pl.col("epoch") == 0)
 trained = gd.filter(pl.col("epoch") == pl.col("epoch").max().over(*RUN, "learner"))
 choice = summaries.chosen(trained, RUN, "learner", "label_accuracy")

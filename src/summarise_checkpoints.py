@@ -11,7 +11,7 @@ from pathlib import Path
 from iclgd.io import cli, parquet
 from iclgd.io.schemas.drift import DRIFT
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument("--accuracy", type=cli.existing, nargs="+", required=True, help="summaries")
 parser.add_argument("--drift", type=cli.existing, nargs="+", required=True, help="drift tables")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")

@@ -9,21 +9,16 @@ from pathlib import Path
 from iclgd.io import cli, parquet
 from iclgd.metrics import registry
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument(
     "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
-)
-parser.add_argument(
-    "--controls",
-    type=cli.json_object,
-    required=True,
-    help='JSON: control to original and kind, such as {"m-random": ["m", "random"]}',
 )
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
-from iclgd.reporting import control_scores
+from iclgd.reporting.kinds import controls
 from iclgd.statistics import agreement_summary  # after parsing: --help is quick
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
-parquet.write(control_scores.lanes(agreement_summary.summarise(pairs), args.controls), args.output)
+summary = agreement_summary.summarise(pairs)
+parquet.write(controls.lanes(summary, args.figure.controls), args.output)

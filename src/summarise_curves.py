@@ -11,7 +11,7 @@ from iclgd.io.schemas.curves import CURVES
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics import registry
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument(
     "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
 )

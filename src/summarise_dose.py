@@ -18,7 +18,7 @@ from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.metrics import registry
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument(
     "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
 )
@@ -32,13 +32,13 @@ args = parser.parse_args()
 import polars as pl  # after parsing: --help is quick
 
 from iclgd.metrics import order_sensitivity
-from iclgd.reporting import doses
+from iclgd.reporting.kinds import dose
 from iclgd.statistics import intervals
 
 RUN = list(RUN_COLUMNS)
 manifests = {m["model"]: m for m in (json.loads(path.read_text()) for path in args.manifests)}
 layers = {name: manifest["layers"] for name, manifest in manifests.items()}
-natures = {name: doses.nature(m["pretraining"] or {}) for name, m in manifests.items()}
+natures = {name: dose.nature(m["pretraining"] or {}) for name, m in manifests.items()}
 found, learners = [], set()
 for path in args.agreement:
     rows = parquet.read(path, registry.AGREEMENT).filter(pl.col("split") == "test")
@@ -60,4 +60,4 @@ for path in args.logits:
     found.append(
         intervals.means(pl.concat(sens), [*RUN, "epoch"], [order_sensitivity.SEN_OF[name]])
     )
-parquet.write(doses.graded(pl.concat(found), layers, natures), args.output)
+parquet.write(dose.graded(pl.concat(found), layers, natures), args.output)

@@ -9,15 +9,14 @@ from pathlib import Path
 from iclgd.io import cli, parquet
 from iclgd.metrics import registry
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument(
     "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
 )
-parser.add_argument("--reference", required=True, help="ICL under another order, a learner b")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
 from iclgd.statistics import equivalence  # after parsing: --help is quick
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
-parquet.write(equivalence.judged(pairs, args.reference), args.output)
+parquet.write(equivalence.judged(pairs, args.figure.reference), args.output)

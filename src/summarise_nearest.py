@@ -12,7 +12,7 @@ from iclgd.io import cli, parquet
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics import registry
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument(
     "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
 )

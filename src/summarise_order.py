@@ -15,9 +15,8 @@ from iclgd.io import cli, parquet
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.io.schemas.logits import LOGITS
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
-parser.add_argument("--reference", default="icl", help="learner whose pattern is the yardstick")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
 
@@ -37,11 +36,11 @@ def test_rows(path: Path) -> pl.DataFrame:
 
 # One table at a time is in memory, besides those of the reference, which come first.
 is_reference = {
-    path: parquet.read(path, {"learner": pl.String})["learner"][0] == args.reference
+    path: parquet.read(path, {"learner": pl.String})["learner"][0] == args.figure.reference
     for path in args.logits
 }
 if not any(is_reference.values()):
-    raise cli.InputError(f"--logits: no table is of the reference {args.reference!r}")
+    raise cli.InputError(f"--logits: no table is of the reference {args.figure.reference!r}")
 KEYS = {**RUN_COLUMNS, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
 TESTS = dict.fromkeys(order_sensitivity.MANTEL, pl.Float64)
 references, asked, tests, diverged = {}, [], [], []
@@ -66,7 +65,7 @@ for path in sorted(args.logits, key=lambda path: not is_reference[path]):
             tests.append((*key, *(test or (None, None))))
         elif (*run, draw) in references:
             raise cli.InputError(
-                f"reference {args.reference}: draw {draw} is there more than once (several "
+                f"reference {args.figure.reference}: draw {draw} is there more than once (several "
                 "epochs, or the same file twice)"
             )
         else:
@@ -76,7 +75,7 @@ for path in sorted(args.logits, key=lambda path: not is_reference[path]):
         asked.append(one.cast(KEYS))
 
 by_query = pl.concat(asked).with_columns(pl.col(pl.Float64).fill_nan(None))
-of_reference = (pl.col("learner") == args.reference) & (pl.col("metric") == "pattern_cosine")
+of_reference = (pl.col("learner") == args.figure.reference) & (pl.col("metric") == "pattern_cosine")
 tested = pl.DataFrame(tests, schema=KEYS | TESTS, orient="row")
 by_draw = summaries.bands(
     tested.unpivot(list(TESTS), index=list(KEYS), variable_name="metric"),

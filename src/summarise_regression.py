@@ -13,7 +13,7 @@ from pathlib import Path
 
 from iclgd.io import cli
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument("--models", type=cli.existing, nargs="+", required=True, help="manifests")
 parser.add_argument("--threads", type=int, default=1, help="CPU threads")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")

@@ -11,7 +11,7 @@ from pathlib import Path
 from iclgd.io import cli, parquet
 from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument("--sparsity", type=cli.existing, nargs="+", required=True, help="share tables")
 parser.add_argument(
     "--circuits", type=cli.existing, nargs="+", required=True, help="circuit tables"

@@ -11,7 +11,7 @@ from pathlib import Path
 from iclgd.io import cli, parquet
 from iclgd.io.schemas.perplexity import PERPLEXITY
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument(
     "--perplexity", type=cli.existing, nargs="+", required=True, help="tables of the models"
 )
@@ -23,7 +23,7 @@ import json  # after parsing: --help is quick
 
 import polars as pl
 
-from iclgd.reporting import twins
+from iclgd.reporting.kinds import twins
 
 manifests = [json.loads(path.read_text()) for path in args.manifests]
 perplexity = pl.concat(parquet.read(path, PERPLEXITY) for path in args.perplexity)

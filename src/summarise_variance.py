@@ -14,7 +14,7 @@ from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
 
-parser = cli.parser(__doc__)
+parser = cli.figure_parser(__doc__)
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
 parser.add_argument(
     "--demonstrations",

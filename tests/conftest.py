@@ -112,6 +112,11 @@ def architecture(request) -> str:
     return request.param
 
 
+def figure(kind: str, **more) -> tuple[str, str]:
+    """``--figure`` of a step: a figure of this kind, named after it."""
+    return "--figure", json.dumps({"name": kind, "kind": kind, **more})
+
+
 def run_step(name: str, *arguments: str) -> None:
     """Run ``src/{name}.py`` in this process, as if called with ``arguments``."""
     before = sys.argv, sys.excepthook

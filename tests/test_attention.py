@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import polars as pl
 import pytest
-from conftest import run_step, save_model, tiny_model, tiny_task
+from conftest import figure, run_step, save_model, tiny_model, tiny_task
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -308,6 +308,7 @@ def test_the_summary_chooses_the_rate_on_validation_queries(steps):
             run_step(step, *given, "--output", paths[kind][-1])
     run_step(
         "summarise_attention",
+        *figure("attention", reference="icl"),
         *("--attention", *paths["attention"], "--logits", *paths["logits"]),
         *("--output", folder / "summary.parquet"),
     )

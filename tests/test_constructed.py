@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from conftest import VOCABULARY, run_step, save_model, tiny_model, tiny_task
+from conftest import VOCABULARY, figure, run_step, save_model, tiny_model, tiny_task
+from support.claims import CLAIMS
 from test_descent import RUNS
 
 from iclgd.io import parquet
@@ -15,7 +16,8 @@ from iclgd.io.schemas.task import TASK
 from iclgd.learners import evaluation, gradient_descent, settings, trainable
 from iclgd.metrics import sparsity
 from iclgd.models import architectures, gd_transformer, linear_attention, loading, probes
-from iclgd.reporting import claims, doses, findings
+from iclgd.reporting.claims import judge
+from iclgd.reporting.kinds import dose
 from iclgd.tasks import synthetic
 from iclgd.tasks.readouts.next_token import Distributions, NextToken
 
@@ -329,6 +331,7 @@ def control(tmp_path_factory) -> pl.DataFrame:
         logits += [icl, gd]
     run_step(
         "summarise_dose",
+        *figure("dose"),
         "--agreement",
         *agreement,
         "--logits",
@@ -343,8 +346,8 @@ def control(tmp_path_factory) -> pl.DataFrame:
 
 def test_every_metric_says_equal_where_icl_is_gd(control):
     exact = control.filter(pl.col("dose") == 0)
-    assert set(exact["departure"]) == {doses.STEPS, "soft", "causal", "mix"}
-    value = dict(exact.filter(departure=doses.STEPS).select("metric", "estimate").rows())
+    assert set(exact["departure"]) == {dose.STEPS, "soft", "causal", "mix"}
+    value = dict(exact.filter(departure=dose.STEPS).select("metric", "estimate").rows())
     for metric in ("token_overlap", "rbo", "ocs", "label_ocs"):
         assert value[metric] == pytest.approx(1, abs=1e-6), metric
     for metric in ("js", "tv", "kl_ab", "kl_ba", "label_js", "label_tv", "sen_a", "sen_b"):
@@ -360,7 +363,7 @@ def test_every_metric_of_agreement_falls_as_the_model_leaves(control):
     exceptions = said.filter(pl.col("response") != "falls")
     assert set(exceptions["metric"]) <= {"label_ocs"}
     assert set(exceptions["response"]) <= {"blind"}
-    assert doses.STEPS not in exceptions["departure"]
+    assert dose.STEPS not in exceptions["departure"]
 
 
 def test_only_causal_attention_feels_the_order(control):
@@ -371,21 +374,21 @@ def test_only_causal_attention_feels_the_order(control):
 
 
 def test_the_findings_of_the_control(control):
-    rows = findings.table("dose", control)
+    rows = dose.findings(control)
     assert rows[0][:5] == ["task", "N", "departure", "which is", "dose"]
     natures = {row[2]: row[3] for row in rows[1:]}
     assert natures == {
-        doses.STEPS: "another number of steps",
+        dose.STEPS: "another number of steps",
         "soft": "another kernel",
         "mix": "another rate, mostly",
         "causal": "not GD",
     }
-    steps = {row[4]: row for row in rows if row[2] == doses.STEPS}
+    steps = {row[4]: row for row in rows if row[2] == dose.STEPS}
     assert list(steps) == ["-2", "-1", "0", "1", "2"]
     assert steps["0"][5:8] == ["1 [1, 1]", "1 [1, 1]", "0 [0, 0]"]
     assert steps["0"][-1] == "falls: 10" and steps["1"][-1] == ""
 
 
 def test_only_what_is_no_gd_decides_whether_they_come_apart(control):
-    table = claims.judged([("dose", "dose", control)], {})
+    table = judge.judged([("dose", "dose", control)], {}, CLAIMS)
     assert table.select("learner", "verdict").rows() == [("causal", "holds")]

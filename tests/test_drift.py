@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+from conftest import figure
 from safetensors.torch import save_file
 
 from iclgd.io import parquet
@@ -121,7 +122,7 @@ def test_summarise_checkpoints(tmp_path):
     drift = pl.DataFrame(moved, schema=DRIFT, orient="row")
     parquet.write(drift, files["drift"], DRIFT)
     inputs = ("--accuracy", files["accuracy"], "--drift", files["drift"])
-    done = run("summarise_checkpoints", *inputs, "--output", files["out"])
+    done = run("summarise_checkpoints", *figure("checkpoints"), *inputs, "--output", files["out"])
     assert done.returncode == 0, done.stderr
     table = pl.read_parquet(files["out"])
     assert table.columns == [

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from conftest import run_step, save_model, tiny_model, tiny_task
+from conftest import figure, run_step, save_model, tiny_model, tiny_task
 from scipy import stats
 
 from iclgd.io import parquet
@@ -276,7 +276,7 @@ def controls(tmp_path_factory):
             output = ("--output", pairs[-1], "--curves", folder / "curves.parquet")
             run_step("compare_logits", "--a", icl, *how, "--name-b", b, *output)
     output = folder / "verdicts.parquet"
-    given = ("--reference", "icl-reordered", "--output", output)
+    given = (*figure("equivalence", reference="icl-reordered"), "--output", output)
     run_step("summarise_equivalence", "--agreement", *pairs, *given)
     return pl.read_parquet(output).filter(factor=1.0, measure="tv")
 

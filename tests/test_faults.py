@@ -18,7 +18,7 @@ from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.io.schemas.task import TASK
 from iclgd.metrics import pairing
 from iclgd.models import pretraining
-from iclgd.reporting import export
+from iclgd.reporting.export.figure import save
 
 # --- writers that die ---------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ def merged(path: Path) -> None:
 
 def figure(path: Path) -> None:
     mark = {"mark": "point", "data": {"values": [{"a": "x" * 70_000}]}}
-    export.save({**mark, "encoding": {"x": {"field": "a", "type": "nominal"}}}, [path], "t")
+    save({**mark, "encoding": {"x": {"field": "a", "type": "nominal"}}}, [path], "t")
 
 
 def text(path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 import yaml
 from conftest import run_step, save_model, tiny_model, tiny_task
 from safetensors.torch import save_file
-from summaries import depth
+from support.summaries import depth
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
@@ -276,7 +276,8 @@ def test_what_a_model_says_of_itself_is_text(folder, tmp_path):
     depth(tmp_path / "depth.parquet")
     run_step(
         "report_findings",
-        *("--summaries", tmp_path / "depth.parquet", "--kinds", '{"depth": "depth"}'),
+        *("--summaries", tmp_path / "depth.parquet"),
+        *("--figures", json.dumps({"depth": {"name": "depth", "kind": "depth"}})),
         *("--manifests", fetch(folder), "--output", tmp_path / "findings.txt"),
     )
     found = (tmp_path / "findings.txt").read_text()

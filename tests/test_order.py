@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from conftest import figure
 from scipy.spatial.distance import pdist
 
 from iclgd.io import parquet
@@ -174,7 +175,14 @@ def test_summarise_order(tmp_path):
             status = "diverged" if (name, draw) == ("gd", 1) else "ok"
             paths.append(tmp_path / f"{name}{draw}.parquet")
             parquet.write(logits(p, name, epoch, draw, status), paths[-1], LOGITS)
-    done = run("summarise_order", "--logits", *paths, "--output", tmp_path / "out.parquet")
+    done = run(
+        "summarise_order",
+        *figure("order", reference="icl"),
+        "--logits",
+        *paths,
+        "--output",
+        tmp_path / "out.parquet",
+    )
     assert done.returncode == 0, done.stderr
     table = pl.read_parquet(tmp_path / "out.parquet")
     assert table.columns == [
@@ -268,7 +276,15 @@ def test_summarise_variance(tmp_path):
         parquet.write(frame[name], files[name], schema)
     parquet.write(logits(p), files["logits"], LOGITS)
     arguments = ["--logits", files["logits"], "--demonstrations", files["demos"]]
-    done = run("summarise_variance", *arguments, "--task", files["task"], "--output", files["out"])
+    done = run(
+        "summarise_variance",
+        *figure("variance"),
+        *arguments,
+        "--task",
+        files["task"],
+        "--output",
+        files["out"],
+    )
     assert done.returncode == 0, done.stderr
     table = pl.read_parquet(files["out"])
     assert table.columns == [

@@ -16,7 +16,9 @@ from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 from iclgd.io.schemas.task import TASK
 from iclgd.metrics import registry
 from iclgd.metrics.attention_similarity import ATTENTION
-from iclgd.reporting import artifacts, claims, dictionary
+from iclgd.reporting import artifacts, dictionary
+from iclgd.reporting.claims import judge
+from iclgd.study.kinds import KINDS, STATISTICS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -46,12 +48,26 @@ def test_conda_environments_carry_the_locked_versions(path):
 
 
 def rules() -> dict[str, str]:
-    """Text of every rule that runs a script, by its name."""
+    """Text of every rule that runs a script, by its name; the two loops for every row."""
     found = {}
     for path in sorted((ROOT / "rules").glob("*.smk")):
-        blocks = re.split(r"^rule (\w+):", path.read_text(), flags=re.M)[1:]
-        found |= zip(blocks[::2], blocks[1::2], strict=True)
+        blocks = re.split(r"^ *rule(?: (\w+))?:", path.read_text(), flags=re.M)[1:]
+        for name, text in zip(blocks[::2], blocks[1::2], strict=True):
+            for one, body in {name: text}.items() if name else looped(text):
+                found[one] = body
     return found
+
+
+def looped(text: str):
+    """The rules of a loop over kinds or statistics, as if they were written out."""
+    what, names = ("summarise", STATISTICS) if "summarise_" in text else ("plot", KINDS)
+    variable = "statistic" if what == "summarise" else "kind"
+    for name in names:
+        row = names[name]
+        body = text.replace(f'f"{what}_{{{variable}}}"', f'"{what}_{name}"')
+        body = body.replace(f"{{{variable}}}", name).replace('f"', '"').replace("{{", "{")
+        body = body.replace("}}", "}").replace("{row.ending}", getattr(row, "ending", ""))
+        yield f"{what}_{name}", body
 
 
 def test_rule_script_and_log_have_one_name():
@@ -65,7 +81,7 @@ def test_rule_script_and_log_have_one_name():
 
 # Numbers and words that the schema has checked, and those that common.smk quotes by itself.
 CHECKED = {"threads", "params.keep", "params.shots", "params.orders", "wildcards.draws"}
-QUOTED = {"params.second", "params.source", "params.texts", "params.toward"}
+QUOTED = {"params.second", "params.tables", "params.source", "params.texts", "params.toward"}
 
 
 def test_whatever_enters_a_shell_is_quoted():
@@ -87,7 +103,7 @@ TABLES = {
     "results/sparsity/{model}.circuits.parquet": CIRCUITS,
     "results/drift/{model}--{reference}.parquet": DRIFT,
     "results/perplexity/{model}.parquet": PERPLEXITY,
-    "results/summary/claims.parquet": claims.SCHEMA,
+    "results/summary/claims.parquet": judge.SCHEMA,
     "results/summary/cells.parquet": EXAMPLES,
 }
 

@@ -10,14 +10,14 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 import torch
-from conftest import run_step
+from conftest import figure, run_step
 from safetensors.torch import save_file
 
 from iclgd.io import parquet
 from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 from iclgd.metrics import sparsity, sparsity_requirement
 from iclgd.models import gd_transformer
-from iclgd.reporting import evidence
+from iclgd.reporting.kinds import sparsity as kind
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
@@ -171,7 +171,14 @@ def test_the_construction_is_as_sparse_as_it_must_be_and_trained_weights_are_not
     shares, circuits = zip(*found, strict=True)
     output = tmp_path / "summary.parquet"
     run_step(
-        *("summarise_sparsity", "--sparsity", *shares, "--circuits", *circuits),
+        *(
+            "summarise_sparsity",
+            *figure("sparsity"),
+            "--sparsity",
+            *shares,
+            "--circuits",
+            *circuits,
+        ),
         *("--output", output),
     )
     table = pl.read_parquet(output).filter(measure="share")
@@ -182,7 +189,7 @@ def test_the_construction_is_as_sparse_as_it_must_be_and_trained_weights_are_not
     assert {model: (n, of) for model, n, of in passed.rows()} == expected
     # And so says the claim, were the construction a pretrained model.
     rows = table.with_columns(role=pl.lit("model"), causal=pl.lit(False))
-    said = {(one["model"], one["learner"]): one["said"] for _, one in evidence.sparsity(rows)}
+    said = {(one["model"], one["learner"]): one["holds"] for _, one in kind.evidence(rows)}
     assert said == {
         (model, matrix): model != "made" for model in expected for matrix in ("W_Q", "W_V")
     }
@@ -243,7 +250,14 @@ def test_extract_and_summarise(tmp_path):
     files = {name: tmp_path / f"{name}.parquet" for name in ("shares", "circuits", "out")}
     commands = (
         ["extract_sparsity", "--model", tmp_path / "tiny.json", "--output", files["shares"]],
-        ["summarise_sparsity", "--sparsity", files["shares"], "--output", files["out"]],
+        [
+            "summarise_sparsity",
+            *figure("sparsity"),
+            "--sparsity",
+            files["shares"],
+            "--output",
+            files["out"],
+        ],
     )
     for script, *rest in commands:
         command = [sys.executable, SRC / f"{script}.py", *rest, "--circuits", files["circuits"]]

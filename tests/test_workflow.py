@@ -6,6 +6,7 @@ import shutil
 import polars as pl
 import pytest
 import yaml
+from support.claims import CLAIMS
 from support.workflow import (
     STUDY,
     copy_project,
@@ -21,7 +22,8 @@ from test_equivalence import read_off
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.metrics import ranges, registry
-from iclgd.reporting import artifacts, claims, dictionary
+from iclgd.reporting import artifacts, dictionary
+from iclgd.study.kinds import KINDS, REPORT
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,7 @@ def test_no_value_and_no_interval_is_beyond_what_its_quantity_can_be(project):
     for path in sorted((project / "results/summary").glob("*.parquet")):
         table = pl.read_parquet(path)
         if path.name == "claims.parquet":
-            for claim in claims.CLAIMS.values():
+            for claim in CLAIMS.values():
                 rows = table.filter(claim=claim.claim)
                 check(path, claim.claim, claim.within, rows, ["estimate", "low", "high"])
         elif path.name != "cells.parquet":
@@ -161,8 +163,8 @@ def test_snakemakes_own_report_has_every_figure_with_its_caption(project):
     snakemake(project, "--report", "whole.html")
     text = (project / "whole.html").read_text()
     kinds = {figure["kind"] for figure in STUDY["figures"].values()}
-    captions = [project / f"rules/captions/{kind}.rst" for kind in (*kinds, "report")]
-    assert [path.stem for path in captions if path.read_text()[:60] not in text] == []
+    captions = [*(KINDS[kind].caption for kind in kinds), REPORT]
+    assert [caption for caption in captions if caption[:60] not in text] == []
     names = [f"results/figures/{figure}.svg" for figure in STUDY["figures"]]
     assert [name for name in (*names, "results/report.html") if name not in text] == []
     (project / "whole.html").unlink()

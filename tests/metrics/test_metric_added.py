@@ -69,7 +69,7 @@ def test_every_metric_has_a_range_and_a_direction():
 
 def test_the_methods_have_the_formula_of_every_metric_that_has_one():
     """The same lines; the page puts total variation, which decides, before Jensen-Shannon."""
-    text = (ROOT / "src/report/methods.md").read_text()
+    text = (ROOT / "src/iclgd/reporting/page/methods.md").read_text()
     table = text.split("| metric | formula | range |\n|---|---|---|\n")[1].split("\n\n")[0]
     rows = [
         f"| {one.label} | {one.formula} | {one.ends} |"

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from iclgd.io.figures import figure
 from iclgd.io.text import plain
 
 # Threads are the job's, not the machine's: sums come out the same on 2 cores and on 64.
@@ -75,6 +76,18 @@ def parser(description: str) -> argparse.ArgumentParser:
             {},
         ),
     )
+
+
+def figure_parser(description: str) -> argparse.ArgumentParser:
+    """The parser of a step that works for one figure: ``--figure`` says which, and what it is."""
+    shared = parser(description)
+    shared.add_argument(
+        "--figure",
+        type=figure,
+        required=True,
+        help="JSON: name and kind of the figure, and what its kind needs (iclgd.io.figures)",
+    )
+    return shared
 
 
 def _end_with_run(path: str, owner: str) -> None:

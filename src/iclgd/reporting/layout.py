@@ -31,6 +31,24 @@ def labels(texts: list[str]) -> float:
     return max((style.width(text, 10) for text in texts), default=0) + 26
 
 
+def spread_labels(places: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Sorted places moved until neighbours are ``gap`` apart, as little as that takes.
+
+    They stay between ``low`` and ``high`` if there is room.
+    """
+    gap = min(gap, (high - low) / max(len(places), 1))
+    groups: list[list[float]] = []  # [sum of wanted starts, number of places]
+    for index, place in enumerate(places):
+        groups.append([place - index * gap, 1])
+        while len(groups) > 1 and groups[-2][0] / groups[-2][1] > groups[-1][0] / groups[-1][1]:
+            last = groups.pop()
+            groups[-1] = [groups[-1][0] + last[0], groups[-1][1] + last[1]]
+    starts = [total / count for total, count in groups for _ in range(int(count))]
+    margin, room = gap / 2, (len(places) - 1) * gap
+    starts = [min(max(one, low + margin), high - margin - room) for one in starts]
+    return [start + index * gap for index, start in enumerate(starts)]
+
+
 def block(panels: list[dict], columns: int, title: str = "") -> dict:
     """A grid of panels, row by row, under a title of its own."""
     chart = {"concat": panels, "columns": columns, "spacing": SPACING}

@@ -1,6 +1,5 @@
 """How the figures look: one colour per meaning, readable names, sizes, shared arguments.
 
-Also what is drawn: the rows of a summary that a figure compares, and where a diverged line ends.
 Nothing here imports a plotting library, so that --help stays quick. Colours are from Okabe and
 Ito's colour-blind safe set (one from Tol's), and hue is never the only difference: the
 references of in-context learning are dashed, ramps also run from light to dark.
@@ -9,12 +8,9 @@ references of in-context learning are dashed, ramps also run from light to dark.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-
-import polars as pl
 
 from iclgd.io import cli
 
@@ -60,14 +56,10 @@ NAMES = {
 
 def parser(description: str) -> argparse.ArgumentParser:
     """The command line that every plot shares: what to draw, where to, in which words."""
-    shared = cli.parser(description)
+    shared = cli.figure_parser(description)
     shared.add_argument("--summary", type=cli.existing, required=True, help="table to draw")
     shared.add_argument(
         "--output", type=Path, nargs="+", required=True, help="files to write, by suffix"
-    )
-    shared.add_argument("--title", default="", help="headline of the figure")
-    shared.add_argument(
-        "--labels", type=cli.json_object, default={}, help="JSON: name to what readers see"
     )
     shared.add_argument(
         "--library", type=cli.existing, help="JavaScript for the page (none: bundled anew)"
@@ -202,48 +194,6 @@ def width(text: str, size: float = 11) -> float:
     return units * size
 
 
-def manifests(paths: Iterable[str | Path]) -> dict[str, dict]:
-    """Models' manifests by name of the model."""
-    found = {}
-    for path in paths:
-        try:
-            manifest = json.loads(Path(path).read_text())
-            found[manifest["model"]] = manifest
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise cli.InputError(f"{path}: not a model's manifest ({error})") from error
-    return found
-
-
-def apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
-    """Sorted places moved until neighbours are ``gap`` apart, as little as that takes.
-
-    They stay between ``low`` and ``high`` if there is room.
-    """
-    gap = min(gap, (high - low) / max(len(places), 1))
-    groups: list[list[float]] = []  # [sum of wanted starts, number of places]
-    for index, place in enumerate(places):
-        groups.append([place - index * gap, 1])
-        while len(groups) > 1 and groups[-2][0] / groups[-2][1] > groups[-1][0] / groups[-1][1]:
-            last = groups.pop()
-            groups[-1] = [groups[-1][0] + last[0], groups[-1][1] + last[1]]
-    starts = [total / count for total, count in groups for _ in range(int(count))]
-    margin, room = gap / 2, (len(places) - 1) * gap
-    starts = [min(max(one, low + margin), high - margin - room) for one in starts]
-    return [start + index * gap for index, start in enumerate(starts)]
-
-
-def unlike(manifest: dict) -> str:
-    """What to write beside a model that is no model of emergent ICL; "" for all others.
-
-    The manifest's ``in_context_learning`` says for each kind of task, separated by
-    semicolons, whether it was acquired; models from elsewhere have null there.
-    """
-    if manifest.get("objective") == "label":
-        return "ICL objective"
-    said = manifest.get("in_context_learning")
-    return "no ICL" if said and all("not acquired" in part for part in said.split(";")) else ""
-
-
 def config() -> dict:
     """Vega-Lite configuration: dark ink on light ground, thin grid, no frame."""
     text = {"labelFont": FONT, "titleFont": FONT, "labelColor": INK, "titleColor": INK}
@@ -293,27 +243,6 @@ def config() -> dict:
     }
 
 
-def of(column: str, families: list[str]) -> pl.Expr:
-    """Whether a learner's family is one of these."""
-    return pl.col(column).str.split("@").list.first().is_in(families)
-
-
-def sound(frame: pl.DataFrame, learner: str, measure: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows before the first epoch at which any run diverged, and the last of them per learner.
-
-    A mean over the runs that survived would flatter a rate, so its line ends where the first
-    one is lost. The second frame has one row per diverged learner and measure: its cross.
-    """
-    lost = (
-        frame.filter(pl.col("diverged") > 0).group_by(learner).agg(pl.col("epoch").min().alias("_"))
-    )
-    joined = frame.join(lost, on=learner, how="left", maintain_order="left")
-    kept = joined.filter(pl.col("_").is_null() | (pl.col("epoch") < pl.col("_")))
-    ends = kept.filter(pl.col("_").is_not_null() & pl.col("estimate").is_not_null())
-    ends = ends.sort("epoch").group_by(learner, measure, maintain_order=True).last()
-    return kept.drop("_"), ends.select(kept.drop("_").columns).sort(learner, measure)
-
-
 def rates(learners: Iterable[str]) -> dict[float, str]:
     """A colour for every learning rate in these names, light to dark as they grow."""
     found = sorted({rate(one) for one in learners} - {None})
@@ -333,50 +262,9 @@ def role_key(names: Iterable[str], styles: dict, labels: dict) -> list[dict]:
     return [{"label": label(one, labels), **styles[one]} for one in names]
 
 
-def runs(frame: pl.DataFrame) -> list[tuple[dict, pl.DataFrame]]:
-    """The parts of a summary: one per model, task and design, in their order by shots."""
-    by = ["model", "task", "shots", "design"]
-    return [
-        (dict(zip(by, key, strict=True)), part)
-        for key, part in frame.sort(by, maintain_order=True).group_by(by, maintain_order=True)
-    ]
-
-
 def run_title(run: dict, labels: dict) -> str:
     """``llama-7b · AG News · 4 demonstrations (design n4)``."""
     shots = f"{run['shots']} demonstration" + ("" if run["shots"] == 1 else "s")
     names = [label(run["model"], labels), label(run["task"], labels)]
     design = labels.get(run["design"], f"design {run['design']}")
     return " · ".join([*names, f"{shots} ({design})"])
-
-
-def one_design(summary: pl.DataFrame) -> pl.DataFrame:
-    """Of several designs with as many shots, the one of most draws: one point per shots."""
-    by = ["model", "task", "shots"]
-    count = summary.group_by(*by, "design").agg(pl.col("draws").max().fill_null(0).alias("_"))
-    first = count.sort(pl.col("_").neg(), "design").group_by(by, maintain_order=True).first()
-    return summary.join(first.drop("_"), on=[*by, "design"], how="semi")
-
-
-def compared(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
-    """Of an agreement summary: ICL, its references, chosen learners and ZS, as ``who``.
-
-    ICL's own accuracy becomes its ``accuracy_b``; ZS is epoch 0 of any learner that has one.
-    Of several chosen rates of a family, which are equally good, the first is kept.
-    """
-    icl = pl.col("a").map_elements(role, pl.String, skip_nulls=False) == "icl"
-    summary = summary.filter(icl).sort("model", "task", "shots", "design", "b", "epoch")
-    reference = pl.col("b").map_elements(is_reference, pl.Boolean)
-    base = pl.col("b").map_elements(family, pl.String)
-    own = summary.filter(pl.col("metric") == "accuracy_a").with_columns(
-        who=pl.lit("icl"), metric=pl.lit("accuracy_b")
-    )
-    parts = [
-        own,
-        summary.filter(reference).with_columns(who=base),
-        summary.filter(pl.col("chosen"), ~reference).with_columns(who=base),
-        summary.filter(~reference, pl.col("epoch") == 0).with_columns(who=pl.lit("zs")),
-    ]
-    found = pl.concat(parts).filter(pl.col("metric").is_in(metrics)).drop_nulls("estimate")
-    by = ["model", "task", "shots", "design", "who", "metric"]
-    return found.unique(by, keep="first", maintain_order=True)

@@ -1,0 +1,141 @@
+"""Claims of papers (claims.yaml), judged by the summaries of a study.
+
+Every claim states that a quantity is above 0. The kinds of figures find the quantity
+(``evidence``); whether it is surely above 0 is tested here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import yaml
+
+from iclgd.metrics import ranges
+from iclgd.reporting.claims.estimates import WHERE
+from iclgd.reporting.kinds.registry import KINDS
+from iclgd.statistics import resampling
+from iclgd.statistics.resampling import ALPHA
+
+SCHEMA = pl.Schema(
+    {
+        **dict.fromkeys(("paper", "place", "claim", "quantity", "figure"), pl.String),
+        **{"model": pl.String, "task": pl.String, "shots": pl.Int32, "learner": pl.String},
+        **dict.fromkeys(("estimate", "low", "high"), pl.Float64),
+        "reference": pl.String,
+        **dict.fromkeys(("p", "p_holm"), pl.Float64),
+        **{"draws": pl.Int32, "queries": pl.Int32, "mde": pl.Float64},
+        **{"underpowered": pl.Boolean, "verdict": pl.String},
+    }
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An entry of claims.yaml, whose head says what its keys mean."""
+
+    paper: str
+    place: str
+    kind: str
+    claim: str
+    quantity: str
+    reference: str | None = None
+    effect: float | None = None
+    within: ranges.Ends = ranges.COSINE
+
+
+def read(path: Path) -> dict[str, Claim]:
+    """The claims of a file like claims.yaml, by name."""
+    entries = yaml.safe_load(path.read_text())
+    for entry in entries.values():
+        within = entry.get("within")
+        if isinstance(within, dict):
+            entry["within"] = ranges.difference(within["difference of"], within.get("plus", 0.0))
+    return {name: Claim(**entry) for name, entry in entries.items()}
+
+
+def judged(
+    figures: list[tuple[str, str, pl.DataFrame]], roles: dict[str, str], claims: dict[str, Claim]
+) -> pl.DataFrame:
+    """The table of claims (`SCHEMA`) from ``(figure, kind, summary)``.
+
+    ``roles``: names of models and tasks that are a ``control`` or a ``construction``, and of
+    learners that are ``causal`` (layer by layer); others are a ``model``. A claim holds or
+    fails if its quantity differs surely from 0 (two-sided t-test at 5 %, Holm over all rows of
+    the claim), or by what its evidence decides (a verdict of equivalence, a whole response,
+    weights, which are no sample); else one cannot tell. ``low`` to ``high`` is the interval of the
+    quantity at the level at which it is tested (`resampling.holm_levels`): it leaves 0 out if and
+    only if the test decides. Evidence that decides by itself has its own interval, or none.
+    """
+    found: dict[str, list[tuple[str, dict]]] = {name: [] for name in claims}
+    for figure, kind, summary in figures:
+        if evidence := getattr(KINDS[kind], "evidence", None):
+            for name, estimate in evidence(_with_roles(summary, roles)):
+                found[name].append((figure, estimate))
+    rows = [row for name, some in found.items() if some for row in _rows(claims[name], some)]
+    table = pl.DataFrame(rows, schema={**SCHEMA, "holds": pl.Boolean}, orient="row")
+    sure = pl.col("p_holm") < ALPHA
+    above = pl.coalesce("holds", pl.when(sure).then(pl.col("estimate") > 0))
+    verdict = pl.when(above).then(pl.lit("holds")).when(~above).then(pl.lit("fails"))
+    table = table.with_columns(verdict.otherwise(pl.lit("cannot tell")).alias("verdict"))
+    order = {claim.claim: i for i, claim in enumerate(claims.values())}
+    table = table.sort(
+        pl.col("claim").replace_strict(order, return_dtype=pl.Int32),
+        "figure",
+        *WHERE,
+        maintain_order=True,
+    )
+    return table.select(SCHEMA.keys())
+
+
+def _with_roles(summary: pl.DataFrame, roles: dict[str, str]) -> pl.DataFrame:
+    """The summary with ``role`` of its rows and whether their learner is ``causal``."""
+
+    def named(column: str, role: str) -> pl.Expr:
+        if column not in summary.columns:
+            return pl.lit(False)
+        names = [name for name, one in roles.items() if one == role]
+        return pl.col(column).str.split("@").list.first().is_in(names)
+
+    role = (
+        pl.when(named("model", "control") | named("task", "control"))
+        .then(pl.lit("control"))
+        .when(named("model", "construction"))
+        .then(pl.lit("construction"))
+        .otherwise(pl.lit("model"))
+    )
+    return summary.with_columns(role.alias("role"), named("learner", "causal").alias("causal"))
+
+
+def _rows(claim: Claim, found: list[tuple[str, dict]]) -> list[dict]:
+    """All rows about one claim, tested together, from ``(figure, estimate)``."""
+
+    def column(name: str) -> np.ndarray:
+        return np.array([one.get(name) for _, one in found], float)
+
+    tested = np.array(["holds" not in one for _, one in found])
+    spread = resampling.Spread(*map(column, ("estimate", "error", "df")))
+    above = resampling.p_above(spread)
+    p = np.where(tested, 2 * np.minimum(above, 1 - above), np.nan)
+    ends = resampling.t_interval(spread, 1 - resampling.holm_levels(p))
+    ends = (np.where(tested, end, column(x)) for end, x in zip(ends, ("low", "high"), strict=True))
+    mde = resampling.detectable(spread)
+    numbers = dict(zip(("low", "high"), (end.clip(*claim.within) for end in ends), strict=True))
+    numbers |= {"p": p, "p_holm": resampling.holm(p), "mde": mde}
+    words = ("paper", "place", "claim", "quantity", "reference")
+    given = (*WHERE, "draws", "queries", "estimate", "holds")
+    rows = []
+    for at, (figure, one) in enumerate(found):
+        own = {name: float(values[at]) for name, values in numbers.items()}
+        rows.append(
+            {
+                **{name: getattr(claim, name) for name in words},
+                **{name: one.get(name) for name in given},
+                **{name: None if np.isnan(value) else value for name, value in own.items()},
+                "figure": figure,
+                "underpowered": claim.effect is not None and own["mde"] > claim.effect,
+            }
+        )
+    return rows

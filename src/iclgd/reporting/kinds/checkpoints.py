@@ -1,0 +1,30 @@
+"""ICL over a model's pretraining, and the movement of its weights."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from iclgd.reporting.claims.estimates import RUN, Evidence, minus
+from iclgd.reporting.findings import USUAL, Row, value
+
+BRACKETS = USUAL
+
+
+def findings(summary: pl.DataFrame) -> list[Row]:
+    rows = summary.filter(pl.col("measure") == "accuracy").sort("model", "task", "step")
+    return [["model", "task", "step", "accuracy"]] + [
+        [row["model"], row["task"], str(row["step"]), value(pl.DataFrame([row]))]
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def evidence(summary: pl.DataFrame) -> Evidence:
+    """The last two revisions of every model, where weights moved."""
+    moved = summary.filter(measure="mean_abs_change").sort("step")
+    rows = summary.filter(measure="accuracy").sort("step").drop_nulls("estimate")
+    for (model, *_), part in rows.group_by(*RUN, "learner", maintain_order=True):
+        drift = moved.filter(model=model)["estimate"].tail(2)
+        if len(part) > 1 and len(drift) > 1 and drift[1] > drift[0]:
+            before, after = part.tail(2).rows(named=True)
+            change = minus(after, before)
+            yield "checkpoints", {**after, **change, "estimate": 0.1 - abs(change["estimate"])}

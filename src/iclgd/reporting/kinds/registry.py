@@ -1,0 +1,32 @@
+"""All kinds of figures, by the names that a configuration gives them.
+
+A step that draws one kind imports that kind's module alone, so that a change to one kind redraws
+no other; only steps that speak of all figures import this one. A kind has ``findings(summary)``
+(its table) and ``BRACKETS`` (what stands in brackets there), and ``evidence(summary)`` if claims
+of papers rest on it (`claims.estimates`).
+"""
+
+from __future__ import annotations
+
+from iclgd.reporting.kinds import (
+    agreement,
+    attention,
+    checkpoints,
+    controls,
+    depth,
+    dose,
+    equivalence,
+    nearest,
+    order,
+    regression,
+    scale,
+    shots,
+    size,
+    sparsity,
+    twins,
+    variance,
+)
+
+MODULES = (agreement, attention, checkpoints, controls, depth, dose, equivalence, nearest)
+MODULES += (order, regression, scale, shots, size, sparsity, twins, variance)
+KINDS = {module.__name__.rpartition(".")[2]: module for module in MODULES}

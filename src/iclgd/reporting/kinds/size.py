@@ -1,0 +1,5 @@
+"""Accuracy and agreement by the size of the model: the table of `agreement`."""
+
+from iclgd.reporting.kinds.agreement import BRACKETS, findings
+
+__all__ = ["BRACKETS", "findings"]

@@ -1,0 +1,33 @@
+"""Share of small weights, against what the construction of GD needs."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from iclgd.reporting.claims.estimates import Evidence
+from iclgd.reporting.findings import Row, value
+
+BRACKETS = "the range of the layers"
+
+
+def findings(summary: pl.DataFrame) -> list[Row]:
+    rows = summary.filter(pl.col("measure") == "share", pl.col("threshold") == 1e-3)
+    return [["model", "matrix", "share below 0.001", "needed by the construction"]] + [
+        [
+            row["model"],
+            f"W_{row['matrix'].upper()}",
+            value(pl.DataFrame([row]), 4),
+            f"{row['required']:.4f}",
+        ]
+        for row in rows.sort("model", "matrix").iter_rows(named=True)
+        if row["matrix"] != "k"  # needs what W_Q needs
+    ]
+
+
+def evidence(summary: pl.DataFrame) -> Evidence:
+    """Pretrained models alone; their weights are no sample."""
+    rows = summary.filter(pl.col("matrix").is_in(["q", "v"]), measure="share", role="model")
+    for row in rows.filter(pl.col("threshold") == 1e-2).iter_rows(named=True):
+        missing = row["required"] - row["estimate"]
+        where = {"model": row["model"], "learner": f"W_{row['matrix'].upper()}"}
+        yield "sparse", {**where, "estimate": missing, "holds": missing > 0}

@@ -1,0 +1,100 @@
+"""Which rows of a summary a figure compares, and which models need a note."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from iclgd.io.cli import InputError
+from iclgd.reporting import style
+
+
+def of_families(column: str, families: list[str]) -> pl.Expr:
+    """Whether a learner's family is one of these."""
+    return pl.col(column).str.split("@").list.first().is_in(families)
+
+
+def runs(frame: pl.DataFrame) -> list[tuple[dict, pl.DataFrame]]:
+    """The parts of a summary: one per model, task and design, in their order by shots."""
+    by = ["model", "task", "shots", "design"]
+    return [
+        (dict(zip(by, key, strict=True)), part)
+        for key, part in frame.sort(by, maintain_order=True).group_by(by, maintain_order=True)
+    ]
+
+
+def one_design(summary: pl.DataFrame) -> pl.DataFrame:
+    """Of several designs with as many shots, the one of most draws: one point per shots."""
+    by = ["model", "task", "shots"]
+    count = summary.group_by(*by, "design").agg(pl.col("draws").max().fill_null(0).alias("_"))
+    first = count.sort(pl.col("_").neg(), "design").group_by(by, maintain_order=True).first()
+    return summary.join(first.drop("_"), on=[*by, "design"], how="semi")
+
+
+def compared(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
+    """Of an agreement summary: ICL, its references, chosen learners and ZS, as ``who``.
+
+    ICL's own accuracy becomes its ``accuracy_b``; ZS is epoch 0 of any learner that has one.
+    Of several chosen rates of a family, which are equally good, the first is kept.
+    """
+    icl = pl.col("a").map_elements(style.role, pl.String, skip_nulls=False) == "icl"
+    summary = summary.filter(icl).sort("model", "task", "shots", "design", "b", "epoch")
+    reference = pl.col("b").map_elements(style.is_reference, pl.Boolean)
+    base = pl.col("b").map_elements(style.family, pl.String)
+    own = summary.filter(pl.col("metric") == "accuracy_a").with_columns(
+        who=pl.lit("icl"), metric=pl.lit("accuracy_b")
+    )
+    parts = [
+        own,
+        summary.filter(reference).with_columns(who=base),
+        summary.filter(pl.col("chosen"), ~reference).with_columns(who=base),
+        summary.filter(~reference, pl.col("epoch") == 0).with_columns(who=pl.lit("zs")),
+    ]
+    found = pl.concat(parts).filter(pl.col("metric").is_in(metrics)).drop_nulls("estimate")
+    by = ["model", "task", "shots", "design", "who", "metric"]
+    return found.unique(by, keep="first", maintain_order=True)
+
+
+def until_divergence(
+    frame: pl.DataFrame, learner: str, measure: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows before the first epoch at which any run diverged, and the last of them per learner.
+
+    A mean over the runs that survived would flatter a rate, so its line ends where the first
+    run is lost. The second frame has one row per diverged learner and measure: its cross.
+    """
+    lost = (
+        frame.filter(pl.col("diverged") > 0).group_by(learner).agg(pl.col("epoch").min().alias("_"))
+    )
+    joined = frame.join(lost, on=learner, how="left", maintain_order="left")
+    kept = joined.filter(pl.col("_").is_null() | (pl.col("epoch") < pl.col("_")))
+    ends = kept.filter(pl.col("_").is_not_null() & pl.col("estimate").is_not_null())
+    ends = ends.sort("epoch").group_by(learner, measure, maintain_order=True).last()
+    return kept.drop("_"), ends.select(kept.drop("_").columns).sort(learner, measure)
+
+
+def manifests(paths: Iterable[str | Path]) -> dict[str, dict]:
+    """Models' manifests by name of the model."""
+    found = {}
+    for path in paths:
+        try:
+            manifest = json.loads(Path(path).read_text())
+            found[manifest["model"]] = manifest
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: not a model's manifest ({error})") from error
+    return found
+
+
+def caveat(manifest: dict) -> str:
+    """A note for models whose ICL is absent or was trained for; "" for all others.
+
+    The manifest's ``in_context_learning`` says for each kind of task, separated by
+    semicolons, whether it was acquired; models from elsewhere have null there.
+    """
+    if manifest.get("objective") == "label":
+        return "ICL objective"
+    probed = manifest.get("in_context_learning")
+    return "no ICL" if probed and all("not acquired" in part for part in probed.split(";")) else ""

@@ -1,0 +1,292 @@
+"""Kinds of figures: one row for each, and one for each statistic that they show.
+
+A kind ``K`` is a row of `KINDS` and ``src/plot_K.py``; a statistic ``S`` is a row of
+`STATISTICS` and ``src/summarise_S.py``. Rules are made of these rows (``rules/figures.smk``);
+an input's name is the option of the script and the method of ``iclgd.study.figures`` that
+finds its files.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+RUNS = ("models", "tasks", "demonstrations")
+PAIRS, LEARNERS = (*RUNS, "pairs"), (*RUNS, "learners")
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """How a summary is computed.
+
+    ``inputs``: tables by option. ``needs``: files that must be there, but have no option.
+    ``told``: keys of ``--figure`` beside its name, kind and roles. ``ending``: of the file.
+    """
+
+    inputs: tuple[str, ...]
+    told: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    ending: str = ""
+    environment: str = "plot"
+
+
+STATISTICS = {
+    "accuracy": Statistic(("logits",), ending=".accuracy"),
+    "agreement": Statistic(("agreement",)),
+    "attention": Statistic(("attention", "logits"), told=("reference",)),
+    "checkpoints": Statistic(("accuracy", "drift")),
+    "controls": Statistic(("agreement",), told=("controls",)),
+    "curves": Statistic(("agreement", "curves")),
+    "dose": Statistic(("agreement", "logits", "manifests")),
+    "equivalence": Statistic(("agreement",), told=("reference",)),
+    "nearest": Statistic(("agreement", "logits")),
+    "order": Statistic(("logits",), told=("reference",), ending=".order"),
+    "regression": Statistic(("models",), needs=("folders",), environment="torch"),
+    "sparsity": Statistic(("sparsity", "circuits")),
+    "twins": Statistic(("perplexity", "manifests")),
+    "variance": Statistic(("logits", "demonstrations", "task")),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure.
+
+    ``keys``: what its entry must have, beside ``kind`` and perhaps ``title``. ``statistic``:
+    what it shows. ``inputs``: what its plot reads beside that. ``told``: keys of ``--figure``
+    beside its title, labels and roles. ``explored``: whether the report's explorer shows its
+    pairs of learners.
+    """
+
+    keys: tuple[str, ...]
+    statistic: str
+    caption: str
+    inputs: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    explored: bool = False
+
+    def summary(self, figure: str) -> str:
+        """The name of the table that a figure of this kind shows."""
+        return f"{figure}{STATISTICS[self.statistic].ending}"
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """All that is computed for it: what it shows, and the summaries that these read."""
+        read = (*self.inputs, *STATISTICS[self.statistic].inputs)
+        return (self.statistic, *(one for one in read if one in BESIDE))
+
+
+# Summaries that another summary or a plot reads, by the name of its option.
+BESIDE = ("accuracy", "order")
+
+
+def _text(text: str) -> str:
+    """One paragraph."""
+    return " ".join(textwrap.dedent(text).split())
+
+
+KINDS = {
+    "agreement": Kind(
+        PAIRS,
+        "agreement",
+        _text("""
+            Agreement of ICL with gradient descent (GD) on the same demonstrations, over epochs
+            of full-batch GD, one line per learning rate. Accuracy counts a query as right if
+            the most likely token of the whole vocabulary is the first token of the answer;
+            token overlap is the share of shared tokens among the ten most likely; OCS is the
+            cosine of the two distributions cut to their own ten most likely tokens. Horizontal
+            lines: ICL itself, ICL against ICL with other orders or demonstrations, and the
+            untouched model without demonstrations (ZS, epoch 0). Bands: 95 % intervals over
+            draws and queries, which are crossed (two-way cluster bootstrap, Student's t; of
+            accuracy Wilson's).
+        """),
+        told=("chance",),
+        explored=True,
+    ),
+    "equivalence": Kind(
+        ("of",),
+        "equivalence",
+        _text("""
+            Whether gradient descent is as near to ICL as ICL is to itself, by total variation
+            between next-token distributions, over test queries; GD at the rate and epoch
+            nearest to ICL on validation queries. Left: the excess, the distance of GD from ICL
+            minus that of ICL from itself under another order of the same demonstrations, paired
+            draw by draw and query by query. Right: the distance as a multiple of the margin,
+            from the estimate to its upper bound; the margin is the 95th percentile over draws
+            of ICL's distance from itself on validation queries, an estimate itself. Bounds are
+            those of one-sided tests at 5 %, each at the level that Holm's procedure gives it
+            among all that one model is judged by, so that the verdict can be read off:
+            different, if the excess is surely above 0; equivalent, if it is not, while the
+            distance is surely within the margin and that of the untouched model surely beyond
+            it; trivially both, if the excess is surely above 0 and the distance surely within
+            the margin. Below: where the untouched model is not surely beyond the margin, so
+            that there is no ICL to compare. What is farther than 100 margins, or nearer than a
+            hundredth of one, stands at the edge.
+        """),
+    ),
+    "nearest": Kind(
+        ("of",),
+        "nearest",
+        _text("""
+            How near gradient descent comes to ICL, along its training loss, which makes rates
+            comparable: total variation between next-token distributions and share of shared
+            tokens among the ten likeliest, over test queries, one line per rate, epochs from
+            left to right. Circles: the rate and epoch of each family nearest to ICL on
+            validation queries; none of the rates and epochs tried comes nearer there (at the
+            last epoch or the largest rate others might). Blue dashes: ICL under another order
+            of the same demonstrations. Bands: 95 % intervals over draws and queries.
+        """),
+    ),
+    "shots": Kind(
+        PAIRS,
+        "agreement",
+        _text("""
+            Accuracy and agreement against the number of demonstrations. GD is shown at the rate
+            and epoch with the best accuracy on validation queries; all values are over test
+            queries, which are disjoint from those. Bands: 95 % intervals over draws and
+            queries, which are crossed (two-way cluster bootstrap, Student's t; of accuracy
+            Wilson's).
+        """),
+        told=("chance",),
+        explored=True,
+    ),
+    "size": Kind(
+        PAIRS,
+        "agreement",
+        _text("""
+            The same comparison for models of several sizes and architectures. A model that did
+            not acquire in-context learning, or was trained on the ICL objective, is marked.
+        """),
+        inputs=("manifests",),
+        told=("chance",),
+        explored=True,
+    ),
+    "depth": Kind(
+        PAIRS,
+        "curves",
+        _text("""
+            Token overlap and OCS for every K from 1 to 100: whether a finding hangs on the
+            choice K = 10. GD at the rate and epoch chosen on validation queries.
+        """),
+    ),
+    "scale": Kind(
+        ("models", "tasks", "runs"),
+        "accuracy",
+        _text("""
+            Gradient descent with many demonstrations against ICL with few (Table 1 of Shen et
+            al.). GD at the rate and epoch chosen on validation queries, accuracy over test
+            queries.
+        """),
+    ),
+    "order": Kind(
+        LEARNERS,
+        "order",
+        _text("""
+            Sensitivity to the order of the same demonstrations. Sen is the sum over the
+            vocabulary of the standard deviation (ddof = 1) over orders of the next-token
+            probability, averaged over queries. If ICL were GD, both would change alike: the
+            cosine of the changes would be 1.
+        """),
+        told=("learners",),
+    ),
+    "variance": Kind(
+        LEARNERS,
+        "variance",
+        _text("""
+            The variance over all N! orders of the answer's log-odds, split by nested least
+            squares: the label of the last demonstration, which demonstration is last, the
+            positions of all demonstrations, and the rest.
+        """),
+        inputs=("order",),
+        told=("learners",),
+    ),
+    "attention": Kind(
+        LEARNERS,
+        "attention",
+        _text("""
+            ICL against gradient descent inside self-attention, at the last token of the query:
+            SimAOU (updates of the attention's output, L2-normalised as in Dai et al., and not,
+            as in Deutch et al.), SimAM (q.k with the query's own tokens, and their changes),
+            Kendall's tau (attention to the demonstrations against inner products with their
+            query vectors in training), and Rec2FTP (share of GD's corrections that ICL makes
+            too). Grey bars: baselines, namely updates and corrections that have nothing to do
+            with each other, and for SimAM and tau the model before training. Rates chosen on
+            validation queries.
+        """),
+        told=("learners",),
+    ),
+    "sparsity": Kind(
+        ("models",),
+        "sparsity",
+        _text("""
+            Share of weights below a threshold, raw and after scaling each matrix to RMS 1, with
+            the share that the construction of von Oswald et al. would need at the widths of
+            these models (dashed, x and y taking half of the width each, as in the construction
+            here; Shen et al. take each as wide as the model, which is a matrix of twice the
+            width). Below: measures of each head's W_Q^T W_K and W_O W_V that do not depend on
+            the basis. The construction meets its own need; rotated, it is the same function,
+            with the same measures below and none of the small weights.
+        """),
+    ),
+    "checkpoints": Kind(
+        LEARNERS,
+        "checkpoints",
+        _text("""
+            ICL accuracy and mean absolute change of the weights over pretraining checkpoints.
+        """),
+        told=("chance", "learners"),
+    ),
+    "controls": Kind(
+        PAIRS,
+        "controls",
+        _text("""
+            ICL with itself (the same demonstrations in another order), ICL with GD, and the
+            same pair for negative controls: models without what training gave them, and
+            demonstrations that teach nothing. A metric on which a control agrees as well as ICL
+            with itself cannot tell whether ICL is GD.
+        """),
+        told=("controls",),
+    ),
+    "dose": Kind(
+        PAIRS,
+        "dose",
+        _text("""
+            The positive control: the construction of von Oswald et al. as a language model,
+            where ICL is GD, and what becomes of every metric as the two become different.
+            Softmax attention is still GD, with another kernel (at share 1 exactly); trained
+            weights are GD of another rate for the most part; with fewer or more steps than the
+            model has layers GD is another GD; only causal attention is not GD. So agreement
+            falls here with whatever makes two learners different, which is what it is for; that
+            it falls says nothing about whether a model does GD of some kind. A metric that does
+            not fall could not have told the two apart anywhere.
+        """),
+    ),
+    "regression": Kind(
+        ("models",),
+        "regression",
+        _text("""
+            The metrics of von Oswald et al. on linear regression: distance of the predictions,
+            distance and cosine of the sensitivities d prediction / d query, of each model and
+            of GD with the step size that comes nearest to it; inputs of the scale of training
+            and of others.
+        """),
+    ),
+    "twins": Kind(
+        ("models",),
+        "twins",
+        _text("""
+            Models pretrained with momentum attention beside twins without it (momentum 0, the
+            same code), of the same seeds. Above: perplexity by position in held-out documents,
+            and accuracy of in-context learning by the number of demonstrations, as means over
+            seeds. Below: the difference from the twin, paired by seed. Bands: 95 % intervals
+            over seeds (Wilson's with the effective number of seeds for accuracies, Student's t
+            for perplexity and for differences, cut where they cannot be); dots: single seeds.
+        """),
+    ),
+}
+
+REPORT = _text("""
+    All that this study found in one page that works without a network: findings, the papers'
+    claims, every figure with its caption, real prompts with what ICL and the other learners
+    answer, methods, configuration and versions.
+""")

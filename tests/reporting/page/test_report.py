@@ -1,0 +1,212 @@
+"""The report as a file: whole, stable, small, and text from outside stays text."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+from conftest import run_step
+from support.reports import HOSTILE, SVG, built, cell, claim, inputs
+
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.reporting.page import contents, svg
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, and the text of every element by tag."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.elements, self.texts, self.open = [], {}, []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in ("meta", "input", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if self.open:
+            self.texts.setdefault(self.open[-1], []).append(data)
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path):
+    arguments = inputs(tmp_path, judged=[claim()])
+    pages = []
+    for _ in range(2):
+        run_step("build_report", *arguments)
+        pages.append((tmp_path / "report.html").read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_everything_is_in_the_page_and_little_of_it(tmp_path):
+    page = Page(built(tmp_path, judged=[claim()]))
+    names = [tag for tag, _ in page.elements]
+    assert {"link", "iframe", "object", "embed", "img", "base"} & set(names) == set()
+    assert [a for tag, a in page.elements if tag == "script" and "src" in a] == []
+    addresses = [a["href"] for tag, a in page.elements if tag == "a"]
+    assert len(addresses) >= 10
+    assert [one for one in addresses if re.match(r"[a-z]+:|/", one)] == []
+    anchors = {one[1:] for one in addresses if one.startswith("#")}
+    assert anchors - {a.get("id") for _, a in page.elements} == set()
+    assert (tmp_path / "report.html").stat().st_size < 60_000  # script, style, methods
+    assert {"figures/one.svg", "summary/one.parquet", "summary/cells.parquet"} <= set(addresses)
+
+
+def test_texts_from_outside_are_text(tmp_path):
+    quoted = {name: HOSTILE for name in ("text", "instruction", "answer", "answer_token")}
+    cells = [cell(tokens=[HOSTILE, "B"], demonstrations=[HOSTILE], task=HOSTILE, **quoted)]
+    words = {name: HOSTILE for name in ("paper", "place", "claim", "reference", "learner")}
+    page = built(tmp_path, title=HOSTILE, cells=cells, judged=[claim(**words)], label=HOSTILE)
+    plain = built(tmp_path / "plain", judged=[claim()])
+    # No element more than in a page of plain words, and every text is there in full.
+    assert [tag for tag, _ in Page(page).elements] == [tag for tag, _ in Page(plain).elements]
+    found = Page(page).texts
+    assert HOSTILE in "".join(found["h3"])
+    assert "".join(found["td"]).count(HOSTILE) == len([*words, "label in the findings"])
+    assert "What it <shows>." in "".join(found["p"])
+    data = next(text for text in found["script"] if text.startswith("["))
+    assert "<" not in data
+    assert json.loads(data)[0]["text"] == HOSTILE
+    assert HOSTILE in "".join(found["pre"]).replace("''", "'")  # YAML doubles quotes
+
+
+def test_only_the_pages_own_script_and_style_may_run(tmp_path):
+    page = Page(built(tmp_path))
+    policy = next(a["content"] for tag, a in page.elements if "http-equiv" in a)
+    own = page.texts["script"][-1], page.texts["style"][-1]
+    for text in own:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert [a for _, a in page.elements if "style" in a or any(k.startswith("on") for k in a)] == []
+
+
+def test_a_study_without_claims_or_pairs_has_no_such_sections(tmp_path):
+    none = built(tmp_path, cells=[])
+    assert 'id="claims"' not in none
+    assert 'id="explorer"' not in none
+    empty = built(tmp_path / "empty", judged=[])
+    assert "decide none of the papers" in empty
+    assert 'id="claims-table"' not in empty
+
+
+def test_claims_are_shown_as_they_are_judged(tmp_path):
+    silent = ("shots", "p_holm", "draws", "queries", "mde", "low", "high", "model")
+    judged = [claim(), claim(verdict="fails", underpowered=True, **dict.fromkeys(silent))]
+    page = built(tmp_path, judged=[*judged, claim()])
+    assert "By verdict: holds: 2, fails: 1." in page
+    first, second, _ = re.findall(r"<tr><td class=\"verdict\".*?</tr>", page)
+    assert '<td class="estimate" data-sort="0.5">0.5 [0.25, 0.75]</td>' in first
+    assert '<td class="mde" data-sort="0.1">0.1</td>' in first
+    assert '<td class="estimate" data-sort="0.5">0.5</td>' in second
+    assert '<td class="mde"> (underpowered)</td>' in second
+    assert '<td class="shots"></td>' in second
+
+
+def model(name, architecture="llama", pretraining=None, **source):
+    return {"model": name, "architecture": architecture, "pretraining": pretraining} | {
+        "source": source or {"path": name}
+    }
+
+
+def test_the_study_is_counted_from_what_was_run():
+    models = [
+        *(model("live@step0"), model("live@step2"), model("big"), model("hub", repo="x/y")),
+        *(
+            model(f"t{i}", pretraining={"attention_momentum": eta})
+            for i, eta in enumerate((0, 0.5))
+        ),
+        model("big-random", of="big", control="random"),
+        *(model(f"made-soft@{dose}", "constructed", construct={}) for dose in (0.3, 1)),
+    ]
+    of_tasks = pl.DataFrame({"task": ["t", "u", None], "shots": [2, 512, None]})
+    controls = pl.DataFrame({"task": ["t"], "control": ["t-labels"], "shots": [4]})
+    no_tasks = pl.DataFrame({"model": ["big"]})
+    tasks = {"t": {}, "u": {}, "t-labels": {"of": "t"}, "unused": {}}
+    found = contents.summary(models, [of_tasks, controls, no_tasks], tasks)
+    assert found == (
+        "7 models (3 pretrained, 2 twins, 1 control, 1 construction), "
+        "2 tasks and 1 control of them with 2 to 512 demonstrations, 3 figures"
+    )
+    assert contents.summary(models[:1], [no_tasks], tasks) == "1 model (1 pretrained), 1 figure"
+
+
+@pytest.mark.parametrize("broken", ["cells", "summary/one", "summary/claims"])
+def test_a_table_that_is_missing_or_broken_is_named(tmp_path, broken):
+    arguments = inputs(tmp_path, judged=[claim()])
+    path = tmp_path / f"{broken.replace('cells', 'summary/cells')}.parquet"
+    path.write_text("no table")
+    with pytest.raises(InputError, match=f"{path.name}: not a whole table"):
+        run_step("build_report", *arguments)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_the_explorer_offers_what_exists_in_the_studys_order():
+    rows = [
+        cell(model="m", b="icl-reordered", epoch=0, demonstrations_b=["z : B\n", "y : A\n"]),
+        cell(model="m", place="nearest"),
+        cell(model="m", place="farthest"),
+        cell(model="big"),
+    ]
+    table = pl.DataFrame(rows, schema=EXAMPLES)
+    shown = contents.explorer(table, ["m", "big"], {"m": "Model M"})
+    found = [(one["model"], one["learner"], one["query"].split(":")[0]) for one in shown]
+    gd = "GD, whole model, rate 0.1, epoch 5"
+    assert found == [
+        ("Model M", gd, "nearest"),
+        ("Model M", gd, "farthest"),
+        ("Model M", "ICL, demonstrations reordered", "median"),
+        ("big", gd, "median"),
+    ]
+    # Token B is not kept by b, so it is not among b's likeliest.
+    assert shown[0]["tokens"] == [("A", 0.75, 1.0, [True, True]), ("B", 0.25, None, [True, False])]
+
+
+def drawn(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "figure.svg"
+    path.write_text(text)
+    return path
+
+
+def test_a_figure_keeps_its_marks_and_their_values(tmp_path):
+    found = svg.inline(drawn(tmp_path, SVG.format(title="One")), "one", "One")
+    assert (found.across, found.up) == (["epochs"], [])
+    assert 'data-tip="learner: ICL; estimate: 1"' in found.markup
+    assert 'id="one-clip0"' in found.markup
+    assert 'clip-path="url(#one-clip0)"' in found.markup
+    assert 'd="M1,1L2.35,2"' in found.markup
+    assert "a word" in found.markup
+    # The page has its own title and ground; what draws nothing is left out.
+    assert re.findall(r"One|<title|<rect|aria|class|background|opacity", found.markup) == []
+
+
+@pytest.mark.parametrize(
+    "element", ["<script>alert(1)</script>", "<foreignObject/>", "<image/>", "<style/>", "<a/>"]
+)
+def test_what_no_figure_holds_does_not_get_into_the_page(tmp_path, element):
+    path = drawn(tmp_path, SVG.format(title="One").replace("<defs>", f"{element}<defs>"))
+    name = re.match(r"<(\w+)", element)[1]
+    with pytest.raises(InputError, match=rf"figure\.svg: an element '{name}'"):
+        svg.inline(path, "one", "One")
+
+
+def test_attributes_that_act_are_left_out(tmp_path):
+    acting = 'onclick="alert(1)" style="fill:url(http://x)" href="http://x" fill="#000000"'
+    path = drawn(tmp_path, SVG.format(title="One").replace('fill="#0072B2"', acting))
+    assert re.findall("onclick|style|http://x", svg.inline(path, "n", "").markup) == []
+
+
+def test_a_figure_that_is_no_svg_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"figure\.svg: not an SVG"):
+        svg.inline(drawn(tmp_path, "<svg>"), "one", "One")

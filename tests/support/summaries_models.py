@@ -1,0 +1,86 @@
+"""Made-up summaries of what models are made of: attention, constructions, twins."""
+
+from __future__ import annotations
+
+from support.summaries import band, kept
+
+
+def attention(path, learners=("gd-kv@0.01", "gd-kv-attention@0.01"), draws=5, layers=24):
+    rows = []
+    usual = {"sim_aou": 0.2, "sim_aou_chance": 0.15, "sim_aou_raw": 0.05, "sim_am": 0.5}
+    usual |= {"sim_am_before": 0.45, "sim_am_delta": -0.1, "kendall": 0.19, "kendall_before": 0.18}
+    whole = {"rec2ftp": 0.87, "rec2ftp_chance": 0.8, "label_accuracy": 0.6}
+    run = {"model": "gpt-neo", "task": "agnews", "design": "n8", "shots": 8}
+    for i, learner in enumerate(learners):
+        for chosen, name in ((True, learner), (False, learner.replace("0.01", "0.1"))):
+            key = {**run, "learner": name, "epoch": 1}
+            for layer in [None, *range(layers)]:
+                for metric, value in {**usual, **({} if layer is not None else whole)}.items():
+                    known = metric != "sim_am_delta" or layer != 0
+                    x = value + 0.1 * i + 0.005 * (layer or 0) if known else None
+                    row = {**key, "layer": layer, "metric": metric}
+                    rows.append({**band(row, x, 0.04, draws), "chosen": chosen})
+    return kept(rows, path)
+
+
+def dose(path, draws=5, departures=("softmax", "causal")):
+    slope = {"token_overlap": -0.4, "ocs": -0.1, "rbo": -0.3, "tv": 0.3, "js": 0.1}
+    slope |= {"accuracy_a": 0.0, "accuracy_b": -0.1, "sen_a": 0.01, "sen_b": 0.0}
+    places = {name: (0.0, 0.3, 1.0) for name in departures} | {"steps of GD": (-2, -1, 0, 1, 2, 3)}
+    rows = []
+    for departure, shares in places.items():
+        for share in shares:
+            for metric, change in slope.items():
+                row = {
+                    "model": f"{departure}@{share}" if share else "construction",
+                    "task": "topic4",
+                    "design": "n8",
+                    "shots": 8,
+                    "epoch": 2,
+                    "metric": metric,
+                    "departure": departure,
+                    "nature": "not GD" if departure == "causal" else "another kernel",
+                    "dose": share,
+                }
+                level = 1.0 if change < 0 or metric == "accuracy_a" else 0.0
+                said = "falls" if change < 0 and not share else None
+                row = band(row, level + change * abs(share) / 3, 0.02, draws)
+                rows.append({**row, "response": said})
+    return kept(rows, path)
+
+
+def regression(path, models=("construction", "soft@0.3", "soft@1", "mix@1")):
+    rows = []
+    for m, model in enumerate(models):
+        for scale in (0.25, 0.5, 1.0, 2.0):
+            apart = 1e-16 if m == 0 else 0.1 * m * scale
+            for metric, value in (
+                ("prediction_distance", apart),
+                ("sensitivity_distance", 2 * apart),
+                ("sensitivity_cosine", 1 - apart / 2),
+                ("loss_model", 6.4 + apart),
+                ("loss_gd", 6.4),
+            ):
+                row = {"model": model, "rate": 1.0, "scale": scale, "metric": metric}
+                rows.append(band(row, value, 0.1 * apart, 100))
+    return kept([{**row, "prompts": row.pop("draws")} for row in rows], path)
+
+
+def twins(path, seeds=5, etas=(0.0, 0.5)):
+    """Lower perplexity and no better learning; a band needs two seeds."""
+    rows = []
+    grid = [("perplexity", [1, 11, 21, 31, 41, 51]), ("accuracy_2way", [0, 1, 2, 4, 8])]
+    grid.append(("accuracy_4way", [0, 1, 2, 4, 8]))
+    for measure, places in grid:
+        for at in places:
+            for eta in etas:
+                base = 6 - 0.02 * at if measure == "perplexity" else 0.3 + 0.08 * at
+                for kind in ("mean", "difference") if eta else ("mean",):
+                    value = base + 0.1 * eta if kind == "mean" else 0.1 * eta
+                    key = {"measure": measure, "at": at, "eta": eta, "kind": kind, "seed": None}
+                    row = band(key, value, 0.05, seeds)
+                    rows.append({**row, "seeds": row.pop("draws")})
+                    for seed in range(seeds):
+                        own = {**key, "seed": seed, "estimate": value + 0.02 * seed}
+                        rows.append({**own, "low": None, "high": None, "seeds": None})
+    return kept(rows, path)

@@ -1,0 +1,58 @@
+"""Made-up summaries of verdicts and of the nearest that GD comes, for the tests of the figures."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import polars as pl
+
+from support.summaries import GD, band
+
+
+def equivalence(path, models=("llama-7b",), draws=5, verdicts=("different", "equivalent")):
+    """Lanes of every learner, at nine multiples of the margin; on one task there is no ICL."""
+    rows = []
+    known = draws > 1
+    for model, task in itertools.product(models, ("agnews", "cb")):
+        for g, gd in enumerate(GD):
+            for choice, shift in (("nearest", 0.0), ("accuracy", 0.1)):
+                for k in range(-4, 5):
+                    distance, margin = 0.3 * g + shift, 0.1 * 2.0**k
+                    run = {"model": model, "task": task, "design": "n4", "shots": 4}
+                    run |= {"a": "icl", "b": f"{gd}@0.01", "epoch": 20, "choice": choice}
+                    run |= {"measure": "tv", "factor": 2.0**k, "queries": 96}
+                    run |= {"reference": 0.05, "untouched": 0.9, "margin": margin}
+                    run |= {"untouched_least": 0.85 if known and task == "agnews" else None}
+                    run |= {"excess": distance - 0.05, "excess_mde": 0.1}
+                    run |= {"excess_low": distance - 0.1 if known else None}
+                    run |= {"excess_high": distance if known else None}
+                    run |= {"distance_most": distance + 0.04 if known else None}
+                    run |= {"verdict": verdicts[distance < margin], "underpowered": False}
+                    rows.append(band(run, distance, 0.05, draws))
+    return write(rows, path)
+
+
+def nearest(path, rates=(1e-3, 1e-2), draws=5, broken=False):
+    rows = []
+    run = {"model": "llama-7b", "task": "agnews", "design": "n4", "shots": 4, "a": "icl"}
+    for metric in ("tv", "token_overlap"):
+        own = {**run, "b": "icl-reordered", "epoch": 0, "metric": metric, "loss": None}
+        rows.append({**band(own, 0.1, 0.02, draws), "diverged": 0.0, "nearest": False})
+        for gd in GD:
+            for rate in rates:
+                for epoch in (0, 1, 5, 20, 200):
+                    lost = broken and rate == max(rates) and epoch > 5
+                    one = {**run, "b": f"{gd}@{rate:g}", "epoch": epoch, "metric": metric}
+                    one["loss"] = None if lost else 3 * math.exp(-300 * rate * epoch)
+                    value = None if lost else 0.2 + 0.7 * math.exp(-rate * epoch)
+                    picked = epoch == 5 and rate == rates[-1]
+                    more = {"diverged": float(lost), "nearest": picked}
+                    rows.append({**band(one, value, 0.05, draws), **more})
+    return write(rows, path)
+
+
+def write(rows, path):
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    frame.cast({pl.Int64: pl.Int32, pl.Null: pl.Float64}).write_parquet(path)
+    return path
