@@ -22,9 +22,9 @@ report: .venv/ready
 test: .venv/ready
 	pytest
 
-# What needs no run of Snakemake: a minute on two cores.
+# Without runs of Snakemake and other tests of many seconds: about a minute on two cores.
 test-quick: .venv/ready
-	pytest -m "not workflow"
+	pytest -m "not workflow and not slow"
 
 # On a Slurm cluster of one node, started for it (as root): three to five minutes.
 test-slurm: .venv/ready

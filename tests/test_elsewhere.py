@@ -12,6 +12,8 @@ import pytest
 import yaml
 from support.workflow import STUDY, copy_project, digests
 
+pytestmark = pytest.mark.workflow
+
 ROOT = Path(__file__).parents[1]
 STUDY = yaml.safe_load(yaml.safe_dump(STUDY))
 STUDY["figures"] = {

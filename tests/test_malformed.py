@@ -15,9 +15,9 @@ import catalogue
 import polars as pl
 import pytest
 import yaml
-from conftest import run_step
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.steps import run_step
 
 from iclgd.io.cli import InputError
 

@@ -12,7 +12,7 @@ from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 from support.reports import HOSTILE
-from test_workflow import STUDY, copy_project, snakemake
+from support.workflow import STUDY, copy_project, snakemake
 from tokenizers import Tokenizer
 
 from iclgd.study.kinds import KINDS

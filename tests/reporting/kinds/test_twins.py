@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from conftest import figure, run_step, save_model, tiny_model, tiny_tokenizer
+from support.models import save_model, tiny_model, tiny_tokenizer
+from support.steps import figure, run_step
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import run_step
 from support.reports import HOSTILE, SVG, built, cell, claim, inputs
+from support.steps import run_step
 
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.examples import EXAMPLES
