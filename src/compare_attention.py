@@ -1,7 +1,7 @@
 """Compare ICL and gradient descent inside self-attention, layer by layer.
 
-Trains as run_gd does, then runs every query three times: alone through the untouched model
-(ZS), behind the demonstrations (ICL), and alone through the trained model (GD). Writes one row
+Trains as run_gd does, then runs every query three times: alone through the pretrained model
+(ZS), after the demonstrations (ICL), and alone through the fine-tuned model (GD). Writes one row
 per draw, order, query and layer: how alike the attention's output and its scores are, by the
 measures of Dai et al. and those of Deutch et al. Of a learner with several epochs, the last.
 """
@@ -62,12 +62,12 @@ with parquet.Parts(args.output, ATTENTION) as table:
         for part in queries.iter_slices(batches.QUERIES):
             alone = prompts.encode_queries(loaded.tokenizer, part)
             ids = [tokens for tokens, _ in shown]
-            asked = token_alignment.align(loaded.tokenizer, task, run, ids, part, alone)
-            prompts.check_length([len(p.tokens) for p in asked], loaded.context, **names)
-            if not ways.of([*ids, *alone, *(p.tokens for p in asked)])[0]:
+            aligned = token_alignment.align(loaded.tokenizer, task, run, ids, part, alone)
+            prompts.check_length([len(p.tokens) for p in aligned], loaded.context, **names)
+            if not ways.of([*ids, *alone, *(p.tokens for p in aligned)])[0]:
                 raise cli.InputError(f"model {loaded.name}: its attention depends on the batch")
             seeds = [(run.draw, run.order, example) for example in part["example"]]
-            found = attention_table.similarities(model, tuned, alone, asked, seeds)
+            found = attention_table.similarities(model, tuned, alone, aligned, seeds)
             keys = {"draw": run.draw, "order": run.order, "epoch": learner.epochs}
             rows = part.select("example", "split").with_row_index("row")
             rows = rows.join(found, on="row").drop("row")

@@ -1,4 +1,4 @@
-"""The exact Bayesian reader: next-token distributions of every query behind its demonstrations.
+"""The exact Bayesian reader: next-token distributions of every query after its demonstrations.
 
 Reads tasks of GINC, the language of hidden concepts, and writes the logits table, one row for each
 draw, order and query. The reader knows the language and reads a prompt as a document of it;

@@ -1,9 +1,9 @@
-"""Gradient descent on the demonstrations, then the queries alone.
+"""Gradient descent: train on the demonstrations, then evaluate the queries alone.
 
 Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
-row for each draw, order, recorded epoch and query. Epoch 0 is the untouched model (ZS).
-Runs that diverge get rows with the status `diverged`. A step that was ended before it was
-done begins with the runs that it had finished.
+row for each draw, order, recorded epoch and query. Epoch 0 is the pretrained model (zero-shot).
+Runs that diverge get rows with the status `diverged`. A step that was
+interrupted resumes after the runs that it had finished.
 """
 
 import itertools
@@ -71,7 +71,7 @@ fingerprint = fingerprints.of({**vars(args), **files, "device": loaded.device})
 
 
 def finished(block: range) -> bool:
-    """Whether all parts of all its runs are there, from a step that was ended."""
+    """Whether all parts of all its runs are there, from a step that was interrupted."""
     keys = itertools.product(block, learner.recorded(), starts)
     return all((runs[i].draw, runs[i].order, *key) in table.parts for i, *key in keys)
 

@@ -12,7 +12,7 @@ from iclgd.models import dimensions
 from iclgd.tasks.readouts.next_token import Distributions, concatenate
 
 # Tokens times the model's width in one forward pass: a CPU is fastest while the hidden states
-# stay in its cache, a card when it is full.
+# stay in its cache, a GPU when it is full.
 HIDDEN_PER_BATCH = {"cpu": 1 << 19, "cuda": 1 << 26}
 LOGITS_PER_BATCH = 1 << 23
 QUERIES = 1024  # of one run that are in memory at once, prompts and distributions
@@ -60,7 +60,7 @@ def in_batches(
 
 
 def halving(compute: Callable[[list[int]], list[Distributions]], rows: list[int]) -> list:
-    """``compute(rows)`` in one part, or in halves (and so on) if memory does not suffice."""
+    """``compute(rows)`` in one part, or in halves (and so on) if it runs out of memory."""
     try:
         return [compute(rows)]
     except RuntimeError as error:

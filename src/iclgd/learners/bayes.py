@@ -17,7 +17,7 @@ def answer(
     queries: pl.DataFrame,
     readout: NextToken,
 ) -> Distributions:
-    """The answers to all queries behind one run's demonstrations; what is impossible gets
+    """The answers to all queries after one run's demonstrations; what is impossible gets
     `ginc.FLOOR`. Raises InputError for prompts that are not of the language."""
     sequences = readout.prompts(tokenizer, task, run, queries)
     symbols = ginc.symbols(sequences, task["task"][0])

@@ -44,7 +44,7 @@ class Queries:
             room -= hidden.numel() * hidden.element_size()
             if room < 0:
                 return
-            # Padding is never read, so that each may keep what is its own.
+            # Padding is never read, so each row is kept without it.
             self.hidden |= {i: h[: len(sequences[i])] for i, h in zip(rows, hidden, strict=True)}
 
     def inputs(self, rows: list[int]) -> tuple[Tensor, ...]:

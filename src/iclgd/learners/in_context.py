@@ -1,4 +1,4 @@
-"""In-context learning: every query behind its demonstrations, through the pretrained model."""
+"""In-context learning: every query after its demonstrations, through the pretrained model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def answers(
     readout: NextToken,
     names: dict[str, str],
 ) -> Iterator[tuple[prompts.Demonstrations, pl.DataFrame, Distributions]]:
-    """The answers to every part of the queries behind the demonstrations of every run.
+    """The answers to every part of the queries, after the demonstrations of every run.
 
     Orders that begin alike come one after the other, and share the computation of what they
     begin with. ``names``: task and design. Raises InputError for a prompt that does not fit the

@@ -1,6 +1,6 @@
-"""What goes on inside self-attention, seen by hooks in the unchanged `transformers` model.
+"""Activations inside self-attention, captured by hooks in the unchanged `transformers` model.
 
-Three things are captured, of every layer: the output of self-attention behind its output
+Three things are captured, of every layer: the output of self-attention after its output
 projection and before the residual; the scaled q.k before mask, position bias and softmax;
 and the query vectors as W_Q makes them, before any rotary position. A batch at a time:
 whoever reduces it to numbers needs no memory for the others.
@@ -155,9 +155,9 @@ def queries(model, tokens: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What a descent left: ``weights``, a copy of the trained tensors by name; the query vectors
-    of the demonstrations' tokens, [demonstrations, layers, time, heads * head width], ``before``
-    in the untouched model and ``during`` the last epoch, each just before its step."""
+    """Result of one fine-tuning run: ``weights``, a copy of the trained tensors by name; and the
+    query vectors of the demonstrations' tokens, [demonstrations, layers, time, heads * head width],
+    ``before`` training and ``during`` the last epoch, each just before its step."""
 
     weights: dict[str, Tensor]
     before: Tensor
@@ -165,7 +165,7 @@ class FineTuned:
 
 
 def train(model, trained: Trained, batch: gradient_descent.Batch, learner: Learner) -> FineTuned:
-    """Descend to the last epoch; ``model`` is untouched behind it."""
+    """Train to the last epoch; ``model`` has its own weights again afterwards."""
     before = torch.cat([queries(model, one[None]) for one in batch.tokens])
     weights, seen = {}, []
 

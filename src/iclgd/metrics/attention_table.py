@@ -1,4 +1,7 @@
-"""From what was captured of a batch of queries to the numbers of the attention table."""
+"""From the activations of a batch of queries to the numbers of the attention table.
+
+Apart from `attention_similarity`, which summaries use without torch.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ def measure(
         "sim_aou_chance": attention_similarity.sim_aou_chance(*outputs),
         "sim_aou_raw": attention_similarity.sim_aou_raw(*outputs),
     }
-    # A diverged model's first layer still has sound query vectors: they say nothing of training.
+    # Query vectors of a diverged model's first layer are finite, but meaningless.
     sound = np.isfinite(outputs[2]).all((1, 2))
     during = np.where(sound[:, None, None], training_attention(tuned.during, gd), np.nan)
     before = training_attention(tuned.before, zs)

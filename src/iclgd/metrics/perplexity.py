@@ -1,4 +1,4 @@
-"""Perplexity by position: how much the tokens before it help a model to tell the next one."""
+"""Perplexity by position: how much earlier tokens help a model to predict the next one."""
 
 from __future__ import annotations
 

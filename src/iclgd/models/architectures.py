@@ -24,7 +24,7 @@ MATRICES = ("q", "k", "v", "o", "mlp")
 
 @dataclass(frozen=True)
 class Shows:
-    """Of an attention that transformers gives no interface: the method in which queries and keys
+    """Of an attention without transformers' interface: the method in which queries and keys
     [batch, heads, time, width] come (arguments) or go (results), and its scaling of q.k."""
 
     method: str

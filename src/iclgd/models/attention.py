@@ -49,7 +49,7 @@ def moving_average(values: Tensor, eta: float) -> Tensor:
     is linear in the number of tokens. Numerically the sum over all pairs (tested).
     """
     step = torch.arange(BLOCK + 1, device=values.device, dtype=values.dtype)
-    powers = eta ** step[:, None]  # of what is carried in, at each token of a block and behind it
+    powers = eta ** step[:, None]  # of what is carried in, at each token of a block and after it
     decay = (eta ** (step[:, None] - step[:-1]).clamp(min=0)).tril(-1)
     carried = torch.zeros_like(values[..., :1, :])
     found = []

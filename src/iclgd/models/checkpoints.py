@@ -15,7 +15,7 @@ BUFFERS = (".attn.bias", ".attention.bias", ".masked_bias", ".inv_freq")
 
 
 class Folder:
-    """The tensors of a model folder by name; each is read from its file when asked for."""
+    """The tensors of a model folder by name; each is read from its file when needed."""
 
     def __init__(self, folder: Path):
         self.folder = folder

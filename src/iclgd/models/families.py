@@ -45,7 +45,7 @@ class Causal:
         def attempt() -> str | None:
             logits = plain(tokens)
             if not logits.isfinite().all():
-                return None  # whoever asks says for which query
+                return None  # the caller reports it, with the query
             if reason := tolerance.apart(model, plain(other)[:, :-1], logits[:, :-1]):
                 return f"what comes later changes what comes before ({reason})"
             places = torch.tensor([[len(tokens[0]) // 2, len(tokens[0]) - 1]], device=loaded.device)

@@ -67,7 +67,7 @@ def config(folder: Path, arguments: dict):
     from transformers import AutoConfig
 
     if json.loads((folder / "config.json").read_text()).get("model_type") == "constructed":
-        from iclgd.models import gd_transformer  # noqa: F401  makes itself known to transformers
+        from iclgd.models import gd_transformer  # noqa: F401  registers itself with transformers
     return AutoConfig.from_pretrained(folder, **arguments)
 
 
@@ -93,7 +93,7 @@ class Loaded:
 def readable(what: str) -> Iterator[None]:
     """Within, whatever transformers raises becomes an InputError of one line.
 
-    Files of strangers make it raise anything; want of memory is raised as it is.
+    Untrusted files make it raise anything; lack of memory is raised as it is.
     """
     try:
         yield
@@ -115,7 +115,7 @@ def load_tokenizer(folder: Path, name: str, arguments: dict):
 
     with readable(f"model {name}: its tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder, **arguments)
-        # Without a vocabulary transformers makes do with the special tokens.
+        # Without a vocabulary transformers builds one of the special tokens alone.
         if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
             raise InputError(f"model {name}: its tokenizer has no vocabulary")
     return tokenizer

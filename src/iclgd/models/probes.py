@@ -1,4 +1,4 @@
-"""What may be taken for granted of a model: found by asking it, never by its name.
+"""What a model allows (batches, caches): found by trying it, never by its name.
 
 All that is fast here takes something for granted: that what comes later changes nothing, that
 padding changes nothing, that keys and values can be kept. Few models break this, and in silence:
@@ -21,7 +21,7 @@ from iclgd.models.prefix_cache import Prefix, shared
 
 
 class Ways:
-    """How sequences may go through a model: ``together``, and behind a shared prefix.
+    """How sequences may go through a model: ``together``, and after a shared prefix.
 
     What was tried on some lengths holds for all between them.
     """
@@ -49,7 +49,7 @@ class Ways:
         return together, self.prefix if kept else None
 
     def _known(self, way: str, first: int, last: int, attempt: Callable[[], str | None]) -> bool:
-        """Whether a way is open for lengths from ``first`` to ``last``, tried if need be."""
+        """Whether a way holds for lengths from ``first`` to ``last``, tried if need be."""
         spans = self.spans[way]
         for low, high, fine in spans:
             if (low <= first and last <= high) if fine else (first <= low and high <= last):
@@ -62,7 +62,7 @@ class Ways:
         return not reason
 
     def _last(self, sequences: list[list[int]], prefix: Prefix | None = None) -> Tensor:
-        """Logits [sequences, vocabulary] behind each of them, in one batch."""
+        """Logits [sequences, vocabulary] after each of them, in one batch."""
         tokens, last = self.loaded.family.inputs(sequences, self.loaded.device)
         cache = prefix.in_front() if prefix else None
         return forward.logits_at(self.loaded.model, tokens, last, cache=cache)[:, 0]

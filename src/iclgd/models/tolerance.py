@@ -15,15 +15,15 @@ ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-4, torch.bfloat16: 0.1, torch
 
 
 def failure(attempt: Callable[[], str | None]) -> str | None:
-    """What ``attempt`` says is wrong, or the reason why it stopped; None if nothing is.
+    """The reason that ``attempt`` returns, or why it failed; None if nothing is wrong.
 
-    Want of memory is no answer and is raised, as is what the project itself refuses.
+    Lack of memory is no answer and is raised, as is what the project itself refuses.
     """
     try:
         return attempt()
     except InputError:
         raise
-    except Exception as error:  # an architecture that cannot do it raises anything
+    except Exception as error:  # an architecture that cannot do it may raise anything
         if out_of_memory(error):
             raise
         said = str(error).strip().splitlines() or [""]
@@ -31,7 +31,7 @@ def failure(attempt: Callable[[], str | None]) -> str | None:
 
 
 def apart(model, found: Tensor, expected: Tensor) -> str | None:
-    """Says how far two tensors of logits are from each other; None where it is rounding.
+    """How far two tensors of logits differ, in words; None where it is rounding.
 
     They are compared as log-probabilities over the last axis.
     """

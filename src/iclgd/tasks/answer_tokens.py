@@ -1,4 +1,4 @@
-"""The tokens of answers in place: behind their prompt, and in front of what follows.
+"""The tokens of answers in place: after their prompt, and before what follows.
 
 What an answer begins with depends on how the tokenizer joins it with its prompt. Nothing is
 scored or trained on unless the answer has its own tokens there, the same ones everywhere.
@@ -24,7 +24,7 @@ PART = 1024  # queries whose joins are in memory at once
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an answer stands: behind a prompt, in front of what follows; the row, in words.
+    """Where an answer stands: after a prompt, before what follows; the row, in words.
 
     ``label``: the token that it must begin with; None if any will do.
     """
@@ -93,7 +93,7 @@ def encode_answers(tokenizer, texts: list[str], answers: list[str]) -> list[tupl
 def label_ids(
     tokenizer, task: pl.DataFrame, runs: Iterable[prompts.Demonstrations] = (), model=None
 ) -> list[int]:
-    """First token of every answer, in label order: the same in place behind every query.
+    """First token of every answer, in label order: the same in place after every query.
 
     The answers of the demonstrations that ``runs`` show begin with it too, alone and with what
     follows them. Raises InputError that names the row where it is not so, label words that the
@@ -130,7 +130,7 @@ def label_ids(
 
 
 def _asked(rows: pl.DataFrame, answers: list[str], ids: list[int | None]) -> list[_Place]:
-    """Every answer behind every query of ``rows``, alone."""
+    """Every answer after every query of ``rows``, without demonstrations."""
     return [
         _Place(_row(row), row["instruction"] + row["text"], answer, label=label)
         for row in rows.iter_rows(named=True)
@@ -141,7 +141,7 @@ def _asked(rows: pl.DataFrame, answers: list[str], ids: list[int | None]) -> lis
 def _shown(
     task: pl.DataFrame, runs: Iterable[prompts.Demonstrations], query: str, ids: list[int]
 ) -> list[_Place]:
-    """Every demonstration of ``runs`` alone, and in front of each that follows it anywhere."""
+    """Every demonstration of ``runs`` alone, and before each that follows it anywhere."""
     pairs = dict.fromkeys(
         pair for run in runs for pair in itertools.pairwise([*run.examples, None])
     )
@@ -191,7 +191,7 @@ def _unknown(tokenizer) -> int | None:
     """The token that stands for what the tokenizer does not know, if it has one."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     token = tokenizer.unk_token or getattr(getattr(backend, "model", None), "unk_token", None)
-    # Byte-level tokenizers know everything, and name the end of a text for want of such a token.
+    # Byte-level tokenizers know every text, and give the end-of-text token as the unknown one.
     if token is None or token in (tokenizer.bos_token, tokenizer.eos_token):
         return None
     return tokenizer.convert_tokens_to_ids(token)
@@ -204,10 +204,10 @@ def _embedded(model) -> float:
 def encode_icl(
     tokenizer, task: pl.DataFrame, run: prompts.Demonstrations, asked: pl.DataFrame, ids: list[int]
 ) -> list[list[int]]:
-    """Token ids of the prompt of every query ``asked``, behind which each label has its id.
+    """Token ids of the prompt of every query ``asked``, after which each label has its id.
 
     How a prompt joins with an answer is decided at its end. So where the end is that of the
-    query alone, which `label_ids` has seen to, it is not looked at again.
+    query alone, which `label_ids` has checked, it is not checked again.
     """
     texts = prompts.icl_prompts(task, run, asked)
     sequences = prompts.encode(tokenizer, texts)
@@ -228,7 +228,7 @@ def encode_icl(
 def _reach(own: list[int]) -> int:
     """How many of the last tokens of a query alone must end its prompt, too.
 
-    Of a short query all but the first and BOS, which may differ behind demonstrations.
+    Of a short query all but the first and BOS, which may differ after demonstrations.
     """
     return min(REACH, max(2, len(own) - 2))
 

@@ -27,7 +27,7 @@ def labels(task: pl.DataFrame) -> list[str]:
     return table["answer"].to_list()
 
 
-# Special tokens that each tokenizer puts behind a text, looked for and said once.
+# Special tokens that each tokenizer appends to a text, looked for and logged once.
 _BEHIND: WeakKeyDictionary = WeakKeyDictionary()
 AS_IT_IS = {"padding": False, "truncation": False, "verbose": False}
 
@@ -35,7 +35,7 @@ AS_IT_IS = {"padding": False, "truncation": False, "verbose": False}
 def encode(tokenizer, texts: list[str]) -> list[list[int]]:
     """Token ids of every text, with the special tokens that the tokenizer puts in front.
 
-    Those that it puts behind (EOS, SEP) are removed, since a prompt must end where its text
+    Those that it appends (EOS, SEP) are removed, since a prompt must end where its text
     ends. Nothing is cut or padded, whatever the tokenizer is set to.
     """
     return _tokenise(tokenizer, texts)["input_ids"]
@@ -65,7 +65,7 @@ def _tokenise(tokenizer, texts: list[str], **more) -> dict[str, list[list]]:
 
 
 def _behind(tokenizer, probe: str) -> list[int]:
-    """The special tokens that the tokenizer puts behind a text such as ``probe``; says so."""
+    """The special tokens that the tokenizer appends to a text such as ``probe``; logs them."""
     bare, full = (
         tokenizer(probe, add_special_tokens=special, **AS_IT_IS)["input_ids"]
         for special in (False, True)
@@ -118,13 +118,13 @@ def shown(task: pl.DataFrame, examples: Iterable[int]) -> list[str]:
 def icl_prompts(
     task: pl.DataFrame, demonstrations: Demonstrations, asked: pl.DataFrame
 ) -> list[str]:
-    """The prompt of every query ``asked`` (rows of ``task``) behind the demonstrations."""
+    """The prompt of every query ``asked`` (rows of ``task``) after the demonstrations."""
     prefix = "".join(shown(task, demonstrations.examples))
     return [r["instruction"] + prefix + r["text"] for r in asked.iter_rows(named=True)]
 
 
 def queries(task: pl.DataFrame) -> pl.DataFrame:
-    """The rows that are asked: every split but ``train``, by example number."""
+    """The rows that are queries: every split but ``train``, by example number."""
     return task.filter(pl.col("split") != "train").sort("example")
 
 

@@ -49,7 +49,7 @@ def concatenate(parts: Sequence[Distributions]) -> Distributions:
 
 @dataclass(frozen=True)
 class NextToken:
-    """What is read behind a prompt: the probability of each label, and of the likeliest tokens.
+    """What is read after a prompt: the probability of each label, and of the likeliest tokens.
 
     ``targets``: token id of each label, in label order; ``keep``: how many of the likeliest
     tokens are kept.
@@ -74,7 +74,7 @@ class NextToken:
     def prompts(
         self, tokenizer, task: pl.DataFrame, run: prompts.Demonstrations, queries: pl.DataFrame
     ) -> list[list[int]]:
-        """Token ids of every query behind the demonstrations, up to where the target follows."""
+        """Token ids of every query after the demonstrations, up to where the target follows."""
         return answer_tokens.encode_icl(tokenizer, task, run, queries, self.targets)
 
     def read(self, logits: Tensor) -> Distributions:
