@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run report test test-models test-slurm test-browser bench digests lint pretrain dictionary notebook lock
+.PHONY: run report test test-quick test-models test-slurm test-browser bench digests lint pretrain dictionary notebook lock
 
 run: .venv/ready
 	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host
@@ -21,6 +21,10 @@ report: .venv/ready
 
 test: .venv/ready
 	pytest
+
+# Without runs of Snakemake and other tests of many seconds: about a minute on two cores.
+test-quick: .venv/ready
+	pytest -m "not workflow and not slow"
 
 # On a Slurm cluster of one node, started for it (as root): three to five minutes.
 test-slurm: .venv/ready
@@ -46,6 +50,7 @@ lint: .venv/ready
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile rules
+	PYTHONPATH=src lint-imports --no-cache
 	snakemake --lint
 
 # What every column means, for README and docs/data.md.

@@ -12,10 +12,11 @@ import measure
 import polars as pl
 import torch
 
-from iclgd.learners import evaluation, gradient_descent, scoring, trainable
+from iclgd.learners import evaluation, gradient_descent, in_context, trainable
 from iclgd.learners.settings import Learner
 from iclgd.models import architectures
 from iclgd.models.loading import Loaded
+from iclgd.tasks.readouts.next_token import NextToken
 
 TRAIN = {"layers": [30], "matrices": ["v"]}
 RATE, EPOCHS, RECORD, QUERIES = 0.01, 30, (1, 2, 5, 10, 20, 30), 16
@@ -41,7 +42,7 @@ def above(record: tuple[int, ...]) -> torch.Tensor | None:
     found = None
     for epoch, weights, _ in gradient_descent.descend(model, chosen, [batch], learner):
         if epoch in record:
-            ((_, (found,)),) = evaluation.ask(model, weights, queries, [5, 6], 1024)
+            ((_, (found,)),) = evaluation.answers(model, weights, queries, NextToken([5, 6], 1024))
     return found and torch.from_numpy(found.label_logprobs)
 
 
@@ -60,7 +61,7 @@ def whole(record: tuple[int, ...]) -> torch.Tensor | None:
         torch.nn.functional.cross_entropy(logits, batch.targets[:, 0]).backward()
         optimiser.step()
         if epoch in record:
-            found = scoring.score(loaded, sequences, [5, 6], 1024)
+            found = in_context.score(loaded, sequences, NextToken([5, 6], 1024))
     return found and torch.from_numpy(found.label_logprobs)
 
 

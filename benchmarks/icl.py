@@ -22,9 +22,10 @@ from lm_eval.models.huggingface import HFLM
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from iclgd.learners import scoring
+from iclgd.learners import in_context
 from iclgd.models import prefix_cache
 from iclgd.models.loading import Loaded
+from iclgd.tasks.readouts.next_token import NextToken
 
 QUERIES, SHOTS = 200, 8
 LABELS = [" World", " Sports", " Business", " Technology"]
@@ -96,7 +97,7 @@ label_ids = [tokenizer(label)["input_ids"][0] for label in LABELS]
 def ours() -> torch.Tensor:
     sequences = tokenizer(prompts)["input_ids"]
     prefix = prefix_cache.Prefix(loaded.model)
-    found = scoring.score(loaded, sequences, label_ids, 1024, prefix)
+    found = in_context.score(loaded, sequences, NextToken(label_ids, 1024), prefix)
     return torch.from_numpy(found.label_logprobs)
 
 

@@ -11,9 +11,10 @@ import polars as pl
 import torch
 from transformers import AutoModelForCausalLM
 
-from iclgd.learners import evaluation, gradient_descent, scoring, trainable
+from iclgd.learners import evaluation, gradient_descent, in_context, trainable
 from iclgd.learners.settings import Learner
 from iclgd.models.loading import Loaded
+from iclgd.tasks.readouts.next_token import NextToken
 
 RUNS, SHOTS, EPOCHS, QUERIES = 64, 8, 20, 128
 LABELS = [140, 133]
@@ -70,9 +71,12 @@ def cases(name: str) -> list[pl.DataFrame]:
         measure.take_turns(
             f"queries of {name}, asked",
             {
-                "trained runs": lambda: list(evaluation.ask(model, weights, queries, LABELS, 1024)),
+                "trained runs": lambda: list(
+                    evaluation.answers(model, weights, queries, NextToken(LABELS, 1024))
+                ),
                 "plain scoring": lambda: [
-                    scoring.score(untouched, sequences, LABELS, 1024) for _ in range(8)
+                    in_context.score(untouched, sequences, NextToken(LABELS, 1024))
+                    for _ in range(8)
                 ],
             },
             {"trained runs": RUNS * QUERIES, "plain scoring": 8 * QUERIES},

@@ -1,7 +1,7 @@
 """Compare ICL and gradient descent inside self-attention, layer by layer.
 
-Trains as run_gd does, then runs every query three times: alone through the untouched model
-(ZS), behind the demonstrations (ICL), and alone through the trained model (GD). Writes one row
+Trains as run_gd does, then runs every query three times: alone through the pretrained model
+(ZS), after the demonstrations (ICL), and alone through the fine-tuned model (GD). Writes one row
 per draw, order, query and layer: how alike the attention's output and its scores are, by the
 measures of Dai et al. and those of Deutch et al. Of a learner with several epochs, the last.
 """
@@ -34,22 +34,23 @@ import torch
 from iclgd.io import parquet
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import gradient_descent, scoring, settings, trainable
+from iclgd.learners import batches, gradient_descent, settings, trainable
 from iclgd.metrics import activations, attention_table, token_alignment
 from iclgd.metrics.attention_similarity import ATTENTION
 from iclgd.models import loading, probes
-from iclgd.tasks import prompts
+from iclgd.tasks import answer_tokens, prompts
+from iclgd.tasks.readouts.next_token import NextToken
 
 torch.set_num_threads(args.threads)
 task = parquet.read(args.task, TASK)
 demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
-names = scoring.check_inputs(task, demonstrations)
+names = prompts.check_inputs(task, demonstrations)
 learner = settings.learner(args.learner)
 loaded = loading.load(args.model, args.device)
 queries = prompts.queries(task)
 runs = prompts.in_order(demonstrations, args.orders)
-prompts.label_ids(loaded.tokenizer, task, runs, loaded.model)  # answers and tokens are checked
-encoded = gradient_descent.encode_demonstrations(loaded.tokenizer, task, runs)
+NextToken.of_task(loaded.tokenizer, task, runs, loaded.model)  # answers and tokens are checked
+encoded = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
 ways = probes.Ways(loaded)
 model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
@@ -57,16 +58,16 @@ with parquet.Parts(args.output, ATTENTION) as table:
     for run in cli.progress(runs, len(runs), "runs"):
         shown = [encoded[example] for example in run.examples]
         batch = gradient_descent.tensors(shown, learner.loss, loaded.device)
-        taught = activations.train(model, chosen, batch, learner)
-        for part in queries.iter_slices(scoring.QUERIES):
-            alone = prompts.encode(loaded.tokenizer, (part["instruction"] + part["text"]).to_list())
+        tuned = activations.train(model, chosen, batch, learner)
+        for part in queries.iter_slices(batches.QUERIES):
+            alone = prompts.encode_queries(loaded.tokenizer, part)
             ids = [tokens for tokens, _ in shown]
-            asked = token_alignment.align(loaded.tokenizer, task, run, ids, part, alone)
-            prompts.check_length([len(p.tokens) for p in asked], loaded.context, **names)
-            if not ways.of([*ids, *alone, *(p.tokens for p in asked)])[0]:
+            aligned = token_alignment.align(loaded.tokenizer, task, run, ids, part, alone)
+            prompts.check_length([len(p.tokens) for p in aligned], loaded.context, **names)
+            if not ways.of([*ids, *alone, *(p.tokens for p in aligned)])[0]:
                 raise cli.InputError(f"model {loaded.name}: its attention depends on the batch")
             seeds = [(run.draw, run.order, example) for example in part["example"]]
-            found = attention_table.ask(model, taught, alone, asked, seeds)
+            found = attention_table.similarities(model, tuned, alone, aligned, seeds)
             keys = {"draw": run.draw, "order": run.order, "epoch": learner.epochs}
             rows = part.select("example", "split").with_row_index("row")
             rows = rows.join(found, on="row").drop("row")

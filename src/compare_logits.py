@@ -3,7 +3,7 @@
 Writes one row per draw, order, epoch and query, and the curves of token overlap and OCS
 over K = 1 ... 100 as means over queries. With --shift, the second learner is the first one
 under the next order of the same demonstrations, or with the demonstrations of the next
-draw: what ICL agrees with itself on.
+draw: the agreement of ICL with itself.
 """
 
 from pathlib import Path

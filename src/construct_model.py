@@ -2,7 +2,7 @@
 
 Writes FOLDER as pretrain_model does, config.json and model.safetensors (float64) with the
 tokenizer of the made-up language, and provenance.json: the entry, the hash of the weights,
-what the held-out probes say and, of trained attention, its loss.
+its accuracy on held-out probes and, of trained attention, its loss.
 """
 
 import json

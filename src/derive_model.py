@@ -1,4 +1,4 @@
-"""Derive a negative control from a model: the same architecture without what training gave it.
+"""Derive a negative control from a model: the same architecture without its training.
 
 Writes a folder and a manifest like those of fetch_model. The control is `random` (fresh weights),
 `embeddings` (fresh blocks between trained embeddings, norms and unembedding) or `shuffled` (the

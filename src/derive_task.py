@@ -1,4 +1,4 @@
-"""Derive a negative control from a task: the same queries, demonstrations that teach nothing.
+"""Derive a negative control from a task: the same queries, uninformative demonstrations.
 
 The control is `labels` (random labels), `texts` (the inputs of another task) or `content-free`
 (no input at all).

@@ -19,6 +19,7 @@ import polars as pl
 
 from iclgd.io import parquet
 from iclgd.io.schemas.drift import DRIFT
+from iclgd.metrics import drift
 from iclgd.models import checkpoints
 
 manifests = args.model, args.reference
@@ -27,6 +28,6 @@ folders = [checkpoints.Folder(path.with_suffix("")) for path in manifests]
 total = len(folders[0].names())
 rows = [
     (model, reference, *row)
-    for row in cli.progress(checkpoints.drift(*folders), total, f"tensors of {model}")
+    for row in cli.progress(drift.drift(*folders), total, f"tensors of {model}")
 ]
 parquet.write(pl.DataFrame(rows, schema=DRIFT, orient="row"), args.output, DRIFT)

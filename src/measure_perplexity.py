@@ -1,7 +1,7 @@
 """Measure a model's perplexity on held-out documents of the made-up language, by position.
 
-The documents are the same for every model, and drawn apart from all that models train on; a
-model with another tokenizer reads the same text in tokens of its own.
+The documents are the same for every model, and not in any training data; a model with
+another tokenizer reads the same text in its own tokens.
 """
 
 from pathlib import Path

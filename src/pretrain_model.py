@@ -1,8 +1,8 @@
 """Pretrain a small language model on documents of a made-up language.
 
 Writes FOLDER as the Hugging Face classes read it (config.json, model.safetensors,
-tokenizer.json, tokenizer_config.json), with provenance.json (recipe, hash of the weights, what
-the held-out probes say), curve.parquet (one row a probe), and one folder step{N} with the same
+tokenizer.json, tokenizer_config.json), with provenance.json (recipe, hash of the weights, its
+accuracy on held-out probes), curve.parquet (one row a probe), and one folder step{N} with the same
 model files for each N of the entry's `checkpoints`.
 """
 

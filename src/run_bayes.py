@@ -1,4 +1,4 @@
-"""The exact Bayesian reader: next-token distributions of every query behind its demonstrations.
+"""The exact Bayesian reader: next-token distributions of every query after its demonstrations.
 
 Reads tasks of GINC, the language of hidden concepts, and writes the logits table, one row for each
 draw, order and query. The reader knows the language and reads a prompt as a document of it;
@@ -19,34 +19,30 @@ parser.add_argument("--output", type=Path, required=True, help="logits table to 
 args = parser.parse_args()
 cli.torch_step()
 
-import numpy as np
 import torch  # after parsing: --help is quick
 
 from iclgd.io import parquet
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import scoring
+from iclgd.learners import bayes
 from iclgd.models import loading
 from iclgd.tasks import ginc, prompts
+from iclgd.tasks.readouts.next_token import NextToken
 
 torch.set_num_threads(1)
 task = parquet.read(args.task, TASK)
 demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
-names = scoring.check_inputs(task, demonstrations)
+names = prompts.check_inputs(task, demonstrations)
 loaded = loading.load(args.model, "cpu")
 ginc.check_tokenizer(loaded.tokenizer, loaded.name)
 queries = prompts.queries(task)
-
 runs = prompts.in_order(demonstrations)
-label_ids = prompts.label_ids(loaded.tokenizer, task, runs, loaded.model)
+readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
+
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 with parquet.Parts(args.output, LOGITS) as table:
     for run in cli.progress(runs, len(runs), "draws and orders"):
-        sequences = prompts.encode_icl(loaded.tokenizer, task, run, queries, label_ids)
-        probabilities = ginc.predict(ginc.family(), ginc.symbols(sequences, names["task"]))
-        logits = torch.from_numpy(np.log(np.maximum(probabilities, ginc.FLOOR)))
-        found = scoring.distributions(logits, label_ids, args.keep)
+        found = bayes.answer(loaded.tokenizer, task, run, queries, readout)
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}
-        rows = scoring.table(found, {**constant, **keys}, queries, label_ids)
-        table.add((*keys.values(), 0), rows)
+        table.add((*keys.values(), 0), readout.rows(found, {**constant, **keys}, queries))

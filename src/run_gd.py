@@ -1,9 +1,9 @@
-"""Gradient descent on the demonstrations, then the queries alone.
+"""Gradient descent: train on the demonstrations, then evaluate the queries alone.
 
 Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
-row for each draw, order, recorded epoch and query. Epoch 0 is the untouched model (ZS).
-Runs that diverge get rows with the status `diverged`. A step that was ended before it was
-done begins with the runs that it had finished.
+row for each draw, order, recorded epoch and query. Epoch 0 is the pretrained model (zero-shot).
+Runs that diverge get rows with the status `diverged`. A step that was
+interrupted resumes after the runs that it had finished.
 """
 
 import itertools
@@ -36,39 +36,42 @@ from iclgd.io import fingerprints, parquet
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import evaluation, gradient_descent, scoring, settings, trainable
+from iclgd.learners import batches, evaluation, gradient_descent, settings, trainable
 from iclgd.models import loading, probes
-from iclgd.tasks import prompts
+from iclgd.tasks import answer_tokens, prompts
+from iclgd.tasks.readouts.next_token import NextToken
 
 torch.set_num_threads(args.threads)
 task = parquet.read(args.task, TASK)
 demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
-names = scoring.check_inputs(task, demonstrations)
+names = prompts.check_inputs(task, demonstrations)
 learner = settings.learner(args.learner)
 loaded = loading.load(args.model, args.device)
 queries = prompts.queries(task)
 runs = prompts.in_order(demonstrations, args.orders)
-label_ids = prompts.label_ids(loaded.tokenizer, task, runs, loaded.model)
+readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 
-sequences = prompts.encode(loaded.tokenizer, (queries["instruction"] + queries["text"]).to_list())
-shown = gradient_descent.encode_demonstrations(loaded.tokenizer, task, runs)
+sequences = prompts.encode_queries(loaded.tokenizer, queries)
+shown = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
 texts = [*sequences, *(tokens for tokens, _ in shown.values())]
 prompts.check_length([len(tokens) for tokens in texts], loaded.context, **names)
 together, _ = probes.Ways(loaded).of(texts)
-batches = gradient_descent.demonstration_batches(shown, runs, learner.loss, loaded.device, together)
+trained_on = gradient_descent.demonstration_batches(
+    shown, runs, learner.loss, loaded.device, together
+)
 model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
-asked = evaluation.Queries(model, chosen, sequences, loaded.device, together)
+evaluated = evaluation.Queries(model, chosen, sequences, loaded.device, together)
 
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
-size = gradient_descent.runs_at_once(model, chosen, batches, learner)
+size = gradient_descent.runs_at_once(model, chosen, trained_on, learner)
 blocks = [range(start, min(start + size, len(runs))) for start in range(0, len(runs), size)]
-starts = range(0, len(queries), scoring.QUERIES)
+starts = range(0, len(queries), batches.QUERIES)
 files = {"folder": args.model.with_suffix(""), "output": None}
 fingerprint = fingerprints.of({**vars(args), **files, "device": loaded.device})
 
 
 def finished(block: range) -> bool:
-    """Whether all parts of all its runs are there, from a step that was ended."""
+    """Whether all parts of all its runs are there, from a step that was interrupted."""
     keys = itertools.product(block, learner.recorded(), starts)
     return all((runs[i].draw, runs[i].order, *key) in table.parts for i, *key in keys)
 
@@ -79,14 +82,14 @@ with parquet.Parts(args.output, LOGITS, fingerprint) as table:
         (block, *recorded)
         for block in left
         for recorded in gradient_descent.descend(
-            model, chosen, [batches[i] for i in block], learner
+            model, chosen, [trained_on[i] for i in block], learner
         )
     )
     total = len(left) * len(learner.recorded())
     for block, epoch, weights, losses in cli.progress(steps, total, "recorded epochs"):
-        for start, answers in evaluation.ask(model, weights, asked, label_ids, args.keep):
-            part = queries.slice(start, scoring.QUERIES)
+        for start, answers in evaluation.answers(model, weights, evaluated, readout):
+            part = queries.slice(start, batches.QUERIES)
             for i, loss, found in zip(block, losses.tolist(), answers, strict=True):
                 keys = {"draw": runs[i].draw, "order": runs[i].order, "epoch": epoch}
-                rows = scoring.table(found, {**constant, **keys}, part, label_ids, loss)
+                rows = readout.rows(found, {**constant, **keys}, part, loss)
                 table.add((*keys.values(), start), rows)

@@ -1,4 +1,4 @@
-"""In-context learning: next-token distributions of every query behind its demonstrations.
+"""In-context learning: next-token distributions of every query after its demonstrations.
 
 Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
 row for each draw, order and query. The prompt is the instruction, every demonstration in
@@ -27,37 +27,24 @@ from iclgd.io import parquet
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import scoring
-from iclgd.models import loading, probes
+from iclgd.learners import batches, in_context
+from iclgd.models import loading
 from iclgd.tasks import prompts
+from iclgd.tasks.readouts.next_token import NextToken
 
 torch.set_num_threads(args.threads)
 task = parquet.read(args.task, TASK)
 demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
-names = scoring.check_inputs(task, demonstrations)
+names = prompts.check_inputs(task, demonstrations)
 loaded = loading.load(args.model, args.device)
-queries = prompts.queries(task)
-
 runs = prompts.in_order(demonstrations)
-label_ids = prompts.label_ids(loaded.tokenizer, task, runs, loaded.model)
+readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
+parts = list(prompts.queries(task).iter_slices(batches.QUERIES))
+
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
-ways = probes.Ways(loaded, prefixes=True)
-# Orders that begin alike stand side by side, and share what they begin with.
-runs.sort(key=lambda run: (run.draw, run.examples))
-parts = list(queries.iter_slices(scoring.QUERIES))
-steps = ((run, part) for run in runs for part in parts)
+answers = in_context.answers(loaded, task, runs, parts, readout, names)
 with parquet.Parts(args.output, LOGITS) as table:
-    for run, part in cli.progress(steps, len(runs) * len(parts), "blocks of queries"):
-        sequences = prompts.encode_icl(loaded.tokenizer, task, run, part, label_ids)
-        prompts.check_length([len(s) for s in sequences], loaded.context, **names)
-        together, prefix = ways.of(sequences)
-        found = scoring.score(loaded, sequences, label_ids, args.keep, prefix, together)
-        if not found.finite.all():
-            example = part["example"][int(found.finite.argmin())]
-            raise cli.InputError(
-                f"model {loaded.name} gives NaN or infinite logits on task {names['task']}, "
-                f"design {names['design']}, draw {run.draw}, query {example}"
-            )
+    for run, part, found in cli.progress(answers, len(runs) * len(parts), "blocks of queries"):
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}
-        rows = scoring.table(found, {**constant, **keys}, part, label_ids)
+        rows = readout.rows(found, {**constant, **keys}, part)
         table.add((*keys.values(), part["example"][0]), rows)

@@ -13,6 +13,8 @@ from support.workflow import STUDY, copy_project, digests
 
 from iclgd.study import places
 
+pytestmark = pytest.mark.workflow
+
 ROOT = Path(__file__).parents[1]
 STUDY = yaml.safe_load(yaml.safe_dump(STUDY))
 STUDY["figures"] = {

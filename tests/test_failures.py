@@ -12,6 +12,8 @@ from support.workflow import STUDY, copy_project, snakemake
 
 from iclgd.io import cli
 
+pytestmark = pytest.mark.workflow
+
 TRACE = """loading
 Traceback (most recent call last):
   File "a.py", line 1, in <module>

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import run_step, save_model, tiny_model, tiny_task
 from safetensors.torch import save_file
+from support.models import save_model, tiny_model
+from support.steps import run_step
 from support.summaries import depth
+from support.tasks import tiny_task
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from support.workflow import STUDY, copy_project, digests, snakemake, write_study
 
+pytestmark = pytest.mark.workflow
+
 TESTS = Path(__file__).parent
 STUDY = yaml.safe_load(yaml.safe_dump(STUDY))
 STUDY["figures"] = {"agreement": STUDY["figures"]["agreement"]}
@@ -21,7 +23,7 @@ del STUDY["models"]["live"]
 def test_twenty_kills_lose_nothing(tmp_path):
     whole, killed = (copy_project(tmp_path / name, STUDY) for name in ("whole", "killed"))
     snakemake(whole)
-    warm = [sys.executable, "-m", "iclgd.io.preload", sys.executable, TESTS / "kills.py"]
+    warm = [sys.executable, "-m", "iclgd.io.preload", sys.executable, TESTS / "support/kills.py"]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(killed / "src")}
     done = subprocess.run(

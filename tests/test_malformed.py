@@ -14,9 +14,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from conftest import run_step
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.steps import run_step
 
 from iclgd.io.cli import InputError
 from iclgd.study import checks, names, pairing

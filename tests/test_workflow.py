@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import yaml
 from support.claims import CLAIMS
+from support.verdicts import read_off
 from support.workflow import (
     STUDY,
     copy_project,
@@ -17,13 +18,14 @@ from support.workflow import (
     snakemake,
     write_study,
 )
-from test_equivalence import read_off
 
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.metrics import ranges, registry
 from iclgd.reporting import artifacts, dictionary
 from iclgd.study.kinds import KINDS, REPORT
+
+pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,11 @@ import small
 import torch
 
 from iclgd.io.cli import InputError
-from iclgd.learners import evaluation, gradient_descent, scoring, trainable
+from iclgd.learners import evaluation, gradient_descent, in_context, trainable
 from iclgd.learners.settings import Learner
 from iclgd.models import architectures, loading, probes
 from iclgd.tasks.prompts import Demonstrations
+from iclgd.tasks.readouts.next_token import NextToken
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 # Largest difference of label log-probabilities. In "float64" transformers computes the norms
@@ -73,7 +74,7 @@ def plain_descent(model, run: Demonstrations, train: dict | None) -> list[torch.
 def icl(loaded) -> tuple[np.ndarray, bool]:
     """Our answers to all prompts, and whether they shared their beginning."""
     together, prefix = probes.Ways(loaded, prefixes=True).of(PROMPTS)
-    found = scoring.score(loaded, PROMPTS, LABELS, small.VOCABULARY, prefix, together)
+    found = in_context.score(loaded, PROMPTS, NextToken(LABELS, small.VOCABULARY), prefix, together)
     return found.label_logprobs, prefix is not None
 
 
@@ -89,7 +90,9 @@ def gd(loaded, train: dict | None) -> tuple[dict[tuple[int, int], np.ndarray], b
     for start in range(0, len(RUNS), size):
         block = batches[start : start + size]
         for epoch, weights, _ in gradient_descent.descend(model, chosen, block, learner):
-            for _, answers in evaluation.ask(model, weights, queries, LABELS, small.VOCABULARY):
+            for _, answers in evaluation.answers(
+                model, weights, queries, NextToken(LABELS, small.VOCABULARY)
+            ):
                 for number, answer in enumerate(answers, start=start):
                     found[number, epoch] = answer.label_logprobs
     return found, size > 1

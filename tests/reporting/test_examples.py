@@ -5,8 +5,10 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from conftest import run_step, tiny_task, tiny_tokenizer
 from support.logits import diverge, logits
+from support.models import tiny_tokenizer
+from support.steps import run_step
+from support.tasks import tiny_task
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from iclgd.io import parquet

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import polars as pl
 import pytest
-from conftest import figure
+from support.steps import figure
 from support.summaries import (
     CONTROLS,
     RATES,

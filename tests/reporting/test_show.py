@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import tiny_task
 from rich.console import Console
+from support.tasks import tiny_task
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError

@@ -1,7 +1,6 @@
 """The claims of papers that the project judges."""
 
-from conftest import SRC
-
 from iclgd.reporting.claims import judge
+from support.steps import SRC
 
 CLAIMS = judge.read(SRC / "iclgd/reporting/claims/claims.yaml")

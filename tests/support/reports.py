@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 import polars as pl
-from conftest import SRC, run_step
 
 from iclgd.io import parquet
 from iclgd.io.schemas.examples import EXAMPLES
 from iclgd.reporting.claims import judge
+from support.steps import SRC, run_step
 
 PAGE = SRC / "iclgd/reporting/page"
 PARTS = ("methods.md", "page.html", "page.js", "style.css")

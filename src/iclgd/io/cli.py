@@ -42,7 +42,7 @@ class InputError(Exception):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory of this machine or of its card did not suffice; most libraries only say so."""
+    """Whether the error is a lack of memory, of the machine or its GPU, by type or message."""
     kinds = ("MemoryError", "OutOfMemoryError")
     return type(error).__name__ in kinds or any(text in str(error) for text in MEMORY)
 
@@ -91,7 +91,7 @@ def figure_parser(description: str) -> argparse.ArgumentParser:
 
 
 def _end_with_run(path: str, owner: str) -> None:
-    """End this step when its run is gone: nothing writes behind the back of the next one.
+    """End this step when its run is gone, so that it cannot write while the next run does.
 
     The run holds the lock as long as it lives, so that waiting for it means waiting for its end.
     """

@@ -26,7 +26,7 @@ def room_for(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Libraries written in Rust say so in their message only.
+        # Libraries written in Rust raise no OSError: only their message tells.
         if not any(text in str(error) for text in FULL):
             raise
         raise DiskFull(f"{path}: no room to write it, the disk is full") from error
@@ -34,7 +34,7 @@ def room_for(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary name; what stands there at the end of the block gets the name ``path``.
+    """A temporary name; what is written there gets the name ``path`` at the end of the block.
 
     The name is this writer's own, so that two never write the same file. If the block fails,
     nothing is left; what a killed writer left goes when ``path`` is written again. Raises

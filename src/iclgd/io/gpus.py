@@ -17,7 +17,7 @@ _claims: list[int] = []  # open files, whose locks end with this process
 
 
 def visible() -> list[str]:
-    """Names of the cards that jobs here may use: what CUDA_VISIBLE_DEVICES names, or else all."""
+    """Names of the GPUs that jobs here may use: those in CUDA_VISIBLE_DEVICES, or else all."""
     if VISIBLE in os.environ:
         names = (name.strip() for name in os.environ[VISIBLE].split(","))
         # What follows an invalid name is invisible to CUDA, too.
@@ -26,14 +26,14 @@ def visible() -> list[str]:
         return []
     command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
     found = subprocess.run(command, capture_output=True, text=True)
-    # A machine with the tool, but without a card or its driver, fails here.
+    # It fails on a machine that has the tool but no GPU or driver.
     return found.stdout.split() if found.returncode == 0 else []
 
 
 def claim() -> None:
-    """Take one card for as long as this process lives; CUDA_VISIBLE_DEVICES names it from then on.
+    """Take one GPU for as long as this process lives, and name it in CUDA_VISIBLE_DEVICES.
 
-    Waits until one is free. Must come before torch looks for cards. Where only one is named,
+    Waits until one is free. Must come before torch looks for GPUs. Where only one is named,
     by Slurm or by the user, or there is none, there is nothing to take.
     """
     names = visible()

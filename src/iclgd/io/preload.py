@@ -63,7 +63,7 @@ def _serve(listener: socket.socket, ended: int) -> None:
             "transformers.models.llama.modeling_llama",
         ):
             importlib.import_module(name)
-        # Any first model that is loaded waits for a table of names of all architectures.
+        # Loading a first model builds a table of names of all architectures: build it once, here.
         names = importlib.import_module("transformers.conversion_mapping")
         names.get_checkpoint_conversion_mapping("llama")
         if os.fork() == 0:
@@ -106,7 +106,7 @@ def _step(connection: socket.socket) -> int:
 
 
 def _end_with(connection: socket.socket) -> None:
-    """End this step when its job, at the other end, is gone: nothing writes behind its back."""
+    """End this step when its job, at the other end, is gone: nobody waits for what it writes."""
     connection.recv(1)
     os._exit(1)
 

@@ -1,4 +1,4 @@
-"""The network, which comes and goes: a few tries with growing pauses, then one clear line."""
+"""Retries of network requests: a few tries with growing pauses, then an error of one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from iclgd.io.cli import InputError
 
 PAUSES = (2, 8, 32)  # seconds
-# The hub tells strangers of something gated no more than of what does not exist.
+# For a gated or private repository the Hub gives the same answer as for a missing one.
 REFUSED = (
     "the hub refuses it: the name is wrong, or it is gated or private; ask for access on its page "
     "on the hub, log in with `hf auth login` (or set HF_TOKEN), then run again"
@@ -17,10 +17,10 @@ REFUSED = (
 
 
 def persist(ask: Callable, what: str):
-    """``ask()``, again after each of `PAUSES` if the network failed.
+    """``ask()``, tried again after each of `PAUSES` if the network failed.
 
     Raises InputError naming ``what``, at once if another try could not help: the hub does not
-    have it or does not give it, or the network is switched off on purpose.
+    have it or refuses it, or the network is switched off on purpose.
     """
     from huggingface_hub.errors import HTTPError
 
@@ -43,7 +43,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int:
-    """The status of an HTTP answer; of anything else that of a server in trouble."""
+    """The status of an HTTP response; 500, a server error, for anything else."""
     return getattr(getattr(error, "response", None), "status_code", 500)
 
 

@@ -25,9 +25,9 @@ def plain(message: str) -> str:
 
 @dataclass(frozen=True)
 class Template:
-    """A prompt: each of ``parts`` is literal text and the field behind it; ``tail`` follows.
+    """A prompt: each of ``parts`` is literal text and the field after it; ``tail`` follows.
 
-    ``space`` is the white space in front of the label, ``ending`` what stands behind it.
+    ``space`` is the white space in front of the label, ``ending`` what follows it.
     """
 
     parts: tuple[tuple[str, str], ...]
@@ -43,7 +43,7 @@ class Template:
 def parse_template(prompt: str) -> Template:
     """Parse ``"Review: {text}\\nSentiment: {label}\\n\\n"``; braces are written twice.
 
-    Raises ValueError unless fields are plain names and ``{label}`` stands once, behind them:
+    Raises ValueError unless fields are plain names and ``{label}`` stands once, after them:
     attributes, indices, conversions and format specifications would be evaluated.
     """
     parts, literal = [], ""

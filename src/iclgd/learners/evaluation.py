@@ -1,4 +1,4 @@
-"""The queries alone, put to trained runs, as fast as to the untouched model."""
+"""Evaluate queries without demonstrations on many fine-tuned models at once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from iclgd.learners import scoring
+from iclgd.learners import batches
 from iclgd.learners.gradient_descent import over_runs
 from iclgd.learners.trainable import Trained
-from iclgd.models import forward, partial_forward
+from iclgd.models import families, forward, partial_forward
+from iclgd.tasks.readouts.next_token import Distributions, NextToken
 
 HIDDEN_BYTES = 1 << 30
 
@@ -20,7 +21,7 @@ class Queries:
 
     That is computed once and kept, up to `HIDDEN_BYTES`; the longest of many queries run
     through the whole model instead, so that memory does not grow with their number.
-    ``together`` as in `scoring.batches`.
+    ``together`` as in `batches.batches`.
     """
 
     def __init__(
@@ -37,20 +38,19 @@ class Queries:
         if self.lowest == 0:
             return
         room = HIDDEN_BYTES
-        for rows in scoring.batches(model, [len(s) for s in sequences], together=together):
+        for rows in batches.batches(model, [len(s) for s in sequences], together=together):
             tokens = forward.pad([sequences[i] for i in rows], device)
             hidden = partial_forward.entering(model, self.lowest, tokens)
             room -= hidden.numel() * hidden.element_size()
             if room < 0:
                 return
-            # Padding is never read, so that each may keep what is its own.
+            # Padding is never read, so each row is kept without it.
             self.hidden |= {i: h[: len(sequences[i])] for i, h in zip(rows, hidden, strict=True)}
 
     def inputs(self, rows: list[int]) -> tuple[Tensor, ...]:
         """Token ids [rows, T], last positions [rows, 1] and, if kept, hidden [rows, T, width]."""
         chosen = [self.sequences[i] for i in rows]
-        last = torch.tensor([[len(s) - 1] for s in chosen], device=self.device)
-        tokens = forward.pad(chosen, self.device)
+        tokens, last = families.CAUSAL.inputs(chosen, self.device)
         if not self.hidden.keys() >= set(rows):
             return tokens, last
         kept = [self.hidden[i] for i in rows]
@@ -58,30 +58,28 @@ class Queries:
 
 
 @torch.no_grad()
-def ask(
-    model, weights: dict[str, Tensor], queries: Queries, label_ids: list[int], keep: int
-) -> Iterator[tuple[int, list[scoring.Distributions]]]:
+def answers(
+    model, weights: dict[str, Tensor], queries: Queries, readout: NextToken
+) -> Iterator[tuple[int, list[Distributions]]]:
     """Every run's distributions for all queries.
 
-    ``weights`` are those that `gradient_descent.descend` yields.
-
-    Yields the number of the first query of a block of `scoring.QUERIES`, and each run's
-    Distributions of that block.
+    ``weights`` are those that `gradient_descent.descend` yields. Yields the number of the first
+    query of a block of `batches.QUERIES`, and each run's Distributions of that block.
     """
     runs = len(next(iter(weights.values()))) if weights else 1
 
-    def asked(
+    def logits_of(
         own: dict[str, Tensor], tokens: Tensor, last: Tensor, hidden: Tensor | None = None
     ) -> Tensor:
         with partial_forward.entered(model, queries.lowest, hidden):
             return forward.logits_at(model, tokens, last, own)[:, 0]
 
-    for start in range(0, len(queries.sequences), scoring.QUERIES):
-        lengths = [len(s) for s in queries.sequences[start : start + scoring.QUERIES]]
+    for start in range(0, len(queries.sequences), batches.QUERIES):
+        lengths = [len(s) for s in queries.sequences[start : start + batches.QUERIES]]
 
-        def compute(rows: list[int], start: int = start) -> list[scoring.Distributions]:
+        def compute(rows: list[int], start: int = start) -> list[Distributions]:
             inputs = queries.inputs([start + row for row in rows])
-            logits = over_runs(asked, weights, *inputs, stacked=False)
-            return [scoring.distributions(run, label_ids, keep) for run in logits]
+            logits = over_runs(logits_of, weights, *inputs, stacked=False)
+            return [readout.read(run) for run in logits]
 
-        yield start, scoring.in_batches(compute, model, lengths, runs, queries.together)
+        yield start, batches.in_batches(compute, model, lengths, runs, queries.together)

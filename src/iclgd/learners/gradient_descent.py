@@ -1,7 +1,7 @@
 """Gradient descent on demonstrations, many small runs at a time.
 
 A *run* trains the chosen weights on the demonstrations of one draw in one order, each
-demonstration alone in its sequence, and is then asked the queries alone. Runs of a small
+demonstration alone in its sequence, and is then given the queries alone. Runs of a small
 model train side by side: they share its frozen weights and differ only in the trained
 tensors, which carry a leading run dimension. A large model trains one run after the other, in
 its own tensors. Only what lies above the lowest trained tensor is computed again and again.
@@ -25,7 +25,7 @@ from iclgd.learners import layer_causal
 from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.learners.settings import Learner
 from iclgd.learners.trainable import Trained
-from iclgd.models import dimensions, forward, partial_forward, probes
+from iclgd.models import dimensions, forward, partial_forward, tolerance
 from iclgd.tasks import prompts
 
 # Runs side by side: bytes of all their weights, gradients, what a step computes from them (three
@@ -35,7 +35,7 @@ TOKENS_PER_STEP = 16_384
 # Numbers that a block keeps for its backward pass, per token and unit of width; measured for
 # LLaMA's blocks (16 for those of Korthikanti et al. 2205.05198, equation 2, without dropout).
 KEPT_PER_UNIT = 22
-SMALL_BYTES = 1 << 26  # that no machine lacks: not worth a second forward pass
+SMALL_BYTES = 1 << 26  # small on any machine: not worth a second forward pass
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Batch:
     together: bool = True
 
     def inputs(self) -> tuple[Tensor, ...]:
-        """The tensors, without a ``hidden`` that is not there."""
+        """The tensors, without ``hidden`` if there is none."""
         whole = (self.tokens, self.positions, self.targets, self.hidden)
         return whole if self.hidden is not None else whole[:3]
 
@@ -73,7 +73,7 @@ class Batch:
         return parts if self.together else [part.unpadded() for part in parts]
 
     def unpadded(self) -> Batch:
-        """A single demonstration [1, 1, T] without what stands behind its last scored token."""
+        """A single demonstration [1, 1, T] without what follows its last scored token."""
         end = int(self.positions.max()) + 2
         hidden = None if self.hidden is None else self.hidden[:, :, :end]
         return replace(self, tokens=self.tokens[:, :, :end], hidden=hidden)
@@ -83,7 +83,7 @@ FIELDS = ("tokens", "positions", "targets", "hidden")
 
 
 def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu") -> Batch:
-    """Demonstrations (``prompts.encode_answers``) as a Batch [D, ...]."""
+    """Demonstrations (`answer_tokens.encode_answers`) as a Batch [D, ...]."""
     spans = [list(range(1 if loss == "all" else start, len(tokens))) for tokens, start in encoded]
     width = max(map(len, spans))
     positions = [[i - 1 for i in span] + [0] * (width - len(span)) for span in spans]
@@ -133,7 +133,7 @@ def squared_error(
 
     h is what enters the unembedding, u the target's row of it: the mean over the
     demonstrations is 1 / (2 N) sum_j ||W x_j - y_j||^2 (von Oswald et al. 2212.07677) in the
-    model of ``iclgd.models.gd_transformer``. The rows u stay what they are in the untouched model.
+    model of ``iclgd.models.gd_transformer``. The rows u stay those of the pretrained model.
     """
     found = forward.unembedded_at(model, tokens, positions, weights)
     wanted = model.get_output_embeddings().weight.detach()[targets.clamp(min=0)]
@@ -180,20 +180,20 @@ def with_hidden(batch: Batch, model, lowest: int) -> Batch:
 
 def runs_at_once(model, trained: Trained, batches: list[Batch], learner: Learner) -> int:
     """How many of the runs train side by side: few enough for weights and tokens to stay small,
-    and one where two would not be what each is alone."""
+    and one where stacking changes what a run computes."""
     copies = COPIES + OPTIMISERS[learner.optimiser].states
     by_weights = STACKED_BYTES // (copies * trained.bytes)
     size = max(1, min(by_weights, TOKENS_PER_STEP // batches[0].tokens.numel()))
     if min(size, len(batches)) == 1 or not batches[0].together:
         return 1
-    reason = probes.failure(lambda: side_by_side(model, trained, batches[:2], learner))
+    reason = tolerance.failure(lambda: side_by_side(model, trained, batches[:2], learner))
     if reason:
         print(f"runs are trained one at a time: side by side they fail ({reason})", file=sys.stderr)
     return 1 if reason else size
 
 
 def side_by_side(model, trained: Trained, batches: list[Batch], learner: Learner) -> str | None:
-    """What differs if runs are stacked, of the losses and gradients of each run alone.
+    """How losses and gradients of stacked runs differ from those of each run alone; None if not.
 
     They are those of each run's first demonstration at the start values.
     """
@@ -218,7 +218,7 @@ def side_by_side(model, trained: Trained, batches: list[Batch], learner: Learner
     each = [descended(slice(i, i + 1), single) for i in range(len(batches))]
     for found, *alone in zip(stacked, *each, strict=True):
         expected = torch.cat(alone)
-        rounding = probes.ROUNDING[model.dtype] * max(1.0, float(expected.abs().max()))
+        rounding = tolerance.ROUNDING[model.dtype] * max(1.0, float(expected.abs().max()))
         difference = float((found - expected).abs().max())
         if not difference <= rounding:
             return f"losses or gradients differ by {difference:.2g}"
@@ -236,7 +236,7 @@ def large(model, lowest: int, batch: Batch) -> bool:
 def stepping(
     weights: dict[str, Tensor], masks: dict[str, Tensor], learner: Learner, arriving: bool
 ) -> Iterator[Callable[[], None]]:
-    """Yields what to call behind the backward passes of a step.
+    """Yields what to call after the backward passes of a step.
 
     If ``arriving``, a step must be a single backward pass, and each tensor is updated as soon
     as its gradient is there, which is freed at once: a large model needs the memory of its
@@ -278,7 +278,7 @@ def descend(
     weights, which cannot reach the other runs.
 
     A single batch is trained in the model's own tensors, and the dictionary is empty: the
-    model *is* the trained one until the next epoch is asked for, and as before at the end.
+    model *is* the trained one until the generator goes on, and as before at the end.
     ``watch`` is called with the demonstrations of every step, before it.
     """
     alone, squared = len(batches) == 1, learner.loss == "squared"
@@ -333,20 +333,6 @@ def descend(
                 step()
 
 
-def encode_demonstrations(
-    tokenizer, task, runs: list[prompts.Demonstrations]
-) -> dict[int, tuple[list[int], int]]:
-    """``prompts.encode_answers`` of every example that the runs show, each tokenised alone."""
-    row = {r["example"]: r for r in task.iter_rows(named=True)}
-    used = sorted({example for run in runs for example in run.examples})
-    encoded = prompts.encode_answers(
-        tokenizer,
-        [row[i]["instruction"] + row[i]["text"] for i in used],
-        [row[i]["answer"] for i in used],
-    )
-    return dict(zip(used, encoded, strict=True))
-
-
 def demonstration_batches(
     encoded: dict[int, tuple[list[int], int]],
     runs: list[prompts.Demonstrations],
@@ -356,7 +342,7 @@ def demonstration_batches(
 ) -> list[Batch]:
     """The demonstrations of every run as a Batch, in its order.
 
-    ``encoded`` are those of `encode_demonstrations`; ``together`` is the Batch's.
+    ``encoded`` are those of `answer_tokens.encode_demonstrations`; ``together`` is the Batch's.
     """
     made = (tensors([encoded[i] for i in run.examples], loss, device) for run in runs)
     return [replace(batch, together=together) for batch in made]

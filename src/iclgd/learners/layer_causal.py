@@ -16,8 +16,8 @@ from torch import Tensor
 
 from iclgd.models import architectures, dimensions, forward, partial_forward
 
-# What h_l is: the residual stream behind the attention of layer l, as in the paper, or
-# behind the whole block, as in the public code.
+# What h_l is: the residual stream after the attention of layer l, as in the paper, or after the
+# whole block, as in the public code.
 READINGS = ("attention", "block")
 
 
@@ -27,7 +27,7 @@ def detached(model, lowest: int, reading: str) -> Iterator[list[Tensor]]:
 
     A forward pass appends h_l [batch, time, width] in the order of layers.
     """
-    where = architectures.layout(model.config)
+    where = architectures.row(model.config)
     entered, found, handles = [], [], []
 
     def detach(_, inputs):

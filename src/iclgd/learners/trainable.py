@@ -18,7 +18,7 @@ from iclgd.models import architectures, attention, dimensions
 
 
 class Kept:
-    """Start values of tensors, kept where the model is not: of a card's in the host's memory,
+    """Start values of tensors, kept where the model is not: of a GPU's in the host's memory,
     of the host's in a scratch file. Training then needs the weights once, not twice.
     """
 
@@ -68,7 +68,7 @@ class Trained:
 
     @contextmanager
     def in_place(self) -> Iterator[dict[str, Tensor]]:
-        """The model's own parameters as leaves; they have their start values again behind it."""
+        """The model's own parameters as leaves; they have their start values again afterwards."""
         kept = self.kept
         for parameter in self.start.values():
             parameter.requires_grad_(True)
@@ -121,8 +121,8 @@ def _with_adapters(model, lora: dict, seed: str):
     """``model`` wrapped by peft with fresh LoRA adapters (B = 0: the same function)."""
     from peft import LoraConfig, get_peft_model
 
-    where = architectures.layout(model.config)
-    fused = [matrix for matrix in "qkv" if where.fused != "no" and matrix in lora["matrices"]]
+    where = architectures.row(model.config)
+    fused = [matrix for matrix in "qkv" if where.fused and matrix in lora["matrices"]]
     if len(fused) in (1, 2):
         raise InputError(
             "learner: q, k, v are one weight, and have one adapter, in architecture "

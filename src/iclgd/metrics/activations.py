@@ -1,6 +1,6 @@
-"""What goes on inside self-attention, seen by hooks in the unchanged `transformers` model.
+"""Activations inside self-attention, captured by hooks in the unchanged `transformers` model.
 
-Three things are captured, of every layer: the output of self-attention behind its output
+Three things are captured, of every layer: the output of self-attention after its output
 projection and before the residual; the scaled q.k before mask, position bias and softmax;
 and the query vectors as W_Q makes them, before any rotary position. A batch at a time:
 whoever reduces it to numbers needs no memory for the others.
@@ -20,7 +20,7 @@ from transformers.masking_utils import eager_mask
 from iclgd.learners import gradient_descent
 from iclgd.learners.settings import Learner
 from iclgd.learners.trainable import Trained
-from iclgd.models import architectures, attention, dimensions, forward, partial_forward
+from iclgd.models import architectures, attention, forward, partial_forward
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,6 @@ def watched_attention(
 
 AttentionInterface.register("watched", watched_attention)
 AttentionMaskInterface.register("watched", eager_mask)
-# Architectures that transformers does not give an attention interface: the method in which
-# queries and keys [batch, heads, time, width] come or go, and the scaling.
-METHODS = {
-    "gptj": ("_attn", lambda module: 1 / module.scale_attn),
-    "gpt_neo": ("_attn", lambda module: 1.0),
-    "bloom": ("_reshape", lambda module: module.inv_norm_factor),
-}
 
 
 def _shown(method: Callable, see: Callable, scaling: float) -> Callable:
@@ -73,7 +66,7 @@ def _shown(method: Callable, see: Callable, scaling: float) -> Callable:
 
 
 def _attentions(model) -> list:
-    where = architectures.layout(model.config)
+    where = architectures.row(model.config)
     return [block.get_submodule(where.attention) for block in partial_forward.blocks(model)[1]]
 
 
@@ -85,11 +78,10 @@ def scored(model, see: Callable[[Tensor, Tensor, float], None]) -> Iterator[None
     positions if the model has them.
     """
     attentions = _attentions(model)
-    kind = dimensions.text_config(model.config).model_type
-    if kind in METHODS:
-        name, scaling = METHODS[kind]
+    if shows := architectures.row(model.config).shows:
+        name = shows.method
         for module in attentions:
-            setattr(module, name, _shown(getattr(module, name), see, scaling(module)))
+            setattr(module, name, _shown(getattr(module, name), see, shows.scaling(module)))
         try:
             yield
         finally:
@@ -129,7 +121,7 @@ def _wide(x: Tensor) -> Tensor:
 @torch.no_grad()
 def at_last(model, sequences: list[list[int]], weights: dict[str, Tensor]) -> Captured:
     """Run ``model``, ``weights`` in place of its own of the same names, over the sequences."""
-    where = architectures.layout(model.config)
+    where = architectures.row(model.config)
     queries_of = architectures.queries(model.config)
     tokens = forward.pad(sequences, model.device)
     last = torch.tensor([len(s) - 1 for s in sequences], device=model.device)
@@ -153,7 +145,7 @@ def at_last(model, sequences: list[list[int]], weights: dict[str, Tensor]) -> Ca
 @torch.no_grad()
 def queries(model, tokens: Tensor) -> Tensor:
     """Query vectors of all tokens [batch, time]: [batch, layers, time, heads * head width]."""
-    where = architectures.layout(model.config)
+    where = architectures.row(model.config)
     queries_of = architectures.queries(model.config)
     found = []
     with hooked(model, where.q, lambda output: found.append(_wide(queries_of(output)))):
@@ -162,18 +154,18 @@ def queries(model, tokens: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Taught:
-    """What a descent left: ``weights``, a copy of the trained tensors by name; the query vectors
-    of the demonstrations' tokens, [demonstrations, layers, time, heads * head width], ``before``
-    in the untouched model and ``during`` the last epoch, each just before its step."""
+class FineTuned:
+    """Result of one fine-tuning run: ``weights``, a copy of the trained tensors by name; and the
+    query vectors of the demonstrations' tokens, [demonstrations, layers, time, heads * head width],
+    ``before`` training and ``during`` the last epoch, each just before its step."""
 
     weights: dict[str, Tensor]
     before: Tensor
     during: Tensor
 
 
-def train(model, trained: Trained, batch: gradient_descent.Batch, learner: Learner) -> Taught:
-    """Descend to the last epoch; ``model`` is untouched behind it."""
+def train(model, trained: Trained, batch: gradient_descent.Batch, learner: Learner) -> FineTuned:
+    """Train to the last epoch; ``model`` has its own weights again afterwards."""
     before = torch.cat([queries(model, one[None]) for one in batch.tokens])
     weights, seen = {}, []
 
@@ -185,4 +177,4 @@ def train(model, trained: Trained, batch: gradient_descent.Batch, learner: Learn
     for epoch, _, _ in gradient_descent.descend(model, trained, [batch], learner, watch):
         if epoch == learner.epochs:
             weights = {name: tensor.detach().clone() for name, tensor in trained.start.items()}
-    return Taught(weights, before, torch.stack(seen))
+    return FineTuned(weights, before, torch.stack(seen))

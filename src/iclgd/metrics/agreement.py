@@ -243,7 +243,7 @@ METRICS = by_name(
     Metric(
         "ocs_paper",
         SHARE,
-        0,  # with nine shared tokens it is divided by no more than with ten
+        0,  # not monotone: with nine shared tokens it is divided by no more than with ten
         "the formula as printed in the paper, with max(K - overlap, 1)",
         value=lambda pair: ocs_paper(pair.a, pair.b),
     ),

@@ -1,7 +1,8 @@
 """How alike in-context learning and gradient descent are inside the model, layer by layer.
 
-Everything is of the last token of a query: ZS is the untouched model with the query alone,
-ICL the untouched model behind the demonstrations, GD the trained model with the query alone.
+Everything is of the last token of a query: ZS is the pretrained model with the query alone,
+ICL the pretrained model with the query after the demonstrations, GD the fine-tuned model with the
+query alone.
 Functions take float arrays whose last axis is the vector and return float64 without it;
 what is undefined is NaN, never 0. Sources: D is Dai et al. 2023 (arXiv 2212.10559), R
 is Deutch et al. 2024 (arXiv 2311.07772); "code" is what each of them published.
@@ -44,7 +45,7 @@ def _unit(x: np.ndarray) -> np.ndarray:
 def sim_aou(zs: np.ndarray, icl: np.ndarray, gd: np.ndarray) -> np.ndarray:
     """D's SimAOU: cos(h_ICL - h_ZS, h_GD - h_ZS), each h first scaled to length 1, in [-1, 1].
 
-    h is the output of self-attention behind its output projection, before the residual
+    h is the output of self-attention after its output projection, before the residual
     (D, section 4.3). The scaling bends both updates towards -h_ZS: see `sim_aou_chance`.
     D's code does the same, and so does R's code, though R's text does without the scaling.
     """
@@ -107,7 +108,7 @@ def kendall(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     each token's query vector, while it is trained on, with the query vector of the last
     token in the trained model. D takes a softmax of both: it keeps the order, and in floating
     point ties what is small, so there is none here. D's baseline is random ranks on GD's side
-    (``kendall_random``); ``kendall_before`` has the query vectors of the untouched model there.
+    (``kendall_random``); ``kendall_before`` has the query vectors of the pretrained model there.
     NaN for fewer than two tokens, where one side is all ties, and where a value is not finite.
     """
     rows, tokens = a.shape
@@ -173,7 +174,7 @@ SIMILARITIES = by_name(
         formula="rank correlation (tau-b) of attention to the demonstrations with GD's inner"
         " products",
     ),
-    Metric("kendall_before", COSINE, 0, "against the untouched model"),
+    Metric("kendall_before", COSINE, 0, "against the pretrained model (zero-shot)"),
     Metric("kendall_random", COSINE, 0, "against random ranks"),
 )
 CORRECTIONS = by_name(

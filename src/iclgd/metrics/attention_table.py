@@ -1,4 +1,7 @@
-"""From what was captured of a batch of queries to the numbers of the attention table."""
+"""From the activations of a batch of queries to the numbers of the attention table.
+
+Apart from `attention_similarity`, which summaries use without torch.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from iclgd.learners import scoring
+from iclgd.learners import batches
 from iclgd.metrics import activations, attention_similarity
-from iclgd.metrics.activations import Captured, Taught
+from iclgd.metrics.activations import Captured, FineTuned
 from iclgd.metrics.attention_similarity import SIMILARITIES
 from iclgd.metrics.token_alignment import Prompt
 
@@ -17,7 +20,7 @@ from iclgd.metrics.token_alignment import Prompt
 def training_attention(shown: Tensor, asked: Captured) -> np.ndarray:
     """Inner products of the demonstrations' query vectors with those of the last tokens.
 
-    ``shown`` as in ``activations.Taught``; [rows, layers, demonstrations * time], time being the
+    ``shown`` as in ``activations.FineTuned``; [rows, layers, demonstrations * time], time being the
     longest demonstration's.
     """
     products = torch.einsum("dltw,rlw->rldt", shown, asked.queries).flatten(2)
@@ -29,7 +32,7 @@ def measure(
     icl: Captured,
     gd: Captured,
     prompts: list[Prompt],
-    taught: Taught,
+    tuned: FineTuned,
     seeds: list[tuple[int, ...]],
 ) -> pl.DataFrame:
     """Every measure of ``SIMILARITIES``, one row per query and layer.
@@ -45,11 +48,11 @@ def measure(
         "sim_aou_chance": attention_similarity.sim_aou_chance(*outputs),
         "sim_aou_raw": attention_similarity.sim_aou_raw(*outputs),
     }
-    # A diverged model's first layer still has sound query vectors: they say nothing of training.
+    # Query vectors of a diverged model's first layer are finite, but meaningless.
     sound = np.isfinite(outputs[2]).all((1, 2))
-    during = np.where(sound[:, None, None], training_attention(taught.during, gd), np.nan)
-    before = training_attention(taught.before, zs)
-    time = taught.during.shape[2]
+    during = np.where(sound[:, None, None], training_attention(tuned.during, gd), np.nan)
+    before = training_attention(tuned.before, zs)
+    time = tuned.during.shape[2]
     scores = [x.scores.cpu().numpy().astype(float) for x in (zs, icl, gd)]
     by_row = []
     for row, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
@@ -77,9 +80,9 @@ def measure(
     return frame.with_columns(pl.col(*SIMILARITIES).fill_nan(None))
 
 
-def ask(
+def similarities(
     model,
-    taught: Taught,
+    tuned: FineTuned,
     alone: list[list[int]],
     prompts: list[Prompt],
     seeds: list[tuple[int, ...]],
@@ -94,9 +97,9 @@ def ask(
         asked = [prompts[i] for i in rows]
         zs = activations.at_last(model, queries, {})
         icl = activations.at_last(model, [prompt.tokens for prompt in asked], {})
-        gd = activations.at_last(model, queries, taught.weights)
-        found = measure(zs, icl, gd, asked, taught, [seeds[i] for i in rows])
+        gd = activations.at_last(model, queries, tuned.weights)
+        found = measure(zs, icl, gd, asked, tuned, [seeds[i] for i in rows])
         return found.with_columns(pl.col("row").replace_strict(dict(enumerate(rows))))
 
-    batches = scoring.batches(model, [len(prompt.tokens) for prompt in prompts])
-    return pl.concat(part for rows in batches for part in scoring.halving(compute, rows))
+    chosen = batches.batches(model, [len(prompt.tokens) for prompt in prompts])
+    return pl.concat(part for rows in chosen for part in batches.halving(compute, rows))

@@ -19,7 +19,7 @@ DISTANCES = {name: distance(METRICS[name]) for name in ("tv", "token_overlap")}
 ESTIMATED = by_name(
     Metric("distance", SHARE, -1, "distance of ICL from the learner"),
     Metric("reference", SHARE, 0, "distance of ICL from itself under another order"),
-    Metric("untouched", SHARE, 0, "distance of ICL from the untouched model"),
+    Metric("untouched", SHARE, 0, "distance of ICL from the pretrained model (zero-shot)"),
     Metric("excess", COSINE, -1, "distance minus reference"),
 )
 SIMILARITY = Metric("similarity", SHARE, 1, "1 - total variation", "1 - total variation")

@@ -1,4 +1,4 @@
-"""How the order of the demonstrations changes a learner's answers, in size and in pattern.
+"""Order sensitivity: how much a learner's answers change with the order, and in what pattern.
 
 Everything here is of one draw at one epoch: Q queries, each answered under O orders of the
 same demonstrations. Source: S is Shen et al. 2024 (arXiv 2310.08540), Theorem 1
@@ -43,7 +43,7 @@ class Orders:
 def read(rows: pl.DataFrame) -> Orders | None:
     """Rows of a logits table, of one draw and epoch, as Orders; None if any row diverged.
 
-    Raises InputError unless every query was asked once under every order.
+    Raises InputError unless there is every query once under every order.
     """
     if not (rows["status"] == "ok").all():
         return None
@@ -169,7 +169,7 @@ def against(
     """`pattern_cosine` of two learners [Q], and `mantel` of their distances over all queries.
 
     Orders that only one of them has are left out; with fewer than two in common all is NaN,
-    and None. Raises InputError if they were asked different queries. ``seed``: of the
+    and None. Raises InputError if their queries differ. ``seed``: of the
     permutations.
     """
     if not np.array_equal(found.examples, reference.examples):

@@ -1,4 +1,4 @@
-"""What of an order makes the difference: the variance over all N! orders, split into parts."""
+"""Why the order matters: the variance over all N! orders, split by source."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def shares(outcomes: np.ndarray, orders: np.ndarray, labels: np.ndarray) -> dict
         _explained(centred, *orders.T),
         total,
     ]
-    parts = np.diff(explained).clip(0)  # a source that explains nothing is not -1e-17
+    parts = np.diff(explained).clip(0)  # -1e-17 of a source that explains nothing is 0
     return dict(zip(SOURCES, parts / total, strict=True))
 
 

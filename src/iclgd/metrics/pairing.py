@@ -33,7 +33,7 @@ def shifted(table: pl.DataFrame, column: str) -> pl.DataFrame:
 def paired(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     """Rows of ``b`` beside the rows of ``a`` (suffix ``_a``) with the same key.
 
-    A first learner without epochs (ICL) stands beside every epoch of the second. Raises
+    A first learner without epochs (ICL) is paired with every epoch of the second. Raises
     InputError if nothing matches, or if only the first one has epochs.
     """
     if a["epoch"].n_unique() > 1 and b["epoch"].n_unique() == 1:

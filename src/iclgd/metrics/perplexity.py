@@ -1,4 +1,4 @@
-"""Perplexity by position: how much the tokens before it help a model to tell the next one."""
+"""Perplexity by position: how much earlier tokens help a model to predict the next one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from iclgd.io.schemas.perplexity import PERPLEXITY
-from iclgd.learners import scoring
+from iclgd.learners import batches
 from iclgd.models import dimensions, forward
 
 BUCKET = 10  # positions that are averaged together: two lines of the made-up language
@@ -19,10 +19,10 @@ def token_nats(model, sequences: list[list[int]]) -> list[Tensor]:
     """-log p(x_t | x_0 ... x_{t-1}) in nats, t = 1, 2, ..., of every sequence, in float64.
 
     The first token, which is mostly the special one in front, is not predicted. Logits of
-    about `scoring.LOGITS_PER_BATCH` are in memory at once.
+    about `batches.LOGITS_PER_BATCH` are in memory at once.
     """
     longest = max(map(len, sequences))
-    rows = max(1, scoring.LOGITS_PER_BATCH // (longest * dimensions.vocabulary(model)))
+    rows = max(1, batches.LOGITS_PER_BATCH // (longest * dimensions.vocabulary(model)))
     found = []
     for start in range(0, len(sequences), rows):
         part = sequences[start : start + rows]

@@ -44,7 +44,7 @@ def required_share(matrix: str, d_x: float, d_y: float) -> float:
 def at_width(matrix: str, width: int) -> float:
     """The same for the matrices of a model: its tokens are (x, y), so d_x + d_y is its width.
 
-    How wide x and y are in a language model nobody knows: half of it each, as they are in the
+    The widths of x and y in a language model are not known: half of it each, as in the
     construction here (`gd_transformer.D_X`, `gd_transformer.D_Y`).
     """
     return required_share(matrix, width / 2, width / 2)

@@ -1,4 +1,4 @@
-"""The same tokens in two places: alone in a sequence, and as part of a prompt."""
+"""Align the tokens of a text alone with the same tokens inside a prompt."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Prompt:
 def place(alone: list[int], inside: list[int], part: range) -> Place:
     """Where the end of ``alone`` stands in ``part`` of ``inside``, as far back as ids agree.
 
-    Where a text begins its tokens may differ (behind BOS, or behind a line break): those
+    Where a text begins its tokens may differ (after BOS, or after a line break): those
     are left out, as are special tokens and an instruction that the prompt has elsewhere.
     """
     count = 0

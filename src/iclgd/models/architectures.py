@@ -1,7 +1,8 @@
-"""Where the projections of an architecture live, fused and grouped-query ones included.
+"""What is known of an architecture by its name: where its projections live, and how it attends.
 
-``matrix`` is one of q, k, v, o, mlp. A projection is found by name; a view of its weight
-has the heads in front, so that one code serves every layout:
+To add an architecture is to add its row to `ARCHITECTURES`. ``matrix`` is one of q, k, v, o, mlp.
+A projection is found by name; a view of its weight has the heads in front, so that one code
+serves every architecture, fused and grouped-query ones included:
 
 * q, k, v: [heads, head width, model width] (grouped-query models have fewer k and v heads)
 * o: [heads, model width, head width]
@@ -11,7 +12,7 @@ has the heads in front, so that one code serves every layout:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -22,13 +23,21 @@ MATRICES = ("q", "k", "v", "o", "mlp")
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Names below a block, without ``.weight``. ``fused`` tells how q, k, v share a weight:
+class Shows:
+    """Of an attention without transformers' interface: the method in which queries and keys
+    [batch, heads, time, width] come (arguments) or go (results), and its scaling of q.k."""
 
-    no: three weights; ``columns``: GPT-2's Conv1D [width, 3 * width], q then k then v;
-    ``heads``: [heads * 3 * head width, width], q, k, v within every head (NeoX, BLOOM).
-    ``transposed``: weights are stored as [in, out] (Conv1D).
-    ``tuples``: a block returns (hidden, ...), not hidden alone.
+    method: str
+    scaling: Callable[[object], float]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Names of modules below a block, without ``.weight``.
+
+    ``axes``: the axes of what q, k and v give, from the outermost; with ``matrix`` among them,
+    one weight makes all three, in this order. ``transposed``: weights are stored as [in, out]
+    (Conv1D). ``tuples``: a block returns (hidden, ...), not hidden alone. ``shows``: see there.
     """
 
     blocks: str
@@ -37,74 +46,105 @@ class Layout:
     v: str
     o: str
     mlp: tuple[str, ...]
-    fused: str = "no"
+    axes: tuple[str, ...] = ("heads", "width")
     transposed: bool = False
     tuples: bool = False
+    shows: Shows | None = None
 
     @property
     def attention(self) -> str:
         """Name of the self-attention below a block."""
         return self.o.rpartition(".")[0]
 
+    @property
+    def fused(self) -> bool:
+        """Whether q, k and v share a weight."""
+        return "matrix" in self.axes
 
-def _separate(blocks: str, attention: str, o: str, mlp: tuple[str, ...], tuples=False) -> Layout:
+
+def _separate(blocks: str, attention: str, o: str, mlp: tuple[str, ...], **more) -> Architecture:
     q, k, v = (f"{attention}.{x}_proj" for x in "qkv")
-    return Layout(blocks, q, k, v, f"{attention}.{o}", mlp, tuples=tuples)
+    return Architecture(blocks, q, k, v, f"{attention}.{o}", mlp, **more)
 
 
-def _fused(blocks: str, qkv: str, o: str, mlp: tuple[str, ...], fused: str, tuples=False) -> Layout:
-    return Layout(blocks, qkv, qkv, qkv, o, mlp, fused, fused == "columns", tuples)
+def _fused(blocks: str, qkv: str, o: str, mlp: tuple[str, ...], **more) -> Architecture:
+    return Architecture(blocks, qkv, qkv, qkv, o, mlp, **more)
 
 
 _LLAMA = _separate(
     "model.layers", "self_attn", "o_proj", ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 )
-_DENSE = ("mlp.dense_h_to_4h", "mlp.dense_4h_to_h")
+_NEOX = _fused(
+    "gpt_neox.layers",
+    "attention.query_key_value",
+    "attention.dense",
+    ("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"),
+    axes=("heads", "matrix", "width"),
+)
 _CONV = ("mlp.c_fc", "mlp.c_proj")
-LAYOUTS = {
+ARCHITECTURES = {
     "llama": _LLAMA,
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
     "constructed": _separate("model.layers", "attention", "o_proj", ()),
-    "gptj": _separate("transformer.h", "attn", "out_proj", ("mlp.fc_in", "mlp.fc_out"), True),
-    "gpt_neo": _separate("transformer.h", "attn.attention", "out_proj", _CONV, True),
-    "opt": _separate("model.decoder.layers", "self_attn", "out_proj", ("fc1", "fc2")),
-    "gpt2": _fused("transformer.h", "attn.c_attn", "attn.c_proj", _CONV, "columns"),
-    "gpt_neox": _fused(
-        "gpt_neox.layers", "attention.query_key_value", "attention.dense", _DENSE, "heads"
-    ),
-    "bloom": _fused(
+    "gptj": _separate(
         "transformer.h",
-        "self_attention.query_key_value",
-        "self_attention.dense",
-        _DENSE,
-        "heads",
+        "attn",
+        "out_proj",
+        ("mlp.fc_in", "mlp.fc_out"),
         tuples=True,
+        shows=Shows("_attn", lambda module: 1 / module.scale_attn),
+    ),
+    "gpt_neo": _separate(
+        "transformer.h",
+        "attn.attention",
+        "out_proj",
+        _CONV,
+        tuples=True,
+        shows=Shows("_attn", lambda module: 1.0),
+    ),
+    "opt": _separate("model.decoder.layers", "self_attn", "out_proj", ("fc1", "fc2")),
+    "gpt2": _fused(
+        "transformer.h",
+        "attn.c_attn",
+        "attn.c_proj",
+        _CONV,
+        axes=("matrix", "heads", "width"),
+        transposed=True,
+    ),
+    "gpt_neox": _NEOX,
+    "bloom": replace(
+        _NEOX,
+        blocks="transformer.h",
+        **dict.fromkeys("qkv", "self_attention.query_key_value"),
+        o="self_attention.dense",
+        tuples=True,
+        shows=Shows("_reshape", lambda module: module.inv_norm_factor),
     ),
 }
 
 
 def known(config) -> bool:
-    """Whether the architecture of a transformers config has a Layout."""
-    return dimensions.text_config(config).model_type in LAYOUTS
+    """Whether the architecture of a transformers config has a row."""
+    return dimensions.text_config(config).model_type in ARCHITECTURES
 
 
-def layout(config) -> Layout:
-    """The layout of a transformers config. Raises InputError for an unknown architecture."""
+def row(config) -> Architecture:
+    """The row of a transformers config. Raises InputError for an unknown architecture."""
     kind = dimensions.text_config(config).model_type
     try:
-        return LAYOUTS[kind]
+        return ARCHITECTURES[kind]
     except KeyError:
         raise InputError(
             f"the projections of architecture {kind!r} are not known by name "
-            f"(known: {', '.join(LAYOUTS)}); train the whole model, or add a Layout to "
+            f"(known: {', '.join(ARCHITECTURES)}); train the whole model, or add a row to "
             "src/iclgd/models/architectures.py"
         ) from None
 
 
 def parameter_names(config, layer: int, matrix: str) -> list[str]:
     """Names of the weights of a matrix of layer ``layer`` (0 ... layers - 1)."""
-    where = layout(config)
+    where = row(config)
     names = where.mlp if matrix == "mlp" else (getattr(where, matrix),)
     return [f"{where.blocks}.{layer}.{name}.weight" for name in names]
 
@@ -115,36 +155,41 @@ def view(config, matrix: str) -> Callable[[Tensor], Tensor]:
     It is a view, never a copy: writing to it writes to the weight. Leading dimensions
     cannot be added to the weight.
     """
-    where = layout(config)
+    where = row(config)
     if matrix == "mlp":
         return lambda weight: weight
     heads, key_heads, width = dimensions.heads(config)
-    if matrix == "o":
-        if where.transposed:
-            return lambda weight: weight.T.unflatten(1, (heads, width)).transpose(0, 1)
-        return lambda weight: weight.unflatten(1, (heads, width)).transpose(0, 1)
-    part = "qkv".index(matrix)
-    if where.fused == "columns":
-        return lambda weight: weight.T.unflatten(0, (3, heads, width))[part]
-    if where.fused == "heads":
-        return lambda weight: weight.unflatten(0, (heads, 3, width))[:, part]
-    if matrix != "q":
-        heads = key_heads
-    return lambda weight: weight.unflatten(0, (heads, width))
+
+    def of(weight: Tensor) -> Tensor:
+        weight = weight.T if where.transposed else weight
+        if matrix == "o":
+            return weight.unflatten(1, (heads, width)).transpose(0, 1)
+        count = heads if where.fused or matrix == "q" else key_heads
+        return _part(where, weight, 0, matrix, count, width)
+
+    return of
 
 
 def queries(config) -> Callable[[Tensor], Tensor]:
-    """A function from the output of ``layout(config).q`` [..., out] to the queries in it.
+    """A function from the output of ``row(config).q`` [..., out] to the queries in it.
 
     They are [..., heads * head width], as the projection makes them: no rotary position.
     """
-    where = layout(config)
-    heads, _, _ = dimensions.heads(config)
-    if where.fused == "columns":
-        return lambda output: output.unflatten(-1, (3, -1))[..., 0, :]
-    if where.fused == "heads":
-        return lambda output: output.unflatten(-1, (heads, 3, -1))[..., 0, :].flatten(-2)
-    return lambda output: output
+    where = row(config)
+    heads, _, width = dimensions.heads(config)
+    return lambda output: _part(where, output, -1, "q", heads, width).flatten(-2)
+
+
+def _part(
+    where: Architecture, values: Tensor, dim: int, matrix: str, heads: int, width: int
+) -> Tensor:
+    """``matrix`` in ``values``, whose dimension ``dim`` holds `axes` and becomes heads, width."""
+    sizes, first = {"matrix": 3, "heads": heads, "width": width}, dim % values.dim()
+    parts = values.unflatten(first, [sizes[axis] for axis in where.axes])
+    if where.fused:
+        parts = parts.select(first + where.axes.index("matrix"), "qkv".index(matrix))
+    in_order = where.axes.index("heads") < where.axes.index("width")
+    return parts if in_order else parts.transpose(first, first + 1)
 
 
 def layer_numbers(config, layers: list[int | float] | str) -> list[int]:

@@ -21,7 +21,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from iclgd.io.cli import InputError
-from iclgd.models import dimensions, forward, probes
+from iclgd.models import dimensions, forward, tolerance
 
 BLOCK = 64  # tokens of the scan that one matrix product takes together
 
@@ -49,7 +49,7 @@ def moving_average(values: Tensor, eta: float) -> Tensor:
     is linear in the number of tokens. Numerically the sum over all pairs (tested).
     """
     step = torch.arange(BLOCK + 1, device=values.device, dtype=values.dtype)
-    powers = eta ** step[:, None]  # of what is carried in, at each token of a block and behind it
+    powers = eta ** step[:, None]  # of what is carried in, at each token of a block and after it
     decay = (eta ** (step[:, None] - step[:-1]).clamp(min=0)).tril(-1)
     carried = torch.zeros_like(values[..., :1, :])
     found = []
@@ -97,9 +97,9 @@ def simplify(model) -> None:
 
     def attempt(name: str) -> str | None:
         model.set_attn_implementation(name)
-        return probes.apart(model, forward.logits_at(model, tokens, positions), expected)
+        return tolerance.apart(model, forward.logits_at(model, tokens, positions), expected)
 
-    reasons = (probes.failure(partial(attempt, name)) for name in ("plain", "eager"))
+    reasons = (tolerance.failure(partial(attempt, name)) for name in ("plain", "eager"))
     if all(reasons):
         model.set_attn_implementation(own)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -16,7 +15,7 @@ BUFFERS = (".attn.bias", ".attention.bias", ".masked_bias", ".inv_freq")
 
 
 class Folder:
-    """The tensors of a model folder by name; each is read from its file when asked for."""
+    """The tensors of a model folder by name; each is read from its file when needed."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -50,22 +49,3 @@ class Folder:
         with safe_open(self.files[stored], "pt") as file:
             tensor = file.get_tensor(stored)
         return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-def drift(model: Folder, reference: Folder) -> Iterator[tuple[str, int, float]]:
-    """Name, number of weights and mean |w - w_reference| of every weight tensor, by name.
-
-    S (Shen et al. 2024, arXiv 2310.08540) follows this mean over pretraining checkpoints.
-    Raises InputError if the two do not have the same tensors.
-    """
-    names = model.names()
-    if len(names) != len(reference.names()):
-        raise InputError(
-            f"{model.folder} has {len(names)} tensors, {reference.folder} {len(reference.names())}"
-        )
-    for name in names:
-        now, first = model.read(name), reference.read(name)
-        if now.shape != first.shape:
-            shapes = f"{list(now.shape)} and {list(first.shape)}"
-            raise InputError(f"{model.folder} and {reference.folder}: {name} has shapes {shapes}")
-        yield name, now.numel(), float((now - first).abs().mean(dtype=torch.float64))

@@ -1,7 +1,7 @@
 """One forward pass of an unchanged `transformers` model, with logits where they are wanted alone.
 
 Sequences are padded on the right, and the padding is attended to like any token: attention is
-causal, so what stands behind a position cannot change it. Where a model is different, `probes`
+causal, so what follows a position cannot change it. Where a model is different, `probes`
 finds it out, and sequences go through one at a time.
 """
 
@@ -51,7 +51,7 @@ def autocast(model, device: str):
 
 
 def arguments(tokens: Tensor, cache: Cache | None = None) -> dict:
-    """What a model is called with: ``tokens`` [batch, time] behind what ``cache`` holds.
+    """What a model is called with: ``tokens`` [batch, time] after what ``cache`` holds.
 
     The mask is all ones: without it some models take their padding token for padding, wherever
     it stands.
@@ -72,7 +72,7 @@ def logits_at(
     """Logits [batch, chosen, vocabulary] of ``tokens`` [batch, time] at ``positions``.
 
     ``parameters`` (name to tensor) stand in for the model's own of the same names;
-    what ``cache`` holds stands in front of every row, and positions count behind it.
+    what ``cache`` holds precedes every row, and positions count from its end.
     """
     given = arguments(tokens, cache)
     with unembedding_only_at(model, positions), autocast(model, tokens.device.type):

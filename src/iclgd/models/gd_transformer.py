@@ -23,7 +23,7 @@ from iclgd.models import linear_attention
 from iclgd.tasks import synthetic
 
 D_X, D_Y = synthetic.TOPICS, 16
-SPREAD = 0.5  # norm of what tells a word from its topic's direction, whose norm is 1
+SPREAD = 0.5  # norm of a word's deviation from its topic's direction, whose norm is 1
 TEMPERATURE = 0.05
 SEED = 0  # of embeddings and W_0: the same for every model, so that they can be mixed
 
@@ -94,7 +94,7 @@ class Constructed(PreTrainedModel):
     def forward(self, input_ids: Tensor) -> Tensor:
         """Token ids [batch, time] to predictions of y [batch, time, d_y], 0 but at colons.
 
-        Behind BOS, every `synthetic.LINE` tokens are a line: words, colon, tag, new line.
+        After BOS, every `synthetic.LINE` tokens are a line: words, colon, tag, new line.
         """
         time = input_ids.shape[1]
         count = -(-(time - 1) // synthetic.LINE)
@@ -188,7 +188,7 @@ def regressor(loaded) -> tuple[str, Callable[[Tensor, Tensor, Tensor], Tensor], 
 def attention(
     entry: dict, start: Tensor, other: ConstructedForCausalLM | None
 ) -> tuple[list[linear_attention.Weights], list[float]]:
-    """The layers that an entry asks for, and the loss of every step where they are trained."""
+    """The layers of an entry, and the loss of every step where they are trained."""
     if "train" in entry:
         return linear_attention.train(start, entry["layers"], **entry["train"])
     layers = [linear_attention.weights(start, entry["rate"])] * entry["layers"]

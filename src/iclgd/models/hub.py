@@ -29,8 +29,8 @@ FLOATS = {
     "BF16": ("<u2", 0x7F80),
 }
 DTYPES = ("float32", "bfloat16", "float16", "float64")
-CHUNK = 1 << 22  # numbers that are looked at together
-TRIED = 4 << 30  # bytes of weights of a model that is tried as soon as it is fetched
+CHUNK = 1 << 22  # numbers that are checked together
+TRIED = 4 << 30  # bytes of weights up to which a model is tried as soon as it is fetched
 SENTENCE = "How vexingly quick daft zebras jump: 0 1 2 3 4 5 6 7 8 9."
 
 
@@ -54,7 +54,7 @@ def download(hub: str, revision: str | None, remote_code: bool, folder: Path) ->
     def bring() -> None:
         with files.room_for(folder):
             snapshot_download(hub, revision=info.sha, local_dir=folder, allow_patterns=chosen)
-        # Without network it is content with what a folder already has.
+        # Without network it returns what a folder already has, without an error.
         if missing := [name for name in chosen if not (folder / name).exists()]:
             raise ConnectionError(f"{missing[0]} did not arrive")
 
@@ -113,7 +113,7 @@ def convert(folder: Path) -> None:
     for path in pickles:
         try:
             state |= torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # a broken pickle raises whatever it stumbles over first
+        except Exception as error:  # a broken pickle may raise anything
             raise InputError(f"{path.name}: refused, not a plain file of weights") from error
     for name, tensor in state.items():
         plain = isinstance(name, str) and isinstance(tensor, torch.Tensor)
@@ -218,13 +218,12 @@ def check_weights(model: str, folder: Path) -> None:
 
 
 def check_loads(manifest: dict, folder: Path) -> None:
-    """Load the model and its tokenizer and ask it once, so that no later step stumbles.
+    """Load the model and its tokenizer and run it once, so that no later step fails on them.
 
     Of a model of more than `TRIED` bytes only the tokenizer is loaded, and of one with code of
     its own nothing, so that fetching runs none: the first step that loads it says what is
-    wrong. Raises InputError (`loading.load_folder`, `probes.check`).
+    wrong. Raises InputError (`loading.load_folder`, `families`).
     """
-    from iclgd.models import probes
     from iclgd.tasks import prompts
 
     if manifest["remote_code"]:
@@ -238,7 +237,7 @@ def check_loads(manifest: dict, folder: Path) -> None:
         )
         return
     loaded = loading.load_folder(folder, manifest, "cpu")
-    probes.check(loaded, prompts.encode(loaded.tokenizer, [SENTENCE])[0])
+    loaded.family.check(loaded, prompts.encode(loaded.tokenizer, [SENTENCE])[0])
 
 
 def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:

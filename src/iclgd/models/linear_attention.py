@@ -61,7 +61,7 @@ def attend(
     ``context`` [..., T] is true for the N tokens that keys and values come from. Two ways to
     leave the construction, each from 0 (not at all) to 1: ``softmax`` of the attention of a
     language model stands in place of scores / N; ``causal`` takes from every token what it
-    sees of tokens behind it.
+    sees of later tokens.
     """
     query, key, value = (tokens @ one.mT for one in layer[:3])
     scores, shown = query @ key.mT, context[..., None, :].to(tokens.dtype)
@@ -76,7 +76,7 @@ def attend(
 
 
 def predict(layers: Sequence[Weights], prompt: Tensor, d_x: int, **departure: float) -> Tensor:
-    """The prediction [..., d_y] behind all layers: minus the y-part of the last token (O)."""
+    """The prediction [..., d_y] after all layers: minus the y-part of the last token (O)."""
     context = torch.arange(prompt.shape[-2]) < prompt.shape[-2] - 1
     for layer in layers:
         prompt = attend(prompt, context, layer, **departure)
@@ -89,25 +89,6 @@ def descend(x: Tensor, y: Tensor, start: Tensor, rate: float, steps: int) -> Ten
     for _ in range(steps):
         weight = weight - rate * (x @ weight.mT - y).mT @ x / x.shape[-2]
     return weight
-
-
-def descend_plus(
-    x: Tensor, y: Tensor, query: Tensor, rate: float, gamma: float, steps: int
-) -> Tensor:
-    """The prediction [..., d_y] of GD++ from W_0 = 0 (O, section 4 and appendix A.10).
-
-    Each step is one of GD on what is left of the targets, after which the inputs move:
-    x <- (I - gamma X X^T / N) x, the query as well.
-    """
-    found = torch.zeros_like(y[..., 0, :])
-    for _ in range(steps):
-        step = rate * y.mT @ x / x.shape[-2]
-        found = found + (step @ query[..., None])[..., 0]
-        y = y - x @ step.mT
-        moments = x.mT @ x / x.shape[-2]
-        query = query - gamma * (moments @ query[..., None])[..., 0]
-        x = x - gamma * x @ moments
-    return found
 
 
 # --- other weights of the same shape ------------------------------------------------------
@@ -200,7 +181,7 @@ def train(
         loss = (found - target).square().sum(-1).mean() / 2
         optimiser.zero_grad()
         loss.backward()
-        # A few prompts on which deep linear layers blow up would else steer.
+        # Otherwise the few prompts on which deep linear layers diverge would dominate.
         torch.nn.utils.clip_grad_norm_([circuits], 5.0)
         optimiser.step()
         schedule.step()

@@ -67,7 +67,7 @@ def config(folder: Path, arguments: dict):
     from transformers import AutoConfig
 
     if json.loads((folder / "config.json").read_text()).get("model_type") == "constructed":
-        from iclgd.models import gd_transformer  # noqa: F401  makes itself known to transformers
+        from iclgd.models import gd_transformer  # noqa: F401  registers itself with transformers
     return AutoConfig.from_pretrained(folder, **arguments)
 
 
@@ -81,12 +81,19 @@ class Loaded:
     device: str
     context: int | None
 
+    @property
+    def family(self):
+        """How its model is given sequences and read (`families`)."""
+        from iclgd.models.families import CAUSAL
+
+        return CAUSAL
+
 
 @contextmanager
 def readable(what: str) -> Iterator[None]:
     """Within, whatever transformers raises becomes an InputError of one line.
 
-    Files of strangers make it raise anything; want of memory is raised as it is.
+    Untrusted files make it raise anything; lack of memory is raised as it is.
     """
     try:
         yield
@@ -108,7 +115,7 @@ def load_tokenizer(folder: Path, name: str, arguments: dict):
 
     with readable(f"model {name}: its tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder, **arguments)
-        # Without a vocabulary transformers makes do with the special tokens.
+        # Without a vocabulary transformers builds one of the special tokens alone.
         if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
             raise InputError(f"model {name}: its tokenizer has no vocabulary")
     return tokenizer
@@ -119,10 +126,10 @@ def load_model(folder: Path, name: str, dtype, arguments: dict):
 
     Raises InputError unless every weight of it is there and has its shape.
     """
-    from transformers import AutoModelForCausalLM
+    from iclgd.models.families import CAUSAL
 
     def read(config):
-        return AutoModelForCausalLM.from_pretrained(
+        return CAUSAL.auto_class.from_pretrained(
             folder,
             config=config,
             dtype=dtype,

@@ -32,7 +32,7 @@ def lowest(model, names: Iterable[str]) -> int:
 
 
 class _Entered(Exception):
-    """Ends a forward pass at the block that was waited for."""
+    """Ends a forward pass at the block whose input is wanted."""
 
 
 @torch.no_grad()
@@ -59,7 +59,7 @@ def entering(model, block: int, tokens: Tensor) -> Tensor:
 
 
 class _Skipped(nn.Module):
-    """Stands for a block that is not computed: hands on ``hidden``, or else what it got."""
+    """In place of a block that is not computed: returns ``hidden``, or else its input."""
 
     def __init__(self, as_tuple: bool, hidden: Tensor | None = None):
         super().__init__()
@@ -83,7 +83,7 @@ def entered(model, block: int, hidden: Tensor | None) -> Iterator[None]:
         return
     _, stack = blocks(model)
     below = list(stack[:block])
-    as_tuple = architectures.layout(model.config).tuples
+    as_tuple = architectures.row(model.config).tuples
     for number in range(block):
         stack[number] = _Skipped(as_tuple, hidden if number == block - 1 else None)
     try:
@@ -95,7 +95,7 @@ def entered(model, block: int, hidden: Tensor | None) -> Iterator[None]:
 
 @contextmanager
 def checkpointed(model, when: bool) -> Iterator[None]:
-    """Within, and ``when`` asked to, blocks keep only their input for the backward pass.
+    """Within, if ``when``, blocks keep only their input for the backward pass.
 
     Everything inside a block is computed a second time there, with the same numbers.
     """

@@ -1,6 +1,6 @@
 """Prompts that begin alike: what they share goes through the model once.
 
-The queries of one draw and order stand behind the same demonstrations, and many orders begin
+The queries of one draw and order follow the same demonstrations, and many orders begin
 with the same demonstrations as the one before. The keys and values of that shared beginning
 are kept, and each query's own tokens attend to them: the same numbers as with every prompt
 computed whole (tested for every architecture), for a fraction of the tokens.
@@ -47,7 +47,7 @@ class Prefix:
     """The shared beginning of prompts, as the model's keys and values [1, heads, time, width].
 
     It starts empty and moves from one beginning to the next, computing only the tokens
-    behind what the two have in common.
+    after what the two have in common.
     """
 
     def __init__(self, model):
@@ -78,6 +78,6 @@ class Prefix:
         return None
 
     def in_front(self) -> Cache | None:
-        """The cache of a forward pass whose rows stand behind the prefix; None if it is empty."""
+        """The cache of a forward pass whose rows follow the prefix; None if it is empty."""
         layers = [_Kept(layer) for layer in self.cache.layers]
         return Cache(layers=layers) if self.tokens else None

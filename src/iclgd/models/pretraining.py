@@ -32,7 +32,7 @@ PROBES = {
 }
 LANGUAGE = synthetic.Mixture()
 OBJECTIVES = ("next-token", "label")
-PROBE_COUNT = 256  # prompts a probe while training; the finished model is asked FINAL_COUNT
+PROBE_COUNT = 256  # prompts a probe while training; FINAL_COUNT of the finished model
 FINAL_COUNT = 512
 PROBE_SEED = 2**31  # no recipe uses it: seeds of recipes are small
 
@@ -123,7 +123,7 @@ def build_model(recipe: Recipe):
     ours |= {"eos_token_id": None, "pad_token_id": None}
     try:
         model = AutoModelForCausalLM.from_config(config(**shape, **ours))
-    except Exception as error:  # transformers raises whatever it stumbles over first
+    except Exception as error:  # transformers may raise anything
         said = " ".join(str(error).split())
         raise InputError(f"shape: {kind} cannot be built of {shape}: {said}") from error
     attention.activate(model)
@@ -159,9 +159,9 @@ def probe_accuracies(model, count: int, mixture: synthetic.Mixture = LANGUAGE) -
 
 
 def loss_on(model, tokens: Tensor, is_tag: Tensor, objective: str) -> Tensor:
-    """Mean cross-entropy (nats) of the tokens [batch, context] that the objective asks for.
+    """Mean cross-entropy (nats) of the tokens [batch, context] that the objective counts.
 
-    ``label`` asks for the tags (``is_tag``) alone: each is the answer of the prompt before it.
+    ``label`` counts the tags (``is_tag``) alone: each is the answer of the prompt before it.
     """
     logits = model(input_ids=tokens, use_cache=False).logits[:, :-1]
     targets = tokens[:, 1:]
@@ -250,7 +250,7 @@ def save_model(model, folder: Path) -> None:
 
 
 def acquired(row: dict) -> str:
-    """What the finished model's probes say about in-context learning, in plain words."""
+    """Whether the finished model learns in context, by its probes, in plain words."""
     verdicts = []
     for name, (what, chance) in PROBES.items():
         if f"accuracy_{name}_8shot" not in row:

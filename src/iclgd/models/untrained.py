@@ -1,4 +1,4 @@
-"""Negative controls made of a model: the same architecture without what training gave it.
+"""Negative controls made of a model: the same architecture without its training.
 
 Deutch et al. (2311.07772, section 4) show that models which learned nothing can score high on
 measures of agreement; what a trained model scores means something only above them.

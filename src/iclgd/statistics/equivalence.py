@@ -1,15 +1,15 @@
 """Is gradient descent as near to ICL as ICL is to itself? Tests of difference and equivalence.
 
 Distances between next-token distributions, over test queries: d of ICL and GD, r of ICL and ICL
-under another order of the same demonstrations (what ICL differs by for no reason that GD
-could explain), z of ICL and the untouched model. Tested are means over queries: of the excess
-d - r, paired cell by cell, against 0; of d against a margin; of z against it. The margin
-is fixed by other queries: the 95th percentile, over draws, of the mean of r over the validation
-queries; that it is an estimate itself, of as many draws, has no part in the tests. One-sided
-tests (two one-sided tests, TOST: Schuirmann 1987, of which a distance needs one; verdicts as
-in Lakens 2017), each at 5 % with Holm's correction over all that one model is judged by: its
-tasks, demonstrations and learners. What is shown beside a verdict are the bounds at the levels
-of these tests (`resampling.holm_levels`), so that the verdict can be read off from them.
+under another order of the same demonstrations (what ICL differs by for no reason that GD could
+explain), z of ICL and the pretrained model (zero-shot). Tested are means over queries: of the
+excess d - r, paired cell by cell, against 0; of d against a margin; of z against it. The margin is
+fixed by other queries: the 95th percentile, over draws, of the mean of r over the validation
+queries; that it is an estimate itself, of as many draws, has no part in the tests. One-sided tests
+(two one-sided tests, TOST: Schuirmann 1987, of which a distance needs one; verdicts as in Lakens
+2017), each at 5 % with Holm's correction over all that one model is judged by: its tasks,
+demonstrations and learners. What is shown beside a verdict are the bounds at the levels of these
+tests (`resampling.holm_levels`), so that the verdict can be read off from them.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def _spread(table: pl.DataFrame, value: pl.Expr, prefix: str) -> resampling.Spre
 
 
 def _numbers(table: pl.DataFrame, columns: dict[str, np.ndarray]) -> pl.DataFrame:
-    """The table with more columns, null where a number is none."""
+    """The table with more columns, null where a number is NaN."""
     return table.with_columns(
         pl.Series(name, numbers, nan_to_null=True) for name, numbers in columns.items()
     )
@@ -211,9 +211,9 @@ def _by_family(method: Callable[[np.ndarray], np.ndarray], name: str) -> pl.Expr
 
 def _verdict() -> pl.Expr:
     """Equivalent: surely within the margin, not surely farther apart than ICL from itself, and
-    the untouched model surely is beyond the margin. Different: surely farther apart than ICL
+    the zero-shot model surely is beyond the margin. Different: surely farther apart than ICL
     from itself. Trivially both: that, but within the margin. Inconclusive: else, and where
-    demonstrations change so little that the untouched model would be equivalent as well.
+    demonstrations change so little that the zero-shot model would be equivalent as well.
     """
     margin = pl.col("margin")
     different = (pl.col("excess_low") > 0).fill_null(False)

@@ -16,7 +16,7 @@ from iclgd.metrics.metric import Metric
 from iclgd.statistics import resampling
 
 # What every estimate comes with: its interval, standard error and degrees of freedom, how many
-# draws and queries have a value, and the smallest difference that they could tell from none.
+# draws and queries have a value, and the smallest detectable difference.
 ESTIMATE = {
     **dict.fromkeys(("estimate", "low", "high", "error", "df"), pl.Float64),
     **dict.fromkeys(("draws", "queries"), pl.Int32),

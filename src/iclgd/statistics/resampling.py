@@ -3,8 +3,8 @@
 Every query is asked after every draw, so answers that share a draw or a query are not
 independent. The unit is the cell of a draw and a query (orders belong to their draw and are
 averaged). Draws and queries are resampled independently of each other (two-way cluster
-bootstrap: Owen 2007, Annals of Applied Statistics 1:386). Percentiles of these resamples lie
-too close together with five draws and too far apart where neither matters, so the resamples
+bootstrap: Owen 2007, Annals of Applied Statistics 1:386). Percentile intervals of these
+resamples are too narrow with five draws and too wide where neither matters, so the resamples
 give the components of variance, and Student's t with Satterthwaite's degrees of freedom the
 interval. tests/test_coverage.py simulates how often it covers, and others do not.
 """
@@ -21,7 +21,7 @@ ALPHA, LEVEL, POWER = 0.05, 0.95, 0.8
 RESAMPLES = 2000
 SEED = 0
 SMALL = 60  # queries; with fewer, the interval of a proportion is exact
-ROUNDING = 1e-12  # a standard error below it is none
+ROUNDING = 1e-12  # standard errors below it count as 0
 
 
 class Spread(NamedTuple):
@@ -171,7 +171,7 @@ def wilson(p: np.ndarray, n: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def clopper_pearson(p: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Exact 95 % interval of a share ``p`` of ``n`` independent queries, which may be broken."""
+    """Exact 95 % interval of a share ``p`` of ``n`` independent queries (any ``n`` > 0)."""
     hits, tail = p * n, (1 - LEVEL) / 2
     with np.errstate(invalid="ignore"):
         low = np.where(p > 0, betaincinv(hits, n - hits + 1, tail), 0.0)
@@ -180,7 +180,7 @@ def clopper_pearson(p: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def detectable(found: Spread, tail: float | np.ndarray = (1 - LEVEL) / 2) -> np.ndarray:
-    """The smallest difference that a test finds in 80 % of cases; two-sided at 5 %.
+    """The smallest difference that a test detects in 80 % of cases; two-sided at 5 %.
 
     ``tail``: the level of a one-sided test in its place. NaN where nothing varies: that says
     nothing about other queries.
@@ -198,7 +198,7 @@ def p_above(found: Spread) -> np.ndarray:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values of a family (1979); NaN is no test and stays."""
+    """Holm's adjusted p-values of a family (1979); NaN marks no test and stays."""
     adjusted = np.full(len(p), np.nan)
     known = np.flatnonzero(~np.isnan(p))
     order = known[np.argsort(p[known], kind="stable")]

@@ -1,4 +1,4 @@
-"""Negative controls made of a task: demonstrations that do not show how it is solved.
+"""Negative controls made of a task: demonstrations that are not informative.
 
 Queries stay as they are. Random labels and foreign inputs are those of Min et al. (2202.12837),
 empty inputs those of Zhao et al. (2102.09690).
@@ -37,7 +37,7 @@ def foreign_texts(task: pl.DataFrame, other: pl.DataFrame, seed: str) -> pl.Data
 
 
 def empty_texts(task: pl.DataFrame, template: str) -> pl.DataFrame:
-    """Training rows that say `EMPTY` in every field of the prompt ``template``; labels stay."""
+    """Training rows with `EMPTY` in every field of the prompt ``template``; labels stay."""
     parsed = readers.parse_template(template)
     text = parsed.fill(dict.fromkeys((field for _, field in parsed.parts), EMPTY))
     return task.with_columns(pl.when(_SHOWN).then(pl.lit(text)).otherwise("text").alias("text"))

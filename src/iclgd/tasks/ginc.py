@@ -2,13 +2,13 @@
 
 Xie et al. (2022, arXiv 2111.02080): a concept is a hidden Markov model whose states are pairs of
 an entity and a property. Concepts differ in how properties follow each other; entities, which
-mostly stay, and the memory, which token a property of an entity is told by, are common to all.
-Property 0 is told by the delimiter. A document comes from one concept. A prompt is *not* like a
-document: short examples, each of another entity, all begin with the same property and are
-separated by delimiters.
+mostly stay, and the emission table (the token of each entity and property) are shared by all
+concepts. Property 0 emits the delimiter. A document comes from one concept. A prompt is *not*
+like a document: short examples, each of another entity, all begin with the same property and
+are separated by delimiters.
 
-Symbols are words of the made-up language (`corpus`), so its tokenizer is GINC's as well.
-Differences from the authors' code: no two entities tell one property by the same token, every
+Symbols are words of the made-up language (`synthetic`), so its tokenizer is GINC's as well.
+Differences from the authors' code: no two entities emit the same token for a property, every
 state can follow every other (with `LEAK`, else a prompt may be impossible in each concept),
 and examples have no delimiter inside.
 """
@@ -25,11 +25,11 @@ from iclgd.tasks import synthetic
 
 CONCEPTS, ENTITIES, PROPERTIES, SYMBOLS = 5, 10, 10, 150
 LENGTH = 5  # tokens of an example, its label included, in the probes
-STAY = 0.9  # an entity's share of staying, beside a mixture of permutations
-TEMPERATURE = 0.3  # of the mixtures' weights: near 0, one permutation has it all
+STAY = 0.9  # probability that the entity stays; else a mixture of permutations
+TEMPERATURE = 0.3  # of the softmax over permutations: near 0, one of them has all the weight
 LEAK = 0.01
 SEED = 1111
-FLOOR = 1e-30  # probability that stands for 0, whose logarithm no table holds
+FLOOR = 1e-30  # stands for probability 0, whose logarithm is not finite
 POOL = 20_000  # examples that a task is chosen from
 
 
@@ -103,7 +103,7 @@ def beliefs(family: Family, tokens: np.ndarray) -> np.ndarray:
 
     The forward algorithm over concept and state together; a concept never changes:
     b_0 = p(c) start, b_{t+1}(c, .) ~ (b_t(c, .) emission(., x_t)) transition(c), normalised
-    over both. Raises InputError where no concept can tell the tokens.
+    over both. Raises InputError where no concept can emit the tokens.
     """
     concepts = len(family.start)
     belief = np.repeat(family.start[:, None] / concepts, len(tokens), 1)  # [C, count, H]
@@ -117,15 +117,10 @@ def beliefs(family: Family, tokens: np.ndarray) -> np.ndarray:
     return belief.swapaxes(0, 1)
 
 
-def posterior(family: Family, tokens: np.ndarray) -> np.ndarray:
-    """p(concept | tokens), [count, C]."""
-    return beliefs(family, tokens).sum(2)
-
-
 def predict(family: Family, tokens: np.ndarray) -> np.ndarray:
     """p(next token | tokens) = sum_c p(c | tokens) p(next | tokens, c), [count, V].
 
-    What the best reader of documents would say (Xie et al., equation 1); no training.
+    The Bayes-optimal prediction for documents (Xie et al., equation 1); nothing is trained.
     """
     return beliefs(family, tokens).sum(1) @ family.emission
 
@@ -135,8 +130,8 @@ def examples(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Examples that begin with ``properties`` [count], of any entity and without a delimiter.
 
-    Returns ``tokens`` [count, length - 1] and ``labels`` [count], the most likely token behind
-    them for one who knows concept and first property (Xie et al., section 4).
+    Returns ``tokens`` [count, length - 1] and ``labels`` [count], the most likely token
+    after them, given concept and first property (Xie et al., section 4).
     """
     count, of = len(concepts), memory().flatten()
     tokens, labels = np.zeros((count, length - 1), int), np.zeros(count, int)
@@ -151,7 +146,7 @@ def examples(
 
 
 def label(concepts: np.ndarray, properties: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-    """The most likely token behind ``tokens`` [count, time] for given concept and property."""
+    """The most likely token after ``tokens`` [count, time] for given concept and property."""
     found = np.zeros(len(tokens), int)
     for pair in {*zip(concepts.tolist(), properties.tolist(), strict=True)}:
         rows = (concepts == pair[0]) & (properties == pair[1])
@@ -199,7 +194,7 @@ def make_task(
     """Rows of one concept and first property, ``{"text", "label", "label_text"}``, all different.
 
     ``kind`` is ``ginc``, the only one; ``length`` counts the label. The class is an entity
-    (``classes`` of them), told by the property that is likeliest behind most examples; others
+    (``classes`` of them), whose token is that of the property likeliest after most examples; others
     are left out. Classes take turns, so any leading part is balanced. Raises InputError if
     there are too few examples.
     """

@@ -16,7 +16,7 @@ from pathlib import Path
 from iclgd.io import text
 from iclgd.io.cli import InputError
 
-Placed = tuple[str, dict]  # a row behind its place for messages: file and line
+Placed = tuple[str, dict]  # a place for messages (file and line), and the row there
 # A CSV field from its first character on: in quotes, or with none (RFC 4180).
 QUOTED, PLAIN = re.compile(r'"[^"]*(?:""[^"]*)*"'), re.compile(r"[^,\r\n]*")
 UNREADABLE = (OSError, UnicodeDecodeError, csv.Error)

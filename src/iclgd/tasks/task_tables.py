@@ -168,7 +168,7 @@ def manifest(sifted: Sifted, splits: dict[str, list[dict]], entry: dict, task: s
 
 
 def said(manifest: dict, sifted: Sifted, entry: dict) -> Iterator[str]:
-    """Lines for the log on a `manifest`: rows that are left out, and classes nobody asks about."""
+    """Lines for the log on a `manifest`: rows that are left out, and classes without a query."""
     task, total = manifest["task"], sum(manifest["read"].values())
     for reason, count in manifest["left_out"].items():
         places = [place for left in sifted.left_out.values() for place in left.get(reason, [])]

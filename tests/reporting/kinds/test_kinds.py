@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import SRC
+from support.steps import SRC
 
 from iclgd.io import imports
 from iclgd.reporting.kinds import registry

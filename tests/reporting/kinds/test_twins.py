@@ -6,12 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from conftest import figure, run_step, save_model, tiny_model, tiny_tokenizer
+from support.models import save_model, tiny_model, tiny_tokenizer
+from support.steps import figure, run_step
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.perplexity import PERPLEXITY
-from iclgd.learners import scoring
+from iclgd.learners import batches
 from iclgd.metrics import perplexity
 from iclgd.reporting.kinds import twins
 from iclgd.tasks import synthetic
@@ -30,7 +31,7 @@ def test_documents_are_the_same_tokens_again_and_always_the_same():
 def test_nats_equal_hand_computed(monkeypatch):
     model = tiny_model("llama")
     sequences = [[0, 7, 9, 11], [0, 5], [0, 30, 7]]
-    monkeypatch.setattr(scoring, "LOGITS_PER_BATCH", 2 * 4 * model.config.vocab_size)
+    monkeypatch.setattr(batches, "LOGITS_PER_BATCH", 2 * 4 * model.config.vocab_size)
     found = perplexity.token_nats(model, sequences)
     for nats, one in zip(found, sequences, strict=True):
         logprobs = model(torch.tensor([one])).logits[0].log_softmax(-1)

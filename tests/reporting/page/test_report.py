@@ -9,9 +9,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import run_step
 from support.reports import HOSTILE, SVG, built, cell, claim, inputs
 from support.roles import ROLES
+from support.steps import run_step
 
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.examples import EXAMPLES

@@ -1,4 +1,4 @@
-"""The table of a task: what is asked and what may be shown."""
+"""The table of a task: its queries, and the examples that may be demonstrations."""
 
 from __future__ import annotations
 

@@ -1,0 +1,328 @@
+"""The construction is gradient descent, what leaves it is not, and the metrics know the two."""
+
+import math
+
+import pytest
+import torch
+
+from iclgd.metrics import sparsity, sparsity_requirement
+from iclgd.models import linear_attention
+from iclgd.models.linear_attention import Weights
+
+D_X, D_Y, SHOTS = 5, 3, 7
+EXACT = 1e-12
+
+
+def descend_plus(
+    x: torch.Tensor, y: torch.Tensor, query: torch.Tensor, rate: float, gamma: float, steps: int
+) -> torch.Tensor:
+    """The prediction [..., d_y] of GD++ from W_0 = 0 (O, section 4 and appendix A.10).
+
+    Each step is one of GD on what is left of the targets, after which the inputs move:
+    x <- (I - gamma X X^T / N) x, the query as well.
+    """
+    found = torch.zeros_like(y[..., 0, :])
+    for _ in range(steps):
+        step = rate * y.mT @ x / x.shape[-2]
+        found = found + (step @ query[..., None])[..., 0]
+        y = y - x @ step.mT
+        moments = x.mT @ x / x.shape[-2]
+        query = query - gamma * (moments @ query[..., None])[..., 0]
+        x = x - gamma * x @ moments
+    return found
+
+
+def prompts(count: int = 6, seed: int = 0):
+    """x, y, query of random prompts, and a random W_0 [d_y, d_x]; float64."""
+    generator = torch.Generator().manual_seed(seed)
+    x, y, query, _ = linear_attention.regression(generator, count, SHOTS, D_X, D_Y)
+    return x, y, query, torch.randn(D_Y, D_X, generator=generator, dtype=torch.float64)
+
+
+def asked(weight: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+    return (weight @ query[..., None])[..., 0]
+
+
+def plain_descent(x, y, start, rate: float, steps: int) -> torch.Tensor:
+    """GD by autograd on 1 / (2 N) sum_j ||W x_j - y_j||^2 for one prompt."""
+    weight = start.clone().requires_grad_()
+    for _ in range(steps):
+        loss = sum((weight @ a - b).square().sum() for a, b in zip(x, y, strict=True)) / (
+            2 * len(x)
+        )
+        (slope,) = torch.autograd.grad(loss, weight)
+        weight = (weight - rate * slope).detach().requires_grad_()
+    return weight.detach()
+
+
+def close(found: torch.Tensor, expected: torch.Tensor, atol: float = EXACT) -> None:
+    torch.testing.assert_close(found, expected, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5])
+def test_layers_are_steps_of_gradient_descent(steps):
+    x, y, query, start = prompts()
+    expected = torch.stack(
+        [plain_descent(a, b, start, 0.7, steps) for a, b in zip(x, y, strict=True)]
+    )
+    close(linear_attention.descend(x, y, start, 0.7, steps), expected)
+    layers = [linear_attention.weights(start, 0.7)] * steps
+    found = linear_attention.predict(layers, linear_attention.tokens(x, y, query, start), D_X)
+    close(found, asked(expected, query))
+    assert (found - asked(start, query)).abs().max() > 0.1
+
+
+def test_one_step_by_hand():
+    # W_0 = 0.5 predicts 1 for y = 3 at x = 2: the slope is (1 - 3) * 2 = -4, so W = 0.9.
+    start = torch.tensor([[0.5]], dtype=torch.float64)
+    x, y, query = (torch.tensor(v, dtype=torch.float64) for v in ([[2.0]], [[3.0]], [1.5]))
+    prompt = linear_attention.tokens(x, y, query, start)
+    assert prompt.tolist() == [[2, 3], [1.5, -0.75]]
+    found = linear_attention.predict([linear_attention.weights(start, 0.1)], prompt, 1)
+    assert found.item() == pytest.approx(0.9 * 1.5, abs=EXACT)
+
+
+def test_the_weights_are_those_of_the_paper():
+    _, _, _, start = prompts()
+    layer = linear_attention.weights(start, 2.0)
+    assert torch.equal(layer.q, layer.k)
+    assert layer.q.count_nonzero() == layer.q.trace() == D_X
+    assert torch.equal(layer.v[D_X:, :D_X], start)
+    assert torch.equal(layer.v[D_X:, D_X:], -torch.eye(D_Y, dtype=torch.float64))
+    assert layer.v[:D_X].count_nonzero() == 0
+    assert torch.equal(layer.o, 2 * torch.eye(D_X + D_Y, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+def test_moved_inputs_are_gd_plus_plus(steps):
+    x, y, query, _ = prompts()
+    zero = torch.zeros(D_Y, D_X, dtype=torch.float64)
+    layers = [linear_attention.weights(zero, 0.7, gamma=0.4)] * steps
+    found = linear_attention.predict(layers, linear_attention.tokens(x, y, query, zero), D_X)
+    close(found, descend_plus(x, y, query, 0.7, 0.4, steps))
+    plain = asked(linear_attention.descend(x, y, zero, 0.7, steps), query)
+    close(descend_plus(x, y, query, 0.7, 0.0, steps), plain)
+    assert steps == 1 or (found - plain).abs().max() > 1e-3  # the first step has unmoved inputs
+
+
+def test_gd_plus_plus_by_hand():
+    # One demonstration x = 1, y = 1, rate 1, gamma 0.5: after a step W = 1 and nothing is left;
+    # with rate 0.5 half is left, both inputs are halved, and so is what the next step adds twice.
+    x = y = torch.ones(1, 1, dtype=torch.float64)
+    query = torch.ones(1, dtype=torch.float64)
+    assert descend_plus(x, y, query, 1.0, 0.5, 2).item() == pytest.approx(1)
+    expected = 0.5 + 0.5 * 0.5 * 0.5 * 0.5
+    assert descend_plus(x, y, query, 0.5, 0.5, 2).item() == pytest.approx(expected)
+
+
+def test_the_order_of_demonstrations_does_not_matter_unless_attention_is_causal():
+    x, y, query, start = prompts()
+    layers = [linear_attention.weights(start, 0.7)] * 2
+    order = torch.tensor([3, 1, 6, 0, 5, 2, 4])
+
+    def moved(**departure: float) -> float:
+        one, other = (
+            linear_attention.predict(
+                layers, linear_attention.tokens(a, b, query, start), D_X, **departure
+            )
+            for a, b in ((x, y), (x[:, order], y[:, order]))
+        )
+        return (one - other).abs().max().item()
+
+    assert moved() < EXACT
+    assert moved(softmax=1.0) < EXACT
+    assert moved(causal=1.0) > 1e-3
+
+
+def test_one_causal_layer_is_still_a_step():
+    x, y, query, start = prompts()
+    prompt = linear_attention.tokens(x, y, query, start)
+    layer = [linear_attention.weights(start, 0.7)]
+    close(
+        linear_attention.predict(layer, prompt, D_X, causal=1.0),
+        linear_attention.predict(layer, prompt, D_X),
+    )
+
+
+def test_softmax_attention_is_a_mean_of_values():
+    x, y, query, _ = prompts()
+    x, y = x[:, :1].expand_as(x), y[:, :1].expand_as(y)  # every demonstration the same
+    zero = torch.zeros(D_Y, D_X, dtype=torch.float64)
+    prompt = linear_attention.tokens(x, y, query, zero)
+    found = linear_attention.predict(
+        [linear_attention.weights(zero, 0.7)], prompt, D_X, softmax=1.0
+    )
+    close(found, 0.7 * y[:, 0])
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_softmax_attention_is_gradient_descent_with_an_exponential_kernel(steps):
+    """GD on functions: f <- f + sum_j r(x, x_j) (y_j - f(x_j)), r = rate softmax_j(x.x_j)."""
+    x, y, query, start = prompts()
+    asked_for = torch.cat([x, query[:, None]], 1)  # f is wanted there
+    kernel = (asked_for @ x.mT).exp()
+    rates = 0.7 * kernel / kernel.sum(-1, keepdim=True)
+    f = asked_for @ start.mT
+    for _ in range(steps):
+        f = f + rates @ (y - f[:, :-1])
+    prompt = linear_attention.tokens(x, y, query, start)
+    layers = [linear_attention.weights(start, 0.7)] * steps
+    close(linear_attention.predict(layers, prompt, D_X, softmax=1.0), f[:, -1])
+
+
+def test_departures_grow_with_their_share():
+    x, y, query, start = prompts(50)
+    prompt = linear_attention.tokens(x, y, query, start)
+    layers = [linear_attention.weights(start, 0.7)] * 2
+    exact = linear_attention.predict(layers, prompt, D_X)
+    for name in ("softmax", "causal"):
+        apart = [
+            (linear_attention.predict(layers, prompt, D_X, **{name: share}) - exact).norm().item()
+            for share in (0.0, 0.2, 0.5, 1.0)
+        ]
+        assert apart[0] == 0
+        assert apart == sorted(set(apart))
+
+
+# --- other weights ------------------------------------------------------------------------
+
+
+def random_layer(seed: int = 3) -> Weights:
+    generator = torch.Generator().manual_seed(seed)
+    size = (4, D_X + D_Y, D_X + D_Y)
+    return Weights(*(0.3 * torch.randn(size, generator=generator, dtype=torch.float64)))
+
+
+def spectra(layer: Weights) -> dict[str, torch.Tensor]:
+    heads = dict(zip("qkvo", (w[None] for w in layer), strict=True))
+    return sparsity.circuits(heads)
+
+
+def test_a_rotation_is_the_same_function_with_the_same_circuits_and_no_zeros():
+    x, y, query, start = prompts()
+    generator = torch.Generator().manual_seed(1)
+    basis = linear_attention.rotation(D_X + D_Y, generator)
+    close(basis @ basis.mT, torch.eye(D_X + D_Y, dtype=torch.float64))
+    layer = linear_attention.weights(start, 0.7)
+    turned = linear_attention.rotate(layer, basis, generator)
+    prompt = linear_attention.tokens(x, y, query, start)
+    context = torch.arange(SHOTS + 1) < SHOTS
+    for departure in ({}, {"softmax": 0.5}, {"causal": 1.0}):
+        expected = linear_attention.attend(prompt, context, layer, **departure)
+        found = linear_attention.attend(prompt @ basis.mT, context, turned, **departure)
+        close(found @ basis, expected)
+    before, after = spectra(layer), spectra(turned)
+    for circuit in ("qk", "ov"):
+        for invariant in sparsity_requirement.INVARIANTS:
+            close(*(getattr(sparsity, invariant)(s[circuit]) for s in (before, after)), atol=1e-9)
+    for matrix in (turned.q, turned.k, turned.v):
+        assert (matrix.abs() < 1e-3).double().mean() < 0.05
+    assert (layer.q.abs() < 1e-3).double().mean() == pytest.approx(1 - D_X / (D_X + D_Y) ** 2)
+
+
+def test_a_mixture_has_its_ends_and_knows_no_basis_of_a_head():
+    x, y, query, start = prompts()
+    prompt = linear_attention.tokens(x, y, query, start)
+    one, other = linear_attention.weights(start, 0.7), random_layer()
+
+    def predicted(layer: Weights) -> torch.Tensor:
+        return linear_attention.predict([layer], prompt, D_X)
+
+    close(predicted(linear_attention.mix(one, other, 0.0)), predicted(one))
+    close(predicted(linear_attention.mix(one, other, 1.0)), predicted(other))
+    basis = linear_attention.rotation(D_X + D_Y, torch.Generator().manual_seed(2))
+    same = Weights(-2 * basis @ other.q, basis @ other.k, basis @ other.v / -2, other.o @ basis.mT)
+    close(predicted(same), predicted(other))
+    half = linear_attention.mix(one, other, 0.5)
+    close(predicted(linear_attention.mix(one, same, 0.5)), predicted(half))
+    assert (predicted(half) - predicted(one)).abs().max() > 1e-3
+
+
+def test_factors_are_balanced_and_give_the_circuits():
+    given = random_layer()
+    layer = linear_attention.factored(given.q, given.v)
+    close(layer.k.mT @ layer.q, given.q)
+    close(layer.o @ layer.v, given.v)
+    close(layer.q @ layer.q.mT, layer.k @ layer.k.mT)
+    close(layer.v @ layer.v.mT, layer.o.mT @ layer.o)
+
+
+# --- regression, training and what is measured --------------------------------------------
+
+
+def test_prompts_of_regression_have_one_teacher_each():
+    generator = torch.Generator().manual_seed(0)
+    x, y, query, target = linear_attention.regression(generator, 400, SHOTS, D_X, D_Y, scale=2.0)
+    assert x.shape == (400, SHOTS, D_X) and y.shape == (400, SHOTS, D_Y)
+    assert x.square().sum(-1).mean() == pytest.approx(4, rel=0.05)
+    assert x.abs().max() <= 2 * math.sqrt(3 / D_X)
+    teacher = torch.linalg.lstsq(x, y).solution.mT  # five inputs are known from seven
+    close(asked(teacher, query), target, atol=1e-8)
+    assert teacher.var().item() == pytest.approx(1, rel=0.1)
+    again = linear_attention.regression(torch.Generator().manual_seed(0), 400, SHOTS, D_X, D_Y, 2.0)
+    assert all(map(torch.equal, again, (x, y, query, target)))
+
+
+def test_a_trained_layer_comes_near_to_a_step_of_gradient_descent():
+    start = torch.zeros(2, 3, dtype=torch.float64)
+    (layer,), losses = linear_attention.train(start, layers=1, steps=250, seed=0)
+    x, y, query, target = linear_attention.regression(
+        torch.Generator().manual_seed(9), 500, 8, 3, 2
+    )
+
+    def learner(x, y, query):
+        return linear_attention.predict([layer], linear_attention.tokens(x, y, query, start), 3)
+
+    rates = [step / 4 for step in range(1, 20)]
+    rate = linear_attention.nearest_rate(learner, start, 1, (x, y, query, target), rates)
+    weight = linear_attention.descend(x, y, start, rate, 1)
+    found, expected = learner(x, y, query), asked(weight, query)
+    loss = (found - target).square().sum(-1).mean() / 2
+    assert loss < losses[0] / 2
+    assert loss == pytest.approx((expected - target).square().sum(-1).mean().item() / 2, rel=0.1)
+    slope = linear_attention.sensitivity(lambda q: learner(x, y, q), query)
+    assert linear_attention.sensitivity_cosine(slope, weight).mean() > 0.97
+    apart = linear_attention.prediction_distance(found, expected).mean()
+    assert apart < 0.2 * expected.norm(dim=-1).mean()
+
+
+def test_training_is_the_same_every_time():
+    start = torch.zeros(2, 2, dtype=torch.float64)
+    first, other, again = (linear_attention.train(start, 1, 5, seed)[1] for seed in (0, 1, 0))
+    assert first == again != other
+
+
+def test_the_nearest_step_size_is_that_of_the_construction():
+    x, y, query, start = prompts()
+
+    def learner(x, y, query):
+        layers = [linear_attention.weights(start, 0.75)] * 3
+        return linear_attention.predict(layers, linear_attention.tokens(x, y, query, start), D_X)
+
+    rates = [step / 8 for step in range(1, 17)]
+    assert linear_attention.nearest_rate(learner, start, 3, (x, y, query, None), rates) == 0.75
+
+
+def test_the_sensitivity_of_gradient_descent_is_its_matrix():
+    x, y, query, start = prompts()
+    weight = linear_attention.descend(x, y, start, 0.7, 3)
+    found = linear_attention.sensitivity(lambda q: asked(weight, q), query)
+    close(found, weight)
+    cube = linear_attention.sensitivity(lambda q: q**3, query)  # and of a curve, its slope there
+    close(cube, torch.diag_embed(3 * query**2))
+
+
+def test_distances_and_cosine_by_hand_and_their_properties():
+    a, b = torch.tensor([[1.0, 2.0], [0.0, 2.0]]), torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    assert linear_attention.prediction_distance(a[0], b[0]) == 2
+    assert linear_attention.sensitivity_distance(a, b).item() == pytest.approx(math.sqrt(8))
+    assert linear_attention.sensitivity_cosine(a, b).item() == pytest.approx(1 / 3)
+    one, other = torch.randn(2, 40, D_Y, D_X, generator=torch.Generator().manual_seed(0))
+    cosine = linear_attention.sensitivity_cosine(one, other)
+    assert cosine.abs().max() <= 1
+    close(cosine, linear_attention.sensitivity_cosine(other, 3 * one), atol=1e-6)
+    close(linear_attention.sensitivity_cosine(one, one), torch.ones(40), atol=1e-6)
+    apart = linear_attention.sensitivity_distance(one, other)
+    assert torch.equal(apart, linear_attention.sensitivity_distance(other, one))
+    assert linear_attention.sensitivity_distance(one, one).max() == 0
+    assert linear_attention.prediction_distance(one[..., 0], one[..., 0]).max() == 0

@@ -1,0 +1,76 @@
+"""Draws are nested and balanced; orders are distinct; both depend on names alone."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.tasks import tiny_task
+
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.tasks import sampling
+
+FOUR = tiny_task("topic4", rows=60, classes=4)
+TRAIN = FOUR.filter(pl.col("split") == "train")
+
+
+@given(st.integers(1, len(TRAIN)), st.integers(0, 50))
+def test_draws_are_nested_balanced_and_disjoint_from_queries(shots, number):
+    chosen = sampling.draw(FOUR, shots, number)
+    assert len(set(chosen)) == len(chosen) == shots
+    assert set(chosen) <= set(TRAIN["example"])
+    assert chosen == sampling.draw(FOUR, len(TRAIN), number)[:shots]
+    label = dict(TRAIN.select("example", "label").rows())
+    there, drawn = Counter(TRAIN["label"]), Counter(label[i] for i in chosen)
+    # As balanced as can be: a class may be behind another only if it has no row left.
+    for one, other in itertools.permutations(there, 2):
+        assert drawn[one] >= drawn[other] - 1 or drawn[one] == there[one]
+
+
+def test_draws_differ_by_number_and_task():
+    draws = [tuple(sampling.draw(FOUR, 8, number)) for number in range(20)]
+    assert len(set(draws)) == 20
+    renamed = FOUR.with_columns(task=pl.lit("other"))
+    assert sampling.draw(renamed, 8, 0) != list(draws[0])
+
+
+def test_more_shots_than_rows_are_an_error():
+    with pytest.raises(InputError, match=f"task topic4: 99 shots asked for, {len(TRAIN)} training"):
+        sampling.draw(FOUR, 99, 0)
+
+
+@given(st.integers(1, 6), st.data())
+def test_orders_are_different_permutations(shots, data):
+    most = len(list(itertools.permutations(range(shots))))
+    count = data.draw(st.integers(1, min(most, 40)))
+    found = sampling.orders(np.random.default_rng(0), shots, count)
+    assert len(set(found)) == len(found) == count
+    assert all(sorted(order) == list(range(shots)) for order in found)
+    assert found[0] == sampling.orders(np.random.default_rng(0), shots, 1)[0]
+
+
+def test_all_orders():
+    found = sampling.orders(np.random.default_rng(0), 4, "all")
+    assert len(set(found)) == 24
+    with pytest.raises(InputError, match="25 orders asked for, 4 shots have 24"):
+        sampling.orders(np.random.default_rng(0), 4, 25)
+
+
+def test_the_table_has_every_demonstration_once_in_every_order():
+    table = sampling.demonstrations(FOUR, "n4", 4, 6, range(2, 5))
+    assert table.schema == DEMONSTRATIONS
+    assert len(table) == 3 * 6 * 4
+    assert table.select("task", "design").unique().rows() == [("topic4", "n4")]
+    for (number, _), rows in table.group_by("draw", "order"):
+        assert rows["position"].sort().to_list() == [0, 1, 2, 3]
+        assert set(rows["example"]) == set(sampling.draw(FOUR, 4, number))
+
+
+def test_a_draw_does_not_depend_on_its_block():
+    whole = sampling.demonstrations(FOUR, "n4", 4, 6, range(5))
+    block = sampling.demonstrations(FOUR, "n4", 4, 6, range(3, 5))
+    assert whole.filter(pl.col("draw") >= 3).equals(block)
