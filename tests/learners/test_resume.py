@@ -133,6 +133,7 @@ def test_a_killed_step_may_be_killed_again(inputs, undisturbed, trained):
     assert len(trained) == RUNS - 3
 
 
+@pytest.mark.slow
 def test_a_step_killed_while_its_parts_become_the_table_trains_nothing_again(
     inputs, undisturbed, trained
 ):

@@ -77,3 +77,15 @@ def test_the_methods_have_the_formula_of_every_metric_that_has_one():
         if one.formula
     ]
     assert sorted(table.splitlines()) == sorted(rows)
+
+
+def test_the_rows_import_no_torch():
+    """Neither of metrics nor of optimisers: summaries and the check of a configuration use them."""
+    code = (
+        "import iclgd.metrics.ranges, iclgd.learners.optimisers, sys; print('torch' in sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.stdout == "False\n", done.stderr

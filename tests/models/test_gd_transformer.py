@@ -360,6 +360,7 @@ def test_every_metric_says_equal_where_icl_is_gd(control):
     assert value["accuracy_a"] == value["accuracy_b"] > 0.9
 
 
+@pytest.mark.slow
 def test_every_metric_of_agreement_falls_as_the_model_leaves(control):
     said = control.drop_nulls("response").select("departure", "metric", "response").unique()
     assert len(said) == 4 * 10
