@@ -11,7 +11,7 @@ from pathlib import Path
 import cluster
 import pytest
 import yaml
-from test_workflow import STUDY, copy_project, digests, snakemake
+from support.workflow import STUDY, copy_project, digests, snakemake
 
 RATES = [0.01, 0.03, 0.1]
 PLACE = "results/logits/llama-small/topic2/n4"
