@@ -45,7 +45,7 @@ rule report_findings:
         " --figures {params.figures:q} --output {output:q} > {log:q} 2>&1"
 
 
-rule collect_cells:
+rule collect_examples:
     input:
         summaries=study.explored("summaries"),
         logits=study.explored("logits"),
@@ -53,14 +53,14 @@ rule collect_cells:
         folders=study.explored("folders"),
         tasks=study.explored("tasks"),
         demonstrations=study.explored("demonstrations"),
-        script=own("src/collect_cells.py"),
-        lib=imports("src/collect_cells.py"),
+        script=own("src/collect_examples.py"),
+        lib=imports("src/collect_examples.py"),
     output:
-        study.paths.cells,
+        study.paths.examples,
     log:
-        f"logs/collect_cells/{study.name}.log",
+        f"logs/collect_examples/{study.name}.log",
     benchmark:
-        f"logs/collect_cells/{study.name}.tsv"
+        f"logs/collect_examples/{study.name}.tsv"
     conda:
         "../envs/torch.yaml"
     params:
@@ -76,7 +76,7 @@ rule build_report:
         study.all_figures,
         study.summaries,
         manifests=study.manifests,
-        cells=study.paths.cells,
+        examples=study.paths.examples,
         claims=study.paths.claims,
         parts=expand(
             own("src/iclgd/reporting/page/{part}"),
@@ -101,5 +101,5 @@ rule build_report:
         study=study.study_json,
     shell:
         "python {input.script:q} --parts {input.parts:q} --study {params.study:q}"
-        " --manifests {input.manifests:q} --cells {input.cells:q}"
+        " --manifests {input.manifests:q} --examples {input.examples:q}"
         " --claims {input.claims:q} --output {output:q} > {log:q} 2>&1"

@@ -19,7 +19,9 @@ parser.add_argument(
     help="JSON: figures (name to kind, title, caption, summary and files), labels, config",
 )
 parser.add_argument("--manifests", type=cli.existing, nargs="*", default=[], help="of the models")
-parser.add_argument("--cells", type=cli.existing, required=True, help="table of cells")
+parser.add_argument(
+    "--examples", type=cli.existing, required=True, help="example prompts and answers"
+)
 parser.add_argument("--claims", type=cli.existing, help="table of claims (none: no such section)")
 parser.add_argument("--output", type=Path, required=True, help="page to write")
 args = parser.parse_args()
@@ -41,7 +43,7 @@ parts = {path.name: path.read_text() for path in args.parts}
 config = args.study["config"]
 names = Names(roles.of_study(config), args.study["labels"])
 manifests = select.manifests(args.manifests)
-cells = parquet.read(args.cells, EXAMPLES)
+examples = parquet.read(args.examples, EXAMPLES)
 claims = parquet.read(args.claims) if args.claims else None
 
 figures, summaries = [], []
@@ -77,7 +79,7 @@ page = environment.from_string(parts["page.html"]).render(
     columns=contents.CLAIM,
     models=contents.models(manifests.values()),
     learned=findings.models(manifests.values()),
-    cells=contents.explorer(cells, list(manifests), names),
+    examples=contents.explorer(examples, list(manifests), names),
     methods=Markup(MarkdownIt("js-default").render(parts["methods.md"])),
     config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
     versions=contents.versions(),

@@ -105,7 +105,7 @@ TABLES = {
     "results/drift/{model}--{reference}.parquet": DRIFT,
     "results/perplexity/{model}.parquet": PERPLEXITY,
     "results/{study}/summary/claims.parquet": judge.SCHEMA,
-    "results/{study}/summary/cells.parquet": EXAMPLES,
+    "results/{study}/summary/examples.parquet": EXAMPLES,
 }
 
 

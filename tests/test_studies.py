@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_workflow import STUDY, copy_project, snakemake, write_study
+from support.workflow import STUDY, copy_project, snakemake, write_study
 
 from iclgd.study import shared
 

@@ -114,7 +114,7 @@ def test_no_value_and_no_interval_is_beyond_what_its_quantity_can_be(project):
             for claim in CLAIMS.values():
                 rows = table.filter(claim=claim.claim)
                 check(path, claim.claim, claim.within, rows, ["estimate", "low", "high"])
-        elif path.name != "cells.parquet":
+        elif path.name != "examples.parquet":
             (column,) = (name for name in NAMED if name in table.columns)
             kind = pl.col("kind") if "kind" in table.columns else pl.lit("")
             for name in table[column].unique():
@@ -206,7 +206,7 @@ STUDIED = [
     "report_findings findings.txt",
     "build_report report.html",
 ]
-CELLS = "collect_cells summary/cells.parquet"
+CELLS = "collect_examples summary/examples.parquet"
 
 
 def test_one_learning_rate_added(finished):
@@ -326,7 +326,7 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "summarise_equivalence",
         "summarise_nearest",
         "judge_claims",
-        "collect_cells",
+        "collect_examples",
         "build_report",
         "plot_dose",
         "plot_equivalence",

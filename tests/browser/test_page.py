@@ -225,7 +225,7 @@ def logits(project, design, learner) -> pl.DataFrame:
 
 def test_every_choice_shows_the_stored_distributions(browser, project):
     tokens = Tokenizer.from_file(str(project / "results/models/llama-small/tokenizer.json"))
-    cells = pl.read_parquet(project / "results/default/summary/cells.parquet")
+    examples = pl.read_parquet(project / "results/default/summary/examples.parquet")
     task = pl.read_parquet(project / "results/tasks/topic2.parquet")
     seen = []
     for chosen in every_choice(browser):
@@ -267,7 +267,7 @@ def test_every_choice_shows_the_stored_distributions(browser, project):
         result = texts(browser, "#result")[0].replace("·", " ")
         assert result.startswith(f"Right answer: {query['answer'][0]}. Total variation ")
         seen.append((design, of_gd, example, draw, order))
-    rows = cells.select("design", pl.col("b") == "gd@0.01", "example", "draw", "order").rows()
+    rows = examples.select("design", pl.col("b") == "gd@0.01", "example", "draw", "order").rows()
     assert sorted(seen) == sorted(rows)
     assert len(seen) >= 10
 

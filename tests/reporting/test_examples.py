@@ -1,4 +1,4 @@
-"""Cells of the report's explorer: which queries, whose distributions, which prompts."""
+"""Examples in the report's explorer: which queries, whose distributions, which prompts."""
 
 import json
 
@@ -130,7 +130,7 @@ def test_every_kind_of_decoder_spells_tokens_as_they_stand_in_a_text(tmp_path):
 
 
 def in_python(folder, tokens, model_type):
-    """What ``cells`` spells of a tokenizer that has no backend in Rust."""
+    """What ``examples`` spells of a tokenizer that has no backend in Rust."""
     tokens.save_pretrained(folder)
     (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
     assert not (folder / "tokenizer.json").exists()
@@ -199,7 +199,7 @@ def test_code_of_a_tokenizer_runs_only_where_the_manifest_says_so(tmp_path, monk
 
 @pytest.fixture
 def study(tmp_path):
-    """Arguments of collect_cells: ICL, GD and two references on a made-up task."""
+    """Arguments of collect_examples: ICL, GD and two references on a made-up task."""
     task = tiny_task("t").with_columns(instruction=pl.lit("Answer <b>.\n"))
     shown = sampling.demonstrations(task, "d", 2, 2, range(2))
     parquet.write(task, tmp_path / "t.parquet", TASK)
@@ -220,16 +220,16 @@ def study(tmp_path):
     tiny_tokenizer().save_pretrained(tmp_path / "m")
     (tmp_path / "m.json").write_text("{}")
     arguments = {"summaries": "summary.parquet", "manifests": "m.json", "tasks": "t.parquet"}
-    arguments |= {"demonstrations": "shown.parquet", "output": "cells.parquet"}
+    arguments |= {"demonstrations": "shown.parquet", "output": "examples.parquet"}
     paths = [part for name, one in arguments.items() for part in (f"--{name}", tmp_path / one)]
     both = ("--logits", tmp_path / "icl.parquet", tmp_path / "gd.parquet")
     shifts = {"order": "order", "draw": "draw"}
     return [*paths, *both, "--study", json.dumps({"shifts": shifts})]
 
 
-def test_cells_hold_the_prompts_that_were_seen(study, tmp_path):
-    run_step("collect_cells", *study)
-    found = parquet.read(tmp_path / "cells.parquet", EXAMPLES)
+def test_examples_hold_the_prompts_that_were_seen(study, tmp_path):
+    run_step("collect_examples", *study)
+    found = parquet.read(tmp_path / "examples.parquet", EXAMPLES)
     assert found["b"].value_counts().sort("b").rows() == [("draw", 5), ("gd", 5), ("order", 5)]
     task = parquet.read(tmp_path / "t.parquet", TASK)
     shown = {
@@ -257,4 +257,4 @@ def test_cells_hold_the_prompts_that_were_seen(study, tmp_path):
 
 def test_a_chosen_learner_without_logits_is_named(study):
     with pytest.raises(InputError, match="no logits of 'gd' for m/t/d"):
-        run_step("collect_cells", *[one for one in study if not str(one).endswith("gd.parquet")])
+        run_step("collect_examples", *[one for one in study if not str(one).endswith("gd.parquet")])

@@ -33,7 +33,7 @@ SVG = (
 )
 
 
-def cell(**changes) -> dict:
+def example(**changes) -> dict:
     """A row of `EXAMPLES`: two tokens, of which the second is not kept by b."""
     row = {"model": "m", "task": "t", "design": "n2", "shots": 2, "a": "icl", "b": "gd@0.1"}
     row |= {"draw": 0, "order": 0, "epoch": 5, "example": 7, "place": "median"}
@@ -51,7 +51,7 @@ def claim(**changes) -> dict:
     return row | {"verdict": "holds"} | changes
 
 
-def inputs(folder: Path, title="One", cells=None, judged=None, label="Model M") -> list[str]:
+def inputs(folder: Path, title="One", examples=None, judged=None, label="Model M") -> list[str]:
     """Arguments of build_report for a study of one figure; ``judged``: claims, None for none."""
     (folder / "figures").mkdir(parents=True)
     (folder / "summary").mkdir()
@@ -60,9 +60,9 @@ def inputs(folder: Path, title="One", cells=None, judged=None, label="Model M") 
     run = {"model": "m", "task": "t", "shots": 2, "learner": "gd@0.1", "metric": "accuracy"}
     run |= {"estimate": 0.5, "low": 0.25, "high": 0.75, "chosen": True}
     pl.DataFrame([run]).write_parquet(folder / "summary/one.parquet")
-    rows = [cell()] if cells is None else cells
+    rows = [example()] if examples is None else examples
     table = pl.DataFrame(rows, schema=EXAMPLES)
-    parquet.write(table, folder / "summary/cells.parquet", EXAMPLES)
+    parquet.write(table, folder / "summary/examples.parquet", EXAMPLES)
     manifest = {"model": "m", "source": {"path": "here"}, "commit": None, "architecture": "llama"}
     manifest |= {"layers": 2, "weights": 1234, "dtype": "float32", "sha256": "f00"}
     (folder / "m.json").write_text(json.dumps({**manifest, "in_context_learning": None}))
@@ -74,7 +74,7 @@ def inputs(folder: Path, title="One", cells=None, judged=None, label="Model M") 
         "parts": [str(PAGE / name) for name in PARTS],
         "study": [json.dumps(study)],
         "manifests": [str(folder / "m.json")],
-        "cells": [str(folder / "summary/cells.parquet")],
+        "examples": [str(folder / "summary/examples.parquet")],
         "output": [str(folder / "report.html")],
     }
     if judged is not None:

@@ -276,7 +276,7 @@ ARTIFACTS = (
         },
     ),
     Artifact(
-        "results/{study}/summary/cells.parquet",
+        "results/{study}/summary/examples.parquet",
         "prompts and answers that the report shows: of every pair of learners in figures of kind"
         " agreement, shots and size the five test queries nearest by total variation, at its"
         " quartiles, and farthest",

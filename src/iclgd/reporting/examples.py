@@ -1,4 +1,4 @@
-"""Cells of a study as text: a few queries of two learners, what they saw, what they answer.
+"""Example prompts for the report, with the answers of both learners.
 
 No model is loaded: distributions are read from logits tables, and tokens are spelled by the
 tokenizer that lies beside a model's weights.
@@ -139,9 +139,9 @@ def spell(rows: pl.DataFrame, tokens: Tokenizer | InPython) -> pl.DataFrame:
 
 
 def prompts_of(
-    task: pl.DataFrame, demonstrations: pl.DataFrame, cells: pl.DataFrame, shift: str | None
+    task: pl.DataFrame, demonstrations: pl.DataFrame, shown: pl.DataFrame, shift: str | None
 ) -> pl.DataFrame:
-    """What both sides saw of each of ``cells`` (rows of `compared`): columns of `EXAMPLES`.
+    """What both sides saw of each of ``shown`` (rows of `compared`): columns of `EXAMPLES`.
 
     ``demonstrations_b`` is null for a trained learner, which is asked the query alone; a reference
     (``shift``, of `pairing.shifted`) has others than ICL, or an order of its own.
@@ -150,13 +150,13 @@ def prompts_of(
 
     def texts(table: pl.DataFrame) -> list[list[str]]:
         examples = {(d.draw, d.order): d.examples for d in prompts.in_order(table)}
-        keys = cells.select("draw", "order").rows()
+        keys = shown.select("draw", "order").rows()
         return [prompts.shown(task, examples.get(key, ())) for key in keys]
 
     theirs = texts(pairing.shifted(demonstrations, shift) if shift else demonstrations)
-    trained = cells["loss"].is_not_null()
+    trained = shown["loss"].is_not_null()
     parts = ("instruction", "text", "answer")
-    rows = [asked[example] for example in cells["example"]]
+    rows = [asked[example] for example in shown["example"]]
     return pl.DataFrame(
         {
             **{part: [row[part] for row in rows] for part in parts},

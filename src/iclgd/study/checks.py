@@ -20,7 +20,7 @@ from iclgd.study.values import nearest
 
 CATALOGUES = ("models", "tasks", "demonstrations", "learners", "figures")
 TRAINED = ({"lora"}, {"layers", "matrices"}, {"parameters"})  # what a learner may train
-RESERVED = ("claims", "cells")  # tables of a whole study beside those of its figures
+RESERVED = ("claims", "examples")  # tables of a whole study beside those of its figures
 DERIVED = {"models": {"of", "control", "label"}, "tasks": {"of", "control", "texts", "label"}}
 DECAY = 2000  # of pretraining.Recipe
 TOO_LONG = "config: all entries are too long for the command line of the report"

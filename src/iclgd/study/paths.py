@@ -47,8 +47,8 @@ class OfStudy:
         return self.summary("claims")
 
     @property
-    def cells(self) -> str:
-        return self.summary("cells")
+    def examples(self) -> str:
+        return self.summary("examples")
 
     @property
     def findings(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from support.reports import HOSTILE, SVG, built, cell, claim, inputs
+from support.reports import HOSTILE, SVG, built, claim, example, inputs
 from support.roles import ROLES
 from support.steps import run_step
 
@@ -61,14 +61,14 @@ def test_everything_is_in_the_page_and_little_of_it(tmp_path):
     anchors = {one[1:] for one in addresses if one.startswith("#")}
     assert anchors - {a.get("id") for _, a in page.elements} == set()
     assert (tmp_path / "report.html").stat().st_size < 60_000  # script, style, methods
-    assert {"figures/one.svg", "summary/one.parquet", "summary/cells.parquet"} <= set(addresses)
+    assert {"figures/one.svg", "summary/one.parquet", "summary/examples.parquet"} <= set(addresses)
 
 
 def test_texts_from_outside_are_text(tmp_path):
     quoted = {name: HOSTILE for name in ("text", "instruction", "answer", "answer_token")}
-    cells = [cell(tokens=[HOSTILE, "B"], demonstrations=[HOSTILE], task=HOSTILE, **quoted)]
+    rows = [example(tokens=[HOSTILE, "B"], demonstrations=[HOSTILE], task=HOSTILE, **quoted)]
     words = {name: HOSTILE for name in ("paper", "place", "claim", "reference", "learner")}
-    page = built(tmp_path, title=HOSTILE, cells=cells, judged=[claim(**words)], label=HOSTILE)
+    page = built(tmp_path, title=HOSTILE, examples=rows, judged=[claim(**words)], label=HOSTILE)
     plain = built(tmp_path / "plain", judged=[claim()])
     # No element more than in a page of plain words, and every text is there in full.
     assert [tag for tag, _ in Page(page).elements] == [tag for tag, _ in Page(plain).elements]
@@ -95,7 +95,7 @@ def test_only_the_pages_own_script_and_style_may_run(tmp_path):
 
 
 def test_a_study_without_claims_or_pairs_has_no_such_sections(tmp_path):
-    none = built(tmp_path, cells=[])
+    none = built(tmp_path, examples=[])
     assert 'id="claims"' not in none
     assert 'id="explorer"' not in none
     empty = built(tmp_path / "empty", judged=[])
@@ -144,10 +144,10 @@ def test_the_study_is_counted_from_what_was_run():
     assert contents.summary(models[:1], [no_tasks], tasks) == "1 model (1 pretrained), 1 figure"
 
 
-@pytest.mark.parametrize("broken", ["cells", "summary/one", "summary/claims"])
+@pytest.mark.parametrize("broken", ["examples", "summary/one", "summary/claims"])
 def test_a_table_that_is_missing_or_broken_is_named(tmp_path, broken):
     arguments = inputs(tmp_path, judged=[claim()])
-    path = tmp_path / f"{broken.replace('cells', 'summary/cells')}.parquet"
+    path = tmp_path / f"{broken.replace('examples', 'summary/examples')}.parquet"
     path.write_text("no table")
     with pytest.raises(InputError, match=f"{path.name}: not a whole table"):
         run_step("build_report", *arguments)
@@ -156,10 +156,10 @@ def test_a_table_that_is_missing_or_broken_is_named(tmp_path, broken):
 
 def test_the_explorer_offers_what_exists_in_the_studys_order():
     rows = [
-        cell(model="m", b="icl-reordered", epoch=0, demonstrations_b=["z : B\n", "y : A\n"]),
-        cell(model="m", place="nearest"),
-        cell(model="m", place="farthest"),
-        cell(model="big"),
+        example(model="m", b="icl-reordered", epoch=0, demonstrations_b=["z : B\n", "y : A\n"]),
+        example(model="m", place="nearest"),
+        example(model="m", place="farthest"),
+        example(model="big"),
     ]
     table = pl.DataFrame(rows, schema=EXAMPLES)
     shown = contents.explorer(table, ["m", "big"], Names(ROLES, {"m": "Model M"}))

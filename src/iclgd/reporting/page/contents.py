@@ -158,11 +158,11 @@ def _short(value: float | str | None) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-# --- cells --------------------------------------------------------------------------------
+# --- examples -----------------------------------------------------------------------------
 
 
 def explorer(table: pl.DataFrame, models: list[str], names: Names) -> list[dict]:
-    """The cells (`EXAMPLES`) as the explorer's script reads them: choices, then contents.
+    """The examples (`EXAMPLES`) as the explorer's script reads them: choices, then contents.
 
     Models come in the order of ``models``, GD before the references. Shared tokens are those
     among the ten likeliest of both sides.

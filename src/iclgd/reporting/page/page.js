@@ -92,14 +92,14 @@ document.addEventListener("pointermove", (event) => {
 
 // --- prompts and answers ---
 
-const data = document.getElementById("cells");
+const data = document.getElementById("examples");
 if (data) {
-  const cells = JSON.parse(data.textContent);
+  const examples = JSON.parse(data.textContent);
   const choices = [...document.querySelectorAll("[data-choice]")];
 
   // Each menu offers what exists under the choices in front of it, and keeps its own if it can.
   function offer() {
-    let left = cells;
+    let left = examples;
     for (const menu of choices) {
       const name = menu.dataset.choice;
       const values = [...new Set(left.map((cell) => cell[name]))];

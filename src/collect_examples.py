@@ -1,7 +1,7 @@
-"""Collect a few real queries of every pair of learners, with prompts and both distributions.
+"""Collect example prompts for the report, with the answers of both learners.
 
-Of every pair the test queries at the quartiles of total variation, with each learner at its chosen
-rate and epoch: the cells that the report's explorer shows. No model is loaded.
+Of every pair of learners the test queries at the quartiles of total variation, each learner at its
+chosen rate and epoch. No model is loaded.
 """
 
 import functools
