@@ -78,10 +78,13 @@ rule build_report:
         manifests=study.manifests,
         examples=study.paths.examples,
         claims=study.paths.claims,
-        parts=expand(
-            own("src/iclgd/reporting/page/{part}"),
-            part=["page.html", "style.css", "page.js", "methods.md"],
-        ),
+        parts=[
+            own("docs/methods.md"),
+            *expand(
+                own("src/iclgd/reporting/page/{part}"),
+                part=["page.html", "style.css", "page.js"],
+            ),
+        ],
         script=own("src/build_report.py"),
         lib=imports("src/build_report.py"),
     output:

@@ -68,6 +68,8 @@ for name, entry in args.study["figures"].items():
     )
 
 environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+# A page of docs/, here a section: without its title, its headings one level lower.
+methods = parts["methods.md"].partition("\n")[2].replace("\n## ", "\n### ")
 page = environment.from_string(parts["page.html"]).render(
     script=Markup(parts["page.js"]),
     style=Markup(parts["style.css"]),
@@ -80,7 +82,7 @@ page = environment.from_string(parts["page.html"]).render(
     models=contents.models(manifests.values()),
     learned=findings.models(manifests.values()),
     examples=contents.explorer(examples, list(manifests), names),
-    methods=Markup(MarkdownIt("js-default").render(parts["methods.md"])),
+    methods=Markup(MarkdownIt("js-default").render(methods)),
     config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
     versions=contents.versions(),
     folders=contents.folders({entry["kind"] for entry in args.study["figures"].values()}),

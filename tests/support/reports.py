@@ -14,7 +14,8 @@ from iclgd.reporting.claims import judge
 from support.steps import SRC, run_step
 
 PAGE = SRC / "iclgd/reporting/page"
-PARTS = ("methods.md", "page.html", "page.js", "style.css")
+PARTS = [PAGE / name for name in ("page.html", "page.js", "style.css")]
+PARTS.append(SRC.parent / "docs/methods.md")
 LEARNERS = {
     "icl": {"method": "icl"},
     "icl-reordered": {"reference": "icl", "shift": "order"},
@@ -71,7 +72,7 @@ def inputs(folder: Path, title="One", examples=None, judged=None, label="Model M
     study = {"figures": {"one": figure}, "labels": {"m": label}}
     study["config"] = {"models": {"m": {"label": label}}, "tasks": {}, "learners": LEARNERS}
     arguments = {
-        "parts": [str(PAGE / name) for name in PARTS],
+        "parts": [str(path) for path in PARTS],
         "study": [json.dumps(study)],
         "manifests": [str(folder / "m.json")],
         "examples": [str(folder / "summary/examples.parquet")],

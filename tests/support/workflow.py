@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "rules", "src", "profiles", "slurm", "envs", "models")
+PARTS = ("Snakefile", "rules", "src", "profiles", "slurm", "envs", "models", "docs/methods.md")
 STUDY = yaml.safe_load((ROOT / "tests/study.yaml").read_text())
 
 
@@ -39,6 +39,7 @@ def copy_project(folder: Path, study: dict) -> Path:
         if source.is_dir():
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            (folder / part).parent.mkdir(exist_ok=True)
             shutil.copy2(source, folder / part)
     write_study(folder, study)
     return folder

@@ -1,6 +1,6 @@
 """The data dictionary: finds the words of ``artifacts`` for a path or a table, and prints them.
 
-Run as a module it writes docs/data.md and the list of artifacts in README (`make dictionary`).
+Run as a module it writes docs/data.md (`make dictionary`).
 """
 
 from __future__ import annotations
@@ -28,12 +28,17 @@ def by_columns(columns: Iterable[str]) -> Artifact | None:
 
 
 def page() -> str:
-    """docs/data.md: a table of keys, then one of every artifact's own columns."""
+    """docs/data.md: all artifacts, a table of keys, then one of every artifact's own columns."""
     lines = [
-        "# What every column means",
+        "# Data: every file and column",
         "",
-        "`python -m iclgd show PATH` says this beside the data. Written by `make dictionary` from",
-        "`src/iclgd/reporting/artifacts.py`. Keys mean the same in every table:",
+        "`python -m iclgd show PATH` prints this beside the data (`--rows 9`,",
+        "`--where \"epoch = 200 AND js > 0.5\"`). Written by `make dictionary` from",
+        "`src/iclgd/reporting/artifacts.py`. Undefined values are null, never 0.",
+        "",
+        *_table("file", {f"`{one.path}`": one.what for one in ARTIFACTS}),
+        "",
+        "Keys mean the same in every table:",
         "",
         *_table("column", KEYS),
     ]
@@ -52,21 +57,10 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-BEGIN, END = "### Data dictionary\n\n", "\n\nUndefined values are null"
-
-
-def readme(text: str) -> str:
-    """The text of README with the list of artifacts in its place."""
-    head, rest = text.split(BEGIN)
-    table = _table("file", {f"`{one.path}`": one.what for one in ARTIFACTS})
-    return head + BEGIN + "\n".join(table) + END + rest.split(END, 1)[1]
-
-
 def _table(first: str, rows: Mapping[str, str]) -> list[str]:
     rows = [f"| {name} | {meaning} |" for name, meaning in rows.items()]
     return [f"| {first} | what it is |", "|---|---|", *rows]
 
 
 if __name__ == "__main__":
-    Path("README.md").write_text(readme(Path("README.md").read_text()))
     Path("docs/data.md").write_text(page())
