@@ -47,8 +47,6 @@ def test_a_metric_added_reruns_no_step_that_loads_a_model(tmp_path):
     summary = pl.read_parquet(folder / "results/default/summary/agreement.parquet")
     rows = summary.filter(metric="same_token").drop_nulls("low")
     assert len(rows) and rows.select((pl.col("low") >= 0) & (pl.col("high") <= 1)).to_series().all()
-    (folder / "docs").mkdir()
-    (folder / "README.md").write_text("### Data dictionary\n\n\n\nUndefined values are null")
     subprocess.run(
         [sys.executable, "-m", "iclgd.reporting.dictionary"],
         cwd=folder,
@@ -69,7 +67,7 @@ def test_every_metric_has_a_range_and_a_direction():
 
 def test_the_methods_have_the_formula_of_every_metric_that_has_one():
     """The same lines; the page puts total variation, which decides, before Jensen-Shannon."""
-    text = (ROOT / "src/iclgd/reporting/page/methods.md").read_text()
+    text = (ROOT / "docs/methods.md").read_text()
     table = text.split("| metric | formula | range |\n|---|---|---|\n")[1].split("\n\n")[0]
     rows = [
         f"| {one.label} | {one.formula} | {one.ends} |"
