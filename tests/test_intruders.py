@@ -12,6 +12,7 @@ import torch
 import yaml
 from conftest import run_step, save_model, tiny_model, tiny_task
 from safetensors.torch import save_file
+from support.roles import ROLES
 from support.summaries import depth
 
 from iclgd.io import parquet
@@ -277,7 +278,7 @@ def test_what_a_model_says_of_itself_is_text(folder, tmp_path):
     run_step(
         "report_findings",
         *("--summaries", tmp_path / "depth.parquet"),
-        *("--figures", json.dumps({"depth": {"name": "depth", "kind": "depth"}})),
+        *("--figures", json.dumps({"depth": {"name": "depth", "kind": "depth", "roles": ROLES}})),
         *("--manifests", fetch(folder), "--output", tmp_path / "findings.txt"),
     )
     found = (tmp_path / "findings.txt").read_text()

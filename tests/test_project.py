@@ -129,7 +129,7 @@ def test_every_output_of_a_rule_is_in_the_data_dictionary():
     outputs = [one for one in vars(paths).values() if isinstance(one, str)]
     outputs += [
         ours.claims,
-        ours.cells,
+        ours.examples,
         *(ours.summary(kind.summary("f")) for kind in KINDS.values()),
     ]
     outputs = [one for one in outputs if re.fullmatch(r"results/.*\.(parquet|json)", one)]

@@ -1,4 +1,4 @@
-"""The data dictionary: finds the words of ``artifacts`` for a path or a table, and prints them.
+"""The data dictionary: the entry of `artifacts` for a path or a table.
 
 Run as a module it writes docs/data.md and the list of artifacts in README (`make dictionary`).
 """
@@ -38,7 +38,7 @@ def page() -> str:
         *_table("column", KEYS),
     ]
     for artifact in ARTIFACTS:
-        own = {name: said for name, said in artifact.columns.items() if KEYS.get(name) != said}
+        own = {name: text for name, text in artifact.columns.items() if KEYS.get(name) != text}
         keys = ", ".join(name for name in artifact.columns if name not in own)
         rows = {**({keys: "keys"} if keys else {}), **own}
         lines += [
