@@ -1,7 +1,7 @@
 """Build the study's report: one page that opens in any browser, without a network.
 
-Findings, the papers' claims, every figure, real prompts with what ICL and the learners answer,
-methods, the configuration and versions. The same inputs give the same bytes.
+Findings, the papers' claims, every figure, example prompts with the answers of ICL and the
+learners, methods, the configuration and versions. The same inputs give the same bytes.
 """
 
 from pathlib import Path

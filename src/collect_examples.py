@@ -55,7 +55,7 @@ for path in args.logits:
     paths.setdefault(key, []).append(path)
 
 
-@functools.lru_cache(2)  # ICL stays while one learner after the other is beside it
+@functools.lru_cache(2)  # ICL stays while it is compared with one learner after another
 def logits(*key):
     if key not in paths:
         raise cli.InputError(f"no logits of {key[-1]!r} for {'/'.join(map(str, key[:3]))}")

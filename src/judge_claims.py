@@ -1,4 +1,4 @@
-"""Judge the claims of the papers by the summaries of a study: holds, fails, or cannot tell."""
+"""Judge the papers' claims by the summaries of a study: each holds, fails, or cannot be told."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """Plot agreement of ICL with gradient descent over epochs, as in Figure 5 of Shen et al.
 
 Rows: accuracy, token overlap and overlap cosine similarity with ICL. Columns: what GD trains.
-One line per learning rate; horizontal lines: ICL, ICL under another order and with other
-demonstrations, and the untouched model. One grid per model, task and design of the summary.
+One line per learning rate. Horizontal lines: ICL, ICL with its demonstrations reordered or
+replaced, and the pretrained model (zero-shot). One grid per model, task and design of the summary.
 """
 
 from iclgd.reporting import style
@@ -35,7 +35,7 @@ shown = set()
 
 
 def references(part, metric):
-    """Horizontal lines of one row: ICL and its references, and GD's epoch 0."""
+    """Horizontal lines of one row: ICL, its references, and zero-shot (epoch 0 of GD)."""
     found = part.filter(pl.col("metric") == metric, pl.col("epoch") == 0)
     rows = found.filter(pl.col("b_role").is_in(REFERENCES))
     zero = found.filter(pl.col("b").is_in(learners)).drop_nulls("estimate").head(1)

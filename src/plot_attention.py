@@ -1,9 +1,8 @@
 """Plot how alike ICL and gradient descent are inside attention, by the measures of two papers.
 
-Columns: the measures of Dai et al. and the corrected ones of Deutch et al.; a lane per learner,
-at its chosen rate: a dot for the mean over layers with its band, small dots for the layers, and
-a grey bar at the baseline of the measure. One row of panels per model, task and
-design of the summary.
+Columns: the measures of Dai et al. and their corrections by Deutch et al. Each learner has a lane,
+at its chosen rate: a dot with a band for the mean over layers, small dots for single layers, and a
+grey bar for the measure's baseline. One row of panels per model, task and design.
 """
 
 from iclgd.reporting import style
@@ -35,7 +34,7 @@ COLUMNS = "model task design shots learner epoch layer metric estimate low high 
 summary = names.with_roles(charts.read(args.summary, COLUMNS.split()))
 summary = summary.filter("chosen", ~pl.col("learner_role").is_in(REFERENCES))
 summary = summary.with_columns(family("learner"))
-# Of several rates that are equally good, the first stands for the family.
+# Of several equally good rates of a family, the first is shown.
 summary = summary.filter(
     pl.col("learner") == pl.col("learner").min().over("model", "task", "design", "family")
 )
@@ -109,10 +108,10 @@ items = [
 ]
 title = figure.title or "Is gradient descent like in-context learning inside attention?"
 subtitle = "ICL against gradient descent, at the last token of a query. Whiskers: 95 % over "
-subtitle += "draws and queries. Baseline of SimAOU and Rec2FTP: updates and corrections that have "
 subtitle += (
-    "nothing to do with each other; of SimAM and tau: ICL against the model before training."
+    "draws and queries. Baselines: for SimAOU and Rec2FTP updates and corrections that have "
 )
+subtitle += "nothing to do with each other; for SimAM and tau: ICL against the pretrained model."
 chart = layout.figure(blocks, items, title, subtitle, 740)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)

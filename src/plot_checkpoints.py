@@ -1,4 +1,4 @@
-"""Plot ICL over a model's pretraining, above the movement of its weights.
+"""Plot ICL over the pretraining of a model, and how far its weights move.
 
 Above: ICL's accuracy per task at each checkpoint; below: mean absolute change of the weights
 since the first checkpoint. One column per model.
@@ -59,7 +59,7 @@ for column, model in enumerate(models):
 items = [{"label": called[one], **styles[one]} for one in tasks]
 if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
-title = figure.title or "Does ICL change while pretraining goes on?"
+title = figure.title or "Does ICL change during pretraining?"
 subtitle = (
     "Accuracy of ICL at each checkpoint, and how far the weights have moved since the first. "
 )

@@ -1,8 +1,8 @@
 """Plot agreement of ICL with GD between its negative controls and ICL's agreement with itself.
 
-A column per metric; lanes: ICL with itself, ICL with GD, and the same pair for every control.
-The shade reaches from the best control to ICL's agreement with itself; the number above it is
-GD's place in it, from 0 to 1. One row of panels per model, task and design.
+One column per metric. Lanes: ICL with itself, ICL with GD, and ICL with GD in every control. The
+shade spans the best control to ICL with itself; the number above is where GD lies in it, from 0 to
+1. One row of panels per model, task and design.
 """
 
 from iclgd.reporting import style
@@ -47,14 +47,14 @@ tips = {
 
 
 def between(rows, x, y):
-    """The shade from floor to ceiling, where there is any room."""
+    """The shade from floor to ceiling, where the ceiling is higher."""
     room = rows.filter(pl.col("ceiling") > pl.col("floor")).head(1)
     mark = alt.Chart(charts.values(room)).mark_rect(color=style.GRID, clip=True)
     return [mark.encode(x.x("floor"), alt.X2("ceiling:Q"))] if len(room) else []
 
 
 def verdict(rows):
-    """The place of every learner between the two, in words."""
+    """Where each learner lies between floor and ceiling, in words."""
     pairs = rows.filter(pl.col("kind") == "pair").sort("b").drop_nulls("normalised")
     if pairs.is_empty():
         return "cannot tell" if len(rows) else ""
@@ -94,12 +94,12 @@ for run, part in select.runs(summary):
         panel = charts.panel(drawn, x, y, size, kind.METRICS[metric].title)
         panels.append({**panel, "title": {**panel["title"], "subtitle": verdict(rows)}})
     blocks.append(layout.block(panels, len(panels), names.run_title(run)))
-title = figure.title or "Is the agreement more than what nothing learned would show?"
+title = figure.title or "Do models that learned nothing agree as well?"
 subtitle = (
-    "Shade: from the best negative control to ICL's agreement with itself, in which GD has a "
+    "Shade: from the best negative control (0) to ICL's agreement with itself (1), and where GD "
 )
 subtitle += (
-    "place from 0 to 1; none where a control agrees as well, so that the metric cannot tell. "
+    "lies between them; no shade where a control agrees as well, so that the metric cannot tell. "
 )
 subtitle += (
     "GD at the rate and epoch chosen on validation queries. Bars: 95 % over draws and queries."

@@ -43,7 +43,7 @@ for run, part in select.runs(summary):
         panels.append(charts.panel(drawn, x, charts.share(title), (300, 190)))
     blocks.append(layout.block(panels, 2, names.run_title(run)))
 items = names.key(families, styles)
-title = figure.title or "How deep into the vocabulary does the agreement with ICL go?"
+title = figure.title or "Does agreement with ICL depend on K?"
 subtitle = "Each learner against ICL on the same queries. Bands: 95 % over draws of demonstrations."
 chart = layout.figure(blocks, items, title, subtitle, 680)
 chart = chart if blocks else layout.empty(title, "the summary is empty")

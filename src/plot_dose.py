@@ -1,8 +1,8 @@
-"""Plot what becomes of agreement with GD as a model leaves the construction that is GD.
+"""Plot how agreement with GD changes as a model departs from the construction in which ICL is GD.
 
-Columns: departures, and what each is: another GD than the learner, or none. Above: metrics of
-agreement, all scaled so that 1 is equal. Below: what does not compare ICL and GD row by row, the
-accuracy and the order sensitivity of each. One block per task and design of the summary.
+Columns: departures, and what each amounts to: another kind of GD, or no GD. Above: metrics of
+agreement, scaled so that 1 means equal. Below: accuracy and order sensitivity of ICL and of GD,
+which compare no distributions. One block per task and design.
 """
 
 from iclgd.reporting import style
@@ -21,7 +21,7 @@ from iclgd.reporting.names import Names
 
 names = Names(figure.roles, figure.labels)
 COLUMNS = "model task design shots departure nature dose metric estimate low high draws"
-# Metric: name, and the value that stands for "nothing in common".
+# Metric: name, and the value that means "nothing in common".
 AGREEMENT = {
     "token_overlap": ("token overlap @10", 0),
     "ocs": ("OCS @10", 0),
@@ -93,11 +93,10 @@ for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
     head = f"{names.label(task)} · {shots} demonstrations"
     blocks.append(layout.block(panels, len(departures), head))
 items = [{"label": called[one], **styles[one]} for one in (*AGREEMENT, *ACCURACY)]
-title = figure.title or "What becomes of agreement as ICL and gradient descent become different?"
+title = figure.title or "Does agreement fall as ICL departs from gradient descent?"
 subtitle = "ICL of each model against GD with as many steps as the model has layers. At 0: the "
-subtitle += (
-    "construction of von Oswald et al., where the two are one. Bands: 95 % over draws and queries."
-)
+subtitle += "construction of von Oswald et al., where both are the same. "
+subtitle += "Bands: 95 % over draws and queries."
 chart = layout.figure(blocks, items, title, subtitle, 700)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)

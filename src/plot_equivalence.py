@@ -1,10 +1,11 @@
-"""Plot verdicts of equivalence, with the bounds from which each can be read off.
+"""Plot verdicts of equivalence with the bounds that decide them.
 
 Lanes: model, task, number of demonstrations and learner, at the rate and epoch nearest to ICL.
 Left: the excess, which is the distance of GD from ICL minus that of ICL from itself reordered,
 cell by cell. Right: the distance as a multiple of the margin, up to its upper bound. All bounds
-are at the level at which Holm's procedure tests them. Where the untouched model is not surely
-beyond the margin, demonstrations change too little to compare anything: a block of its own.
+are at the level at which Holm's procedure tests them. Where the pretrained model
+(zero-shot) is not significantly beyond the margin, demonstrations change too little for a
+comparison: a separate block.
 """
 
 from iclgd.reporting import style
@@ -30,11 +31,11 @@ VERDICTS = {  # colours apart in lightness, too
     "different": "#D55E00",
 }
 LANE, NARROW = 17, 90  # pixels: height of a lane, width of a panel at least
-LEAST, MOST = 0.01, 100.0  # multiples of the margin; what is beyond stands at the end
+LEAST, MOST = 0.01, 100.0  # multiples of the margin; values beyond are drawn at the end
 WORDS = {"excess": 138, "verdict": 76}  # pixels for a column of text
 BLOCKS = {
     True: "Where demonstrations change the answers beyond the margin",
-    False: "Where they do not, or not surely: there is no ICL that GD could equal",
+    False: "Where they do not, or not significantly: there is no ICL that GD could equal",
 }
 TIPS = {
     **{"model": "model", "task": "task", "shots": "demonstrations", "b": "learner"},

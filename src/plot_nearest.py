@@ -2,7 +2,8 @@
 
 Rows: total variation and token overlap with ICL. Columns: what GD trains. One line per learning
 rate; circles: the rate and epoch of each family nearest to ICL on validation queries;
-horizontal lines: ICL under another order, and the untouched model, which is where GD begins.
+horizontal lines: ICL with its demonstrations reordered. Epoch 0 is the pretrained model
+(zero-shot).
 """
 
 from iclgd.reporting import style
@@ -20,7 +21,7 @@ from iclgd.reporting.names import Names, rate_key, rates
 names = Names(figure.roles, figure.labels)
 COLUMNS = "model task design shots a b epoch metric loss estimate low high draws diverged nearest"
 ROWS = {"tv": "total variation (0: equal)", "token_overlap": "token overlap @10 (share)"}
-LEAST = 1e-4  # nats; a loss below it stands there
+LEAST = 1e-4  # nats; smaller losses are drawn there
 summary = charts.read(args.summary, COLUMNS.split())
 learners = [one for one in summary["b"].unique().sort() if not names.is_reference(one)]
 families, colours = names.families(learners) or [""], rates(learners)
@@ -68,7 +69,7 @@ items = names.key([one for one in references if one in shown], styles)
 mark = {"label": "nearest to ICL on validation queries", "color": style.QUIET, "shape": "circle"}
 items += [mark, *rate_key(colours)]
 title = figure.title or "How near does gradient descent come to ICL?"
-subtitle = "Epochs of GD run from left (untouched) to right, along the loss of its demonstrations. "
+subtitle = "Epochs of GD run from left (pretrained) to right, along its training loss. "
 subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(families) * (size[0] + 18), 460)
 chart = layout.figure(blocks, items, title, subtitle, wide)

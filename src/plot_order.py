@@ -67,10 +67,10 @@ for run, part in select.runs(summary):
                 text = f"at most {largest:.1g}"
                 drawn.append(charts.note(text, size[0] / 2, size[1] - 12))
             if mine["estimate"].count() < 2:
-                # A pattern needs a reaction; ICL's level alone would hide that there is none.
+                # A learner that does not react has no pattern; ICL's line alone would hide that.
                 text = "no data" if mine.is_empty() else "undefined: no reaction to order"
-                said = charts.note(text, size[0] / 2, size[1] / 2 - 12, size=10)
-                drawn = [*charts.axes(bottom, y), said]
+                words = charts.note(text, size[0] / 2, size[1] / 2 - 12, size=10)
+                drawn = [*charts.axes(bottom, y), words]
             if len(flat):
                 drawn = [*charts.flats(flat, bottom, y), *drawn]
             head = names.label(one) if row == 0 else ""
@@ -85,7 +85,7 @@ if (summary["diverged"].max() or 0) > 0:
 items += rate_key(colours)
 subtitle = "Sen: standard deviation of the next-token probabilities over orders, summed over the "
 subtitle += "vocabulary. Bands: 95 % over draws and queries."
-title = figure.title or "Does the order of demonstrations matter as it does to ICL?"
+title = figure.title or "Is gradient descent as sensitive to order as ICL?"
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)

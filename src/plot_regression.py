@@ -1,8 +1,8 @@
 """Plot how near constructed models are to GD on linear regression, against the inputs' scale.
 
-Columns: distance of predictions, distance and cosine of sensitivities (von Oswald et al.). A
-line per model: its departure's colour, solid for the greatest share. Scale 1 is that of training;
-others are out of distribution.
+Columns: distance of predictions, distance and cosine of sensitivities (von Oswald et al.). One
+line per model: a colour for each departure, solid for its largest share. Models were trained at
+scale 1; other scales are out of distribution.
 """
 
 from iclgd.reporting import style
@@ -57,7 +57,7 @@ for metric, title in METRICS.items():
 items = [{"label": called[one], **styles[one]} for one in models]
 title = figure.title or "How near is linear attention to gradient descent on linear regression?"
 subtitle = (
-    "Each model against as many steps of GD as it has layers, of the size that comes nearest "
+    "Each model against as many steps of GD as it has layers, of the step size that comes nearest "
 )
 subtitle += "to it on other prompts. Bands: 95 % over prompts."
 chart = layout.figure([layout.block(panels, 3)], items, title, subtitle, 720)

@@ -1,8 +1,8 @@
-"""Plot how far more demonstrations carry gradient descent, as in Table 1 of Shen et al.
+"""Plot what more demonstrations gain gradient descent, as in Table 1 of Shen et al.
 
-Per task and family of GD an arrow leads from its accuracy with few demonstrations to that with
-many (8 and 512 in the paper); ICL with few and the untouched model stand beside it. Rate and
-epoch are those chosen on validation queries. One column per model.
+For each task and family of GD an arrow leads from its accuracy with few demonstrations to that with
+many (8 and 512 in the paper), next to ICL with few and the pretrained model (zero-shot). Rate and
+epoch are chosen on validation queries. One column per model.
 """
 
 from iclgd.reporting import style
@@ -24,7 +24,7 @@ names = Names(figure.roles, figure.labels)
 
 
 def dots(frame, x, y, tips):
-    """Horizontal bands with dots on their lanes, the number of shots written beside each."""
+    """Horizontal bands with dots on their lanes, with the number of shots above each."""
     if frame.is_empty():
         return []
     base = alt.Chart(charts.values(frame)).encode(y.y("lane"))
@@ -141,7 +141,7 @@ for column, model in enumerate(models):
             rows.with_columns(pl.Series("lane", spots, pl.Float64)), "who", styles, called
         )
 
-    # The untouched model is a tick through all lanes of its task.
+    # Zero-shot accuracy is a tick through all lanes of its task.
     ticks = zero.filter(pl.col("model") == model).drop_nulls("estimate")
     first = [lane[task, lanes[0]] - 0.45 for task in ticks["task"].to_list()]
     ticks = charts.look(ticks, "who", styles, called).with_columns(
@@ -165,7 +165,7 @@ for column, model in enumerate(models):
     panels.append(charts.panel(drawn, x, y, size, names.label(model)))
 items = names.key([one for one in styles if one in [*lanes, ZERO_SHOT]], styles)
 title = figure.title or "Does GD on many demonstrations reach ICL on few?"
-subtitle = "Numbers beside the dots: demonstrations. Arrows lead from fewest to most. Bars: "
+subtitle = "Numbers above the dots: demonstrations. Arrows lead from fewest to most. Bars: "
 subtitle += "95 % over draws and queries; GD at the rate and epoch chosen on validation queries."
 wide = max(len(models) * (size[0] + 12), 420)
 chart = layout.figure(

@@ -2,7 +2,7 @@
 
 Rows: accuracy, token overlap and overlap cosine similarity with ICL; columns: tasks. Lines:
 ICL, its references, gradient descent at the rate and epoch chosen on validation queries, and
-the untouched model. One grid per model of the summary.
+the pretrained model (zero-shot). One grid per model of the summary.
 """
 
 from iclgd.reporting import style

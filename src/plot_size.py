@@ -2,8 +2,8 @@
 
 Rows: accuracy of ICL and of GD at the rate and epoch chosen on validation queries; token overlap
 and overlap cosine similarity with ICL of that GD and of ICL under another order. Columns: tasks
-(and numbers of demonstrations). Symbols tell the architecture; a model that did not acquire ICL,
-or was trained for it, is hollow and says so. Models of one size are moved apart.
+(and numbers of demonstrations). Symbols show the architecture; a model that did not acquire ICL,
+or was trained for it, is hollow and has a note. Models of nearly one size are moved apart.
 """
 
 from iclgd.io import cli
@@ -47,7 +47,7 @@ wide = layout.fit(len(facets), 460)
 exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
 low, high = (min(exact) - 0.3, max(exact) + 0.3) if models else (0, 1)
 low, high = (low, high) if high - low > 1.5 else (low - 0.5, high + 0.5)
-# A model's points need 18 pixels, or names and bars of models of one size lie on each other.
+# A model's points need 18 pixels, or names and bars of models of one size overlap.
 place = dict(
     zip(models, layout.spread_labels(exact, 18 * (high - low) / wide, low, high), strict=True)
 )

@@ -1,8 +1,8 @@
-"""Plot how sparse trained weights are, against what a construction of GD by ICL needs.
+"""Plot how sparse trained weights are, against what the construction of GD needs.
 
 Above: share of entries smaller than a threshold, per matrix, raw (solid) and after scaling to
 RMS 1 (dashed), with the share that von Oswald et al. need. Below, where the summary has them:
-invariants of each head's circuits, which a rotation of the basis does not move.
+measures of each head's circuits that no rotation of the basis changes.
 """
 
 from iclgd.reporting import style
@@ -73,7 +73,7 @@ for column, matrix in enumerate(matrices or ["q"]):
         drawn += charts.flats(line, x, y)
         shown = dict.fromkeys(f"{100 * one:.1f}" for one in (need[0], need[-1]))
         text = f"needed: {' to '.join(shown)} %"
-        # Below the line, for that of W_Q and W_K lies at the top of the panel.
+        # Below the line: for W_Q and W_K it lies at the top of the panel.
         drawn.append(charts.note(text, 4, 170 * (1 - need[0]) + 10, style.INK, "left", 10))
     above.append(charts.panel(drawn, x, y, (wide, 170), f"W_{matrix.upper()}"))
 blocks = [layout.block(above, len(above), "Sparsity of the weights")]
@@ -124,7 +124,7 @@ if len(circuits):
         {"label": CIRCUITS[k], "color": style.QUIET, "shape": s}
         for k, s in (("qk", "circle"), ("ov", "diamond"))
     ]
-title = figure.title or "Are the weights as sparse as the construction of GD needs them?"
+title = figure.title or "Are the weights as sparse as the construction of GD requires?"
 subtitle = "Means over layers and heads. Needed: by the construction of von Oswald et al. at the "
 subtitle += "widths of these models, x and y taking half of it each. "
 subtitle += "Bands: the range of the layers."

@@ -1,4 +1,4 @@
-"""Plot models with momentum attention beside their twins without it.
+"""Plot models with momentum attention against their twins without it.
 
 Columns: perplexity by position in held-out documents, then accuracy of in-context learning by
 the number of demonstrations. Above: means over seeds; below: differences from the twin of the
@@ -72,7 +72,7 @@ for row in ("mean", "difference"):
         y = y.inner(True) if measure == "perplexity" else replace(y, title="")
         drawn = charts.curves(rows.filter(pl.col("seed").is_null()), x, y, "place", tips=tips)
         if drawn:
-            # Side by side, so that the seeds of one momentum do not hide another's.
+            # Side by side, so that no seed hides another.
             gap = 0.12 * (max(ends) - min(ends)) / max(len(place) - 1, 1)
             aside = {one: (i - (len(etas) - 1) / 2) * gap for i, one in enumerate(etas)}
             single = rows.filter(pl.col("seed").is_not_null()).with_columns(
@@ -85,7 +85,7 @@ for row in ("mean", "difference"):
 items = [{"label": called[one], **styles[one]} for one in etas]
 items.append({"label": "chance, or no difference", "color": style.FAINT, "dash": style.SOLID})
 title = figure.title or "Does momentum attention help a language model?"
-subtitle = "Twins of one seed see the same documents and begin with the same weights. Bands: 95 % "
+subtitle = "Twins of one seed see the same documents and start from the same weights. Bands: 95 % "
 subtitle += "over seeds, below of the paired difference. Dots: single seeds."
 wide = len(NAMES) * (size[0] + 30)
 blocks = [layout.block(panels, len(NAMES))] if len(summary) else []

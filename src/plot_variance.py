@@ -1,8 +1,8 @@
 """Plot which part of an answer's variance over orders each source explains, per learner.
 
-Columns: last label, last demonstration, positions, rest; a bar per learner, with its band. Two
-more say whether a learner reacts to the *same* orders as ICL: the cosine of the two patterns
-of change, and Mantel's r, whose dot is filled where p < 0.05. One row of panels per model,
+Columns: last label, last demonstration, positions, rest; one bar with a band per learner. Two more
+columns show whether a learner reacts to the *same* orders as ICL: the cosine of both patterns of
+change, and Mantel's r, with a dot where p < 0.05. One row of panels per model,
 task and design of the summary.
 """
 
@@ -70,7 +70,7 @@ with_icl = {"domain": [-1, 1], "nice": False}
 with_icl = charts.Axis("with ICL", with_icl, [-1, 0, 1], number)
 blocks = []
 for run, part in select.runs(summary):
-    # Where a learner has several epochs, its last one stands for it.
+    # Of a learner with several epochs the last one is shown.
     part = part.filter(pl.col("epoch") == pl.col("epoch").max().over("learner"))
     learners = sorted(
         part["learner"].unique(),
@@ -99,7 +99,7 @@ for run, part in select.runs(summary):
         size = (layout.fit(len(sources), 130, layout.labels(texts)), max(60, 24 * len(learners)))
         panels.append(charts.panel(drawn, x, y, size, PATTERNS.get(source, source)))
     blocks.append(layout.block(panels, len(sources), names.run_title(run)))
-title = figure.title or "What in the order of demonstrations moves the answer?"
+title = figure.title or "What about the order of demonstrations changes the answer?"
 subtitle = "Share of the variance, over orders, of the logit of the answer. Bars: 95 % over "
 subtitle += "draws of demonstrations."
 items = []

@@ -1,4 +1,4 @@
-"""Say in a short table what the figures' summaries found, and which models learned in context."""
+"""Write short tables of the results of every figure, and which models learned in context."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,8 @@ lines = [
     *findings.layout(findings.models(manifests)),
     "",
     "Values are means over draws and queries of the test split; GD at the rate and epoch chosen on",
-    "validation queries. In brackets: 95 % intervals over draws and queries, or what a table says.",
+    "validation queries. In brackets, unless a table says otherwise: 95 % intervals over draws and",
+    "queries.",
 ]
 for path in args.summaries:
     figure = args.figures[findings.figure(path, args.figures)]

@@ -1,4 +1,4 @@
-"""Summarise agreement beside its negative controls and ICL's agreement with itself.
+"""Summarise agreement, its negative controls, and the agreement of ICL with itself.
 
 Every metric of the pair, of each control and of ICL with itself, over test queries, with 95 %
 intervals; and (score - floor) / (ceiling - floor), the floor being the best control.

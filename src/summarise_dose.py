@@ -1,12 +1,12 @@
-"""Summarise how agreement falls as a model leaves the construction of gradient descent.
+"""Summarise how agreement falls as a model departs from the construction of gradient descent.
 
 The one model without a list is the construction, dose 0 of every departure; `name@value`
-is the departure `name` with that dose. GD has made as many steps (epochs) as the model has
-layers. In the departure `steps of GD` it is GD that leaves: the construction against every recorded
-epoch, the dose being the steps beyond its layers. `nature` says what the departure is beside the
-learner: GD with another kernel, rate or number of steps, or not GD. Metrics are those of the
+is the departure `name` at that dose. GD takes as many steps (epochs) as the model has layers. In
+the departure `steps of GD` GD itself departs: the construction against every recorded epoch, the
+dose being the steps beyond the layers. `nature` is what the departed model computes, compared with
+the learner: GD with another kernel, rate or number of steps, or not GD. Metrics are those of the
 agreement tables and `sen_a`, `sen_b` (order sensitivity of each learner); estimates over test
-queries with 95 % intervals. `response` says what a metric of agreement does as the dose grows: it
+queries with 95 % intervals. `response` is what a metric of agreement does as the dose grows: it
 `falls`, `wavers`, or is `blind` (null for metrics that do not measure agreement).
 """
 
@@ -50,7 +50,7 @@ side = {name: f"sen_{letter}" for name, letter in zip(learners.pop(), "ab", stri
 for path in args.logits:
     rows = parquet.read(path, LOGITS).filter(pl.col("split") == "test")
     name, sens = side[parquet.only(rows, "learner")], []
-    if rows["epoch"].n_unique() == 1:  # ICL stands beside the epoch that is compared with it
+    if rows["epoch"].n_unique() == 1:  # ICL is compared with this epoch of GD
         rows = rows.with_columns(epoch=pl.lit(layers[parquet.only(rows, "model")], pl.Int32))
     for _, group in rows.group_by("epoch", "draw", maintain_order=True):
         if answers := order_sensitivity.read(group):

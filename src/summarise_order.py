@@ -34,7 +34,7 @@ def test_rows(path: Path) -> pl.DataFrame:
     return parquet.read(path, LOGITS).filter(pl.col("split") == "test")
 
 
-# One table at a time is in memory, besides those of the reference, which come first.
+# Tables of the reference come first and stay in memory; of the others one at a time is there.
 is_reference = {
     path: parquet.read(path, {"learner": pl.String})["learner"][0] == args.figure.reference
     for path in args.logits

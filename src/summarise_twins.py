@@ -1,9 +1,9 @@
 """Summarise twins: perplexity by position and in-context learning by shots, over seeds.
 
-`mean` is over the seeds of one momentum; `difference` is from the twin of the same seed with
-momentum 0. `at` is the first position of a bucket, or the number of demonstrations. Accuracies
-are over the label words, on the held-out prompts that each model was asked when it was made,
-the same for all.
+`mean` is over the seeds of one momentum; `difference` is the value minus that of the twin of the
+same seed with momentum 0. `at` is the first position of a bucket, or the number of demonstrations.
+Accuracies are over the label words, on held-out prompts, the same for all models, asked when each
+model was made.
 """
 
 from pathlib import Path

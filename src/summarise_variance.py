@@ -1,9 +1,9 @@
-"""Summarise what of an order matters: the variance over all N! orders, split by source.
+"""Summarise what about an order matters: the variance over all N! orders, split by source.
 
 The variance of the answer's log-odds against the other label words is split into the label
 of the last demonstration, which demonstration is last, the position of every demonstration,
 and the rest. Shares are of the sum of squares over test queries; bands are 95 % over draws.
-A draw with diverged rows, or with no more than rounding noise, is left out.
+Draws with diverged rows, or with nothing but rounding noise, are left out.
 """
 
 from pathlib import Path

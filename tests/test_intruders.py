@@ -12,6 +12,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 from support.models import save_model, tiny_model
+from support.roles import ROLES
 from support.steps import run_step
 from support.summaries import depth
 from support.tasks import tiny_task
@@ -279,7 +280,7 @@ def test_what_a_model_says_of_itself_is_text(folder, tmp_path):
     run_step(
         "report_findings",
         *("--summaries", tmp_path / "depth.parquet"),
-        *("--figures", json.dumps({"depth": {"name": "depth", "kind": "depth"}})),
+        *("--figures", json.dumps({"depth": {"name": "depth", "kind": "depth", "roles": ROLES}})),
         *("--manifests", fetch(folder), "--output", tmp_path / "findings.txt"),
     )
     found = (tmp_path / "findings.txt").read_text()

@@ -9,6 +9,7 @@ from support.workflow import STUDY, copy_project, snakemake, write_study
 
 from iclgd.study import shared
 
+PAGE = "src/iclgd/reporting/page/page.js"
 PLAN = (Path(__file__).parent / "study.plan").read_text().splitlines()
 
 
@@ -74,7 +75,7 @@ def test_a_target_with_another_spelling_is_named_with_the_right_one(project, tar
     [
         ("src/plot_size.py", "config: src/plot_size.py is missing, which"),
         ("src/run_gd.py", "src/run_gd.py is missing, which src/run_gd.py is or imports"),
-        ("src/report/page.js", "src/report/page.js is missing, which build_report reads"),
+        (PAGE, f"{PAGE} is missing, which build_report reads"),
     ],
 )
 def test_a_step_is_never_left_out_for_a_missing_file(project, file, message):

@@ -97,7 +97,7 @@ def test_a_manifest(tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"model": "m", "layers": 2, "probes": {"a": 0.5}, "x\x1b": "\x1b"}))
     lines = said(path)
-    assert "A model as the steps see it; its weights are in the folder beside it." in lines
+    assert "A model as the steps see it; its weights are in the folder of that name." in lines
     assert "layers 2 number of layers" in lines
     assert r"x\x1b \x1b" in lines
 

@@ -5,7 +5,7 @@ import pytest
 
 from iclgd.metrics.metric import ANY, Metric
 from iclgd.metrics.ranges import METRICS
-from iclgd.statistics import summaries
+from iclgd.statistics import families, summaries
 
 FREE = Metric("free", ANY, 0)
 
@@ -116,5 +116,10 @@ def test_choice_prefers_sound_early_trained_rates():
     assert choices(*rows) == [("m", "gd@1", 5), ("m", "icl", 0)]
 
 
-def test_family_is_the_name_without_its_rate():
-    assert [summaries.family(name) for name in ("gd@0.001", "icl")] == ["gd", "icl"]
+def test_names_are_taken_apart_at_their_value():
+    frame = pl.DataFrame({"name": ["gd@0.001", "icl", "m@step1", None, "gd@0.001"]})
+    parts = frame.select(families.family("name"), families.value("name"))
+    assert parts["family"].to_list() == ["gd", "icl", "m", None, "gd"]
+    assert parts["value"].to_list() == ["0.001", "", "step1", None, "0.001"]
+    empty = frame.clear().cast({"name": pl.String})
+    assert empty.select(families.family("name")).is_empty()

@@ -1,4 +1,4 @@
-"""What every artifact is and what its columns mean, in words: the one source of them."""
+"""What every artifact is and what its columns mean: the single source of all documentation."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ KEYS = {
     "b": "the learner that is compared with it",
     "draw": "which choice of demonstrations, from 0",
     "order": "which of a draw's orders, from 0",
-    "epoch": "epochs of GD; ICL has 0 only, and 0 of GD is the untouched model",
+    "epoch": "epochs of GD; ICL has 0 only, and 0 of GD is the pretrained model (zero-shot)",
     "example": "number of the task's row that is asked",
     "split": "`train` (demonstrations), `validation` (choice of rate and epoch), `test` (reports)",
     "label": "class of the query, from 0",
@@ -213,7 +213,7 @@ ARTIFACTS = (
     ),
     Artifact(
         "results/models/{model}.json",
-        "a model as the steps see it; its weights are in the folder beside it",
+        "a model as the steps see it; its weights are in the folder of that name",
         {
             "model": KEYS["model"],
             "architecture": "`model_type` of its config",
@@ -232,7 +232,7 @@ ARTIFACTS = (
     ),
     Artifact(
         "results/{made}/{model}/provenance.json",
-        "how a model was constructed or pretrained here; its weights are beside it",
+        "how a model was constructed or pretrained here; its weights are in the same folder",
         {
             "entry": "recipe of the configuration",
             "loss": "last loss of its training, nats; null without training",
@@ -259,9 +259,9 @@ ARTIFACTS = (
         "the papers' claims, one row per claim and place where it is decided",
         {
             "paper": "authors and year",
-            "place": "where it says so",
-            "claim": "what it says",
-            "quantity": "what decides it",
+            "place": "where it is claimed",
+            "claim": "the claim in one sentence",
+            "quantity": "the quantity that decides it",
             "figure": "the figure that shows it",
             **_keys("model task shots learner"),
             "estimate": "the value of the quantity",
@@ -321,7 +321,7 @@ ARTIFACTS = (
             "normalised_high": "the same of its upper end",
             "choice": "which rate and epoch: of best `accuracy`, or `nearest` to ICL",
             "reference": "distance of ICL from itself under another order",
-            "untouched": "distance of ICL from the untouched model",
+            "untouched": "distance of ICL from the pretrained model (zero-shot)",
             "excess": "estimate minus reference",
             "excess_{of}": "its standard error, df and mde, and the ends of its interval at the"
             " level of its test, on either side",
@@ -332,7 +332,7 @@ ARTIFACTS = (
             "factor": "multiple of that margin which is tested; 1 decides",
             "p_difference": 'p-value of "farther from ICL than ICL is from itself", by Holm',
             "p_equivalence": 'p-value of "within the margin", by Holm',
-            "p_learned": 'p-value of "the untouched model is not within it", by Holm',
+            "p_learned": 'p-value of "zero-shot is beyond the margin", by Holm',
             "verdict": "equivalent, different, trivially both, inconclusive",
             "underpowered": "would miss an excess of the margin in more than 20 % of cases",
             "loss": "mean loss of the demonstrations at this epoch, nats",
@@ -345,8 +345,8 @@ ARTIFACTS = (
             "revision": "checkpoint",
             "step": "its step of pretraining",
             "departure": "in what the model differs from the construction of GD",
-            "nature": "what the model is then beside the learner: GD with another kernel, rate or"
-            " number of steps, or not GD",
+            "nature": "what the model then computes, compared with the learner: GD with another"
+            " kernel, rate or number of steps, or not GD",
             "dose": "how much of it, 0 to 1; or steps of GD beyond the layers",
             "response": "what the metric does as the dose grows",
             "rate": "step size of GD",

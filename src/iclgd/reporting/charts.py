@@ -1,10 +1,10 @@
-"""Parts that the panels of a figure are put together from: axes, bands, references, marks.
+"""The parts of a panel: axes, bands, references, marks.
 
 Data frames carry their own look in the columns ``series, color, dash``; no scale of Vega-Lite
 is shared between panels. The same summary gives the same bytes.
 
-Layers are Altair charts; panels are Vega-Lite as plain dicts, and so is what ``page`` makes of
-them: Altair would copy all that is in them, deeply and several times, at each step up.
+Layers are Altair charts; panels, and what `layout` makes of them, are Vega-Lite as plain dicts:
+Altair would copy them deeply, several times, at each step.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Axis:
     expression: str | None = None
     show: bool = True
     grid: bool = True
-    extent: float = 0  # pixels kept free for labels, so that blocks stand in line
-    bold: str | None = None  # expression: which labels are
+    extent: float = 0  # pixels kept free for labels, so that blocks line up
+    bold: str | None = None  # expression: which labels are bold
 
     def _axis(self) -> alt.Axis:
         given = {"grid": self.grid}
@@ -83,7 +83,7 @@ def read(path: Path, columns: Iterable[str]) -> pl.DataFrame:
 
 
 def epochs(last: float, title: str = "epochs of GD") -> Axis:
-    """Epochs on a symlog axis, so that 0 has a place and 1, 2, 5 are apart."""
+    """Epochs on a symlog axis, so that 0 can be shown and 1, 2, 5 are apart."""
     last = max(float(last), 1.0)
     scale = {"type": "symlog", "constant": 1, "domain": [0, last], "nice": False}
     return Axis(title, scale, style.epoch_ticks(last), grid=False)
@@ -117,7 +117,7 @@ def look(frame: pl.DataFrame, column: str, styles: dict, names: dict) -> pl.Data
 
 
 def tooltip(frame: pl.DataFrame, names: dict[str, str]) -> list[alt.Tooltip]:
-    """What is shown under the pointer: the columns of ``names`` that the frame has."""
+    """What the pointer shows: those columns of ``names`` that the frame has."""
     return [
         alt.Tooltip(
             f"{name}:{'Q' if frame.schema[name].is_numeric() else 'N'}",
@@ -160,7 +160,7 @@ def curves(frame, x: Axis, y: Axis, at: str, points: float = 0, tips: dict | Non
                 alt.Detail("series:N")
             )
         )
-        # Dots carry the tooltips; where they are not wanted they are there but not seen.
+        # Dots carry the tooltips; where no dots are wanted they are invisible.
         dots = base.mark_point(
             filled=True, size=points or 40, opacity=1 if points else 0, clip=not points
         )
@@ -191,7 +191,7 @@ def flats(frame: pl.DataFrame, x: Axis, y: Axis) -> list:
 
 
 def chance(level: float | None, x: Axis, y: Axis) -> list:
-    """A thin line where guessing would be; nothing if that is not known."""
+    """A thin line at the accuracy of guessing; nothing if that is not known."""
     if level is None:
         return []
     frame = pl.DataFrame({"estimate": [float(level)], "series": ["chance"]})
@@ -230,7 +230,7 @@ def layered(layers: list, wide: float, high: float) -> dict:
 
 
 def panel(layers: list, x: Axis, y: Axis, size: tuple[float, float], title: str = "") -> dict:
-    """One panel; without layers it says 'no data' on its axes."""
+    """One panel; without layers, its axes and 'no data'."""
     wide, high = size
     if not layers:
         corner = pl.DataFrame({"x": [x.scale["domain"][0]], "y": [y.scale["domain"][0]]})
@@ -244,7 +244,7 @@ def panel(layers: list, x: Axis, y: Axis, size: tuple[float, float], title: str 
 
 
 def axes(x: Axis, y: Axis) -> list:
-    """Nothing but the axes, for a panel that has only words to show."""
+    """The axes alone, for a panel that shows only words."""
     corner = pl.DataFrame({"x": [x.scale["domain"][0]], "y": [y.scale["domain"][0]]})
     return [alt.Chart(values(corner)).mark_point(opacity=0).encode(x.x("x"), y.y("y"))]
 
@@ -258,7 +258,7 @@ def note(text: str, x: float, y: float, color: str = style.FAINT, align: str = "
 
 
 def heading(text: str, wide: float) -> dict:
-    """The title of one panel, above its middle, in lines that leave its neighbours' alone."""
+    """The title of one panel, centred, wrapped so that it does not run into its neighbours."""
     lines = textwrap.wrap(text, int(wide / 6)) if style.width(text, 11.5) > wide + 4 else text
     return {"text": lines, "fontSize": 11.5, "anchor": "middle", "offset": 6, "limit": 0}
 

@@ -1,4 +1,4 @@
-"""The data dictionary: finds the words of ``artifacts`` for a path or a table, and prints them.
+"""The data dictionary: the entry of `artifacts` for a path or a table.
 
 Run as a module it writes docs/data.md (`make dictionary`).
 """
@@ -33,7 +33,7 @@ def page() -> str:
         "# Data: every file and column",
         "",
         "`python -m iclgd show PATH` prints this beside the data (`--rows 9`,",
-        "`--where \"epoch = 200 AND js > 0.5\"`). Written by `make dictionary` from",
+        '`--where "epoch = 200 AND js > 0.5"`). Written by `make dictionary` from',
         "`src/iclgd/reporting/artifacts.py`. Undefined values are null, never 0.",
         "",
         *_table("file", {f"`{one.path}`": one.what for one in ARTIFACTS}),
@@ -43,7 +43,7 @@ def page() -> str:
         *_table("column", KEYS),
     ]
     for artifact in ARTIFACTS:
-        own = {name: said for name, said in artifact.columns.items() if KEYS.get(name) != said}
+        own = {name: text for name, text in artifact.columns.items() if KEYS.get(name) != text}
         keys = ", ".join(name for name in artifact.columns if name not in own)
         rows = {**({keys: "keys"} if keys else {}), **own}
         lines += [

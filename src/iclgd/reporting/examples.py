@@ -1,7 +1,7 @@
 """Example prompts for the report, with the answers of both learners.
 
 No model is loaded: distributions are read from logits tables, and tokens are spelled by the
-tokenizer that lies beside a model's weights.
+tokenizer in the model's folder.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ UNTRUSTED = {"remote_code": False}
 
 
 def compared(a: pl.DataFrame, b: pl.DataFrame, name_b: str, epoch: int) -> pl.DataFrame:
-    """Both learners' answers to test queries at ``PLACES``, b's at one epoch.
+    """The answers of both learners to the test queries at ``PLACES``; of b at one epoch.
 
     ``a`` and ``b`` are logits tables. The rows are those of `pairing.paired`, with the pair's
     names, ``place``, ``tv`` and ``token_overlap``; ties in total variation go by draw, order and
@@ -110,14 +110,14 @@ def tokenizer(folder: Path, manifest: dict = UNTRUSTED) -> Tokenizer | InPython:
         found = AutoTokenizer.from_pretrained(folder, **loading.trust(manifest))
         return getattr(found, "backend_tokenizer", None) or InPython(found)
     except Exception as error:  # tokenizers raises nothing more special
-        said = " ".join(str(error).split())
-        raise InputError(f"{folder}: its tokenizer cannot be read ({said})") from error
+        why = " ".join(str(error).split())
+        raise InputError(f"{folder}: its tokenizer cannot be read ({why})") from error
 
 
 def spelled_token(tokens: Tokenizer | InPython, token: int) -> str:
     """A token as it stands within a text; ``[id]`` for one that only the embedding has.
 
-    Decoders take off the white space around a text, so it is decoded twice in a row. A token
+    Decoders strip the white space around a text, so the token is decoded twice in a row. A token
     that is not a whole character, is decoded as nothing or otherwise at the end of a text, or has
     white space of its own, has the tokenizer's own spelling.
     """
@@ -141,10 +141,10 @@ def spell(rows: pl.DataFrame, tokens: Tokenizer | InPython) -> pl.DataFrame:
 def prompts_of(
     task: pl.DataFrame, demonstrations: pl.DataFrame, shown: pl.DataFrame, shift: str | None
 ) -> pl.DataFrame:
-    """What both sides saw of each of ``shown`` (rows of `compared`): columns of `EXAMPLES`.
+    """What both learners saw for each of ``shown`` (rows of `compared`): columns of `EXAMPLES`.
 
     ``demonstrations_b`` is null for a trained learner, which is asked the query alone; a reference
-    (``shift``, of `pairing.shifted`) has others than ICL, or an order of its own.
+    (``shift``, see `pairing.shifted`) has other demonstrations than ICL, or another order.
     """
     asked = {row["example"]: row for row in task.iter_rows(named=True)}
 

@@ -1,7 +1,7 @@
-"""Tables of findings: the cells that the kinds of figures fill, and their words for readers.
+"""Tables of findings: what the tables of all kinds of figures share.
 
-A kind of figure is a module of `kinds`: ``findings(summary)`` gives its table, header first, and
-``BRACKETS`` says what stands in brackets after a value.
+A kind of figure is a module of `kinds`: ``findings(summary)`` returns its table, header first, and
+``BRACKETS`` says what the brackets after a value are.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ USUAL = "95 % intervals over draws and queries"
 
 
 def of(kind: ModuleType, path: Path, names: Names) -> tuple[list[Row], str]:
-    """The findings of a summary in readers' words, and what stands in their brackets."""
+    """The findings of a summary in readers' words, and what the brackets in them are."""
     head, *rows = kind.findings(names.with_roles(parquet.read(path)))
     rows = [[_word(*cell, names) for cell in zip(head, row, strict=True)] for row in rows]
     return [head, *rows], kind.BRACKETS
 
 
 def _word(column: str, cell: str, names: Names) -> str:
-    """A name with what follows it (", epoch 5") by its label; all else as it is."""
+    """A cell with the label of its name in place of the name (``gd@0.1, epoch 5``)."""
     name, comma, rest = cell.partition(", ")
     return names.label(name) + comma + rest if column in NAMES else cell
 
@@ -63,7 +63,7 @@ def layout(rows: list[Row]) -> list[str]:
 
 
 def value(rows: pl.DataFrame, decimals: int = 2) -> str:
-    """The estimate of the only row with its interval, or a dash."""
+    """The estimate of a table of one row with its interval; a dash for none."""
     if rows.is_empty() or rows["estimate"][0] is None:
         return "-"
     row, form = rows.row(0, named=True), f"z.{decimals}f"
@@ -86,5 +86,5 @@ def interval(row: dict, digits: int = 2) -> str:
 
 
 def at(learner: str, epoch: int) -> str:
-    """A learner with the epoch at which it is shown; a learner that trains nothing has none."""
+    """A learner and the epoch at which it is shown; learners that train nothing have no epoch."""
     return f"{learner}, epoch {epoch}" if epoch else learner

@@ -19,20 +19,20 @@ OVERHANG = 6  # of the labels at both ends of an axis
 
 
 def fit(columns: int, wanted: float, beside: float = 90) -> float:
-    """Width of one of ``columns`` panels: as ``wanted``, or what the page leaves for it.
+    """Width of each of ``columns`` panels: ``wanted``, or as much as the page has room for.
 
-    ``beside`` is what the labels and the title of the first one's axis take.
+    ``beside``: pixels for the labels and the title of the first panel's axis.
     """
     return min(wanted, (WIDE - 2 * PADDING - beside) // max(columns, 1) - SPACING - OVERHANG)
 
 
 def labels(texts: list[str]) -> float:
-    """What names of lanes take beside the first panel."""
+    """Pixels for names of lanes to the left of the first panel."""
     return max((style.width(text, 10) for text in texts), default=0) + 26
 
 
 def spread_labels(places: list[float], gap: float, low: float, high: float) -> list[float]:
-    """Sorted places moved until neighbours are ``gap`` apart, as little as that takes.
+    """Sorted places, moved as little as possible until neighbours are ``gap`` apart.
 
     They stay between ``low`` and ``high`` if there is room.
     """
@@ -111,6 +111,6 @@ def figure(blocks: list[dict], items: list[dict], title: str, subtitle: str, wid
 
 
 def empty(title: str, why: str) -> dict:
-    """A whole figure that says that there is nothing to show."""
+    """A figure that says that there is nothing to show, and why."""
     chart = charts.layered([charts.note(f"no data: {why}", 300, 60)], 600, 120)
     return figure([chart], [], title, "", 600)

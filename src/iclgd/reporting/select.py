@@ -14,7 +14,7 @@ from iclgd.statistics.families import family
 
 
 def of_families(column: str, families: list[str]) -> pl.Expr:
-    """Whether a learner's family is one of these."""
+    """Whether the family of a learner is one of these."""
     return family(column).is_in(families)
 
 
@@ -28,7 +28,7 @@ def runs(frame: pl.DataFrame) -> list[tuple[dict, pl.DataFrame]]:
 
 
 def one_design(summary: pl.DataFrame) -> pl.DataFrame:
-    """Of several designs with as many shots, the one of most draws: one point per shots."""
+    """One design for each number of shots: of several, the one with the most draws."""
     by = ["model", "task", "shots"]
     count = summary.group_by(*by, "design").agg(pl.col("draws").max().fill_null(0).alias("_"))
     first = count.sort(pl.col("_").neg(), "design").group_by(by, maintain_order=True).first()
@@ -63,7 +63,7 @@ def compared(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
 def until_divergence(
     frame: pl.DataFrame, learner: str, measure: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows before the first epoch at which any run diverged, and the last of them per learner.
+    """Rows before the first epoch at which any run diverged, and the last such row per learner.
 
     A mean over the runs that survived would flatter a rate, so its line ends where the first
     run is lost. The second frame has one row per diverged learner and measure: its cross.
@@ -94,7 +94,7 @@ def caveat(manifest: dict) -> str:
     """A note for models whose ICL is absent or was trained for; "" for all others.
 
     The manifest's ``in_context_learning`` says for each kind of task, separated by
-    semicolons, whether it was acquired; models from elsewhere have null there.
+    semicolons, whether it was acquired; it is null for models from elsewhere.
     """
     if manifest.get("objective") == "label":
         return "ICL objective"

@@ -1,4 +1,4 @@
-"""An artifact in a terminal: what it is, how to read it, its columns with their values, its head.
+"""An artifact in a terminal: what it is, its columns with their values, its first rows.
 
 Whatever comes from a file is escaped: no text of a data set can steer a terminal.
 """
@@ -19,7 +19,7 @@ from iclgd.io.cli import InputError
 from iclgd.io.text import plain
 from iclgd.reporting import artifacts, dictionary
 
-BESIDE = 3  # rows of a table beside each other
+BESIDE = 3  # rows of a table side by side
 FEW, LONG = 4, 40  # values of a text column that are named, and their length
 MANY = 60  # files of a folder; of more, only the kinds are listed
 
@@ -82,13 +82,13 @@ def _manifest(path: Path) -> Iterator[Text | Table]:
     yield from _heading(path, artifact, names)
     lines = _lines("key", "value", "meaning")
     for key, value in entries.items():
-        said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        lines.add_row(_cell(key), _cell(said), _cell((artifact and artifact.meaning(key)) or ""))
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        lines.add_row(_cell(key), _cell(shown), _cell((artifact and artifact.meaning(key)) or ""))
     yield lines
 
 
 def _folder(path: Path) -> Iterator[Text | Table]:
-    """Its tables and manifests, one by one or by kind; what is hidden is not whole yet."""
+    """Its tables and manifests, one by one or by kind; hidden files are still being written."""
     files = [
         (one, found[0] if (found := _known(one)) else None)
         for one in sorted(path.rglob("*"))

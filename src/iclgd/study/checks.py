@@ -12,6 +12,7 @@ import os
 import shlex
 from pathlib import Path
 
+from iclgd.learners import optimisers
 from iclgd.study import config as types
 from iclgd.study import names, pairing, places, sizes, taskfiles
 from iclgd.study.jobs import DISPLAY
@@ -183,8 +184,9 @@ def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
         spelled = [names.spelled(rate) for rate in entry.get("rates", [])]
         for name in {one for one in spelled if spelled.count(one) > 1}:
             problem(f"{where}.rates", f"two of them go by the name {name}")
-        if entry.get("momentum") and entry.get("optimiser", "sgd") != "sgd":
-            problem(f"{where}.momentum", f"it belongs to sgd, not to {entry['optimiser']}")
+        own = {key: entry[key] for key in optimisers.known_settings() if key in entry}
+        if wrong := optimisers.foreign(entry.get("optimiser", "sgd"), own):
+            problem(where, wrong)
         train = entry.get("train")
         if train is not None and set(train) not in TRAINED:
             problem(

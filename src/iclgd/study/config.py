@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from iclgd.io import text
+from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.study import kinds, scalars, values
 from iclgd.study.scalars import (
     AnyText,
@@ -257,7 +258,7 @@ class Descent(Entry):
     epochs: Count = None  # default: 200
     record: list[NotNegative] = None  # epochs at which queries are asked
     batch: Count = None  # demonstrations per step; default: all
-    optimiser: one_of("sgd", "adam") = None  # default: sgd
+    optimiser: one_of(*OPTIMISERS) = None  # default: sgd
     momentum: Momentum = None
     loss: one_of("label", "all", "squared") = None  # default: label
     # Layer-causal GD, with h_l after the attention or after the block; default: not

@@ -9,7 +9,7 @@ bayes           the exact posterior
 gd              full-batch gradient descent of the whole model
 gd-middle       of a single layer, no deeper than 0.6 of the model
 gd-deep         of a single layer below that
-gd-other        of other parts of the model, layer by layer, or with another loss
+gd-other        of other parts of the model, layer by layer, with another loss or optimiser
 sgd             of the whole model, in batches
 adam            by Adam
 """
@@ -31,8 +31,8 @@ def learner(entry: Mapping) -> str:
         return SHIFTS[entry["shift"]]
     if entry["method"] in METHODS:
         return METHODS[entry["method"]]
-    if entry.get("optimiser") == "adam":
-        return "adam"
+    if entry.get("optimiser", "sgd") != "sgd":
+        return "adam" if entry["optimiser"] == "adam" else "gd-other"
     if "train" in entry:
         return _part(entry)
     if "causal" in entry or entry.get("loss", "label") != "label":

@@ -39,6 +39,6 @@ def plus(estimate: dict, shift: float) -> dict:
 
 
 def one(rows: pl.DataFrame, **which) -> dict | None:
-    """The only row with these values, if there is one and it has an estimate."""
+    """The row with these values, if there is one with an estimate."""
     rows = rows.filter(**which).drop_nulls("estimate")
     return rows.row(0, named=True) if len(rows) else None

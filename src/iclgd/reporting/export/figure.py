@@ -1,4 +1,4 @@
-"""Figures as files: SVG, PNG, PDF, a self-contained page, a table; always the same bytes."""
+"""Figures as files: SVG, PNG, PDF, a self-contained page, a LaTeX table; always the same bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def save(
     found: tuple[list[latex.Row], str] | None = None,
 ) -> None:
     """Write .svg, .png (twice the size), .pdf (of print size), .html (whole, works offline) or
-    .tex (what the figure ``found``: `findings.of`), each at once.
+    .tex (its findings, ``found``: `findings.of`), each at once.
 
     ``title`` names the document; ``library`` is the JavaScript of bundle_library, for pages,
     which takes seconds to bundle. Raises InputError for another suffix.

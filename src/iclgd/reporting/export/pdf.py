@@ -9,7 +9,7 @@ import vl_convert
 from iclgd.reporting.layout import POINTS
 
 SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
-UNSEEN = re.compile(r'<path[^>]* opacity="0"[^>]*/>')  # dots that carry a page's tooltips
+UNSEEN = re.compile(r'<path[^>]* opacity="0"[^>]*/>')  # dots that carry tooltips
 REFERENCE = re.compile(rb"\b(\d+) 0 R\b")
 RESOURCES = re.compile(rb"(?:^ +/[a-z]+\d+ .*\n)+", re.M)
 
@@ -22,9 +22,9 @@ def of(svg: str) -> bytes:
 
 
 def ordered(pdf: bytes) -> bytes:
-    """The PDF with its objects numbered and written as they are met from its root.
+    """The PDF with its objects numbered and written in the order in which its root refers to them.
 
-    vl-convert writes fonts and resources in the order of a hash map, another in every call.
+    vl-convert writes fonts and resources in the order of a hash map, which differs in every call.
     """
     start = int(pdf.rsplit(b"startxref", 1)[1].split()[0])
     places = re.findall(rb"^(\d{10}) \d{5} n", pdf[start:], re.M)

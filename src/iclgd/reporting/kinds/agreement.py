@@ -10,6 +10,7 @@ BRACKETS = USUAL
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
+    """ICL, then each learner at its chosen rate and epoch."""
     found = [[*MODEL, "learner", "accuracy", "token overlap with ICL", "OCS with ICL"]]
     for key, part in summary.group_by("model", "task", "shots", maintain_order=True):
         chosen = part.filter("chosen")

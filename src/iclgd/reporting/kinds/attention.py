@@ -21,6 +21,7 @@ BASELINES = {
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
+    """Means over layers, with the baseline of a measure in parentheses."""
     whole = summary.filter(pl.col("chosen"), pl.col("layer").is_null())
     measures = {
         "SimAOU (by chance)": ("sim_aou", "sim_aou_chance"),
@@ -33,8 +34,8 @@ def findings(summary: pl.DataFrame) -> list[Row]:
     for key, part in whole.group_by("model", "task", "shots", "learner", maintain_order=True):
         cells = []
         for first, *second in measures.values():
-            parts = [value(part.filter(pl.col("metric") == m)) for m in (first, *second)]
-            cells.append(parts[0] + "".join(f" ({one.split(' ')[0]})" for one in parts[1:]))
+            parts = [value(part.filter(metric=name)) for name in (first, *second)]
+            cells.append(parts[0] + "".join(f" ({part.split(' ')[0]})" for part in parts[1:]))
         found.append([*map(str, key), *cells])
     return found
 

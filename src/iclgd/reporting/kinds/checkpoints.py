@@ -11,6 +11,7 @@ BRACKETS = USUAL
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
+    """Accuracy at every checkpoint."""
     rows = summary.filter(pl.col("measure") == "accuracy").sort("model", "task", "step")
     return [["model", "task", "step", "accuracy"]] + [
         [row["model"], row["task"], str(row["step"]), value(pl.DataFrame([row]))]
@@ -19,7 +20,7 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """The last two revisions of every model, where weights moved."""
+    """The last two checkpoints of every model, if its weights moved in between."""
     moved = summary.filter(measure="mean_abs_change").sort("step")
     rows = summary.filter(measure="accuracy").sort("step").drop_nulls("estimate")
     for (model, *_), part in rows.group_by(*RUN, "learner", maintain_order=True):

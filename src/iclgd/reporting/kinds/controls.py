@@ -1,4 +1,4 @@
-"""Agreement between what learned nothing and the agreement of ICL with itself."""
+"""Agreement of ICL with GD, between negative controls and the agreement of ICL with itself."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LANES = ("ceiling", "pair", "control")
 
 
 def lanes(summary: pl.DataFrame, controls: dict[str, tuple[str, str]]) -> pl.DataFrame:
-    """What a figure of controls compares, from a summary of agreement (`agreement_summary`).
+    """The lanes of a figure of controls, from a summary of agreement with roles.
 
-    ``controls``: name of a model or task to what it is made of, and how. ``kind`` is ``pair``
+    ``controls``: each derived model or task, with its original and its kind. ``kind`` is ``pair``
     (ICL and ``b`` at its chosen rate and epoch), ``ceiling`` (ICL and itself, reordered or
-    redrawn) or ``control`` (a pair for the control ``control``; ``model`` and ``task`` are those
-    that it is made of). ``floor`` is the best control's estimate, ``ceiling`` the lowest of the
+    redrawn) or ``control`` (a pair in the control ``control``; ``model`` and ``task`` are those of
+    its original). ``floor`` is the best control's estimate, ``ceiling`` the lowest of the
     ceilings; ``normalised`` places the estimate between the two (`summaries.between`).
     """
     origin = {name: of for name, (of, _) in controls.items()}
@@ -79,6 +79,7 @@ def lanes(summary: pl.DataFrame, controls: dict[str, tuple[str, str]]) -> pl.Dat
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
+    """Each pair with its floor, its ceiling and its place between them."""
     found = [[*MODEL, "metric", "learner", "agreement", "best control", "ICL with itself", "place"]]
     rows = summary.filter(pl.col("kind") == "pair").sort("model", "task", "shots", "metric", "b")
     for row in rows.iter_rows(named=True):

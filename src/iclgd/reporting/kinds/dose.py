@@ -1,8 +1,7 @@
-"""Dose and response: what becomes of agreement as a model leaves the construction of GD.
+"""Dose and response: agreement as a model departs from the construction in which ICL is GD.
 
-Most of what leaves the construction does not leave gradient descent: it is another GD than the
-learner's beside it (`NATURES`), which agreement has to show as well. Source: O is von Oswald et
-al. 2023 (arXiv 2212.07677).
+Most departures are still gradient descent, but another one than the learner's (`NATURES`);
+agreement has to fall there as well. Source: O is von Oswald et al. 2023 (arXiv 2212.07677).
 """
 
 from __future__ import annotations
@@ -18,27 +17,27 @@ from iclgd.reporting.findings import USUAL, Row, interval
 from iclgd.study.names import base, value
 
 BRACKETS = USUAL
-# What agreement is, by metric: 1 if it falls as two learners become different, -1 if it rises.
+# By metric of agreement: 1 if it falls as two learners become different, -1 if it rises.
 SENSE = {name: metric.direction for name, metric in METRICS.items() if metric.direction}
-# Less than this is no change: probabilities are stored in float32.
+# Smaller changes are rounding: probabilities are stored in float32.
 ROUNDING = 1e-6
-# The departure of GD, which makes more or fewer steps than the model has layers. No model has
-# a name with spaces.
+# The departure in which GD takes more or fewer steps than the model has layers. No model can have
+# such a name, as it has spaces.
 STEPS = "steps of GD"
 BY = ["task", "design", "departure", "metric"]
 NOT_GD = "not GD"
-# What a model is that has such a key in its ``construct`` entry, beside the learner. Softmax
-# attention (share 1) is exactly GD on functions, with the kernel exp(x.x'), since its layer adds to
-# an answer the residuals of the demonstrations with these weights; weights that are trained on
-# regression take larger steps (O, section 3); under a causal mask a demonstration is not corrected
-# by those behind it, which no loss does.
+# What a model with this key in its ``construct`` entry computes, compared with the learner. Softmax
+# attention (share 1) is exactly GD on functions with the kernel exp(x.x'), as each layer adds the
+# residuals of the demonstrations with these weights to an answer; weights that were trained on
+# regression take larger steps (O, section 3); under a causal mask later demonstrations do not
+# correct earlier ones, which is the gradient of no loss.
 NATURES = {"softmax": "another kernel", "mix": "another rate, mostly", "causal": NOT_GD}
 OTHER_STEPS = "another number of steps"
 
 
 def nature(entry: dict) -> str | None:
     """What a model with this ``construct`` entry is, one of `NATURES`; None: the construction."""
-    return next((said for key, said in NATURES.items() if key in entry), None)
+    return next((one for key, one in NATURES.items() if key in entry), None)
 
 
 def graded(
@@ -81,42 +80,43 @@ def graded(
 
 
 def _of_family(family: str, natures: dict[str, str | None]) -> str | None:
-    return next(said for name, said in natures.items() if base(name) == family)
+    return next(one for name, one in natures.items() if base(name) == family)
 
 
 def response(doses: list[float], values: list[float | None], sense: int) -> str:
-    """What agreement does from dose 0 on: ``falls``, ``blind`` or ``wavers``.
+    """How agreement responds to the dose: ``falls``, ``blind`` or ``wavers``.
 
-    It falls if on either side it only ever falls, and is lower at the end; it is blind to the
-    departure if it never moves by more than `ROUNDING`. ``sense`` 1: agreement falls with the
-    values, -1: as they rise. An undefined value (null) says nothing and is left out.
+    It falls if it decreases monotonically away from dose 0 on either side and ends lower; it is
+    blind to the departure if it never changes by more than `ROUNDING`. ``sense`` 1: agreement
+    falls with the values, -1: as they rise. Undefined values (null) are left out.
     """
     known = [(d, sense * v) for d, v in zip(doses, values, strict=True) if v is not None]
-    said = []
+    sides = []
     for side in (1, -1):
         line = [value for dose, value in sorted((side * d, v) for d, v in known) if dose >= 0]
         steps = [b - a for a, b in itertools.pairwise(line)]
         if not steps:
             continue
         if max(map(abs, steps)) <= ROUNDING:
-            said.append("blind")
+            sides.append("blind")
         else:
-            said.append("falls" if max(steps) <= ROUNDING else "wavers")
-    return next((one for one in ("wavers", "blind") if one in said), "falls")
+            sides.append("falls" if max(steps) <= ROUNDING else "wavers")
+    return next((one for one in ("wavers", "blind") if one in sides), "falls")
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
+    """Every dose of every departure, and how many metrics of agreement fall."""
     shown = ["token_overlap", "ocs", "js", "accuracy_a", "sen_a"]
     head = ["token overlap", "OCS", "JS (nats)", "accuracy of ICL", "Sen of ICL"]
     found = [["task", "N", "departure", "which is", "dose", *head, "metrics of agreement"]]
     keys = ("task", "shots", "departure", "nature")
     for key, part in summary.group_by(keys, maintain_order=True):
-        said = (
+        responses = (
             part.drop_nulls("response").group_by("response").agg(pl.col("metric").unique().sort())
         )
         words = [
             f"{r}: {', '.join(m) if r != 'falls' else len(m)}"
-            for r, m in said.sort("response", descending=True).rows()
+            for r, m in responses.sort("response", descending=True).rows()
         ]
         for (dose,), rows in part.group_by("dose", maintain_order=True):
             value = {row["metric"]: row for row in rows.iter_rows(named=True)}
@@ -126,9 +126,9 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """The largest dose of what is not GD; the response decides.
+    """The largest dose of each departure that is not GD; the response decides.
 
-    A model that is another GD than the learner beside it says nothing about leaving GD.
+    Departures that are another kind of GD are no evidence about departing from GD.
     """
     rows = summary.filter(metric="tv", nature=NOT_GD).drop_nulls("estimate").sort("dose")
     by = ["task", "design", "departure"]

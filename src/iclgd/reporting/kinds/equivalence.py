@@ -1,4 +1,4 @@
-"""Verdicts on whether GD is as near to ICL as ICL is to itself."""
+"""Verdicts: is GD as near to ICL as ICL is to itself?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def findings(summary: pl.DataFrame) -> list[Row]:
     """Verdicts on the rate and epoch nearest to ICL, by total variation, and what decides them."""
     rows = summary.filter(measure="tv", factor=1.0, choice="nearest")
     head = ["learner", "farther than ICL from itself by", "distance at most", "margin"]
-    head += ["untouched at least", "draws x queries", "detectable excess", "verdict"]
+    head += ["zero-shot at least", "draws x queries", "detectable excess", "verdict"]
     found = [[*MODEL, *head]]
     for row in rows.sort("model", "task", "shots", "b").iter_rows(named=True):
         names = ("distance_most", "margin", "untouched_least")
@@ -40,9 +40,9 @@ def excess(row: dict) -> str:
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """Models, where they learned in context, and the construction.
+    """Models that learned in context, and the construction.
 
-    A model that answers with demonstrations much as without them has no ICL to compare.
+    A model whose answers hardly change with demonstrations has no ICL to compare.
     """
     renamed = {"b": "learner", "b_role": "learner_role"}
     summary = summary.filter(factor=1.0).rename(renamed)
@@ -67,7 +67,7 @@ def evidence(summary: pl.DataFrame) -> Evidence:
 
 
 def _within(row: dict) -> dict:
-    """What is left of the margin, and at least so; a distance is never below 0."""
+    """What is left of the margin, with its bounds; a distance is never below 0."""
     most, margin = row["distance_most"], row["margin"]
     ends = {"low": None, "high": None} if most is None else {"low": margin - most, "high": margin}
     estimate = margin - row["estimate"]

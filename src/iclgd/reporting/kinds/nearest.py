@@ -10,7 +10,7 @@ BRACKETS = USUAL
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
-    """What each family can do at its best, of the rates and epochs tried."""
+    """The nearest that each family comes to ICL, over the rates and epochs tried."""
     head = ["learner", "distance", "95 % low", "token overlap", "loss (nats)"]
     found = [[*MODEL, *head]]
     rows = summary.filter(pl.col("nearest"))

@@ -11,6 +11,7 @@ BRACKETS = USUAL
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
+    """Each learner at its last epoch."""
     keys = ["model", "task", "shots", "learner"]
     last = summary.filter(pl.col("epoch") == pl.col("epoch").max().over(keys))
     found = [[*MODEL, "learner", "Sen", "cosine of its changes with ICL's"]]
@@ -21,7 +22,7 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """At the last epoch of each learner, against ICL."""
+    """Each learner at its last epoch, against ICL."""
     last = summary.filter(pl.col("epoch") == pl.col("epoch").max().over(*RUN, "learner"))
     last = last.drop_nulls(["estimate", "error"])
     for _, part in last.group_by(RUN, maintain_order=True):

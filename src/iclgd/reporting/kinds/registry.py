@@ -1,9 +1,9 @@
 """All kinds of figures, by the names that a configuration gives them.
 
 A step that draws one kind imports that kind's module alone, so that a change to one kind redraws
-no other; only steps that speak of all figures import this one. A kind has ``findings(summary)``
-(its table) and ``BRACKETS`` (what stands in brackets there), and ``evidence(summary)`` if claims
-of papers rest on it (`claims.estimates`).
+no other; only steps about all figures import this one. A kind has ``findings(summary)``
+(its table) and ``BRACKETS`` (what the brackets in it are), and ``evidence(summary)`` if it decides
+claims of papers (`claims.estimates`).
 """
 
 from __future__ import annotations

@@ -10,11 +10,12 @@ BRACKETS = "95 % intervals over prompts"
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
+    """Each model at the training scale of the inputs."""
     measures = ["prediction_distance", "sensitivity_distance", "sensitivity_cosine"]
     measures += ["loss_model", "loss_gd"]
     found = [["model", "rate of GD", *(name.replace("_", " ") for name in measures)]]
-    at_home = summary.filter(pl.col("scale") == 1)
-    for key, part in at_home.group_by("model", "rate", maintain_order=True):
+    trained = summary.filter(pl.col("scale") == 1)
+    for key, part in trained.group_by("model", "rate", maintain_order=True):
         value = {row["metric"]: row for row in part.iter_rows(named=True)}
         found.append([key[0], f"{key[1]:g}", *(interval(value[name], 3) for name in measures)])
     return found

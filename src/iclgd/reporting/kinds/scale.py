@@ -13,6 +13,7 @@ BRACKETS = USUAL
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
+    """Accuracy of each learner at its chosen rate and epoch."""
     chosen = summary.filter(pl.col("metric") == "accuracy", pl.col("chosen"))
     keys = ("model", "task", "shots", "learner")
     return [[*MODEL, "learner", "accuracy"]] + [
@@ -22,7 +23,7 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """GD with most demonstrations against GD and ICL with fewest."""
+    """GD with the most demonstrations against GD and ICL with the fewest."""
     rows = summary.filter(pl.col("chosen"), metric="accuracy").drop_nulls("estimate")
     rows = rows.with_columns(family("learner")).sort("shots")
     for _, part in rows.group_by("model", "task", maintain_order=True):

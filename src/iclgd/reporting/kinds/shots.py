@@ -11,7 +11,7 @@ BRACKETS = USUAL
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
-    """Each learner with the fewest and with the most demonstrations that ICL has."""
+    """Each learner with the fewest and with the most demonstrations of the figure."""
     metrics = {"accuracy_b": "accuracy", "token_overlap": "token overlap", "ocs": "OCS"}
     rows = select.compared(select.one_design(summary), list(metrics))
     rows = rows.sort("model", "task", maintain_order=True)

@@ -11,6 +11,7 @@ BRACKETS = "the range of the layers"
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
+    """Share of weights below .001; W_K is left out, as it needs what W_Q needs."""
     rows = summary.filter(pl.col("measure") == "share", pl.col("threshold") == 1e-3)
     return [["model", "matrix", "share below 0.001", "needed by the construction"]] + [
         [
@@ -20,12 +21,12 @@ def findings(summary: pl.DataFrame) -> list[Row]:
             f"{row['required']:.4f}",
         ]
         for row in rows.sort("model", "matrix").iter_rows(named=True)
-        if row["matrix"] != "k"  # needs what W_Q needs
+        if row["matrix"] != "k"
     ]
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """Pretrained models alone; their weights are no sample."""
+    """Pretrained models only. Their weights are all there are, no sample, so no test is needed."""
     rows = summary.filter(pl.col("matrix").is_in(["q", "v"]), measure="share", role="model")
     for row in rows.filter(pl.col("threshold") == 1e-2).iter_rows(named=True):
         missing = row["required"] - row["estimate"]

@@ -1,4 +1,4 @@
-"""Twins: models that differ in their momentum alone, so that each seed is its own control."""
+"""Twins: models that differ only in their momentum, so that each seed is its own control."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which part of the variance over orders each source explains."""
+"""How much of the variance over orders each source explains."""
 
 from __future__ import annotations
 

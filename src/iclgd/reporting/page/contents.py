@@ -1,6 +1,6 @@
-"""What the report says, from tables to what its template shows: texts, rows and links.
+"""The contents of the report, from tables to what its template shows: texts, rows and links.
 
-Pure functions; the template escapes whatever it is given, so texts from outside stay as they are.
+Pure functions. The template escapes all that it is given, so texts from outside stay as they are.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ _ASKED = "agreement shots size depth scale order variance attention checkpoints 
 _PAIRED = "agreement shots size depth controls dose"
 FOLDERS = {
     "models": ("manifests and weights of the models", ""),
-    "tasks": ("what is asked: prompts, answers, splits", _ASKED),
-    "demonstrations": ("what was shown, in which draw and order", _ASKED),
+    "tasks": ("the queries: prompts, answers, splits", _ASKED),
+    "demonstrations": ("the demonstrations, by draw and order", _ASKED),
     "logits": ("next-token distributions of every learner", _ASKED),
     "agreement": ("every metric, query by query", _PAIRED),
     "attention": ("inside attention, layer by layer", "attention"),
@@ -91,7 +91,7 @@ def folders(kinds: set[str]) -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Python and the packages that matter, as this step has them."""
+    """Versions of Python and of the main packages, where the page was made."""
     found = {"Python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -116,7 +116,7 @@ def models(manifests: Iterable[dict]) -> list[list[str]]:
 
 
 def alt(title: str, across: list[str], up: list[str]) -> str:
-    """A sentence about a figure for those who do not see it: its title and its axes."""
+    """A figure's text alternative: its title and its axes."""
     axes = [
         f"{direction}: {', '.join(titles)}"
         for direction, titles in (("vertically", up), ("horizontally", across))
@@ -200,11 +200,11 @@ def explorer(table: pl.DataFrame, models: list[str], names: Names) -> list[dict]
 def summary(
     manifests: Iterable[dict], summaries: Iterable[pl.DataFrame], tasks: dict[str, dict]
 ) -> str:
-    """What this study is made of, counted from what was run.
+    """The size of this study in words, counted from what was run.
 
     ``manifests``: of all models; ``summaries``: one of each figure; ``tasks``: entries of the
-    configuration. A model or task that is made of another one is a control; checkpoints and doses
-    of a model are one model.
+    configuration. A model or task derived from another one is a control; checkpoints and doses of a
+    model count as one model.
     """
     kinds = {base(one["model"]): _kind(one) for one in manifests}
     counts = Counter(kinds.values())

@@ -1,4 +1,4 @@
-"""Figures as parts of a page: what Vega writes, without what a page has no use for."""
+"""Figures as parts of a page: the SVG of Vega, reduced to what a page needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAINT = re.compile(
     r"id|clip-path|(fill|stroke)(-\w+)?|opacity|display|text-anchor|font-(size|weight|style)"
     r"|offset|stop-color|gradientUnits"
 )
-# Vega's label of a mark: what places it, its colour and maybe shape, then what readers may see.
+# Vega's label of a mark: its position, its colour and perhaps shape, then what readers may see.
 TIP = re.compile(r"(?:^|; )color: #\w{6}; (?:shape: [\w-]+; )?(.+)$", re.S)
 AXIS = re.compile(r"([XY])-axis titled '(.*?)' for a ", re.S)
 
@@ -37,7 +37,7 @@ def inline(path: Path, name: str, title: str) -> Inline:
     """The SVG at ``path`` for a page, without ``title``, which the page has as a heading.
 
     Ids begin with ``name``; marks have their values as ``data-tip``.
-    Raises InputError naming the file if it is no SVG, or holds what no figure does.
+    Raises InputError naming the file if it is no SVG, or has elements that no figure has.
     """
     try:
         root = ElementTree.parse(path).getroot()
@@ -49,7 +49,7 @@ def inline(path: Path, name: str, title: str) -> Inline:
         if kind == "text" and element.text == title:
             element.text = ""
         if not ELEMENTS.fullmatch(kind):
-            raise InputError(f"{path}: an element {kind!r} has no place in a figure")
+            raise InputError(f"{path}: an element {kind!r} does not belong in a figure")
         label = element.get("aria-label", "")
         if axis := AXIS.match(label):
             axes[axis[1]][axis[2]] = None
@@ -64,7 +64,7 @@ def inline(path: Path, name: str, title: str) -> Inline:
 
 
 def _strip(element: ElementTree.Element, name: str) -> None:
-    """Leave the attributes that draw, with lengths to a hundredth and ids of this figure's own."""
+    """Keep the attributes that draw, with lengths to a hundredth and ids of this figure alone."""
     kept = {}
     for key, value in element.attrib.items():
         if LENGTHS.fullmatch(key):
@@ -80,7 +80,7 @@ def _strip(element: ElementTree.Element, name: str) -> None:
 
 
 def _prune(element: ElementTree.Element) -> None:
-    """Take out what draws nothing: paths without paint, texts without a word, plain groups."""
+    """Remove what draws nothing: paths without paint, empty texts, plain groups."""
     for child in list(element):
         _prune(child)
         kind, place = child.tag.removeprefix(NAMESPACE), list(element).index(child)
