@@ -1,8 +1,8 @@
 """Names of catalogues: ``name`` is an entry, ``name@value`` one of the several that it makes.
 
 An entry with a list stands for one artifact per value (``rates``, ``revisions``, shares of a
-departure from the construction), so that a new value computes one thing. Nothing else in the
-project takes such a name apart to find an entry.
+departure from the construction), so that a new value computes one thing. No other module of the
+study takes such a name apart.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Studies share models, tasks and logits by name: what one name stands for must be one thing.
 
-Every run leaves the entries that it used in ``results/STUDY/study.json``; another study that
-means something else by one of their names is refused before it overwrites anything.
+Every run writes the entries that it uses to ``results/STUDY/study.json``; a study that means
+something else by one of those names is refused before it overwrites anything.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _learner(config: dict, name: str) -> dict:
 
 
 def record(path: str, config: dict) -> None:
-    """Leave word of what a study uses."""
+    """Write what a study uses, for other studies to compare with."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     partial = f"{path}.partial"
     Path(partial).write_text(json.dumps(used(config), indent=1, sort_keys=True) + "\n")

@@ -1,7 +1,7 @@
 """A study: its configuration, checked, and what the rules ask of it.
 
-Methods that take ``wildcards`` are functions for ``input:`` and ``params:`` of rules; no job has
-to run, and no Snakemake has to be there, to call them.
+Methods that take ``wildcards`` are functions for ``input:`` and ``params:`` of rules. They need no
+Snakemake, so that tests call them directly.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ class Study:
         self.models, self.tasks = self.config["models"], self.config["tasks"]
         self.designs, self.learners = self.config["demonstrations"], self.config["learners"]
         self.figures = {name: figures.Figure(self.config, name) for name in self.config["figures"]}
-
         if len(shlex.quote(self.study_json(None))) > 1.2 * checks.COMMAND:
             raise ConfigError([checks.TOO_LONG])
 
@@ -319,5 +318,5 @@ class Study:
         return json.dumps(whole | {"roles": roles.of_study(self.config), "config": self.config})
 
     def record(self) -> None:
-        """Leave word, for other studies, of what the names of this one stand for."""
+        """Write what this study uses, for other studies to compare with."""
         shared.record(self.paths.record, self.config)
