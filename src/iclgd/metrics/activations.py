@@ -21,6 +21,7 @@ from iclgd.learners import gradient_descent
 from iclgd.learners.settings import Learner
 from iclgd.learners.trainable import Trained
 from iclgd.models import architectures, attention, forward, partial_forward
+from iclgd.models.families import CAUSAL
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,8 @@ def at_last(model, sequences: list[list[int]], weights: dict[str, Tensor]) -> Ca
     """Run ``model``, ``weights`` in place of its own of the same names, over the sequences."""
     where = architectures.row(model.config)
     queries_of = architectures.queries(model.config)
-    tokens = forward.pad(sequences, model.device)
-    last = torch.tensor([len(s) - 1 for s in sequences], device=model.device)
-    rows = torch.arange(len(sequences), device=model.device)
+    tokens, positions = CAUSAL.inputs(sequences, model.device)
+    last, rows = positions[:, 0], torch.arange(len(sequences), device=model.device)
     outputs, queries, scores = [], [], []
 
     def see(query: Tensor, key: Tensor, scaling: float) -> None:
@@ -138,7 +138,7 @@ def at_last(model, sequences: list[list[int]], weights: dict[str, Tensor]) -> Ca
         hooked(model, where.o, lambda output: outputs.append(_wide(output[rows, last]))),
         hooked(model, where.q, lambda out: queries.append(_wide(queries_of(out)[rows, last]))),
     ):
-        forward.logits_at(model, tokens, last[:, None], weights)
+        forward.logits_at(model, tokens, positions, weights)
     return Captured(*(torch.stack(x, 1) for x in (outputs, queries, scores)))
 
 
