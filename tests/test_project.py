@@ -136,10 +136,23 @@ def test_every_output_of_a_rule_is_in_the_data_dictionary():
     assert [path for path in outputs if dictionary.of(path) is None] == []
 
 
-def test_the_figures_of_the_readme_are_there():
-    shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
-    assert len(shown) >= 5
-    assert [path for path in shown if not (ROOT / path).is_file()] == []
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "models/README.md"]
+
+
+def test_what_pages_link_to_is_there():
+    """Figures and pages, relative to the page."""
+    links = [
+        (page, link)
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+        if not link.startswith("http")
+    ]
+    assert len(links) >= 30
+    assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_is_one_page():
+    assert len(README.splitlines()) <= 150
 
 
 def test_every_kind_of_figure_is_in_the_default_study():

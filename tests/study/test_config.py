@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from iclgd.io import imports
-from iclgd.learners import settings
+from iclgd.learners import optimisers, settings
 from iclgd.models import pretraining
 from iclgd.study import checks, config, jobs
 from iclgd.tasks import synthetic
@@ -21,8 +21,18 @@ def study(**entries) -> dict:
     return {**empty, **entries}
 
 
+def descent_keys() -> list[str]:
+    """The keys of a learner's descent: its fields, and the settings of the optimisers."""
+    own = [field.name for field in dataclasses.fields(settings.Learner)]
+    return [name for name in own if name != "settings"] + optimisers.known_settings()
+
+
+def test_a_learner_has_the_keys_of_its_descent():
+    assert set(config.Descent.model_fields) == set(descent_keys())
+
+
 def test_a_job_is_told_every_setting_that_a_learner_can_have():
-    fields = [field.name for field in dataclasses.fields(settings.Learner)]
+    fields = descent_keys()
     assert sorted(fields) == sorted(config.Descent.model_fields)
     entry = {"method": "gd", "label": "L", "orders": 1, **dict.fromkeys(fields, 1)}
     told = jobs.learner({"learners": {"gd": entry}}, "gd")
@@ -34,7 +44,6 @@ def test_a_job_is_told_every_setting_that_a_learner_can_have():
     [
         (config.Pretrain, pretraining.Recipe),
         (config.Mixture, synthetic.Mixture),
-        (config.Descent, settings.Learner),
     ],
 )
 def test_an_entry_has_the_keys_of_what_its_step_makes_of_it(entry, step):
