@@ -99,7 +99,7 @@ KINDS = {
             token overlap is the share of shared tokens among the ten most likely; OCS is the
             cosine of the two distributions cut to their own ten most likely tokens. Horizontal
             lines: ICL itself, ICL against ICL with other orders or demonstrations, and the
-            untouched model without demonstrations (ZS, epoch 0). Bands: 95 % intervals over
+            pretrained model without demonstrations (ZS, epoch 0). Bands: 95 % intervals over
             draws and queries, which are crossed (two-way cluster bootstrap, Student's t; of
             accuracy Wilson's).
         """),
@@ -120,9 +120,9 @@ KINDS = {
             those of one-sided tests at 5 %, each at the level that Holm's procedure gives it
             among all that one model is judged by, so that the verdict can be read off:
             different, if the excess is surely above 0; equivalent, if it is not, while the
-            distance is surely within the margin and that of the untouched model surely beyond
+            distance is surely within the margin and that of the pretrained model surely beyond
             it; trivially both, if the excess is surely above 0 and the distance surely within
-            the margin. Below: where the untouched model is not surely beyond the margin, so
+            the margin. Below: where the pretrained model is not surely beyond the margin, so
             that there is no ICL to compare. What is farther than 100 margins, or nearer than a
             hundredth of one, stands at the edge.
         """),
