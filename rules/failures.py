@@ -51,7 +51,10 @@ class Failures(logging.Handler):
         elif event == LogEvent.GROUP_ERROR:
             self._emit_group(record)
         elif event == LogEvent.JOB_ERROR and not record.indent:
-            self._add(record.__dict__, cause(record.log) or silent(record.rule_msg, _status()))
+            why = cause(record.log)
+            if why and record.rule_msg:  # what the cluster says beside it
+                why = f"{why} ({text.plain(' '.join(record.rule_msg.split()))})"
+            self._add(record.__dict__, why or silent(record.rule_msg, _status()))
 
     def _emit_group(self, record):
         """Of a group, whose jobs are reported as failed together, only those that say why."""

@@ -113,7 +113,7 @@ def test_ids_are_unique_and_links_lead_somewhere(browser, project):
     assert inner - set(ids) == set()
     outer = {urllib.parse.unquote(one) for one in addresses if not one.startswith("#")}
     assert len(outer) >= 4 * len(hostile()["figures"])
-    assert [one for one in outer if not (project / "results" / one).exists()] == []
+    assert [one for one in outer if not (project / "results/default" / one).exists()] == []
 
 
 def test_pointing_at_a_mark_shows_its_values(browser, project):
