@@ -22,6 +22,7 @@ from iclgd.io.cli import InputError
 from iclgd.study import checks, names, pairing
 from iclgd.study.config import ConfigError
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 STUDIES = [
     yaml.safe_load((ROOT / path).read_text()) for path in ("tests/study.yaml", "config.yaml")

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 import yte
+from support.rules import rules
 from support.workflow import STUDY, copy_project
-from test_project import rules
 
 ROOT = Path(__file__).parents[1]
 PROFILE = ROOT / "profiles/slurm/config.yaml"

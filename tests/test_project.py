@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.rules import rules
 
 from iclgd.io.schemas.curves import CURVES
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
@@ -19,7 +20,7 @@ from iclgd.metrics.attention_similarity import ATTENTION
 from iclgd.reporting import artifacts, dictionary
 from iclgd.reporting.claims import judge
 from iclgd.study import paths
-from iclgd.study.kinds import KINDS, STATISTICS
+from iclgd.study.kinds import KINDS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -46,29 +47,6 @@ def test_conda_environments_carry_the_locked_versions(path):
     assert {name: locked()[name] for name in (line.split("==")[0] for line in pip)} == dict(
         line.split("==") for line in pip
     )
-
-
-def rules() -> dict[str, str]:
-    """Text of every rule that runs a script, by its name; the two loops for every row."""
-    found = {}
-    for path in sorted((ROOT / "rules").glob("*.smk")):
-        blocks = re.split(r"^ *rule(?: (\w+))?:", path.read_text(), flags=re.M)[1:]
-        for name, text in zip(blocks[::2], blocks[1::2], strict=True):
-            for one, body in {name: text}.items() if name else looped(text):
-                found[one] = body
-    return found
-
-
-def looped(text: str):
-    """The rules of a loop over kinds or statistics, as if they were written out."""
-    what, names = ("summarise", STATISTICS) if "summarise_" in text else ("plot", KINDS)
-    variable = "statistic" if what == "summarise" else "kind"
-    for name in names:
-        row = names[name]
-        body = text.replace(f'f"{what}_{{{variable}}}"', f'"{what}_{name}"')
-        body = body.replace(f"{{{variable}}}", name).replace('f"', '"').replace("{{", "{")
-        body = body.replace("}}", "}").replace("{row.ending}", getattr(row, "ending", ""))
-        yield f"{what}_{name}", body
 
 
 def test_rule_script_and_log_have_one_name():

@@ -32,6 +32,7 @@ from support.summaries_verdicts import equivalence, nearest
 
 from iclgd.reporting.export import latex
 
+pytestmark = pytest.mark.slow
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 SUFFIXES = ["svg", "png", "pdf", "html", "tex"]
 
