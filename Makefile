@@ -30,7 +30,7 @@ test-quick: .venv/ready
 test-slurm: .venv/ready
 	pytest -n 0 -rs tests/slurm
 
-# Every architecture of transformers against plain transformers and torch: four minutes.
+# Every architecture of transformers against plain transformers and torch: a minute.
 test-models: .venv/ready
 	pytest --dist load tests/architectures
 
@@ -53,7 +53,7 @@ lint: .venv/ready
 	PYTHONPATH=src lint-imports --no-cache
 	snakemake --lint
 
-# What every column means, for README and docs/data.md.
+# What every column means, into docs/data.md.
 dictionary: .venv/ready
 	PYTHONPATH=src python -m iclgd.reporting.dictionary
 

@@ -1,6 +1,6 @@
 """Every architecture gives what plain transformers and torch give, or is refused with the reason.
 
-Three to four minutes on two cores, so not part of `make test`: make test-models.
+A minute on two quiet cores, more on busy ones; not part of `make test`: make test-models.
 """
 
 import check
