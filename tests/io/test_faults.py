@@ -79,6 +79,13 @@ def test_a_writer_leaves_those_alone_whose_name_goes_on(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "m.5"]
 
 
+def test_what_a_writer_left_that_began_later_goes_too(tmp_path):
+    with files.whole(tmp_path / "m") as temporary:
+        (tmp_path / ".m.0123abcd.partial").write_text("half")
+        temporary.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
 def test_two_writers_of_one_file_do_not_meet(tmp_path):
     path = tmp_path / "artifact"
     with pytest.raises(FileNotFoundError), files.whole(path) as one:

@@ -51,6 +51,22 @@ def finished() -> dict[str, tuple[int, int]]:
     return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in stats.items()}
 
 
+def wait_for_orphans() -> None:
+    """Until no other process works in this folder; TimeoutError after a minute."""
+    here, end = os.getcwd(), time.monotonic() + 60
+    while any(working_in(here, process) for process in Path("/proc").glob("[0-9]*")):
+        if time.monotonic() > end:
+            raise TimeoutError("a step of a killed run does not end")
+        time.sleep(0.1)
+
+
+def working_in(folder: str, process: Path) -> bool:
+    try:
+        return process.name != str(os.getpid()) and os.readlink(process / "cwd") == folder
+    except OSError:  # it ended, or is somebody else's
+        return False
+
+
 def main(folder: str, seed: str, kills: str) -> None:
     os.chdir(folder)
     chance, done, moments, again = random.Random(seed), {}, [], []
@@ -75,6 +91,7 @@ def main(folder: str, seed: str, kills: str) -> None:
             done = {}
     ended = status(start())
     again += [path for path in done if finished().get(path) != done[path]]
+    wait_for_orphans()
     print(json.dumps({"moments": moments, "again": again, "status": ended}))
 
 

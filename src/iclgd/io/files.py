@@ -37,13 +37,11 @@ def whole(path: Path) -> Iterator[Path]:
     """A temporary name; what is written there gets the name ``path`` at the end of the block.
 
     The name is this writer's own, so that two never write the same file. If the block fails,
-    nothing is left; what a killed writer left goes when ``path`` is written again. Raises
-    DiskFull naming ``path``.
+    nothing is left; what killed writers left goes before and after ``path`` is written again.
+    Raises DiskFull naming ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The token's own pattern: "m.*" would be another writer's "m.5.0123abcd" as well.
-    for old in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.partial"):
-        remove(old)
+    _remove_partial(path)  # makes room
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         with room_for(path):
@@ -51,8 +49,15 @@ def whole(path: Path) -> Iterator[Path]:
         if path.is_dir():
             shutil.rmtree(path)  # a folder cannot be replaced at once
         os.replace(temporary, path)
+        _remove_partial(path)  # of writers that began after this one, and were killed
     finally:
         remove(temporary)
+
+
+def _remove_partial(path: Path) -> None:
+    # The token's own pattern: "m.*" would be another writer's "m.5.0123abcd" as well.
+    for old in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.partial"):
+        remove(old)
 
 
 def remove(path: Path) -> None:
