@@ -3,8 +3,9 @@
 
 rule run_icl:
     input:
-        model=paths.MANIFEST,
-        folder=paths.MODEL,
+        model=study.answering,
+        folder=study.answering_folder,
+        compared=paths.MANIFEST,
         task=paths.TASK,
         demonstrations=paths.DEMONSTRATIONS,
         script=own("src/run_icl.py"),
@@ -27,7 +28,8 @@ rule run_icl:
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --name {wildcards.learner:q}"
-        " --keep {params.keep} --threads {threads} --output {output:q} > {log:q} 2>&1"
+        " --compared {input.compared:q} --keep {params.keep} --threads {threads}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule run_bayes:
@@ -55,6 +57,37 @@ rule run_bayes:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --name {wildcards.learner:q}"
         " --keep {params.keep} --output {output:q} > {log:q} 2>&1"
+
+
+rule run_solver:
+    input:
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
+        task=paths.TASK,
+        demonstrations=paths.DEMONSTRATIONS,
+        script=own("src/run_solver.py"),
+        lib=imports("src/run_solver.py"),
+    output:
+        paths.LOGITS,
+    log:
+        "logs/run_solver/{model}/{task}/{design}/{learner}/{draws}.log",
+    benchmark:
+        "logs/run_solver/{model}/{task}/{design}/{learner}/{draws}.tsv"
+    wildcard_constraints:
+        learner=study.of_method("solver"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+    params:
+        learner=study.solver_json,
+        keep=study.keep,
+    shell:
+        "python {input.script:q} --model {input.model:q} --task {input.task:q}"
+        " --demonstrations {input.demonstrations:q} --learner {params.learner:q}"
+        " --name {wildcards.learner:q} --keep {params.keep} --threads {threads}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule run_gd:

@@ -2,9 +2,11 @@
 
 Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
 row for each draw, order and query. The prompt is the instruction, every demonstration in
-its stored order, and the query; a prompt that does not fit the context is an error.
+its stored order, and the query; a prompt that does not fit the context is an error. A model with
+the same vocabulary may answer in the place of the one that is compared.
 """
 
+import json
 from pathlib import Path
 
 from iclgd.io import cli
@@ -13,6 +15,11 @@ parser = cli.parser(__doc__)
 parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
 parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
 parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
+parser.add_argument(
+    "--compared",
+    type=cli.existing,
+    help="manifest of the model in whose place this one answers (none: it is this one)",
+)
 parser.add_argument("--name", default="icl", help="learner's name in the output")
 parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
 parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -37,11 +44,17 @@ task = parquet.read(args.task, TASK)
 demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
 names = prompts.check_inputs(task, demonstrations)
 loaded = loading.load(args.model, args.device)
+compared = loaded.name
+if args.compared and args.compared != args.model:
+    manifest = json.loads(args.compared.read_text())
+    compared, folder = manifest["model"], args.compared.with_suffix("")
+    other = loading.load_tokenizer(folder, compared, loading.trust(manifest))
+    loading.check_same_tokens(loaded.tokenizer, other)
 runs = prompts.in_order(demonstrations)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 parts = list(prompts.queries(task).iter_slices(batches.QUERIES))
 
-constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
+constant = {"model": compared, **names, "shots": len(runs[0].examples), "learner": args.name}
 answers = in_context.answers(loaded, task, runs, parts, readout, names)
 with parquet.Parts(args.output, LOGITS) as table:
     for run, part, found in cli.progress(answers, len(runs) * len(parts), "blocks of queries"):

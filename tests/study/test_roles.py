@@ -18,6 +18,8 @@ V = {"matrices": ["v"]}
     [
         ({"method": "icl"}, "icl"),
         ({"method": "bayes"}, "bayes"),
+        ({"method": "solver", "solver": "oracle"}, "solver"),
+        ({"method": "icl", "model": "other"}, "solver"),
         ({"reference": "prompted", "shift": "order"}, "icl-reordered"),
         ({"reference": "prompted", "shift": "draw"}, "icl-redrawn"),
         ({"method": "gd", "rate": 1}, "gd"),

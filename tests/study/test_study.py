@@ -27,7 +27,8 @@ def tiny(**changes) -> Study:
 def test_a_figure_knows_its_pairs_and_files():
     figure = tiny().figures["agreement"]
     run = ("llama-small", "topic2", "n4")
-    assert figure.pairs == [(*run, "icl", "gd@0.01"), (*run, "icl", "icl-reordered")]
+    others = ["gd@0.01", "icl-reordered", "oracle", "neighbours", "icl-random"]
+    assert figure.pairs == [(*run, "icl", other) for other in others]
     assert figure.logits() == [
         "results/logits/llama-small/topic2/n4/icl/0-1.parquet",
         "results/logits/llama-small/topic2/n4/gd@0.01/0-1.parquet",

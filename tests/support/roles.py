@@ -5,6 +5,7 @@ ROLES = {
     "icl-reordered": "icl-reordered",
     "icl-redrawn": "icl-redrawn",
     "bayes": "bayes",
+    "oracle": "solver",
     "gd": "gd",
     "gd-v-middle": "gd-middle",
     "gd-v-deep": "gd-deep",

@@ -121,6 +121,14 @@ def load_tokenizer(folder: Path, name: str, arguments: dict):
     return tokenizer
 
 
+def check_same_tokens(one, other) -> None:
+    """Raise InputError unless two tokenizers have the same tokens with the same numbers."""
+    if one.get_vocab() != other.get_vocab():
+        raise InputError(
+            "a model can answer in the place of another only if their tokens are the same"
+        )
+
+
 def load_model(folder: Path, name: str, dtype, arguments: dict):
     """The causal language model ``name`` in a folder, in torch's ``dtype``, on the CPU.
 

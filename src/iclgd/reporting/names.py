@@ -19,12 +19,13 @@ from iclgd.study.names import base, value
 
 # The pretrained model without demonstrations: epoch 0 of every GD. No entry has a space in it.
 ZERO_SHOT = "zero shot"
-REFERENCES = ("icl", "icl-reordered", "icl-redrawn", "bayes")  # roles that train nothing
+REFERENCES = ("icl", "icl-reordered", "icl-redrawn", "bayes", "solver")  # roles that train nothing
 LABELS = {
     "icl": "ICL",
     "icl-reordered": "ICL, demonstrations reordered",
     "icl-redrawn": "ICL, other demonstrations",
     "bayes": "Bayes (exact)",
+    "solver": "solver without GD",
     "gd": "GD, whole model",
     "gd-middle": "GD, middle layer",
     "gd-deep": "GD, deep layer",
@@ -62,7 +63,7 @@ class Names:
 
     def is_reference(self, learner: str) -> bool:
         """Whether this trains nothing: in-context learning itself, in any order or with any
-        demonstrations, or the exact Bayesian reader.
+        demonstrations, the exact Bayesian reader, or another solver.
         """
         return self.role(learner) in REFERENCES
 

@@ -24,6 +24,7 @@ ROLES = {
     "icl-reordered": {"color": "#0072B2", "dash": [7, 3]},
     "icl-redrawn": {"color": "#0072B2", "dash": [2, 2.5]},
     "bayes": {"color": "#56B4E9", "dash": [9, 3, 2, 3]},
+    "solver": {"color": "#3D4248", "dash": [1, 3]},
     "gd": {"color": "#D55E00", "dash": SOLID},
     "gd-middle": {"color": "#009E73", "dash": SOLID},
     "gd-deep": {"color": "#CC79A7", "dash": SOLID},

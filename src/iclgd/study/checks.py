@@ -12,7 +12,7 @@ import os
 import shlex
 from pathlib import Path
 
-from iclgd.learners import optimisers
+from iclgd.learners import optimisers, solvers
 from iclgd.study import config as types
 from iclgd.study import names, pairing, places, sizes, taskfiles
 from iclgd.study.jobs import DISPLAY
@@ -56,7 +56,7 @@ def problems(config: dict, root: Path) -> list[str]:
     for name, entry in config["demonstrations"].items():
         _check_design(problem, f"demonstrations.{name}", entry)
     for name, entry in config["learners"].items():
-        _check_learner(problem, f"learners.{name}", entry, config["learners"])
+        _check_learner(problem, f"learners.{name}", entry, config["learners"], config["models"])
     if problems:
         return problems
     for name, entry in config["figures"].items():
@@ -169,7 +169,7 @@ def _check_pretraining(problem, where: str, entry: dict) -> None:
         problem(f"{where}.mixture.topics", f"{least} is more than {greatest}")
 
 
-def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
+def _check_learner(problem, where: str, entry: dict, learners: dict, models: dict) -> None:
     if "reference" in entry:
         if entry["reference"] not in learners:
             problem(
@@ -198,10 +198,22 @@ def _check_learner(problem, where: str, entry: dict, learners: dict) -> None:
         if "causal" in entry and entry.get("loss") == "squared":
             problem(f"{where}.causal", "the squared loss has no layers")
         extra = {"shift"} & set(entry)
+        extra |= {"model", "solver", *solvers.known_settings()} & set(entry)
+    elif entry.get("method") == "solver":
+        if "solver" not in entry:
+            problem(where, f"key 'solver' is missing, one of {', '.join(solvers.SOLVERS)}")
+            return
+        own = {key: entry[key] for key in solvers.known_settings() if key in entry}
+        if wrong := solvers.foreign(entry["solver"], own):
+            problem(where, wrong)
+        extra = set(entry) - {"method", "solver", *solvers.known_settings(), *DISPLAY}
     elif entry.get("method") in ("icl", "bayes"):
-        extra = set(entry) - {"method", *DISPLAY}
+        own = {"model"} if entry["method"] == "icl" else set()
+        extra = set(entry) - {"method", *own, *DISPLAY}
+        if "model" in entry and entry["model"] not in names.known(models):
+            problem(f"{where}.model", f"{entry['model']!r} {names.hint(entry['model'], models)}")
     else:
-        problem(where, "key 'method' (icl, gd or bayes) or 'reference' is missing")
+        problem(where, "key 'method' (icl, gd, bayes or solver) or 'reference' is missing")
         return
     for key in sorted(extra):
         problem(where, f"key {key!r} has no meaning here")

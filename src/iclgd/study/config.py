@@ -25,6 +25,7 @@ from pydantic import (
 
 from iclgd.io import text
 from iclgd.learners.optimisers import OPTIMISERS
+from iclgd.learners.solvers import SOLVERS
 from iclgd.study import kinds, scalars, values
 from iclgd.study.scalars import (
     AnyText,
@@ -267,7 +268,12 @@ class Descent(Entry):
 
 
 class Learner(Descent):
-    method: one_of("icl", "gd", "bayes") = None
+    method: one_of("icl", "gd", "bayes", "solver") = None
+    model: Text = None  # of method icl: another model that answers; default: the one compared
+    solver: one_of(*SOLVERS) = None
+    decay: Fraction = None  # of a solver: what a demonstration counts beside the one after it
+    temperature: Positive = None  # of a solver: of the cosines of texts
+    layer: Layer = None  # of a solver: number or fraction of the depth that texts are read at
     reference: Text = None  # a learner to compare with itself
     shift: one_of("order", "draw") = None  # what the reference differs in
     rates: some(Rate) = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from iclgd.learners import solvers
 from iclgd.study import names
 from iclgd.study.config import Descent
 
@@ -45,6 +46,12 @@ def learner(config: dict, name: str) -> dict:
     if value:
         settings["rate"] = next(one for one in entry["rates"] if names.spelled(one) == value)
     return settings
+
+
+def solver(config: dict, name: str) -> dict:
+    """Which solver a learner is, and its settings."""
+    entry = config["learners"][name]
+    return {key: entry[key] for key in ("solver", *solvers.known_settings()) if key in entry}
 
 
 def task(config: dict, name: str) -> dict:

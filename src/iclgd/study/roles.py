@@ -6,6 +6,7 @@ icl             in-context learning
 icl-reordered   a reference: the same demonstrations in another order
 icl-redrawn     a reference: other demonstrations
 bayes           the exact posterior
+solver          what solves the task without gradient descent; ICL of another model, too
 gd              full-batch gradient descent of the whole model
 gd-middle       of a single layer, no deeper than 0.6 of the model
 gd-deep         of a single layer below that
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 DEEP = 0.6  # of the depth of a model
-METHODS = {"icl": "icl", "bayes": "bayes"}
+METHODS = {"icl": "icl", "bayes": "bayes", "solver": "solver"}
 SHIFTS = {"order": "icl-reordered", "draw": "icl-redrawn"}
 LEARNERS = (*METHODS.values(), *SHIFTS.values(), "gd", "gd-middle", "gd-deep", "gd-other")
 LEARNERS += ("sgd", "adam")
@@ -29,6 +30,8 @@ def learner(entry: Mapping) -> str:
     """The role of a learner."""
     if "reference" in entry:
         return SHIFTS[entry["shift"]]
+    if "model" in entry:
+        return "solver"
     if entry["method"] in METHODS:
         return METHODS[entry["method"]]
     if entry.get("optimiser", "sgd") != "sgd":

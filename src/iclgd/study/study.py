@@ -198,6 +198,18 @@ class Study:
 
     # --- learners ------------------------------------------------------------------------
 
+    def answering(self, wildcards) -> str:
+        """The manifest of the model that answers in context, which may be another one."""
+        own = self.learners[names.base(wildcards.learner)].get("model", wildcards.model)
+        return paths.MANIFEST.format(model=own)
+
+    def answering_folder(self, wildcards) -> str:
+        own = self.learners[names.base(wildcards.learner)].get("model", wildcards.model)
+        return paths.MODEL.format(model=own)
+
+    def solver_json(self, wildcards) -> str:
+        return jobs.as_json(jobs.solver(self.config, wildcards.learner))
+
     def learner_json(self, wildcards) -> str:
         return jobs.as_json(jobs.learner(self.config, wildcards.learner))
 

@@ -1,0 +1,77 @@
+"""A solver of the task that does no gradient descent: its answers in the form of the others'.
+
+Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
+row for each draw, order and query. Solvers give a probability to each label and nothing to
+other tokens. Some read the model's hidden states of texts alone; `transfer` is ICL of another
+model with the same vocabulary, which gives whole distributions.
+"""
+
+from pathlib import Path
+
+from iclgd.io import cli
+
+parser = cli.parser(__doc__)
+parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
+parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
+parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
+parser.add_argument(
+    "--learner",
+    type=cli.json_object,
+    required=True,
+    help='JSON such as {"solver": "neighbours", "temperature": 0.1}',
+)
+parser.add_argument("--name", default="solver", help="learner's name in the output")
+parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
+parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+parser.add_argument("--output", type=Path, required=True, help="logits table to write")
+args = parser.parse_args()
+cli.torch_step()
+
+import numpy as np  # after parsing: --help is quick
+import torch
+
+from iclgd.io import parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
+from iclgd.learners import features, solvers
+from iclgd.models import dimensions, loading
+from iclgd.tasks import answer_tokens, prompts
+from iclgd.tasks.readouts.next_token import NextToken
+
+torch.set_num_threads(args.threads)
+task = parquet.read(args.task, TASK)
+demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
+names = prompts.check_inputs(task, demonstrations)
+loaded = loading.load(args.model, args.device)
+queries = prompts.queries(task)
+runs = prompts.in_order(demonstrations)
+readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
+label_of = dict(task.select("example", "label").iter_rows())
+shown, asked = {}, None
+if solvers.SOLVERS[args.learner["solver"]].reads:
+    layer = args.learner.get("layer", solvers.LAYER)
+    encoded = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
+    texts = [tokens[:start] for tokens, start in encoded.values()]
+    alone = prompts.encode_queries(loaded.tokenizer, queries)
+    prompts.check_length([len(s) for s in [*texts, *alone]], loaded.context, **names)
+    shown = dict(zip(encoded, features.last_states(loaded, texts, layer), strict=True))
+    asked = features.last_states(loaded, alone, layer)
+
+constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
+vocabulary = dimensions.vocabulary(loaded.model)
+with parquet.Parts(args.output, LOGITS) as table:
+    for run in cli.progress(runs, len(runs), "draws and orders"):
+        given = solvers.Shown(
+            labels=np.array([label_of[i] for i in run.examples]),
+            answers=queries["label"].to_numpy(),
+            classes=len(readout.targets),
+            features=np.stack([shown[i] for i in run.examples]) if shown else None,
+            query_features=asked,
+        )
+        logits = torch.full((len(queries), vocabulary), np.log(solvers.FLOOR), dtype=torch.float64)
+        logits[:, readout.targets] = torch.from_numpy(solvers.solve(args.learner, given))
+        keys = {"draw": run.draw, "order": run.order, "epoch": 0}
+        rows = readout.rows(readout.read(logits), {**constant, **keys}, queries)
+        table.add((*keys.values(), 0), rows)
