@@ -50,9 +50,10 @@ rule derive_task:
         control=study.task_control,
         prompt=study.original_prompt,
         texts=study.other_texts,
+        share=study.wrong_share,
     shell:
         "python {input.script:q} --name {wildcards.task:q} --task {input.task:q}"
-        " --control {params.control:q} --prompt {params.prompt:q} {params.texts}"
+        " --control {params.control:q} --prompt {params.prompt:q} {params.texts} {params.share}"
         " --output {output:q} > {log:q} 2>&1"
 
 

@@ -31,7 +31,9 @@ if "generate" in entry:
     make = ginc.make_task if entry["generate"]["kind"] == "ginc" else synthetic.make_task
     made = make(task_tables.generator(args.task, "rows"), **entry["generate"])
     entry = {**entry, "labels": {str(row["label"]): row["label_text"] for row in made}}
-    sources = {"train": ((f"row {i}", row) for i, row in enumerate(made))}
+    sources = {}
+    for i, row in enumerate(made):
+        sources.setdefault(row.pop("split", "train"), []).append((f"row {i}", row))
 elif "files" in entry:
     paths = entry["files"] if isinstance(entry["files"], dict) else {"train": entry["files"]}
     sources = {split: readers.read(Path(path), entry) for split, path in paths.items()}

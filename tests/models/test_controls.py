@@ -106,6 +106,22 @@ def test_random_labels_have_nothing_to_do_with_the_inputs():
     assert control.select("label", "answer").unique().sort("label").equals(words.sort("label"))
 
 
+def test_wrong_labels_are_wrong_and_those_of_a_smaller_share_stay_wrong():
+    task = tiny_task("topic4", rows=400, classes=4, queries=40)
+    words = dict(task.select("label", "answer").iter_rows())
+    wrong = {}
+    for share in (0.0, 0.25, 0.5, 1.0):
+        found = controls.wrong_labels(task, share, "topic4")
+        assert asked(found).equals(asked(task))
+        mine = shown(found)
+        differ = pl.Series(mine["label"] != shown(task)["label"])
+        wrong[share] = set(mine.filter(differ)["example"])
+        assert [words[label] for label in mine["label"]] == mine["answer"].to_list()
+    count = len(shown(task))
+    assert len(wrong[0.0]) == 0 and len(wrong[1.0]) == count
+    assert wrong[0.25] < wrong[0.5] and abs(len(wrong[0.25]) / count - 0.25) < 0.07
+
+
 def test_foreign_texts_come_from_the_other_task_alone():
     task, other = tiny_task(rows=60), tiny_task("else", rows=32)
     control = controls.foreign_texts(task, other, "a")

@@ -121,6 +121,39 @@ def test_topic_task_rows_are_distinct_and_balanced(classes):
         synthetic.topic_task(rng(), classes, rows + 1)
 
 
+def topics_of(row):
+    tokens = [synthetic.VOCABULARY.index(word) for word in row["text"].split()]
+    places = [divmod(t - synthetic.FIRST_WORD, synthetic.WORDS_PER_TOPIC) for t in tokens]
+    return [topic for topic, _ in places], [word for _, word in places]
+
+
+def test_words_that_are_held_out_are_in_queries_alone():
+    rows = synthetic.topic_task(np.random.default_rng(0), 8, 440, held_out=4)
+    by_split = {split: [r for r in rows if r["split"] == split] for split in ("train", "test")}
+    assert len(by_split["train"]) == 440 and len(by_split["test"]) == 8 * 4 * 3
+    assert {word for r in by_split["train"] for word in topics_of(r)[1]} == set(range(8))
+    assert {word for r in by_split["test"] for word in topics_of(r)[1]} == set(range(8, 12))
+    assert len({r["text"] for r in rows}) == len(rows)
+    with pytest.raises(InputError, match="8 topics make only 448 different lines"):
+        synthetic.topic_task(np.random.default_rng(0), 8, 449, held_out=4)
+
+
+def test_mixed_lines_have_the_label_of_their_first_word():
+    rng = np.random.default_rng
+    rows, plain = (synthetic.topic_task(rng(0), 4, 400, mixed=share) for share in (0.5, 0.0))
+    assert [row["label"] for row in rows] == [row["label"] for row in plain]
+    topic = {row["label"]: topics_of(row)[0][0] for row in plain}
+    mixed = [topics_of(row)[0][0] != topics_of(row)[0][1] for row in rows]
+    assert 0.4 < np.mean(mixed) < 0.6
+    assert all(topics_of(row)[0][0] == topic[row["label"]] for row in rows)
+    assert {t for row in rows for t in topics_of(row)[0]} == set(topic.values())
+    assert len({row["text"] for row in rows}) == len(rows)
+    both = synthetic.topic_task(rng(0), 4, 200, mixed=1.0, held_out=4)
+    assert {word for r in both if r["split"] == "train" for word in topics_of(r)[1]} <= set(
+        range(8)
+    )
+
+
 def test_pair_task_rows_are_distinct_and_balanced():
     table = synthetic.pair_task(rng(), 600)
     assert len({(row["premise"], row["hypothesis"]) for row in table}) == 600

@@ -22,7 +22,10 @@ from iclgd.study.values import nearest
 CATALOGUES = ("models", "tasks", "demonstrations", "learners", "figures")
 TRAINED = ({"lora"}, {"layers", "matrices"}, {"parameters"})  # what a learner may train
 RESERVED = ("claims", "examples")  # tables of a whole study beside those of its figures
-DERIVED = {"models": {"of", "control", "label"}, "tasks": {"of", "control", "texts", "label"}}
+DERIVED = {
+    "models": {"of", "control", "label"},
+    "tasks": {"of", "control", "texts", "share", "label"},
+}
 DECAY = 2000  # of pretraining.Recipe
 TOO_LONG = "config: all entries are too long for the command line of the report"
 COMMAND = 100_000  # characters; the system takes 131,072 for a whole command line
@@ -104,6 +107,9 @@ def _check_task(problem, where: str, name: str, entry: dict, tasks: dict, root: 
     generate = entry.get("generate", {})
     if "length" in generate and generate["kind"] != "ginc":
         problem(f"{where}.generate", "key 'length' has no meaning for this kind")
+    for key in ("mixed", "held_out"):
+        if key in generate and generate["kind"] != "topics":
+            problem(f"{where}.generate", f"key {key!r} has no meaning for this kind")
     words = list(entry.get("labels", {}).values())
     for word in dict.fromkeys(word for word in words if words.count(word) > 1):
         problem(f"{where}.labels", f"two labels have the word {word!r}")
@@ -348,6 +354,8 @@ def _check_derived(problem, catalogue: str, name: str, entry: dict, known: list[
         problem(where, "key 'control' is missing beside 'of'")
     if ("texts" in entry) != (entry.get("control") == "texts"):
         problem(where, "'texts', the other task, belongs to 'control: texts'")
+    if "share" in entry and entry.get("control") != "labels":
+        problem(where, "'share', that of wrong labels, belongs to 'control: labels'")
 
 
 def _check_construction(problem, where: str, entry: dict, models: dict) -> None:

@@ -188,6 +188,8 @@ class Generate(Entry):
     kind: one_of("topics", "pairs", "ginc")
     rows: Count
     classes: number(2, 16, whole=True) = None
+    mixed: Fraction = None  # topics: share of lines whose second word is of another topic
+    held_out: number(0, 10, whole=True) = None  # topics: words of each that only queries have
     length: number(2, whole=True) = None  # ginc: tokens of an example with its label; default: 5
 
 
@@ -213,6 +215,7 @@ class Task(Entry):
     of: Text = None  # the task that this one is a control of
     control: one_of("labels", "texts", "content-free") = None  # src/derive_task.py
     texts: Text = None  # the task whose inputs are shown instead
+    share: Fraction = None  # of `control: labels`: wrong ones; default: each is drawn anew
     generate: Generate = None
     files: Annotated[
         Annotated[Files, Tag(TAGS[0])] | Annotated[Text, Tag(TAGS[1])],

@@ -62,8 +62,11 @@ def model(entry: Mapping) -> str:
 
 
 def task(entry: Mapping) -> str:
-    """The role of a task: ``control`` or ``task``."""
-    return "control" if "of" in entry else "task"
+    """The role of a task: ``control`` or ``task``.
+
+    With a share of wrong labels, demonstrations teach something still.
+    """
+    return "control" if "of" in entry and "share" not in entry else "task"
 
 
 ROLES = {"models": model, "tasks": task, "learners": learner}

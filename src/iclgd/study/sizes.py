@@ -14,9 +14,10 @@ from iclgd.tasks import readers
 def most_rows(task: dict, root: Path) -> int | None:
     """An upper bound of the training rows, or None where it is known only after download."""
     if "generate" in task:
-        return task["generate"]["rows"] - min(
-            task.get("queries", 500), task["generate"]["rows"] // 2
-        )
+        rows = task["generate"]["rows"]
+        if "held_out" in task["generate"]:  # they are all for training
+            return rows
+        return rows - min(task.get("queries", 500), rows // 2)
     if "files" in task:
         path, kind = root / taskfiles.by_split(task)["train"], ""
         if os.access(path, os.R_OK):

@@ -184,6 +184,11 @@ class Study:
         """``--texts`` with that task's table."""
         return "".join(f"--texts {shlex.quote(path)}" for path in self.other_task(wildcards))
 
+    def wrong_share(self, wildcards) -> str:
+        """``--share`` with the share of wrong labels, if the entry names one."""
+        entry = self.tasks[wildcards.task]
+        return f"--share {entry['share']}" if "share" in entry else ""
+
     def original_prompt(self, wildcards) -> str:
         return pairing.original(self.tasks, wildcards.task)["prompt"]
 

@@ -1,4 +1,7 @@
-"""Negative controls made of a task: demonstrations that are not informative.
+"""Tasks made of a task by what its demonstrations show: other labels, other texts, or none.
+
+With labels drawn at random, foreign texts or empty ones they are negative controls, whose
+demonstrations teach nothing.
 
 Queries stay as they are. Random labels and foreign inputs are those of Min et al. (2202.12837),
 empty inputs those of Zhao et al. (2102.09690).
@@ -20,6 +23,24 @@ def random_labels(task: pl.DataFrame, seed: str) -> pl.DataFrame:
     answers = dict(enumerate(prompts.labels(task)))
     drawn = pl.Series(generator(seed, "labels").integers(0, len(answers), len(task)))
     label = pl.when(_SHOWN).then(drawn.cast(pl.Int32)).otherwise("label").alias("label")
+    return task.with_columns(label).with_columns(
+        pl.col("label").replace_strict(answers, return_dtype=pl.String).alias("answer")
+    )
+
+
+def wrong_labels(task: pl.DataFrame, share: float, seed: str) -> pl.DataFrame:
+    """Training rows of which a ``share`` has another label than the right one, at random.
+
+    Which rows they are depends on the seed alone: with a larger share, these are wrong as well. A
+    learner that reads the labels follows them; one that only recognises the task does not
+    (Pan et al. 2023, arXiv 2305.09731).
+    """
+    answers = dict(enumerate(prompts.labels(task)))
+    rng = generator(seed, "wrong labels")
+    wrong = pl.Series(rng.random(len(task)) < share)
+    shift = pl.Series(rng.integers(1, len(answers), len(task)), dtype=pl.Int32)
+    other = (pl.col("label") + shift) % len(answers)
+    label = pl.when(_SHOWN & wrong).then(other).otherwise("label").alias("label")
     return task.with_columns(label).with_columns(
         pl.col("label").replace_strict(answers, return_dtype=pl.String).alias("answer")
     )

@@ -200,32 +200,65 @@ def pair_probe(
     return _document(lines, (shots + 1) * LINE - 1), answer, labels
 
 
-def topic_task(rng: np.random.Generator, classes: int, rows: int) -> list[dict]:
+def topic_task(
+    rng: np.random.Generator, classes: int, rows: int, mixed: float = 0.0, held_out: int = 0
+) -> list[dict]:
     """Rows of a topic task, ``{"text", "label", "label_text"}``, all texts different.
 
-    Classes take turns, so any leading part of the table is balanced. Raises InputError if
-    the language has fewer different lines than asked for.
+    Classes take turns, so any leading part of the table is balanced. In a share ``mixed`` of
+    the rows the second word is of another topic of the task: no document has such lines, and the
+    label is that of the first word. The last ``held_out`` words of each topic are in queries
+    alone, and these have no others: such rows have the ``split`` train or test, and there are
+    ``rows`` of the former. Raises InputError if the language has fewer different lines than
+    asked for.
     """
     topics = rng.choice(TOPICS, classes, replace=False)
     tags = rng.choice(TAGS, classes, replace=False)
-    if rows > classes * len(LINES):
-        raise InputError(
-            f"{rows} rows asked for, but {classes} topics make only {classes * len(LINES)} "
-            "different lines"
-        )
     lines = [rng.permutation(LINES) for _ in range(classes)]
     table = []
-    for i in range(rows):
-        label = i % classes
-        ids = topic_words(topics[label])[lines[label][i // classes]]
-        table.append(
-            {
-                "text": " ".join(VOCABULARY[t] for t in ids),
-                "label": label,
-                "label_text": TAG_WORDS[tags[label]],
-            }
-        )
-    return table
+    for split, own in _lines_by_split(lines, held_out).items():
+        count = rows if split != "test" else classes * len(own[0])
+        if count > classes * len(own[0]):
+            raise InputError(
+                f"{count} rows asked for, but {classes} topics make only "
+                f"{classes * len(own[0])} different lines"
+            )
+        for i in range(count):
+            label, words = i % classes, own[i % classes][i // classes]
+            ids = topic_words(topics[label])[words]
+            row = {"label": label, "label_text": TAG_WORDS[tags[label]]}
+            table.append({"ids": ids, **row, **({"split": split} if split else {})})
+    if mixed:
+        _mix(rng, table, [topic_words(topic) for topic in topics], mixed)
+    return [{"text": " ".join(VOCABULARY[t] for t in row.pop("ids")), **row} for row in table]
+
+
+def _lines_by_split(lines: list[np.ndarray], held_out: int) -> dict[str, list[np.ndarray]]:
+    """The lines [lines, WORDS_PER_LINE] of every class by split, which is empty if there is one."""
+    if not held_out:
+        return {"": lines}
+    known = WORDS_PER_TOPIC - held_out
+    return {
+        "train": [own[(own < known).all(1)] for own in lines],
+        "test": [own[(own >= known).all(1)] for own in lines],
+    }
+
+
+def _mix(rng: np.random.Generator, table: list[dict], words: list[np.ndarray], mixed: float):
+    """Give a share ``mixed`` of the rows a second word of another class, at the same place."""
+    taken = {tuple(row["ids"]) for row in table}
+    for row in table:
+        if rng.random() >= mixed:
+            continue
+        own = words[row["label"]]
+        first, second = (int(np.flatnonzero(own == token)[0]) for token in row["ids"])
+        others = [other for label, other in enumerate(words) if label != row["label"]]
+        # The second word keeps its number within its topic, and with it its split.
+        for other in (others[i] for i in rng.permutation(len(others))):
+            if (own[first], other[second]) not in taken:
+                row["ids"] = np.array([own[first], other[second]])
+                taken.add(tuple(row["ids"]))
+                break
 
 
 def pair_task(rng: np.random.Generator, rows: int) -> list[dict]:
@@ -272,6 +305,8 @@ def tokenizer_json() -> str:
     return tokenizer.to_str(pretty=True)
 
 
-def make_task(rng: np.random.Generator, kind: str, rows: int, classes: int = 2) -> list[dict]:
-    """A generated task of kind ``topics`` or ``pairs`` (always two classes)."""
-    return topic_task(rng, classes, rows) if kind == "topics" else pair_task(rng, rows)
+def make_task(
+    rng: np.random.Generator, kind: str, rows: int, classes: int = 2, **more: float
+) -> list[dict]:
+    """A generated task of kind ``topics`` (``more`` as `topic_task`) or ``pairs`` (two classes)."""
+    return topic_task(rng, classes, rows, **more) if kind == "topics" else pair_task(rng, rows)
