@@ -32,6 +32,9 @@ def test_a_figure_knows_its_pairs_and_files():
     assert figure.logits() == [
         "results/logits/llama-small/topic2/n4/icl/0-1.parquet",
         "results/logits/llama-small/topic2/n4/gd@0.01/0-1.parquet",
+        "results/logits/llama-small/topic2/n4/oracle/0-1.parquet",
+        "results/logits/llama-small/topic2/n4/neighbours/0-1.parquet",
+        "results/logits/llama-small/topic2/n4/icl-random/0-1.parquet",
     ]
     assert figure.agreement()[1].endswith("n4/icl--icl-reordered.parquet")
 
