@@ -305,6 +305,7 @@ def test_scripts_of_a_data_set_do_not_run(tmp_path, marker, monkeypatch):
     assert str(error.value).isprintable()
 
 
+@pytest.mark.workflow
 def test_a_path_is_no_command(folder, tmp_path, marker):
     """A folder of a strange name is fetched by the workflow, and its name is not run."""
     strange = tmp_path / "a model; touch marker; $(touch marker) 'x'"

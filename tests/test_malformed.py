@@ -278,6 +278,7 @@ def test_a_column_that_stands_twice_is_named(tmp_path):
 # --- as users meet it ---------------------------------------------------------------------
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -83,6 +83,7 @@ def planned(tmp_path_factory) -> str:
     return done.stdout
 
 
+@pytest.mark.workflow
 def test_requests_grow_with_the_model(planned):
     """27,456 weights are 0.0001 GB; those of a model that is not there yet are left open."""
     found = re.findall(

@@ -9,6 +9,7 @@ from support.workflow import STUDY, copy_project, snakemake, write_study
 
 from iclgd.study import shared
 
+pytestmark = pytest.mark.workflow
 PAGE = "src/iclgd/reporting/page/page.js"
 PLAN = (Path(__file__).parent / "study.plan").read_text().splitlines()
 
