@@ -371,6 +371,7 @@ def test_every_metric_of_agreement_falls_as_the_model_leaves(control):
     assert dose.STEPS not in exceptions["departure"]
 
 
+@pytest.mark.slow
 def test_only_causal_attention_feels_the_order(control):
     sen = control.filter(pl.col("metric") == "sen_a", pl.col("dose") == 1)
     value = dict(sen.select("departure", "estimate").rows())
@@ -378,6 +379,7 @@ def test_only_causal_attention_feels_the_order(control):
     assert max(value["soft"], value["mix"]) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_findings_of_the_control(control):
     rows = dose.findings(control)
     assert rows[0][:5] == ["task", "N", "departure", "which is", "dose"]
@@ -394,6 +396,7 @@ def test_the_findings_of_the_control(control):
     assert steps["0"][-1] == "falls: 10" and steps["1"][-1] == ""
 
 
+@pytest.mark.slow
 def test_only_what_is_no_gd_decides_whether_they_come_apart(control):
     table = judge.judged([(Figure("dose", "dose"), control)], CLAIMS)
     assert table.select("learner", "verdict").rows() == [("causal", "holds")]
