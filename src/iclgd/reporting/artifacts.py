@@ -13,7 +13,10 @@ from iclgd.metrics.metric import Metric
 
 @dataclass(frozen=True)
 class Artifact:
-    """Where it lies (``{}`` stand for names), what a row or the file is, columns to meanings."""
+    """Where it lies (``{}`` stand for names), what a row or the file is, columns to meanings.
+
+    Folders (``path`` ends in a slash) and files that are neither table nor JSON have no columns.
+    """
 
     path: str
     what: str
@@ -358,4 +361,33 @@ ARTIFACTS = (
             "seeds": "seeds that have a value",
         },
     ),
+    Artifact(
+        "results/{study}/study.json",
+        "the configuration entries that the last run used, written when a run starts; another study"
+        " that gives one of these names another meaning is refused, as their files would clash",
+        {
+            "models": "entries of models by name, with those they are derived from",
+            "tasks": "entries of tasks by name, likewise",
+            "demonstrations": "entries of designs by name",
+            "learners": "entries of learners by name, one for each rate",
+            "runs": "model/task/design/learner of every table of logits",
+        },
+    ),
+    Artifact("results/{study}/report.html", "the report, one page that needs no network", {}),
+    Artifact("results/{study}/findings.txt", "the numbers of every figure as short tables", {}),
+    Artifact(
+        "results/{study}/figures/{figure}.{format}",
+        "a figure: `svg`, `png`, `pdf`, `html` (with tooltips), `tex` (its numbers as a table)",
+        {},
+    ),
+    Artifact("results/library.js", "Vega, the JavaScript that draws figures in a browser", {}),
+    Artifact(
+        "results/models/{model}/",
+        "a model's config, weights (safetensors) and tokenizer as `transformers` loads them",
+        {},
+    ),
+    Artifact(
+        "results/pretraining/{model}/step{step}/", "the same of a checkpoint of its pretraining", {}
+    ),
+    Artifact("results/benchmarks/", "what `make bench` measured, with a table and two figures", {}),
 )
