@@ -1,4 +1,4 @@
-"""Models and data from strangers: nothing in them runs, and what they are refused for is named."""
+"""Untrusted models and data: none of their code runs, and errors name the reason for refusal."""
 
 import json
 import os
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class Malicious:
-    """What touches the file ``marker`` when it is unpickled."""
+    """An object that creates the file ``marker`` when it is unpickled."""
 
     def __init__(self, marker: Path):
         self.marker = marker
@@ -45,7 +45,7 @@ def marker(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A model folder that is well."""
+    """A valid model folder."""
     save_model(tiny_model("llama", "float32"), tmp_path, "kept")
     return tmp_path / "kept"
 

@@ -1,4 +1,4 @@
-"""Full disks, broken tables, want of memory, killed writers: one line, and nothing half-made."""
+"""Full disks, broken tables, lack of memory, killed writers: a one-line error, no partial files."""
 
 import ast
 import os

@@ -209,7 +209,7 @@ def test_a_run_that_diverges_leaves_the_others_alone():
     model, chosen = trainable.choose(model, learner.train)
     queries = evaluation.Queries(model, chosen, QUERIES, "cpu")
 
-    def asked(runs):
+    def epochs_of(runs):
         batches = [gradient_descent.tensors(run, "label") for run in runs]
         for epoch, weights, losses in gradient_descent.descend(model, chosen, batches, learner):
             ((_, found),) = evaluation.answers(
@@ -217,7 +217,9 @@ def test_a_run_that_diverges_leaves_the_others_alone():
             )
             yield epoch, losses, found
 
-    for mixed, good in zip(asked([RUNS[0], bad, RUNS[2]]), asked([RUNS[0], RUNS[2]]), strict=True):
+    for mixed, good in zip(
+        epochs_of([RUNS[0], bad, RUNS[2]]), epochs_of([RUNS[0], RUNS[2]]), strict=True
+    ):
         assert mixed[1].isfinite().tolist() == [True, False, True]
         assert mixed[2][1].finite.all() == (mixed[0] == 0)
         for run, same in ((0, 0), (2, 1)):

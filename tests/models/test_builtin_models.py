@@ -56,13 +56,13 @@ def test_kept_models_are_the_catalogue():
 
 @pytest.mark.parametrize("name", KEPT)
 def test_files_hash_and_entry(name):
-    folder, said = ROOT / "models" / name, provenance(name)
+    folder, record = ROOT / "models" / name, provenance(name)
     assert {path.name for path in folder.iterdir()} == FILES
     weights = (folder / "model.safetensors").read_bytes()
-    assert hashlib.sha256(weights).hexdigest() == said["sha256"]
-    assert said["entry"] == CATALOGUE[name]["pretrain"]
-    assert said["tokens"] == pl.read_parquet(folder / "curve.parquet")["tokens"][-1]
-    assert "seconds" in said
+    assert hashlib.sha256(weights).hexdigest() == record["sha256"]
+    assert record["entry"] == CATALOGUE[name]["pretrain"]
+    assert record["tokens"] == pl.read_parquet(folder / "curve.parquet")["tokens"][-1]
+    assert "seconds" in record
     tokenizer = pretraining.synthetic.tokenizer_json() + "\n"
     assert (folder / "tokenizer.json").read_text() == tokenizer
 

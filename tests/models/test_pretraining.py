@@ -55,7 +55,7 @@ def test_loss_equals_hand_computed(objective):
 
 @pytest.fixture
 def few_probes(monkeypatch):
-    """Sixteen prompts a probe: nearly all the time of so short a training is theirs."""
+    """Sixteen prompts a probe: probing takes most of the time of a short training."""
     monkeypatch.setattr(pretraining, "PROBE_COUNT", 16)
     monkeypatch.setattr(pretraining, "FINAL_COUNT", 16)
 

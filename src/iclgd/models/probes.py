@@ -57,7 +57,7 @@ class Ways:
         reason = tolerance.failure(attempt)
         if reason and all(fine for *_, fine in spans):
             plain = {"together": "one at a time", "prefix": "with whole prompts"}[way]
-            print(f"{self.loaded.name}: asked {plain} ({reason})", file=sys.stderr)
+            print(f"{self.loaded.name}: evaluated {plain} ({reason})", file=sys.stderr)
         spans.append((first, last, not reason))
         return not reason
 

@@ -97,7 +97,7 @@ ARTIFACTS = (
     ),
     Artifact(
         "results/tasks/{task}.json",
-        "how many rows of a data set were used, and left out for which reason; controls have no such"
+        "numbers of rows of a data set that were used, and left out by reason; controls have no such"
         " file",
         {
             **_keys("task"),

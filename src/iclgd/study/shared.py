@@ -78,8 +78,8 @@ def problems(config: dict, study: str, results: Path = Path("results")) -> list[
         other = path.parent.name
         found += [
             f"config: {part}.{name}: {_beside(entry, other_entry)} here, "
-            f"{_beside(other_entry, entry)} in study {other!r}, and both would write the same files: rename one, or remove {path} if the "
-            f"results of {other!r} may go"
+            f"{_beside(other_entry, entry)} in study {other!r}, and both would write the "
+            f"same files: rename one, or remove {path} if the results of {other!r} may go"
             for part, name, entry, other_entry in differing
         ]
     return found

@@ -181,7 +181,8 @@ def _distinct(tokenizer, task: str, answers: list[str], tokens: list[list[int]])
             raise InputError(
                 f"task {task}: the label words {answers[ids.index(own[0])]!r} and "
                 f"{answer!r} begin with the same token, "
-                f"{tokenizer.convert_ids_to_tokens(own[0])!r}: accuracy would confuse them; choose other label words"
+                f"{tokenizer.convert_ids_to_tokens(own[0])!r}: accuracy would confuse "
+                "them; choose other label words"
             )
         ids.append(own[0])
     return ids
