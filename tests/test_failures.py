@@ -42,7 +42,8 @@ lines'
         ),
         # As on Slurm, where a job runs Snakemake within Snakemake.
         (
-            "    error: killed (137)\nsrun: error: vm: task 0: Exited\n it ended without a message\n",
+            "    error: killed (137)\nsrun: error: vm: task 0: Exited\n"
+            " it ended without a message\n",
             "error: killed (137)",
         ),
         (TRACE, "error: KeyError: 'two"),

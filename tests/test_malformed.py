@@ -1,4 +1,4 @@
-"""Hundreds of broken configurations and data files: each ends in error lines, none in a traceback."""
+"""Hundreds of broken configurations and data files: each ends in error lines, no traceback."""
 
 import copy
 import datetime

@@ -56,7 +56,7 @@ def plain(model, rows: list[list[int]]) -> torch.Tensor:
 
 
 def shared_beginnings(model, parts: list[list[list[int]]]) -> list[bool]:
-    """Evaluate all parts as run_icl does and check every answer; returns which shared their prefix."""
+    """Evaluate all parts as run_icl does, check every answer; which shared their prefix."""
     one, shared = loaded(model), []
     ways = probes.Ways(one, prefixes=True)
     for rows in parts:

@@ -40,7 +40,7 @@ def pair(b, tv, epoch=0, noise=0.02, accuracy=(1.0, 1.0), model="m", seed=0):
 
 
 def gd(name, *epochs, start=0.8, **more):
-    """GD at distance ``start`` from ICL before training, and at the given distances at ``epochs``."""
+    """GD at distance ``start`` from ICL before training, and as given at ``epochs``."""
     parts = [pair(name, start, 0, **more)]
     parts += [pair(name, tv, epoch + 1, **more) for epoch, tv in enumerate(epochs)]
     return pl.concat(parts)

@@ -139,7 +139,8 @@ def test_icl_prompts_show_the_demonstrations_in_order():
     )
     assert len(found) == len(query_rows) == 12
     assert found[0] == (
-        f"Sort the words.\n{a['text']}{a['answer']}\n{b['text']}{b['answer']}\n{query_rows['text'][0]}"
+        f"Sort the words.\n{a['text']}{a['answer']}\n{b['text']}{b['answer']}\n"
+        f"{query_rows['text'][0]}"
     )
     assert found[0].endswith(" :")
     assert prompts.icl_prompts(task, Demonstrations(0, 0, ()), query_rows)[0] == (

@@ -158,7 +158,7 @@ OPEN = 'text,label\nplain one,0\n"Awful from start to end,0\nplain two,1\n'  # a
         (OPEN + "plain three,0\n", "line 3: the quote that opens here never closes"),
         (
             OPEN + '"Lovely and warm,1\nplain three,0\n',
-            "line 3: the quote that opens here closes in line 5, and 'Lovely and warm,1' stands",
+            "line 3: the quote that opens here closes in line 5, and 'Lovely and warm,1' follows",
         ),
         (OPEN + 'Lovely and warm",1\n', "line 3: the quoted field .* holds whole rows"),
         (OPEN.replace("plain two", '"plain, two"') + 'x",1\n', "line 3: the quote .* in line 4"),

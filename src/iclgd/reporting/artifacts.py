@@ -97,8 +97,7 @@ ARTIFACTS = (
     ),
     Artifact(
         "results/tasks/{task}.json",
-        "numbers of rows of a data set that were used, and left out by reason; controls have no such"
-        " file",
+        "numbers of rows of a data set: used, and left out by reason; controls have no such file",
         {
             **_keys("task"),
             "read": "rows that were read, by split of the source",
