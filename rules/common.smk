@@ -27,9 +27,8 @@ try:
         name = next((one for one in reversed(files) if one != "config"), DEFAULT)
     study = Study(config, name)
     if workflow.modifier.is_main_snakefile():
-        study.refuse_targets(
-            sys.argv[1:]
-        )  # targets among them: Snakemake separates these later
+        # All arguments: Snakemake tells targets from options only later.
+        study.refuse_targets(sys.argv[1:])
 except ConfigError as error:
     sys.exit(str(error))  # an exception would be shown with this line of this file
 
