@@ -91,14 +91,14 @@ def shown(task: pl.DataFrame) -> pl.DataFrame:
     return task.filter(pl.col("split") == "train")
 
 
-def asked(task: pl.DataFrame) -> pl.DataFrame:
+def queries(task: pl.DataFrame) -> pl.DataFrame:
     return task.filter(pl.col("split") != "train")
 
 
 def test_random_labels_have_nothing_to_do_with_the_inputs():
     task = tiny_task(rows=260, classes=4)
     control = controls.random_labels(task, "a")
-    assert asked(control).equals(asked(task))
+    assert queries(control).equals(queries(task))
     assert shown(control).drop("label", "answer").equals(shown(task).drop("label", "answer"))
     right = (shown(control)["label"] == shown(task)["label"]).mean()
     assert 0.15 < right < 0.35  # of 248 rows a quarter
@@ -109,7 +109,7 @@ def test_random_labels_have_nothing_to_do_with_the_inputs():
 def test_foreign_texts_come_from_the_other_task_alone():
     task, other = tiny_task(rows=60), tiny_task("else", rows=32)
     control = controls.foreign_texts(task, other, "a")
-    assert asked(control).equals(asked(task))
+    assert queries(control).equals(queries(task))
     assert set(shown(control)["text"]) == set(shown(other)["text"])
     assert shown(control)["label"].equals(shown(task)["label"])
 
@@ -117,7 +117,7 @@ def test_foreign_texts_come_from_the_other_task_alone():
 def test_content_free_demonstrations_say_nothing():
     task = tiny_task()
     control = controls.empty_texts(task, "{text} : {label}\n")
-    assert asked(control).equals(asked(task))
+    assert queries(control).equals(queries(task))
     assert shown(control)["text"].unique().to_list() == ["N/A :"]
     assert shown(control)["answer"].equals(shown(task)["answer"])
 
