@@ -207,7 +207,7 @@ def check_weights(model: str, folder: Path) -> None:
         end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
         if path.stat().st_size != begin + end:
             raise InputError(
-                f"model {model}: {path.name} is broken: its size is not the one in its header"
+                f"model {model}: {path.name} is broken, not of the size in its header"
             )
         content = np.memmap(path, np.uint8, "r", offset=begin) if end else np.empty(0, np.uint8)
         for name, tensor in header.items():
