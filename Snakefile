@@ -1,6 +1,6 @@
 """In-context learning against gradient descent, on the same demonstrations.
 
-Every figure of the configuration is a target; what no figure needs is not computed.
+Every figure of the configuration is a target; only what figures need is computed.
 """
 
 import os
@@ -11,8 +11,8 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-# A study given with --configfile stands for itself; it is not mixed into the default one, which
-# is the working directory's or else the workflow's own.
+# A study given with --configfile is not merged into the default one, which is config.yaml of the
+# working directory or else of the workflow.
 if not workflow.overwrite_configfiles:
     default = "config.yaml"
 
@@ -37,7 +37,7 @@ resource_scopes:
     gpu="local",
 
 
-# Only a run that starts jobs comes here, and no job does: one run at a time in a folder.
+# Executed by runs that start jobs, not by the jobs themselves: one run at a time in a folder.
 # Snakemake keeps its default limit of 100 job starts a second by waking its scheduler once a
 # second more for every finished job: after 200 jobs the scheduler takes most of a core. Here
 # no more jobs start at once than there are cores. A cluster's limit stays.

@@ -102,12 +102,12 @@ def ours() -> torch.Tensor:
 
 
 def theirs(size: int, count: int = QUERIES) -> torch.Tensor:
-    asked = [
+    requests = [
         Instance(request_type="loglikelihood", doc={}, arguments=(prompt, label), idx=i)
         for prompt in prompts[:count]
         for i, label in enumerate(LABELS)
     ]
-    answers = harness[size].loglikelihood(asked, disable_tqdm=True)
+    answers = harness[size].loglikelihood(requests, disable_tqdm=True)
     return torch.tensor([logprob for logprob, _ in answers]).view(-1, len(LABELS))
 
 

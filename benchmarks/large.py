@@ -109,7 +109,7 @@ for number in range(2):
             env={**os.environ, **returned},
         )
         if done.returncode:
-            print(f"round {number}: {name}: did not end well, for want of memory maybe; left out")
+            print(f"round {number}: {name}: failed, perhaps out of memory; left out")
             continue
         rows.append({"arm": name, "round": number, **json.loads(done.stdout)})
         share = rows[-1]["peak"] / rows[-1]["weights"]

@@ -20,9 +20,9 @@ AIMS = {
     "GD of gptj, runs": 5,
     "GD of W_V in layer 30 of 32, epochs": 5,
     "GD of W_V in layer 30 of 32, epochs with evaluation": 5,
-    "queries of llama-small, asked": 1,
-    "queries of llama-large, asked": 1,
-    "queries of gptj, asked": 1,
+    "queries of llama-small, evaluated": 1,
+    "queries of llama-large, evaluated": 1,
+    "queries of gptj, evaluated": 1,
 }
 
 

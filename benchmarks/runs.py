@@ -1,7 +1,7 @@
 """Many small runs of GD side by side, and one after the other with transformers and torch.optim.
 
 The built-in models, 64 runs on 8 demonstrations each. Also: what a reset costs, and the queries
-put to trained runs beside plain scoring of the untouched model.
+evaluated on trained runs beside plain scoring of the pretrained model.
 """
 
 import copy
@@ -69,7 +69,7 @@ def cases(name: str) -> list[pl.DataFrame]:
             {"side by side": RUNS, "one by one, transformers and torch.optim": 8},
         ),
         measure.take_turns(
-            f"queries of {name}, asked",
+            f"queries of {name}, evaluated",
             {
                 "trained runs": lambda: list(
                     evaluation.answers(model, weights, queries, NextToken(LABELS, 1024))

@@ -41,10 +41,10 @@ def task(folder: Path, queries: int) -> Path:
     rendered = task_tables.render(((f"row {i}", row) for i, row in enumerate(made)), entry, "scale")
     splits = task_tables.split_queries({"train": rendered}, entry["queries"], "scale")
     table = task_tables.task_table(splits, entry, "scale")
-    asked = table.filter(pl.col("split") != "train")
-    rows = np.arange(queries) % len(asked)
+    rows_of_queries = table.filter(pl.col("split") != "train")
+    rows = np.arange(queries) % len(rows_of_queries)
     first = table["example"].max() + 1
-    more = asked[rows].with_columns(pl.Series("example", first + np.arange(queries)))
+    more = rows_of_queries[rows].with_columns(pl.Series("example", first + np.arange(queries)))
     path = folder / f"task-{queries}.parquet"
     train = table.filter(pl.col("split") == "train")
     parquet.write(pl.concat([train, more], how="vertical_relaxed"), path, TASK)

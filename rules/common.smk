@@ -20,18 +20,19 @@ from iclgd.study.study import DEFAULT, Study
 
 try:
     name = DEFAULT
-    # A module has the configuration that it is given.
+    # A module's configuration is passed to it.
     if workflow.modifier.is_main_snakefile():
         override(config, workflow.config_settings.config_args)
         files = [Path(file).stem for file in workflow.overwrite_configfiles]
         name = next((one for one in reversed(files) if one != "config"), DEFAULT)
     study = Study(config, name)
     if workflow.modifier.is_main_snakefile():
-        study.refuse_targets(sys.argv[1:])  # targets among them: Snakemake tells later
+        # All arguments: Snakemake tells targets from options only later.
+        study.refuse_targets(sys.argv[1:])
 except ConfigError as error:
     sys.exit(str(error))  # an exception would be shown with this line of this file
 
-# A job that runs elsewhere lives on when this run dies; steps on this machine do not.
+# Jobs on a cluster survive the end of this run; steps on this machine do not.
 if workflow.remote_exec:
     os.environ.pop(running.RUN, None)
 
@@ -76,7 +77,7 @@ def caption(name, text):
 
 
 def refuse_missing():
-    """Snakemake leaves a step out, and says nothing, if a file that it reads is missing while
+    """Snakemake silently skips a step if a file that it reads is missing while
     what it once wrote is there. So every file that rules name has to exist.
     """
     for step in workflow.rules:

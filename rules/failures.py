@@ -1,7 +1,7 @@
-"""Why a step failed, in two lines on the screen, whatever Snakemake is told to be quiet about.
+"""Print why a step failed in two lines, at any setting of Snakemake's --quiet.
 
-Told by Snakemake's own events: as each step fails, and at the end once more for all that no
-later try made good. What Snakemake itself says of a failed step is left to its log file.
+Driven by Snakemake's log events: printed when a step fails, and again at the end for all steps
+that no later attempt completed. Snakemake's own lines about a failed step go to its log file.
 """
 
 import logging
@@ -28,7 +28,7 @@ NAMED = "DefaultStreamHandler"  # Snakemake's own, for the screen
 
 
 def watch(in_full: bool) -> None:
-    """Say from now on why a step fails; Snakemake's own lines about it stay if ``in_full``."""
+    """From now on print why a step fails; Snakemake's own lines about it stay if ``in_full``."""
     if any(isinstance(handler, Failures) for handler in logger.handlers):
         return
     for handler in logger.handlers:
@@ -52,7 +52,7 @@ class Failures(logging.Handler):
             self._emit_group(record)
         elif event == LogEvent.JOB_ERROR and not record.indent:
             why = cause(record.log)
-            if why and record.rule_msg:  # what the cluster says beside it
+            if why and record.rule_msg:  # the cluster's reason, printed beside it
                 why = f"{why} ({text.plain(' '.join(record.rule_msg.split()))})"
             self._add(record.__dict__, why or silent(record.rule_msg, _status()))
 
@@ -95,22 +95,22 @@ def cause(logs) -> str | None:
             if SAID.fullmatch(line.strip()):
                 return text.plain(line.strip())
             if line.strip() == TRACE:
-                # The exception stands behind the indented lines; more lines of it may follow.
+                # The exception follows the indented lines; more lines of it may follow.
                 ends = (after for after in lines[number + 1 :] if after[:1].strip())
                 return text.plain(f"error: {next(ends, 'a trace that was cut short')}")
     return None
 
 
-def silent(said: str | None, status: int | None) -> str:
-    """Why a step may have ended without a word: ``said`` by the cluster, or by its exit status."""
-    if said:
-        return text.plain(f"error: {' '.join(said.split())}")
+def silent(reason: str | None, status: int | None) -> str:
+    """Why a step may have ended without a message: the cluster's ``reason``, or its exit status."""
+    if reason:
+        return text.plain(f"error: {' '.join(reason.split())}")
     if status is None:
         # Without "error:", for the run that reads this in the log of a cluster's job.
-        return "it ended without a word"
+        return "it ended without a message"
     if status == 128 + signal.SIGKILL:
         return f"error: killed ({status}), most likely for want of memory: {MORE_MEMORY}"
-    return f"error: it ended without a word (exit status {status})"
+    return f"error: it ended without a message (exit status {status})"
 
 
 def _status():

@@ -45,7 +45,7 @@ for statistic, row in kinds.STATISTICS.items():
             f"../envs/{row.environment}.yaml"
         params:
             tables=study.options(row.inputs),
-            figure=study.statistic_json(row.told),
+            figure=study.statistic_json(row.figure_keys),
         shell:
             "python {input.script:q} {params.tables} --figure {params.figure:q} --output {output:q}"
             " > {log:q} 2>&1"

@@ -106,7 +106,7 @@ rule run_gd:
         "logs/run_gd/{model}/{task}/{design}/{learner}/{draws}.tsv"
     wildcard_constraints:
         learner=study.of_method("gd"),
-    # The long steps first: what is left at the end is short and shares the cores evenly.
+    # Long steps first, so that short ones fill the cores at the end.
     priority: 5
     conda:
         "../envs/torch.yaml"

@@ -1,4 +1,4 @@
-"""Metrics: from stored logits and weights alone, or of what goes on inside attention."""
+"""Metrics of stored logits and weights, and of activations inside attention."""
 
 
 rule compare_logits:

@@ -13,7 +13,7 @@ rule pretrain_model:
         "logs/pretrain_model/{model}.tsv"
     wildcard_constraints:
         model=NAME,
-    # The longest job of the default study: what waits for it should not wait at the end.
+    # The longest job of the default study, and others depend on it: schedule it early.
     priority: 10
     conda:
         "../envs/torch.yaml"
@@ -37,7 +37,7 @@ rule construct_model:
         "logs/construct_model/{model}.log",
     benchmark:
         "logs/construct_model/{model}.tsv"
-    # All else waits for it, the long steps too.
+    # Upstream of every long job: schedule first.
     priority: 10
     conda:
         "../envs/torch.yaml"
@@ -65,7 +65,7 @@ rule fetch_model:
         "logs/fetch_model/{model}.tsv"
     wildcard_constraints:
         model=study.underived(study.models),
-    # All else waits for it, the long steps too.
+    # Upstream of every long job: schedule first.
     priority: 10
     localrule: True
     conda:
@@ -94,7 +94,7 @@ rule derive_model:
         "logs/derive_model/{model}.tsv"
     wildcard_constraints:
         model=study.derived(study.models),
-    # All else waits for it, the long steps too.
+    # Upstream of every long job: schedule first.
     priority: 10
     conda:
         "../envs/torch.yaml"

@@ -1,4 +1,4 @@
-"""The papers' claims, the findings in words, real prompts and answers, and one page of all that."""
+"""The papers' claims, the findings as text, example prompts with answers, and the report."""
 
 
 rule judge_claims:

@@ -1,7 +1,7 @@
 """One run at a time in a folder, and no step that outlives it.
 
-Snakemake's own lock stays when its owner is killed, and does not say whose it is. This one is
-the kernel's: it is gone as soon as the process is, however that ended.
+Snakemake's own lock stays when its owner is killed and does not name the owner. This one is
+held by the kernel and disappears with the process, however that ends.
 """
 
 import fcntl

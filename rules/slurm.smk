@@ -1,4 +1,4 @@
-"""Slurm's jobs outlive a Snakemake that is killed: the next one waits for those of its folder."""
+"""Slurm jobs outlive a killed Snakemake; the next run waits for the earlier jobs of its folder."""
 
 import subprocess
 import time
@@ -22,7 +22,7 @@ def earlier_jobs():
 
 
 def wait_for_earlier_jobs():
-    """Wait until no earlier job is left, then start over: what they made need not be made again."""
+    """Wait until no earlier job is left, then start over, so that their outputs are reused."""
     earlier = earlier_jobs()
     if not earlier:
         return

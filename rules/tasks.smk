@@ -1,4 +1,4 @@
-"""Tasks and demonstrations: what is asked, and what is shown in which orders."""
+"""Tasks (queries) and demonstrations in their orders."""
 
 
 rule prepare_task:
@@ -15,7 +15,7 @@ rule prepare_task:
         "logs/prepare_task/{task}.tsv"
     wildcard_constraints:
         task=study.underived(study.tasks),
-    # All else waits for it, the long steps too.
+    # Upstream of every long job: schedule first.
     priority: 10
     localrule: True
     conda:
@@ -68,7 +68,7 @@ rule sample_demonstrations:
         "logs/sample_demonstrations/{task}/{design}/{draws}.log",
     benchmark:
         "logs/sample_demonstrations/{task}/{design}/{draws}.tsv"
-    # All else waits for it, the long steps too.
+    # Upstream of every long job: schedule first.
     priority: 10
     localrule: True
     conda:

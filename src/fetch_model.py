@@ -20,7 +20,7 @@ parser.add_argument("--manifest", type=Path, required=True, help="manifest to wr
 args = parser.parse_args()
 
 commit, entry = None, args.entry
-# What pretrain_model and construct_model make is known to be sound.
+# Models of pretrain_model and construct_model need no check.
 made_here = {"pretrain", "construct"} & entry.keys() or (
     args.source and (args.source / "provenance.json").exists()
 )

@@ -1,4 +1,4 @@
-"""Judge the papers' claims by the summaries of a study: each holds, fails, or cannot be told."""
+"""Judge the papers' claims by the summaries of a study: each holds, fails, or stays undecided."""
 
 from pathlib import Path
 

@@ -29,7 +29,7 @@ families = names.families(summary["who"].unique())
 styles = names.styles(families)
 shots = summary["shots"].unique().sort().to_list()
 place = {n: float(i) for i, n in enumerate(shots)}
-# Learners stand side by side at each number of shots, so that their bars can be told apart.
+# Learners stand side by side at each number of shots, so that their bars do not overlap.
 step = min(0.09, 0.5 / max(len(families), 1))
 aside = {one: (i - (len(families) - 1) / 2) * step for i, one in enumerate(families)}
 summary = summary.with_columns(

@@ -44,7 +44,7 @@ table = {split: readers.render(source, entry, args.task) for split, source in so
 sifted = task_tables.sift(table, entry, args.task)
 splits = task_tables.split_queries(sifted.table, queries, args.task)
 manifest = task_tables.manifest(sifted, splits, entry, args.task)
-for line in task_tables.said(manifest, sifted, entry):
+for line in task_tables.messages(manifest, sifted, entry):
     print(line, file=sys.stderr)
 parquet.write(task_tables.task_table(splits, entry, args.task), args.output, TASK)
 if args.manifest:

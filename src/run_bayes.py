@@ -2,7 +2,7 @@
 
 Reads tasks of GINC, the language of hidden concepts, and writes the logits table, one row for each
 draw, order and query. The reader knows the language and reads a prompt as a document of it;
-of the model it takes the name and the tokenizer alone. What is impossible gets `ginc.FLOOR`.
+of the model it takes the name and the tokenizer alone. Impossible tokens get `ginc.FLOOR`.
 """
 
 from pathlib import Path

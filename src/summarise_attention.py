@@ -30,7 +30,7 @@ from iclgd.statistics import intervals, summaries
 
 RUN = list(RUN_COLUMNS)
 BY = [*RUN, "learner", "epoch", "draw"]
-ASKED = [*RUN, "draw", "order", "example"]
+QUERY = [*RUN, "draw", "order", "example"]
 rows = pl.concat(
     parquet.read(path, LOGITS)
     .with_columns(
@@ -49,14 +49,14 @@ untouched = gd.filter(pl.col("epoch") == 0)
 trained = gd.filter(pl.col("epoch") == pl.col("epoch").max().over(*RUN, "learner"))
 choice = summaries.chosen(trained, RUN, "learner", "label_accuracy")
 
-asked = (
+predictions = (
     trained.filter(pl.col("split") == "test")
-    .join(icl.select(*ASKED, icl="right"), on=ASKED)
-    .join(untouched.select(*ASKED, "learner", zs="right"), on=[*ASKED, "learner"])
+    .join(icl.select(*QUERY, icl="right"), on=QUERY)
+    .join(untouched.select(*QUERY, "learner", zs="right"), on=[*QUERY, "learner"])
     .drop_nulls(["right", "icl", "zs"])
 )
 recalls = []
-for key, part in asked.group_by(BY, maintain_order=True):
+for key, part in predictions.group_by(BY, maintain_order=True):
     zs, icl_right, gd_right = (part[name].to_numpy() for name in ("zs", "icl", "right"))
     recalls.append((*key, "rec2ftp", attention_similarity.rec2ftp(zs, icl_right, gd_right)))
     recalls.append((*key, "rec2ftp_chance", attention_similarity.rec2ftp_chance(zs, icl_right)))

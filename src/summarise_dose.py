@@ -6,7 +6,7 @@ the departure `steps of GD` GD itself departs: the construction against every re
 dose being the steps beyond the layers. `nature` is what the departed model computes, compared with
 the learner: GD with another kernel, rate or number of steps, or not GD. Metrics are those of the
 agreement tables and `sen_a`, `sen_b` (order sensitivity of each learner); estimates over test
-queries with 95 % intervals. `response` is what a metric of agreement does as the dose grows: it
+queries with 95 % intervals. `response` is how a metric of agreement changes as the dose grows: it
 `falls`, `wavers`, or is `blind` (null for metrics that do not measure agreement).
 """
 

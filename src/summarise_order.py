@@ -43,7 +43,7 @@ if not any(is_reference.values()):
     raise cli.InputError(f"--logits: no table is of the reference {args.figure.reference!r}")
 KEYS = {**RUN_COLUMNS, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
 TESTS = dict.fromkeys(order_sensitivity.MANTEL, pl.Float64)
-references, asked, tests, diverged = {}, [], [], []
+references, by_learner, tests, diverged = {}, [], [], []
 for path in sorted(args.logits, key=lambda path: not is_reference[path]):
     rows = test_rows(path)
     diverged.append(rows.select(*BY, (pl.col("status") != "ok").alias("diverged")))
@@ -72,9 +72,9 @@ for path in sorted(args.logits, key=lambda path: not is_reference[path]):
             references[*run, draw] = found
         columns = {"sen": size[0], "label_sen": size[1], "pattern_cosine": cosine}
         one = pl.DataFrame({**dict(zip(KEYS, key, strict=True)), "example": examples, **columns})
-        asked.append(one.cast(KEYS))
+        by_learner.append(one.cast(KEYS))
 
-by_query = pl.concat(asked).with_columns(pl.col(pl.Float64).fill_nan(None))
+by_query = pl.concat(by_learner).with_columns(pl.col(pl.Float64).fill_nan(None))
 of_reference = (pl.col("learner") == args.figure.reference) & (pl.col("metric") == "pattern_cosine")
 tested = pl.DataFrame(tests, schema=KEYS | TESTS, orient="row")
 by_draw = summaries.bands(

@@ -1,11 +1,11 @@
-"""Summarise what von Oswald et al. measure: how near constructed models are to GD.
+"""Summarise the metrics of von Oswald et al.: how near constructed models are to GD.
 
 Each model, and GD with as many steps as the model has layers, answer the same prompts of linear
 regression, with inputs at the training scale (1) and at others. The step size of GD is the one
 whose predictions are nearest to the model's on separate prompts. Metrics:
 `prediction_distance`, `sensitivity_distance` and `sensitivity_cosine` between the two, and
 the losses `loss_model` and `loss_gd` against the targets (1/2 of the squared error); means
-over prompts with 95 % bands. Models in a rotated basis cannot be given x and y, and are left out.
+over prompts with 95 % bands. Models in a rotated basis, which mixes x and y, are left out.
 """
 
 from functools import partial

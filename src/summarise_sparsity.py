@@ -58,7 +58,7 @@ required = pl.DataFrame(
     schema={"model": pl.String, "matrix": pl.String, "required": pl.Float64},
     orient="row",
 )
-# A model's layers are all there is, no sample: the band is their range, not an interval.
+# All layers of a model are measured, not a sample: the band is their range, not an interval.
 value = pl.col("value")
 summary = layers.group_by(BY).agg(
     value.mean().alias("estimate"),

@@ -2,8 +2,8 @@
 
 `mean` is over the seeds of one momentum; `difference` is the value minus that of the twin of the
 same seed with momentum 0. `at` is the first position of a bucket, or the number of demonstrations.
-Accuracies are over the label words, on held-out prompts, the same for all models, asked when each
-model was made.
+Accuracies are over the label words, on held-out prompts (the same for all models), measured when
+each model was made.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Summarise what about an order matters: the variance over all N! orders, split by source.
+"""Summarise why the order matters: the variance over all N! orders, split by source.
 
 The variance of the answer's log-odds against the other label words is split into the label
 of the last demonstration, which demonstration is last, the position of every demonstration,

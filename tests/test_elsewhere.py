@@ -1,4 +1,4 @@
-"""The workflow from other folders, as a module, with --config, and asked for nothing."""
+"""The workflow from other folders, as a module, with --config, and without targets."""
 
 import json
 import os
@@ -122,7 +122,7 @@ def test_files_of_the_workflow_are_relative_in_its_folder_alone(tmp_path, monkey
     assert places.model("models/gptj") == Path("models/gptj")
 
 
-# --- what is asked for --------------------------------------------------------------------
+# --- what is requested ---------------------------------------------------------------------
 
 
 def test_a_slash_at_the_end_of_a_model_changes_nothing(project, other):
@@ -145,16 +145,16 @@ def test_numbers_of_the_command_line_are_numbers(project):
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [
-        ({**STUDY, "figures": {}}, (), "config: figures: nothing is asked for"),
+        ({**STUDY, "figures": {}}, (), "config: figures: there is no figure"),
         (
             {**STUDY, "figures": {}},
             ("results/study/findings.txt",),
-            "config: figures: nothing is asked for",
+            "config: figures: there is no figure",
         ),
         (
             {key: {} for key in STUDY},
             ("results/study/report.html",),
-            "config: figures: nothing is asked",
+            "config: figures: there is no figure",
         ),
         ({**STUDY, "figures": None}, (), "config: figures: nothing stands there"),
         ({**STUDY, "models": {}}, (), "'llama-small' is not in the catalogue (known: none)"),

@@ -1,4 +1,4 @@
-"""What the screen says of steps that fail: two lines each, at once and again at the end."""
+"""Messages about failed steps: two lines each, at once and again at the end."""
 
 import logging
 import subprocess
@@ -42,7 +42,8 @@ lines'
         ),
         # As on Slurm, where a job runs Snakemake within Snakemake.
         (
-            "    error: killed (137)\nsrun: error: vm: task 0: Exited\n it ended without a word\n",
+            "    error: killed (137)\nsrun: error: vm: task 0: Exited\n"
+            " it ended without a message\n",
             "error: killed (137)",
         ),
         (TRACE, "error: KeyError: 'two"),
@@ -69,23 +70,23 @@ def test_of_a_long_log_the_end_is_read_and_of_several_the_first_that_says_why(tm
 def test_a_silent_end_is_explained():
     assert failures.silent(None, 137).startswith("error: killed (137), most likely for want of")
     assert failures.silent(None, 137).endswith(f": {cli.MORE_MEMORY}")
-    assert failures.silent(None, 139) == "error: it ended without a word (exit status 139)"
-    assert failures.silent(None, None) == "it ended without a word"
-    said = "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. \n"
-    assert failures.silent(said, None) == f"error: {said.strip()}"
+    assert failures.silent(None, 139) == "error: it ended without a message (exit status 139)"
+    assert failures.silent(None, None) == "it ended without a message"
+    message = "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. \n"
+    assert failures.silent(message, None) == f"error: {message.strip()}"
 
 
 def job(folder, number, log=None):
-    """What Snakemake tells of a job that failed, with what its log holds."""
+    """Snakemake's event of a failed job, with the content of its log."""
     path = folder / f"{number}.log"
     if log is not None:
         path.write_text(log)
-    told = {"rule_name": "run_gd", "rule_msg": None, "jobid": number, "indent": False}
-    return told | {"output": [f"{number}.parquet"], "log": [str(path)]}
+    fields = {"rule_name": "run_gd", "rule_msg": None, "jobid": number, "indent": False}
+    return fields | {"output": [f"{number}.parquet"], "log": [str(path)]}
 
 
-def tell(handler, event, **told):
-    record = logging.makeLogRecord({"event": event, **told})
+def tell(handler, event, **fields):
+    record = logging.makeLogRecord({"event": event, **fields})
     handler.handle(record)
 
 
@@ -123,11 +124,11 @@ def test_of_a_group_on_a_cluster_those_that_say_why_are_named(tmp_path, capsys):
     tell(handler, LogEvent.GROUP_ERROR, job_error_info=jobs, **aux)
     for one in jobs:
         tell(handler, LogEvent.JOB_ERROR, **{**one, "indent": True})
-    said = f"run_gd failed: 2.parquet (log: {tmp_path}/2.log)\n    error: broken\n"
-    assert capsys.readouterr().err == said
+    message = f"run_gd failed: 2.parquet (log: {tmp_path}/2.log)\n    error: broken\n"
+    assert capsys.readouterr().err == message
     tell(handler, LogEvent.GROUP_ERROR, job_error_info=[jobs[0], jobs[2]], **aux)
-    said = f"(log: {tmp_path}/slurm.log)\n    slurmstepd: error: Detected 1 oom_kill event\n"
-    assert capsys.readouterr().err == "run_gd failed: 1.parquet " + said
+    message = f"(log: {tmp_path}/slurm.log)\n    slurmstepd: error: Detected 1 oom_kill event\n"
+    assert capsys.readouterr().err == "run_gd failed: 1.parquet " + message
 
 
 # --- with Snakemake -----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Models and data from strangers: nothing in them runs, and what they are refused for is named."""
+"""Untrusted models and data: none of their code runs, and errors name the reason for refusal."""
 
 import json
 import os
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class Malicious:
-    """What touches the file ``marker`` when it is unpickled."""
+    """An object that creates the file ``marker`` when it is unpickled."""
 
     def __init__(self, marker: Path):
         self.marker = marker
@@ -45,7 +45,7 @@ def marker(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A model folder that is well."""
+    """A valid model folder."""
     save_model(tiny_model("llama", "float32"), tmp_path, "kept")
     return tmp_path / "kept"
 
@@ -305,6 +305,7 @@ def test_scripts_of_a_data_set_do_not_run(tmp_path, marker, monkeypatch):
     assert str(error.value).isprintable()
 
 
+@pytest.mark.workflow
 def test_a_path_is_no_command(folder, tmp_path, marker):
     """A folder of a strange name is fetched by the workflow, and its name is not run."""
     strange = tmp_path / "a model; touch marker; $(touch marker) 'x'"

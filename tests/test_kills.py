@@ -82,8 +82,8 @@ def test_a_second_run_says_whose_the_first_is_and_changes_nothing(project):
         assert snakemake(project, look, target).returncode == 0
     second = snakemake(project, target, check=False)
     assert second.returncode == 1
-    said = f"another run is going on in {project}: process {first.pid} on "
-    assert said in second.stdout + second.stderr
+    refusal = f"another run is going on in {project}: process {first.pid} on "
+    assert refusal in second.stdout + second.stderr
     assert not (project / "results").exists() and not (project / "logs").exists()
     first.kill()
     first.wait()

@@ -1,4 +1,4 @@
-"""Hundreds of broken configurations and data files: each ends in plain lines, none in a trace."""
+"""Hundreds of broken configurations and data files: each ends in error lines, no traceback."""
 
 import copy
 import datetime
@@ -124,7 +124,7 @@ def test_malformed_configurations_end_in_plain_lines():
                 refused.append(config)
             assert all(line.startswith("config: ") for line in str(error).splitlines())
             assert str(error).replace("\n", "").isprintable() and len(str(error)) < 22_000
-        else:  # what is left can be told to jobs and be a path
+        else:  # what is left can be an argument of jobs and a path
             json.dumps(config, allow_nan=False).encode()
             for entries in config.values():
                 assert all(PATH.fullmatch(n) for n in names.expand_all(entries, entries))
@@ -278,6 +278,7 @@ def test_a_column_that_stands_twice_is_named(tmp_path):
 # --- as users meet it ---------------------------------------------------------------------
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -296,8 +297,8 @@ def test_snakemake_says_what_is_wrong_and_starts_nothing(tmp_path, config, messa
     (tmp_path / "study.yaml").write_bytes(config)
     command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "study.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert message in said and "Traceback" not in said and "\x1b[31m" not in said
+    assert message in output and "Traceback" not in output and "\x1b[31m" not in output
     assert not (tmp_path / "results").exists()
     shutil.rmtree(tmp_path / ".snakemake", ignore_errors=True)

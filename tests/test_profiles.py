@@ -46,8 +46,8 @@ def test_downloads_and_figures_stay_on_the_login_node():
 
 
 def test_gpu_jobs_ask_for_one_card_and_others_for_none():
-    asked = {name: one.get("gpu") for name, one in profile()["set-resources"].items()}
-    assert asked == {name: 1 if name in GPU else None for name in asked}
+    requested = {name: one.get("gpu") for name, one in profile()["set-resources"].items()}
+    assert requested == {name: 1 if name in GPU else None for name in requested}
 
 
 def test_a_site_edits_one_block():
@@ -60,8 +60,8 @@ def test_a_site_edits_one_block():
     )
     expected = {"slurm_partition": "long", "slurm_account": "me", "qos": "high"}
     assert expected.items() <= edited["default-resources"].items()
-    for name, asked in edited["set-resources"].items():
-        on_cards = (asked.get("slurm_partition"), asked.get("gpu_model"))
+    for name, requested in edited["set-resources"].items():
+        on_cards = (requested.get("slurm_partition"), requested.get("gpu_model"))
         assert on_cards == (("cards", "a100") if name in GPU else (None, None))
     assert {"slurm_account", "qos"}.isdisjoint(profile()["default-resources"])
 
@@ -83,6 +83,7 @@ def planned(tmp_path_factory) -> str:
     return done.stdout
 
 
+@pytest.mark.workflow
 def test_requests_grow_with_the_model(planned):
     """27,456 weights are 0.0001 GB; those of a model that is not there yet are left open."""
     found = re.findall(
@@ -98,6 +99,6 @@ def test_requests_grow_with_size_and_attempt(tmp_path, attempt, memory, minutes)
     """A model of 7 billion weights, 28 GB in float32."""
     (tmp_path / "big.json").write_text('{"weights": 7000000000}')
     names = {"input": SimpleNamespace(model=tmp_path / "big.json"), "attempt": attempt}
-    asked = profile()["set-resources"]["run_gd"]
-    assert round(eval(asked["mem_mb"], dict(names))) == memory
-    assert round(eval(asked["runtime"], dict(names))) == minutes
+    requested = profile()["set-resources"]["run_gd"]
+    assert round(eval(requested["mem_mb"], dict(names))) == memory
+    assert round(eval(requested["runtime"], dict(names))) == minutes

@@ -9,6 +9,7 @@ from support.workflow import STUDY, copy_project, snakemake, write_study
 
 from iclgd.study import shared
 
+pytestmark = pytest.mark.workflow
 PAGE = "src/iclgd/reporting/page/page.js"
 PLAN = (Path(__file__).parent / "study.plan").read_text().splitlines()
 
@@ -51,9 +52,9 @@ def test_a_name_that_means_something_else_in_another_study_is_refused(project):
     other["learners"]["gd"]["epochs"] = 9
     shared.record(str(project / "results/other/study.json"), other)
     try:
-        said = refused(project)
-        assert 'learners.gd@0.01: {"epochs": 3} here, {"epochs": 9} in study \'other\'' in said
-        assert "rename one, or remove results/other/study.json" in said
+        message = refused(project)
+        assert 'learners.gd@0.01: {"epochs": 3} here, {"epochs": 9} in study \'other\'' in message
+        assert "rename one, or remove results/other/study.json" in message
     finally:
         (project / "results/other/study.json").unlink()
 
@@ -88,9 +89,9 @@ def test_a_step_is_never_left_out_for_a_missing_file(project, file, message):
         (project / file).write_bytes(content)
 
 
-def test_nothing_asked_for_is_said(project):
+def test_a_study_without_figures_is_refused(project):
     write_study(project, {key: {} for key in STUDY})
     try:
-        assert "config: figures: nothing is asked for" in refused(project)
+        assert "config: figures: there is no figure" in refused(project)
     finally:
         write_study(project, STUDY)

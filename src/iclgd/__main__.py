@@ -1,7 +1,7 @@
-"""Look at what the workflow has made: python -m iclgd show results/…
+"""Show artifacts of the workflow: python -m iclgd show results/…
 
-Of a table: what it is, each column with its values and meaning, and the first rows. Of a
-manifest: what its entries mean. Of a folder: the artifacts in it.
+For a table: its description, each column with its values and meaning, and the first rows. For a
+manifest: the meaning of its entries. For a folder: the artifacts in it.
 """
 
 import signal

@@ -70,8 +70,8 @@ def complaints(browser) -> list[str]:
 def requests(browser) -> list[str]:
     """Addresses that pages asked for since the last call, without those in the page itself."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    return [one["request"]["url"] for one in asked if not one["request"]["url"].startswith("data:")]
+    sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    return [one["request"]["url"] for one in sent if not one["request"]["url"].startswith("data:")]
 
 
 def emulate(browser, media: str = "", **preferences: str) -> None:

@@ -56,9 +56,9 @@ def browser(running, project):
     running.get(address)
     yield running
     assert chromium.complaints(running) == []
-    asked = chromium.requests(running)
-    assert len(asked) >= 1
-    assert {one.split("#")[0] for one in asked} == {address}
+    visited = chromium.requests(running)
+    assert len(visited) >= 1
+    assert {one.split("#")[0] for one in visited} == {address}
     assert running.title == "Is in-context learning gradient descent?"  # no script renamed it
 
 
@@ -262,8 +262,8 @@ def test_every_choice_shows_the_stored_distributions(browser, project):
         prompt = texts(browser, "#prompt-a")[0].replace("·", " ").replace("⏎", "")
         assert prompt.startswith(f"{HOSTILE}\n")
         assert prompt.endswith(query["text"][0])
-        asked = texts(browser, "#prompt-b")[0].replace("·", " ").replace("⏎", "")
-        assert (asked == HOSTILE + "\n" + query["text"][0]) == of_gd
+        visited = texts(browser, "#prompt-b")[0].replace("·", " ").replace("⏎", "")
+        assert (visited == HOSTILE + "\n" + query["text"][0]) == of_gd
         result = texts(browser, "#result")[0].replace("·", " ")
         assert result.startswith(f"Right answer: {query['answer'][0]}. Total variation ")
         seen.append((design, of_gd, example, draw, order))

@@ -189,7 +189,7 @@ def test_icl_and_gd_write_the_logits_table_twice_the_same(inputs):
     assert few.select(constant).unique().rows() == [("tiny", "topic2", "n2", 2, "gd-one")]
     assert few["top_ids"].list.len().unique().to_list() == [7]
     assert icl["loss"].is_null().all() and gd["loss"].is_not_null().all()
-    # Epoch 0 is the untouched model: the same for every draw and order.
+    # Epoch 0 is the pretrained model: the same for every draw and order.
     start = gd.filter(pl.col("epoch") == 0).group_by("example").agg(pl.col("tail_mass").n_unique())
     assert start["tail_mass"].unique().to_list() == [1]
     last = gd.filter(pl.col("epoch") == 3)

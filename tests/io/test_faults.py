@@ -1,4 +1,4 @@
-"""Full disks, broken tables, want of memory, killed writers: one line, and nothing half-made."""
+"""Full disks, broken tables, lack of memory, killed writers: a one-line error, no partial files."""
 
 import ast
 import os
@@ -251,7 +251,7 @@ resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, resource.RLIM_INFINI
 @pytest.mark.parametrize(
     ("module", "code"),
     [
-        ("torch", "torch.zeros(10**9)"),
+        pytest.param("torch", "torch.zeros(10**9)", marks=pytest.mark.slow),
         ("numpy", "numpy.zeros(10**9)"),
         ("sys", "bytearray(10**9)"),
     ],

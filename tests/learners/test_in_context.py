@@ -1,4 +1,4 @@
-"""Fast paths of scoring (chosen positions, batches, padding) change nothing."""
+"""Fast paths of scoring (chosen positions, batches, padding) give the same numbers."""
 
 import math
 

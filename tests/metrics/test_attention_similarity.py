@@ -177,13 +177,13 @@ def test_the_prompt_holds_every_demonstration_and_the_query(tokenizer, instructi
     run = prompts.Demonstrations(0, 0, (3, 1))
     encoded = answer_tokens.encode_demonstrations(tokenizer, task, [run])
     shown = [encoded[i][0] for i in run.examples]
-    asked = prompts.queries(task).head(4)
-    alone = prompts.encode(tokenizer, (asked["instruction"] + asked["text"]).to_list())
-    texts = prompts.icl_prompts(task, run, asked)
-    found = token_alignment.align(tokenizer, task, run, shown, asked, alone)
+    query_rows = prompts.queries(task).head(4)
+    alone = prompts.encode(tokenizer, (query_rows["instruction"] + query_rows["text"]).to_list())
+    texts = prompts.icl_prompts(task, run, query_rows)
+    found = token_alignment.align(tokenizer, task, run, shown, query_rows, alone)
     assert [p.tokens for p in found] == prompts.encode(tokenizer, texts)
     row = {r["example"]: r for r in task.iter_rows(named=True)}
-    for prompt, own, example in zip(found, alone, asked["example"], strict=True):
+    for prompt, own, example in zip(found, alone, query_rows["example"], strict=True):
         parts = [*zip(run.examples, shown, prompt.shown, strict=True)]
         for name, ids, place in [*parts, (example, own, prompt.query)]:
             text = row[name]["text"] + (row[name]["answer"] if name in run.examples else "")
@@ -196,9 +196,9 @@ def test_the_prompt_holds_every_demonstration_and_the_query(tokenizer, instructi
 def test_a_demonstration_that_is_not_in_the_prompt_is_named(tokenizer, task):
     from iclgd.tasks import prompts
 
-    run, asked = prompts.Demonstrations(0, 0, (3,)), prompts.queries(task).head(1)
+    run, query_rows = prompts.Demonstrations(0, 0, (3,)), prompts.queries(task).head(1)
     with pytest.raises(InputError, match="task topic2: the tokens of example 3 alone"):
-        token_alignment.align(tokenizer, task, run, [[0, 1, 2]], asked, [[0, 5]])
+        token_alignment.align(tokenizer, task, run, [[0, 1, 2]], query_rows, [[0, 5]])
 
 
 # --- the table ----------------------------------------------------------------------------

@@ -1,15 +1,12 @@
 """How far weights moved, and the summary over pretraining checkpoints."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import polars as pl
 import pytest
 import torch
 from safetensors.torch import save_file
-from support.steps import figure
+from support.steps import figure, run_step
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
@@ -17,8 +14,6 @@ from iclgd.io.schemas.drift import DRIFT
 from iclgd.metrics import drift
 from iclgd.models import checkpoints
 from iclgd.statistics import intervals
-
-SRC = Path(__file__).parents[2] / "src"
 
 
 def folder(path, tensors, parts=1):
@@ -80,19 +75,13 @@ def test_other_models_are_errors(tmp_path):
         checkpoints.Folder(tmp_path / "empty")
 
 
-def run(script, *arguments):
-    command = [sys.executable, SRC / f"{script}.py", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
 def test_measure_drift(tmp_path):
     for name, tensors in (("m@step1", FIRST), ("m@step20", LATER)):
         folder(tmp_path / name, tensors)
         (tmp_path / f"{name}.json").write_text(json.dumps({"model": name}))
     output = tmp_path / "drift.parquet"
     models = ("--model", tmp_path / "m@step20.json", "--reference", tmp_path / "m@step1.json")
-    done = run("measure_drift", *models, "--output", output)
-    assert done.returncode == 0, done.stderr
+    run_step("measure_drift", *models, "--output", output)
     assert parquet.read(output, DRIFT).rows() == [
         ("m@step20", "m@step1", "h.0.b", 4, 0.5),
         ("m@step20", "m@step1", "h.0.w", 6, 0.5),
@@ -122,8 +111,7 @@ def test_summarise_checkpoints(tmp_path):
     drift = pl.DataFrame(moved, schema=DRIFT, orient="row")
     parquet.write(drift, files["drift"], DRIFT)
     inputs = ("--accuracy", files["accuracy"], "--drift", files["drift"])
-    done = run("summarise_checkpoints", *figure("checkpoints"), *inputs, "--output", files["out"])
-    assert done.returncode == 0, done.stderr
+    run_step("summarise_checkpoints", *figure("checkpoints"), *inputs, "--output", files["out"])
     table = pl.read_parquet(files["out"])
     assert table.columns == [
         *("model", "revision", "step", "task", "design", "shots", "learner", "measure"),

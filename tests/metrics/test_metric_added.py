@@ -22,7 +22,7 @@ ROW = """
 """
 FIGURES = ("agreement", "order", "attention")
 AGREEMENT = "results/agreement/llama-small/topic2/n4/icl--gd@0.01.parquet"
-# What loads a model, or gives others their input.
+# Rules that load a model or prepare its inputs.
 COSTLY = ("run_", "prepare_", "fetch_", "sample_", "pretrain_", "compare_attention", "extract_")
 
 

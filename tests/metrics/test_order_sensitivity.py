@@ -1,15 +1,12 @@
 """Order sensitivity: Sen, patterns and Mantel's test; the split of the variance."""
 
 import itertools
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from scipy.spatial.distance import pdist
-from support.steps import figure
+from support.steps import figure, run_step
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
@@ -19,7 +16,6 @@ from iclgd.io.schemas.task import TASK
 from iclgd.metrics import order_sensitivity, order_variance
 from iclgd.statistics import intervals
 
-SRC = Path(__file__).parents[2] / "src"
 VOCABULARY, LABELS = 6, [1, 4]
 
 
@@ -54,11 +50,6 @@ def logits(p, learner="icl", epoch=0, draw=0, status="ok"):
             }
         )
     return pl.DataFrame(rows).select(LOGITS.keys()).cast(dict(LOGITS))
-
-
-def run(script, *arguments):
-    command = [sys.executable, SRC / f"{script}.py", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_sen_by_hand():
@@ -175,7 +166,7 @@ def test_summarise_order(tmp_path):
             status = "diverged" if (name, draw) == ("gd", 1) else "ok"
             paths.append(tmp_path / f"{name}{draw}.parquet")
             parquet.write(logits(p, name, epoch, draw, status), paths[-1], LOGITS)
-    done = run(
+    run_step(
         "summarise_order",
         *figure("order", reference="icl"),
         "--logits",
@@ -183,7 +174,6 @@ def test_summarise_order(tmp_path):
         "--output",
         tmp_path / "out.parquet",
     )
-    assert done.returncode == 0, done.stderr
     table = pl.read_parquet(tmp_path / "out.parquet")
     assert table.columns == [
         *("model", "task", "design", "shots", "learner", "epoch", "measure"),
@@ -276,7 +266,7 @@ def test_summarise_variance(tmp_path):
         parquet.write(frame[name], files[name], schema)
     parquet.write(logits(p), files["logits"], LOGITS)
     arguments = ["--logits", files["logits"], "--demonstrations", files["demos"]]
-    done = run(
+    run_step(
         "summarise_variance",
         *figure("variance"),
         *arguments,
@@ -285,7 +275,6 @@ def test_summarise_variance(tmp_path):
         "--output",
         files["out"],
     )
-    assert done.returncode == 0, done.stderr
     table = pl.read_parquet(files["out"])
     assert table.columns == [
         *("model", "task", "design", "shots", "learner", "epoch", "source"),

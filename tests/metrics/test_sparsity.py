@@ -189,8 +189,8 @@ def test_the_construction_is_as_sparse_as_it_must_be_and_trained_weights_are_not
     assert {model: (n, of) for model, n, of in passed.rows()} == expected
     # And so says the claim, were the construction a pretrained model.
     rows = table.with_columns(role=pl.lit("model"), causal=pl.lit(False))
-    said = {(one["model"], one["learner"]): one["holds"] for _, one in kind.evidence(rows)}
-    assert said == {
+    holds = {(one["model"], one["learner"]): one["holds"] for _, one in kind.evidence(rows)}
+    assert holds == {
         (model, matrix): model != "made" for model in expected for matrix in ("W_Q", "W_V")
     }
 
@@ -222,14 +222,17 @@ def test_heads_fused_within_are_split(architecture):
 
 
 def test_fused_weights_are_read_once():
-    asked = []
+    names_read = []
 
     def read(name):
-        asked.append(name)
+        names_read.append(name)
         return random(6, 18) if "c_attn" in name else random(6, 6)
 
     sparsity.attention(config("gpt2"), 1, read)
-    assert asked == ["transformer.h.1.attn.c_attn.weight", "transformer.h.1.attn.c_proj.weight"]
+    assert names_read == [
+        "transformer.h.1.attn.c_attn.weight",
+        "transformer.h.1.attn.c_proj.weight",
+    ]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Model folders that lack something, or hold what no model should: each named in one line."""
+"""Incomplete or invalid model folders: a one-line error for each."""
 
 import json
 

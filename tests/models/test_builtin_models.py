@@ -56,13 +56,13 @@ def test_kept_models_are_the_catalogue():
 
 @pytest.mark.parametrize("name", KEPT)
 def test_files_hash_and_entry(name):
-    folder, said = ROOT / "models" / name, provenance(name)
+    folder, record = ROOT / "models" / name, provenance(name)
     assert {path.name for path in folder.iterdir()} == FILES
     weights = (folder / "model.safetensors").read_bytes()
-    assert hashlib.sha256(weights).hexdigest() == said["sha256"]
-    assert said["entry"] == CATALOGUE[name]["pretrain"]
-    assert said["tokens"] == pl.read_parquet(folder / "curve.parquet")["tokens"][-1]
-    assert "seconds" in said
+    assert hashlib.sha256(weights).hexdigest() == record["sha256"]
+    assert record["entry"] == CATALOGUE[name]["pretrain"]
+    assert record["tokens"] == pl.read_parquet(folder / "curve.parquet")["tokens"][-1]
+    assert "seconds" in record
     tokenizer = pretraining.synthetic.tokenizer_json() + "\n"
     assert (folder / "tokenizer.json").read_text() == tokenizer
 
@@ -72,24 +72,28 @@ def test_every_entry_is_valid():
         pretraining.build_model(pretraining.read_entry(entry["pretrain"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KEPT)
 def test_probes_are_as_stated(name):
     for probe, stated in provenance(name)["probes"].items():
         assert probes(name)[probe] == pytest.approx(stated, abs=0.02), probe
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KEPT)
 def test_models_learn_in_context(name):
     for probe, least in CRITERIA[name].items():
         assert probes(name)[f"accuracy_{probe}"] >= least, probe
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in KEPT if name != "ginc"])
 def test_models_know_nothing_without_it(name):
     for probe, chance in (("2way", 1 / 2), ("4way", 1 / 4), ("pair", 1 / 2)):
         assert probes(name)[f"accuracy_{probe}_0shot"] == pytest.approx(chance, abs=0.08), probe
 
 
+@pytest.mark.slow
 def test_demonstrations_help_with_ginc():
     # Its documents follow likely tokens, so that it knows much without any.
     assert probes("ginc")["accuracy_ginc_8shot"] > probes("ginc")["accuracy_ginc_0shot"] + 0.1

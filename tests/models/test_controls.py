@@ -91,14 +91,14 @@ def shown(task: pl.DataFrame) -> pl.DataFrame:
     return task.filter(pl.col("split") == "train")
 
 
-def asked(task: pl.DataFrame) -> pl.DataFrame:
+def queries(task: pl.DataFrame) -> pl.DataFrame:
     return task.filter(pl.col("split") != "train")
 
 
 def test_random_labels_have_nothing_to_do_with_the_inputs():
     task = tiny_task(rows=260, classes=4)
     control = controls.random_labels(task, "a")
-    assert asked(control).equals(asked(task))
+    assert queries(control).equals(queries(task))
     assert shown(control).drop("label", "answer").equals(shown(task).drop("label", "answer"))
     right = (shown(control)["label"] == shown(task)["label"]).mean()
     assert 0.15 < right < 0.35  # of 248 rows a quarter
@@ -112,7 +112,7 @@ def test_wrong_labels_are_wrong_and_those_of_a_smaller_share_stay_wrong():
     wrong = {}
     for share in (0.0, 0.25, 0.5, 1.0):
         found = controls.wrong_labels(task, share, "topic4")
-        assert asked(found).equals(asked(task))
+        assert queries(found).equals(queries(task))
         mine = shown(found)
         differ = pl.Series(mine["label"] != shown(task)["label"])
         wrong[share] = set(mine.filter(differ)["example"])
@@ -125,7 +125,7 @@ def test_wrong_labels_are_wrong_and_those_of_a_smaller_share_stay_wrong():
 def test_foreign_texts_come_from_the_other_task_alone():
     task, other = tiny_task(rows=60), tiny_task("else", rows=32)
     control = controls.foreign_texts(task, other, "a")
-    assert asked(control).equals(asked(task))
+    assert queries(control).equals(queries(task))
     assert set(shown(control)["text"]) == set(shown(other)["text"])
     assert shown(control)["label"].equals(shown(task)["label"])
 
@@ -133,7 +133,7 @@ def test_foreign_texts_come_from_the_other_task_alone():
 def test_content_free_demonstrations_say_nothing():
     task = tiny_task()
     control = controls.empty_texts(task, "{text} : {label}\n")
-    assert asked(control).equals(asked(task))
+    assert queries(control).equals(queries(task))
     assert shown(control)["text"].unique().to_list() == ["N/A :"]
     assert shown(control)["answer"].equals(shown(task)["answer"])
 

@@ -242,7 +242,7 @@ def test_an_unknown_parameter_is_named():
 
 
 def test_other_models_are_no_learners_of_regression():
-    with pytest.raises(InputError, match="model tiny is no construction"):
+    with pytest.raises(InputError, match="model tiny is not a construction"):
         gd_transformer.regressor(loading.Loaded("tiny", tiny_model("llama"), None, "cpu", 128))
     with pytest.raises(InputError, match="model turned is rotated"):
         gd_transformer.regressor(loading.Loaded("turned", built(rotate=0), None, "cpu", 128))
@@ -362,15 +362,16 @@ def test_every_metric_says_equal_where_icl_is_gd(control):
 
 @pytest.mark.slow
 def test_every_metric_of_agreement_falls_as_the_model_leaves(control):
-    said = control.drop_nulls("response").select("departure", "metric", "response").unique()
-    assert len(said) == 4 * 10
+    responses = control.drop_nulls("response").select("departure", "metric", "response").unique()
+    assert len(responses) == 4 * 10
     # With so few label words ICL and GD are both certain, and their cosine stays within 1e-6 of 1.
-    exceptions = said.filter(pl.col("response") != "falls")
+    exceptions = responses.filter(pl.col("response") != "falls")
     assert set(exceptions["metric"]) <= {"label_ocs"}
     assert set(exceptions["response"]) <= {"blind"}
     assert dose.STEPS not in exceptions["departure"]
 
 
+@pytest.mark.slow
 def test_only_causal_attention_feels_the_order(control):
     sen = control.filter(pl.col("metric") == "sen_a", pl.col("dose") == 1)
     value = dict(sen.select("departure", "estimate").rows())
@@ -378,6 +379,7 @@ def test_only_causal_attention_feels_the_order(control):
     assert max(value["soft"], value["mix"]) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_findings_of_the_control(control):
     rows = dose.findings(control)
     assert rows[0][:5] == ["task", "N", "departure", "which is", "dose"]
@@ -394,6 +396,7 @@ def test_the_findings_of_the_control(control):
     assert steps["0"][-1] == "falls: 10" and steps["1"][-1] == ""
 
 
+@pytest.mark.slow
 def test_only_what_is_no_gd_decides_whether_they_come_apart(control):
     table = judge.judged([(Figure("dose", "dose"), control)], CLAIMS)
     assert table.select("learner", "verdict").rows() == [("causal", "holds")]

@@ -181,15 +181,15 @@ def test_downloads_are_pinned_and_no_more_than_needed(
 ):
     import huggingface_hub
 
-    asked = []
+    calls = []
 
     def model_info(self, hub, revision):
-        asked.append((hub, revision))
+        calls.append((hub, revision))
         siblings = [types.SimpleNamespace(rfilename=name) for name in there]
         return types.SimpleNamespace(sha="c0ffee", siblings=siblings)
 
     def snapshot_download(hub, revision, local_dir, allow_patterns):
-        asked.append((hub, revision))
+        calls.append((hub, revision))
         from huggingface_hub.utils import filter_repo_objects
 
         (local_dir / ".cache").mkdir()
@@ -199,7 +199,7 @@ def test_downloads_are_pinned_and_no_more_than_needed(
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     assert hub.download("org/model", "step1000", remote_code, tmp_path) == "c0ffee"
-    assert asked == [("org/model", "step1000"), ("org/model", "c0ffee")]
+    assert calls == [("org/model", "step1000"), ("org/model", "c0ffee")]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(wanted)
 
 
@@ -222,8 +222,8 @@ def test_a_failing_download_is_one_line_and_leaves_nothing(tmp_path, monkeypatch
         fetch(tmp_path, None, entry={"hub": "org/model"})
     assert list((tmp_path / "results").iterdir()) == []
     assert slept == [2, 8, 32]
-    said = capsys.readouterr().err.splitlines()
-    assert said[0] == "org/model at main: no route to host; trying again in 2 s"
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "org/model at main: no route to host; trying again in 2 s"
 
 
 def responded(status: int):
@@ -253,15 +253,15 @@ def wrapped(error: Exception):
     ],
 )
 def test_what_may_pass_is_tried_again(slept, error, tries):
-    asked = []
+    calls = []
 
     def ask():
-        asked.append(1)
+        calls.append(1)
         raise error
 
     with pytest.raises(InputError, match=r"^the thing: "):
         retry.persist(ask, "the thing")
-    assert len(asked) == tries == len(slept) + 1
+    assert len(calls) == tries == len(slept) + 1
 
 
 def test_a_network_that_comes_back_is_used(slept):

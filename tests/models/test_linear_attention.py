@@ -1,4 +1,4 @@
-"""The construction is gradient descent, what leaves it is not, and the metrics know the two."""
+"""The construction is gradient descent, departures from it are not, and the metrics show it."""
 
 import math
 
@@ -39,7 +39,7 @@ def prompts(count: int = 6, seed: int = 0):
     return x, y, query, torch.randn(D_Y, D_X, generator=generator, dtype=torch.float64)
 
 
-def asked(weight: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+def predicted(weight: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
     return (weight @ query[..., None])[..., 0]
 
 
@@ -68,8 +68,8 @@ def test_layers_are_steps_of_gradient_descent(steps):
     close(linear_attention.descend(x, y, start, 0.7, steps), expected)
     layers = [linear_attention.weights(start, 0.7)] * steps
     found = linear_attention.predict(layers, linear_attention.tokens(x, y, query, start), D_X)
-    close(found, asked(expected, query))
-    assert (found - asked(start, query)).abs().max() > 0.1
+    close(found, predicted(expected, query))
+    assert (found - predicted(start, query)).abs().max() > 0.1
 
 
 def test_one_step_by_hand():
@@ -100,7 +100,7 @@ def test_moved_inputs_are_gd_plus_plus(steps):
     layers = [linear_attention.weights(zero, 0.7, gamma=0.4)] * steps
     found = linear_attention.predict(layers, linear_attention.tokens(x, y, query, zero), D_X)
     close(found, descend_plus(x, y, query, 0.7, 0.4, steps))
-    plain = asked(linear_attention.descend(x, y, zero, 0.7, steps), query)
+    plain = predicted(linear_attention.descend(x, y, zero, 0.7, steps), query)
     close(descend_plus(x, y, query, 0.7, 0.0, steps), plain)
     assert steps == 1 or (found - plain).abs().max() > 1e-3  # the first step has unmoved inputs
 
@@ -257,7 +257,7 @@ def test_prompts_of_regression_have_one_teacher_each():
     assert x.square().sum(-1).mean() == pytest.approx(4, rel=0.05)
     assert x.abs().max() <= 2 * math.sqrt(3 / D_X)
     teacher = torch.linalg.lstsq(x, y).solution.mT  # five inputs are known from seven
-    close(asked(teacher, query), target, atol=1e-8)
+    close(predicted(teacher, query), target, atol=1e-8)
     assert teacher.var().item() == pytest.approx(1, rel=0.1)
     again = linear_attention.regression(torch.Generator().manual_seed(0), 400, SHOTS, D_X, D_Y, 2.0)
     assert all(map(torch.equal, again, (x, y, query, target)))
@@ -276,7 +276,7 @@ def test_a_trained_layer_comes_near_to_a_step_of_gradient_descent():
     rates = [step / 4 for step in range(1, 20)]
     rate = linear_attention.nearest_rate(learner, start, 1, (x, y, query, target), rates)
     weight = linear_attention.descend(x, y, start, rate, 1)
-    found, expected = learner(x, y, query), asked(weight, query)
+    found, expected = learner(x, y, query), predicted(weight, query)
     loss = (found - target).square().sum(-1).mean() / 2
     assert loss < losses[0] / 2
     assert loss == pytest.approx((expected - target).square().sum(-1).mean().item() / 2, rel=0.1)
@@ -306,7 +306,7 @@ def test_the_nearest_step_size_is_that_of_the_construction():
 def test_the_sensitivity_of_gradient_descent_is_its_matrix():
     x, y, query, start = prompts()
     weight = linear_attention.descend(x, y, start, 0.7, 3)
-    found = linear_attention.sensitivity(lambda q: asked(weight, q), query)
+    found = linear_attention.sensitivity(lambda q: predicted(weight, q), query)
     close(found, weight)
     cube = linear_attention.sensitivity(lambda q: q**3, query)  # and of a curve, its slope there
     close(cube, torch.diag_embed(3 * query**2))

@@ -53,7 +53,14 @@ def test_loss_equals_hand_computed(objective):
     assert loss.item() == pytest.approx(np.mean(expected), abs=1e-9)
 
 
-def test_rate_is_warmed_up_constant_and_decays_after_the_criterion(monkeypatch):
+@pytest.fixture
+def few_probes(monkeypatch):
+    """Sixteen prompts a probe: probing takes most of the time of a short training."""
+    monkeypatch.setattr(pretraining, "PROBE_COUNT", 16)
+    monkeypatch.setattr(pretraining, "FINAL_COUNT", 16)
+
+
+def test_rate_is_warmed_up_constant_and_decays_after_the_criterion(monkeypatch, few_probes):
     rates = []
     step = torch.optim.AdamW.step
     monkeypatch.setattr(
@@ -73,7 +80,7 @@ def test_rate_is_warmed_up_constant_and_decays_after_the_criterion(monkeypatch):
         rates.clear()
 
 
-def test_pretraining_is_deterministic_and_lowers_the_loss():
+def test_pretraining_is_deterministic_and_lowers_the_loss(few_probes):
     changes = {"steps": 40, "decay": 1, "batch": 8, "probe_every": 20}
     recipe = pretraining.read_entry(ENTRY | changes)
     runs = []

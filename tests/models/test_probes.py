@@ -1,4 +1,4 @@
-"""What is taken for granted of a model is tried, and the plain way is taken where it fails."""
+"""Assumptions about a model are tested, and the slow path is used where one fails."""
 
 import pytest
 import torch
@@ -55,8 +55,8 @@ def plain(model, rows: list[list[int]]) -> torch.Tensor:
     return torch.stack(found).detach()
 
 
-def asked(model, parts: list[list[list[int]]]) -> list[bool]:
-    """Ask all parts as run_icl does and check every answer; which shared their beginning."""
+def shared_beginnings(model, parts: list[list[list[int]]]) -> list[bool]:
+    """Evaluate all parts as run_icl does, check every answer; which shared their prefix."""
     one, shared = loaded(model), []
     ways = probes.Ways(one, prefixes=True)
     for rows in parts:
@@ -72,7 +72,7 @@ def asked(model, parts: list[list[list[int]]]) -> list[bool]:
 
 def test_known_architectures_share_and_go_together(architecture, capsys):
     model = tiny_model(architecture, "float32")
-    assert asked(model, orders()) == [True] * 6
+    assert shared_beginnings(model, orders()) == [True] * 6
     ways = probes.Ways(loaded(model), prefixes=True)
     assert ways.of(sequences())[0] and capsys.readouterr().err == ""
 
@@ -85,9 +85,9 @@ def test_known_architectures_share_and_go_together(architecture, capsys):
     ],
 )
 def test_what_keeps_no_keys_and_values_is_asked_with_whole_prompts(kind, sizes, reason, capsys):
-    assert asked(other_model(kind, **sizes), orders()) == [False] * 6
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith(f"tiny: asked with whole prompts ({reason}")
+    assert shared_beginnings(other_model(kind, **sizes), orders()) == [False] * 6
+    (message,) = capsys.readouterr().err.splitlines()
+    assert message.startswith(f"tiny: evaluated with whole prompts ({reason}")
 
 
 def test_prompts_on_both_sides_of_a_switch_of_positions(capsys):
@@ -95,10 +95,10 @@ def test_prompts_on_both_sides_of_a_switch_of_positions(capsys):
     short, long = orders()[4], orders()[0]
     assert max(map(len, short)) < 24 < max(map(len, long)) and min(map(len, long)) < 24
     # Below the switch all is shared and goes together; where a part has both sides nothing is.
-    assert asked(model, [short, long, short]) == [True, False, True]
-    said = capsys.readouterr().err
-    assert "tiny: asked one at a time (log-probabilities differ by" in said
-    assert "tiny: asked with whole prompts (log-probabilities differ by" in said
+    assert shared_beginnings(model, [short, long, short]) == [True, False, True]
+    message = capsys.readouterr().err
+    assert "tiny: evaluated one at a time (log-probabilities differ by" in message
+    assert "tiny: evaluated with whole prompts (log-probabilities differ by" in message
 
 
 def test_demonstrations_on_both_sides_of_a_switch_are_trained_on_alone():

@@ -236,21 +236,21 @@ def test_examples_hold_the_prompts_that_were_seen(study, tmp_path):
         (d.draw, d.order): d for d in prompts.in_order(pl.read_parquet(tmp_path / "shown.parquet"))
     }
     for row in found.iter_rows(named=True):
-        asked = task.filter(example=row["example"])
+        query_row = task.filter(example=row["example"])
         draw, order = row["draw"], row["order"]
 
         def prompt(demonstrations, row=row):
             return row["instruction"] + "".join(demonstrations) + row["text"]
 
-        expected = prompts.icl_prompts(task, shown[draw, order], asked)
+        expected = prompts.icl_prompts(task, shown[draw, order], query_row)
         assert [prompt(row["demonstrations"])] == expected
         other = {"order": (draw, 1 - order), "draw": (1 - draw, order)}.get(row["b"])
         if other is None:
             assert row["demonstrations_b"] is None
         else:
-            expected = prompts.icl_prompts(task, shown[other], asked)
+            expected = prompts.icl_prompts(task, shown[other], query_row)
             assert [prompt(row["demonstrations_b"])] == expected
-        assert row["answer"] == asked["answer"][0]
+        assert row["answer"] == query_row["answer"][0]
         assert row["epoch"] == (3 if row["b"] == "gd" else 0)
         assert len(row["tokens"]) == len(row["probability_a"]) == len(row["rank_b"])
 

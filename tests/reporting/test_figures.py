@@ -47,7 +47,7 @@ def order_arguments(folder):
     return ["--order", str(path)]
 
 
-# figure: builder of a usual summary, further arguments (or what is told of it), words on its axes
+# figure: builder of a usual summary, further arguments (or entries of --figure), words on its axes
 FIGURES = {
     "agreement": (
         lambda path: agreement(path, rates=[1e-4, 1e-3, 5e-3]),
@@ -127,10 +127,10 @@ def draw(name, folder, build, more, outputs, monkeypatch=None, **words):
     """Run the step, as the workflow does; its outputs by suffix.
 
     With ``monkeypatch`` it runs in this process, which spares the imports and the start of V8.
-    ``more``: further arguments, or a map of what is told of the figure; ``words``: for readers.
+    ``more``: further arguments, or a map of entries of ``--figure``; ``words``: for readers.
     """
     folder.mkdir(exist_ok=True)
-    told = {"title": "Headline & more"} | (more if isinstance(more, dict) else {}) | words
+    entry = {"title": "Headline & more"} | (more if isinstance(more, dict) else {}) | words
     summary = build(folder / "summary.parquet")
     paths = [folder / f"figure.{suffix}" for suffix in outputs]
     command = [
@@ -138,7 +138,7 @@ def draw(name, folder, build, more, outputs, monkeypatch=None, **words):
         str(SOURCE / f"plot_{name}.py"),
         "--summary",
         str(summary),
-        *figure(name, **told),
+        *figure(name, **entry),
         *(more(folder) if callable(more) else ()),
         "--output",
         *map(str, paths),

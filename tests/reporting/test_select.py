@@ -25,8 +25,8 @@ def test_a_broken_manifest_is_an_error_that_names_it(tmp_path):
         select.manifests([tmp_path / "x.json"])
 
 
-def test_the_bayesian_reader_is_compared_and_is_no_untouched_model(tmp_path):
-    """It has epoch 0 alone, as the untouched model has, but is none."""
+def test_the_bayesian_reader_is_compared_and_is_not_the_pretrained_model(tmp_path):
+    """It has epoch 0 only, like the pretrained model, but is not that."""
     summary = pl.read_parquet(agreement(tmp_path / "s.parquet", gds=["gd"], rates=[1e-3]))
     summary = Names(ROLES).with_roles(summary)
     reader = summary.filter(pl.col("b") == "icl-redrawn")

@@ -1,4 +1,4 @@
-"""`python -m iclgd show`: what it says of tables, manifests and folders, and of bad ones."""
+"""`python -m iclgd show`: its output for tables, manifests and folders, also bad ones."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from iclgd.reporting import show
 ROOT = Path(__file__).parents[2]
 
 
-def said(path: Path, rows: int = 3, where: str | None = None, width: int = 120) -> list[str]:
+def printed(path: Path, rows: int = 3, where: str | None = None, width: int = 120) -> list[str]:
     """What is printed, its lines without runs of blanks."""
     console = Console(width=width, highlight=False)
     with console.capture() as capture:
@@ -36,7 +36,7 @@ def sparsity(path: Path, model: str = "m") -> Path:
 
 
 def test_a_table_is_explained_by_its_path(tmp_path):
-    lines = said(sparsity(tmp_path / "results/sparsity/m.parquet"))
+    lines = printed(sparsity(tmp_path / "results/sparsity/m.parquet"))
     assert "How many weights are small, one row per head, matrix and threshold." in lines
     assert "model m" in lines
     assert any(line.startswith("4 rows, 7 columns, ") for line in lines)
@@ -47,10 +47,10 @@ def test_a_table_is_explained_by_its_path(tmp_path):
 
 
 def test_elsewhere_it_is_known_by_its_columns(tmp_path):
-    lines = said(sparsity(tmp_path / "x.parquet"))
+    lines = printed(sparsity(tmp_path / "x.parquet"))
     assert "How many weights are small, one row per head, matrix and threshold." in lines
     pl.DataFrame({"mine": [1.5], "parts": [[1, 2, 3]]}).write_parquet(tmp_path / "y.parquet")
-    lines = said(tmp_path / "y.parquet")
+    lines = printed(tmp_path / "y.parquet")
     assert "mine float64 0 1.5" in lines
     assert "parts list(int64) 0 lists of 3" in lines
     assert "parts [1, 2, … 3 in all]" in lines
@@ -58,19 +58,19 @@ def test_elsewhere_it_is_known_by_its_columns(tmp_path):
 
 def test_rows_and_where(tmp_path):
     path = sparsity(tmp_path / "x.parquet")
-    lines = said(path, rows=9, where="share >= 0.5 AND head = 1")
+    lines = printed(path, rows=9, where="share >= 0.5 AND head = 1")
     assert any(line.endswith("; 1 rows where share >= 0.5 AND head = 1") for line in lines)
     assert "column row 0" in lines and "share 0.75" in lines
-    assert "column row 3" in said(path, rows=9)
-    assert not any(line.startswith("column row") for line in said(path, rows=0))
+    assert "column row 3" in printed(path, rows=9)
+    assert not any(line.startswith("column row") for line in printed(path, rows=0))
     with pytest.raises(InputError, match=r"--where color = 1: .*color"):
-        said(path, where="color = 1")
+        printed(path, where="color = 1")
 
 
 def test_texts_of_a_data_set_do_not_steer_the_terminal(tmp_path):
     task = tiny_task().with_columns(text=pl.lit("\x1b[31m[bold]evil[/bold]\n\u202e"))
     parquet.write(task, tmp_path / "results/tasks/[red]\x1b[2J.parquet")
-    text = "\n".join(said(tmp_path / "results/tasks/[red]\x1b[2J.parquet"))
+    text = "\n".join(printed(tmp_path / "results/tasks/[red]\x1b[2J.parquet"))
     assert "\x1b" not in text and "\u202e" not in text
     assert r"\x1b[31m[bold]evil[/bold]\n\u202e" in text and r"task [red]\x1b[2J" in text
 
@@ -86,18 +86,18 @@ def test_every_type_of_column_is_shown(tmp_path):
         }
     )
     frame.write_parquet(tmp_path / "x.parquet")
-    lines = said(tmp_path / "x.parquet")
+    lines = printed(tmp_path / "x.parquet")
     assert "flag boolean 1 true in 50 %" in lines and "nothing float64 3 none" in lines
     frame.clear().write_parquet(tmp_path / "x.parquet")
-    assert any(line.startswith("0 rows, 5 columns") for line in said(tmp_path / "x.parquet"))
+    assert any(line.startswith("0 rows, 5 columns") for line in printed(tmp_path / "x.parquet"))
 
 
 def test_a_manifest(tmp_path):
     path = tmp_path / "results/models/m.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"model": "m", "layers": 2, "probes": {"a": 0.5}, "x\x1b": "\x1b"}))
-    lines = said(path)
-    assert "A model as the steps see it; its weights are in the folder of that name." in lines
+    lines = printed(path)
+    assert "A model's manifest; its weights are in the folder of the same name." in lines
     assert "layers 2 number of layers" in lines
     assert r"x\x1b \x1b" in lines
 
@@ -109,12 +109,12 @@ def test_a_folder_by_file_or_by_kind(tmp_path, monkeypatch):
     (tmp_path / "results/models").mkdir()
     (tmp_path / "results/models/m.json").write_text("{}")
     (tmp_path / "results/other.json").write_text("{}")
-    lines = said(tmp_path / "results")
+    lines = printed(tmp_path / "results")
     assert any(line.endswith("results: 3 artifacts") for line in lines)
     assert any(line.startswith("sparsity/n.parquet 4 ") for line in lines)
     assert any(line.startswith("models/m.json 2 bytes a model") for line in lines)
     monkeypatch.setattr(show, "MANY", 2)
-    lines = said(tmp_path / "results")
+    lines = printed(tmp_path / "results")
     assert any(line.startswith("results/sparsity/{model}.parquet 2 8 ") for line in lines)
 
 
@@ -135,7 +135,7 @@ def test_what_cannot_be_shown_is_one_line(name, content, error, tmp_path):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=error) as caught:
-        said(tmp_path / name)
+        printed(tmp_path / name)
     assert "\n" not in str(caught.value)
 
 

@@ -41,7 +41,7 @@ SchedulerParameters=batch_sched_delay=0
 EnforcePartLimits=ALL
 KillWait=5
 ReturnToService=2
-# The node has what is said below, whatever the host has.
+# The node has the resources given below, whatever the host has.
 SlurmdParameters=config_overrides
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:{gpus}
@@ -111,7 +111,7 @@ def _configure(folder: Path) -> None:
     run("mungekey", "--create", f"--keyfile={folder}/munge/key")
     values = {"folder": folder, "host": host, "cpus": CPUS, "memory": MEMORY, "gpus": GPUS}
     (folder / "slurm.conf").write_text(SLURM.format(**values))
-    # Slurm asks of a card no more than that it is a device: these are twins of /dev/null.
+    # Slurm only requires a card to be a device: these are twins of /dev/null.
     cards = [folder / f"card{number}" for number in range(GPUS)]
     for card in cards:
         os.mknod(card, 0o666 | 0o020000, os.makedev(1, 3))

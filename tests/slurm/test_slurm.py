@@ -119,8 +119,8 @@ def test_a_study_on_slurm_gives_the_same_bytes(study, local, tmp_path):
     jobs = cluster.jobs("all")
     comments = [job["Comment"].removeprefix("rule_") for job in jobs]
     names = [comment.split("_wildcards_")[0] for comment in comments]
-    asked = {(n, j["Partition"], j["tres-per-job"]) for n, j in zip(names, jobs, strict=True)}
-    assert {one for one in asked if not one[0].startswith(("compare", "summarise"))} == {
+    requested = {(n, j["Partition"], j["tres-per-job"]) for n, j in zip(names, jobs, strict=True)}
+    assert {one for one in requested if not one[0].startswith(("compare", "summarise"))} == {
         ("run_icl", "gpu", "gres:gpu:1"),
         ("run_gd", "gpu", "gres:gpu:1"),
         ("pretrain_model", "main", "N/A"),

@@ -11,6 +11,7 @@ from scipy.special import ndtri, stdtrit
 
 from iclgd.statistics import resampling
 
+pytestmark = pytest.mark.slow
 DRAWS, QUERIES, STUDIES = 5, 96, 2000
 COMPONENTS = {
     "accuracy of GD": (0.22, 0.0, 0.45),

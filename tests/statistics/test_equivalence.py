@@ -40,7 +40,7 @@ def pair(b, tv, epoch=0, noise=0.02, accuracy=(1.0, 1.0), model="m", seed=0):
 
 
 def gd(name, *epochs, start=0.8, **more):
-    """GD whose untouched model is ``start`` from ICL, and so far at ``epochs`` as they say."""
+    """GD at distance ``start`` from ICL before training, and as given at ``epochs``."""
     parts = [pair(name, start, 0, **more)]
     parts += [pair(name, tv, epoch + 1, **more) for epoch, tv in enumerate(epochs)]
     return pl.concat(parts)
@@ -70,7 +70,7 @@ def test_the_margin_is_the_95th_percentile_of_the_draws_validation_means():
     [
         (0.1, 0.05, 0.8, "equivalent"),  # nearer to ICL than ICL to itself
         (0.1, 0.5, 0.8, "different"),
-        (0.1, 0.05, 0.05, "inconclusive"),  # so is the untouched model: ICL did nothing
+        (0.1, 0.05, 0.05, "inconclusive"),  # so is the pretrained model: ICL did nothing
         (0.0, 0.0, 0.8, "equivalent"),  # the construction: nothing but rounding
     ],
 )

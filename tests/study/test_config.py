@@ -1,4 +1,4 @@
-"""Entries are typed, each key in one place, and every problem is told at once."""
+"""Entries are typed, each key in one place, and all problems are reported at once."""
 
 import ast
 import dataclasses
@@ -35,8 +35,8 @@ def test_a_job_is_told_every_setting_that_a_learner_can_have():
     fields = descent_keys()
     assert sorted(fields) == sorted(config.Descent.model_fields)
     entry = {"method": "gd", "label": "L", "orders": 1, **dict.fromkeys(fields, 1)}
-    told = jobs.learner({"learners": {"gd": entry}}, "gd")
-    assert sorted(told) == sorted(fields)
+    settings_of = jobs.learner({"learners": {"gd": entry}}, "gd")
+    assert sorted(settings_of) == sorted(fields)
 
 
 @pytest.mark.parametrize(

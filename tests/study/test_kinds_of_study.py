@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from iclgd.io.figures import Figure as Told
+from iclgd.io.figures import Figure as FigureArgument
 from iclgd.study import kinds
 from iclgd.study.figures import Figure
 from iclgd.study.study import Study
@@ -36,6 +36,11 @@ def test_every_input_and_every_word_of_a_row_can_be_found():
     rows = [*kinds.STATISTICS.values(), *kinds.KINDS.values()]
     options = {option for row in rows for option in row.inputs} - set(kinds.BESIDE)
     assert [one for one in options if not hasattr(Figure, kinds.METHODS.get(one, one))] == []
-    told = {key for row in rows for key in row.told} | {"title", "labels", "roles", "causal"}
-    assert told <= {field.name for field in dataclasses.fields(Told)}
-    assert [key for key in told - {"roles"} if not hasattr(Figure, f"_{key}")] == []
+    figure_keys = {key for row in rows for key in row.figure_keys} | {
+        "title",
+        "labels",
+        "roles",
+        "causal",
+    }
+    assert figure_keys <= {field.name for field in dataclasses.fields(FigureArgument)}
+    assert [key for key in figure_keys - {"roles"} if not hasattr(Figure, f"_{key}")] == []

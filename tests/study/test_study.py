@@ -1,4 +1,4 @@
-"""A study says what its figures are made of, without Snakemake."""
+"""The inputs of a study's figures, without Snakemake."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from types import SimpleNamespace as Wildcards
 import pytest
 import yaml
 
-from iclgd.io.figures import Figure as Told
+from iclgd.io.figures import Figure as FigureArgument
 from iclgd.study import paths, shared
 from iclgd.study.config import ConfigError
 from iclgd.study.study import Study
@@ -41,8 +41,10 @@ def test_a_figure_knows_its_pairs_and_files():
 
 def test_what_is_told_of_a_figure_is_what_its_steps_take():
     study = tiny()
-    told = {name: json.loads(study.figure_json(Wildcards(figure=name))) for name in study.figures}
-    figures = {name: Told(**one) for name, one in told.items()}
+    arguments = {
+        name: json.loads(study.figure_json(Wildcards(figure=name))) for name in study.figures
+    }
+    figures = {name: FigureArgument(**one) for name, one in arguments.items()}
     assert figures["controls"].controls["small-random"] == ["llama-small", "random"]
     assert figures["agreement"].chance == {"topic2": 0.5}
     assert figures["equivalence"].roles["icl-reordered"] == "icl-reordered"
@@ -99,8 +101,8 @@ def test_a_name_with_two_meanings_is_told_with_both(tmp_path):
     found = shared.problems(changed, "two", tmp_path)
     places = [line.split(":")[1].strip() for line in found]
     assert places == ["models.live@step0", "models.live@step4", "learners.gd@0.01"]
-    said = 'learners.gd@0.01: {"epochs": 7} here, {"epochs": 3} in study \'one\''
-    assert said in found[-1] and f"remove {tmp_path}/one/study.json" in found[-1]
+    difference = 'learners.gd@0.01: {"epochs": 7} here, {"epochs": 3} in study \'one\''
+    assert difference in found[-1] and f"remove {tmp_path}/one/study.json" in found[-1]
     assert shared.problems(changed, "one", tmp_path) == []
     (tmp_path / "one/study.json").write_text("[]")
     assert "is no record of a study" in shared.problems(changed, "two", tmp_path)[0]

@@ -23,13 +23,15 @@ RUNS = [demonstrations(), demonstrations(seed=1), demonstrations()[::-1]]
 
 
 def logprobs(model, weights: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Every run's log-probabilities behind the queries [runs, queries, vocabulary]."""
+    """Every run's log-probabilities after the queries [runs, queries, vocabulary]."""
     last = torch.tensor([[len(row) - 1] for row in QUERIES])
 
-    def asked(w, tokens, positions):
+    def last_logprobs(w, tokens, positions):
         return forward.logits_at(model, tokens, positions, w)[:, 0].log_softmax(-1)
 
-    return gradient_descent.over_runs(asked, weights, forward.pad(QUERIES), last, stacked=False)
+    return gradient_descent.over_runs(
+        last_logprobs, weights, forward.pad(QUERIES), last, stacked=False
+    )
 
 
 def followed(model, runs, learner: Learner) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:

@@ -1,4 +1,4 @@
-"""Tiny random models of every architecture, with a tokenizer, and what is asked of them."""
+"""Tiny random models of every architecture, with a tokenizer and sequences."""
 
 from __future__ import annotations
 

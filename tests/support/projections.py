@@ -22,7 +22,7 @@ def per_head(model, matrix: str) -> torch.Tensor:
 
 
 def without_biases(architecture: str):
-    """A model without biases in attention, eager, so that it tells its attention weights."""
+    """A model without biases in attention, eager, which returns its attention weights."""
     model = tiny_model(architecture)
     if architectures.row(model.config).shows is None:
         model.set_attn_implementation("eager")

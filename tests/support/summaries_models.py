@@ -43,9 +43,9 @@ def dose(path, draws=5, departures=("softmax", "causal")):
                     "dose": share,
                 }
                 level = 1.0 if change < 0 or metric == "accuracy_a" else 0.0
-                said = "falls" if change < 0 and not share else None
+                response = "falls" if change < 0 and not share else None
                 row = band(row, level + change * abs(share) / 3, 0.02, draws)
-                rows.append({**row, "response": said})
+                rows.append({**row, "response": response})
     return kept(rows, path)
 
 

@@ -81,7 +81,7 @@ def test_every_demonstration_that_is_shown_is_checked():
 
 def test_what_follows_an_answer_must_leave_its_first_token_alone():
     merging = digits(("0", "\n"), ("0", "x"))
-    message = r"example 0: the answer '0' begins with '0\\n' behind 'f 2', and with '0' elsewhere"
+    message = r"example 0: the answer '0' begins with '0\\n' after 'f 2', and with '0' elsewhere"
     with pytest.raises(InputError, match=message):
         answer_tokens.label_ids(merging, table(FIT, ["f 2", "f"]), [Demonstrations(0, 0, (0,))])
     task = table(["f", "f f"], ["f 2", "f", "x", "f"], ending="")
@@ -96,7 +96,7 @@ def test_an_answer_may_begin_with_another_token_though_nothing_is_merged():
     backend = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     task = table(["f .", "f x"], FIT)
-    message = r"example 5: the answer '0' begins with '##0' behind 'f x', and with '0' elsewhere"
+    message = r"example 5: the answer '0' begins with '##0' after 'f x', and with '0' elsewhere"
     with pytest.raises(InputError, match=message):
         answer_tokens.label_ids(PreTrainedTokenizerFast(tokenizer_object=backend), task)
 
@@ -104,14 +104,14 @@ def test_an_answer_may_begin_with_another_token_though_nothing_is_merged():
 def test_the_whole_prompt_is_checked_where_it_does_not_end_as_the_query_does():
     tokenizer = digits(("\n", "5"), ("\n5", "0"))  # alone, a query "5" joins; behind a line, not
     task = table(["f x", "5", "x 5", "f x."], FIT)
-    run, asked = Demonstrations(3, 1, (0, 1)), prompts.queries(task)
+    run, queries = Demonstrations(3, 1, (0, 1)), prompts.queries(task)
     ids = answer_tokens.label_ids(tokenizer, task, [run])
     message = (
         r"task digits, example 5: draw 3, order 1: .* merges the answer '0' .*\('\\n50' stands"
     )
     with pytest.raises(InputError, match=message):
-        answer_tokens.encode_icl(tokenizer, task, run, asked, ids)
-    fit = asked.filter(pl.col("text") != "5")
+        answer_tokens.encode_icl(tokenizer, task, run, queries, ids)
+    fit = queries.filter(pl.col("text") != "5")
     found = answer_tokens.encode_icl(tokenizer, task, run, fit, ids)
     assert found == prompts.encode(tokenizer, prompts.icl_prompts(task, run, fit))
 
@@ -124,18 +124,18 @@ def test_what_a_tokenizer_puts_behind_a_text_is_removed_and_said_once(front, cap
     plain, adds = digits(front=front), digits(front=front, behind="</s>")
     assert adds("f")["input_ids"][-1] == 1
     task, run = table(FIT, FIT, instruction="x.\n"), Demonstrations(0, 0, (0, 1))
-    asked = prompts.queries(task)
+    queries = prompts.queries(task)
     found = []
     for tokenizer in (plain, adds):
         ids = answer_tokens.label_ids(tokenizer, task, [run])
-        sequences = answer_tokens.encode_icl(tokenizer, task, run, asked, ids)
+        sequences = answer_tokens.encode_icl(tokenizer, task, run, queries, ids)
         encoded = answer_tokens.encode_demonstrations(tokenizer, task, [run])
-        alone = prompts.encode(tokenizer, (asked["instruction"] + asked["text"]).to_list())
+        alone = prompts.encode(tokenizer, (queries["instruction"] + queries["text"]).to_list())
         shown = [encoded[example][0] for example in run.examples]
-        aligned = token_alignment.align(tokenizer, task, run, shown, asked, alone)
+        aligned = token_alignment.align(tokenizer, task, run, shown, queries, alone)
         found.append((ids, sequences, encoded, alone, aligned))
     assert found[0] == found[1]
-    assert capsys.readouterr().err == "the tokenizer puts </s> behind every text: removed\n"
+    assert capsys.readouterr().err == "the tokenizer puts </s> at the end of every text: removed\n"
 
 
 def test_sep_is_removed_and_cls_is_not():
@@ -194,8 +194,10 @@ def test_unknown_tokens_of_rows_are_counted_in_the_log(capsys):
     task = task.with_columns(answer=" " + pl.col("answer"))
     answer_tokens.label_ids(tokenizer, task, [Demonstrations(0, 0, (1,))])
     answer_tokens.label_ids(tokenizer, task, [Demonstrations(0, 0, (0, 1))])
-    said = "tokens of queries and demonstrations are unknown to the tokenizer ([UNK])\n"
-    assert capsys.readouterr().err == f"task digits: 2 of 13 {said}task digits: 4 of 16 {said}"
+    warning = "tokens of queries and demonstrations are unknown to the tokenizer ([UNK])\n"
+    assert (
+        capsys.readouterr().err == f"task digits: 2 of 13 {warning}task digits: 4 of 16 {warning}"
+    )
 
 
 @pytest.mark.parametrize(("split", "example"), [("query", 5), ("demonstration", 1)])

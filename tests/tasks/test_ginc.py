@@ -24,7 +24,7 @@ def posterior(family, tokens):
 
 
 def tiny_family(concepts: int, seed: int = 0) -> ginc.Family:
-    """Random hidden Markov models with 3 states over 4 tokens, each state telling any of them."""
+    """Random hidden Markov models with 3 states over 4 tokens; every state may emit every token."""
     rng = np.random.default_rng(seed)
     start, transition = rng.random((concepts, 3)), rng.random((concepts, 3, 3))
     emission = rng.random((3, 4))
@@ -104,9 +104,9 @@ def test_documents_are_of_the_language():
     for matrix in (family.start, family.transition, family.emission):
         np.testing.assert_allclose(matrix.sum(-1), 1, rtol=0, atol=1e-12)
     assert (family.transition > 0).all()
-    told = ginc.memory()
-    assert (told[:, 0] == synthetic.NEWLINE).all()
-    for words in told[:, 1:].T:
+    emitted = ginc.memory()
+    assert (emitted[:, 0] == synthetic.NEWLINE).all()
+    for words in emitted[:, 1:].T:
         assert len(set(words)) == ginc.ENTITIES
     found = ginc.documents(np.random.default_rng(0), 100, 64)
     assert found.shape == (100, 64) and (found[:, 0] == synthetic.BOS).all()
@@ -165,7 +165,7 @@ GENERATE += '"prompt": "{text} {label}\\n"}'
 
 
 @pytest.fixture
-def asked(tmp_path):
+def step_arguments(tmp_path):
     """Arguments of a step that answers a task of GINC, with the paths of its tables."""
     run_step("prepare_task", "--task", "g", "--entry", GENERATE, "--output", tmp_path / "t.parquet")
     task = parquet.read(tmp_path / "t.parquet", TASK)
@@ -176,17 +176,17 @@ def asked(tmp_path):
             "--demonstrations", tmp_path / "d.parquet"]  # fmt: skip
 
 
-def test_the_reader_is_a_learner_like_any_other(asked, tmp_path):
+def test_the_reader_is_a_learner_like_any_other(step_arguments, tmp_path):
     for step in ("run_icl", "run_bayes"):
-        run_step(step, *asked, "--output", tmp_path / f"{step}.parquet")
+        run_step(step, *step_arguments, "--output", tmp_path / f"{step}.parquet")
     icl, bayes = (parquet.read(tmp_path / f"run_{one}.parquet", LOGITS) for one in ("icl", "bayes"))
     keys = ["task", "design", "draw", "order", "epoch", "example", "split", "label", "answer_id"]
     assert icl.select(keys).equals(bayes.select(keys))
     assert bayes["status"].unique().to_list() == ["ok"]
     # One row by hand: the prompt as the model sees it.
     one = bayes.row(17, named=True)
-    task = parquet.read(asked[3], TASK)
-    runs = prompts.in_order(parquet.read(asked[5], DEMONSTRATIONS))
+    task = parquet.read(step_arguments[3], TASK)
+    runs = prompts.in_order(parquet.read(step_arguments[5], DEMONSTRATIONS))
     run = next(r for r in runs if (r.draw, r.order) == (one["draw"], one["order"]))
     (text,) = prompts.icl_prompts(task, run, task.filter(pl.col("example") == one["example"]))
     (ids,) = tiny_tokenizer()([text])["input_ids"]
@@ -198,12 +198,12 @@ def test_the_reader_is_a_learner_like_any_other(asked, tmp_path):
     assert bayes.select((pl.col("top_ids").list.first() == pl.col("answer_id")).mean()).item() > 0.5
 
 
-def test_what_the_reader_cannot_read_is_named(asked, tmp_path):
+def test_what_the_reader_cannot_read_is_named(step_arguments, tmp_path):
     parquet.write(tiny_task(), tmp_path / "other.parquet", TASK)
     shown = sampling.demonstrations(tiny_task(), "n3", 3, 1, range(1))
     parquet.write(shown, tmp_path / "d.parquet", DEMONSTRATIONS)
-    asked[3] = tmp_path / "other.parquet"
+    step_arguments[3] = tmp_path / "other.parquet"
     with pytest.raises(InputError, match="task topic2: 'rifu' is no word of GINC"):
-        run_step("run_bayes", *asked, "--output", tmp_path / "o.parquet")
+        run_step("run_bayes", *step_arguments, "--output", tmp_path / "o.parquet")
     with pytest.raises(InputError, match="task t: examples of GINC are of one length"):
         ginc.symbols([[0, 2], [0, 2, 2]], "t")

@@ -59,7 +59,7 @@ def test_templates_evaluate_nothing(part):
         ("{text} {label", "expected '}' before end of string"),
         ("{text}} {label}", "Single '}'"),
         ("{text!} {label}", "conversion"),
-        ("{text}: {label} {other}", r"\{other\} stands behind \{label\}"),
+        ("{text}: {label} {other}", r"\{other\} stands after \{label\}"),
     ],
 )
 def test_broken_templates_are_named(prompt, message):
@@ -133,15 +133,18 @@ def test_icl_prompts_show_the_demonstrations_in_order():
     task = tiny_task(instruction="Sort the words.\n")
     train = task.filter(pl.col("split") == "train")
     a, b = (train.row(i, named=True) for i in (1, 0))
-    asked = prompts.queries(task)
-    found = prompts.icl_prompts(task, Demonstrations(0, 0, (a["example"], b["example"])), asked)
-    assert len(found) == len(asked) == 12
+    query_rows = prompts.queries(task)
+    found = prompts.icl_prompts(
+        task, Demonstrations(0, 0, (a["example"], b["example"])), query_rows
+    )
+    assert len(found) == len(query_rows) == 12
     assert found[0] == (
-        f"Sort the words.\n{a['text']}{a['answer']}\n{b['text']}{b['answer']}\n{asked['text'][0]}"
+        f"Sort the words.\n{a['text']}{a['answer']}\n{b['text']}{b['answer']}\n"
+        f"{query_rows['text'][0]}"
     )
     assert found[0].endswith(" :")
-    assert prompts.icl_prompts(task, Demonstrations(0, 0, ()), asked)[0] == (
-        f"Sort the words.\n{asked['text'][0]}"
+    assert prompts.icl_prompts(task, Demonstrations(0, 0, ()), query_rows)[0] == (
+        f"Sort the words.\n{query_rows['text'][0]}"
     )
 
 

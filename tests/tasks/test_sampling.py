@@ -39,7 +39,9 @@ def test_draws_differ_by_number_and_task():
 
 
 def test_more_shots_than_rows_are_an_error():
-    with pytest.raises(InputError, match=f"task topic4: 99 shots asked for, {len(TRAIN)} training"):
+    with pytest.raises(
+        InputError, match=f"task topic4: 99 shots requested, but there are only {len(TRAIN)}"
+    ):
         sampling.draw(FOUR, 99, 0)
 
 
@@ -56,7 +58,7 @@ def test_orders_are_different_permutations(shots, data):
 def test_all_orders():
     found = sampling.orders(np.random.default_rng(0), 4, "all")
     assert len(set(found)) == 24
-    with pytest.raises(InputError, match="25 orders asked for, 4 shots have 24"):
+    with pytest.raises(InputError, match="25 orders requested, but 4 shots have 24"):
         sampling.orders(np.random.default_rng(0), 4, 25)
 
 

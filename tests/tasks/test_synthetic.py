@@ -50,7 +50,7 @@ def test_in_a_topic_document_the_topic_decides_the_tag():
         assert len(bound) == len({t for t, _ in bound}) == len({tag for _, tag in bound}) <= 3
         assert len(np.unique(document[:, :2], axis=0)) == len(document)  # none repeated
         bindings.update(bound)
-    # Nothing but the context tells: a topic has nearly all tags over 200 documents.
+    # Only the context determines the tag: a topic has nearly all tags over 200 documents.
     assert len(bindings) > 0.8 * synthetic.TOPICS * synthetic.TAGS
 
 

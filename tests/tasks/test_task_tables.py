@@ -116,15 +116,15 @@ def test_splits_are_disjoint_by_text_and_of_the_right_size(queries, with_test):
     if with_test:  # Half of the test rows stand in the training rows too.
         table["test"] = rendered(ROWS[30:] + [{"text": f"new {i}", "label": 1} for i in range(10)])
     splits = task_tables.split_queries(table, queries, "films")
-    asked = min(queries, 20)
+    query_texts = min(queries, 20)
     sizes = {split: len(rows) for split, rows in splits.items()}
-    assert sizes["validation"] == asked // 4
-    assert sizes["test"] == asked - asked // 4
+    assert sizes["validation"] == query_texts // 4
+    assert sizes["test"] == query_texts - query_texts // 4
     texts = [row["text"] for rows in splits.values() for row in rows]
     assert len(set(texts)) == len(texts)
     everything = {row["text"] for rows in table.values() for row in rows}
     if not with_test:
-        assert set(texts) == everything and sizes["train"] == 40 - asked
+        assert set(texts) == everything and sizes["train"] == 40 - query_texts
     assert splits == task_tables.split_queries(table, queries, "films")
     assert splits["test"] != task_tables.split_queries(table, queries, "other")["test"]
 
@@ -158,7 +158,7 @@ OPEN = 'text,label\nplain one,0\n"Awful from start to end,0\nplain two,1\n'  # a
         (OPEN + "plain three,0\n", "line 3: the quote that opens here never closes"),
         (
             OPEN + '"Lovely and warm,1\nplain three,0\n',
-            "line 3: the quote that opens here closes in line 5, and 'Lovely and warm,1' stands",
+            "line 3: the quote that opens here closes in line 5, and 'Lovely and warm,1' follows",
         ),
         (OPEN + 'Lovely and warm",1\n', "line 3: the quoted field .* holds whole rows"),
         (OPEN.replace("plain two", '"plain, two"') + 'x",1\n', "line 3: the quote .* in line 4"),
@@ -230,8 +230,8 @@ def test_every_row_is_in_a_split_or_counted_with_a_reason():
     found, entry = sifted(train, test, leave_out=[-1, None], longest=40)
     splits = task_tables.split_queries(found.table, 8, "films")
     manifest = task_tables.manifest(found, splits, entry, "films")
-    asked = [row["text"] for row in splits["validation"] + splits["test"]]
-    twice = sum(text.startswith("Review: film") for text in asked)
+    query_texts = [row["text"] for row in splits["validation"] + splits["test"]]
+    twice = sum(text.startswith("Review: film") for text in query_texts)
     assert manifest["read"] == {"train": 47, "test": 15}
     assert manifest["left_out"] == {
         **{"leave_out": 3, "empty": 1, "longest": 1, "contradictory": 2, "duplicate": 1},
@@ -239,7 +239,7 @@ def test_every_row_is_in_a_split_or_counted_with_a_reason():
     }
     kept = sum(sum(words.values()) for words in manifest["classes"].values())
     assert kept + sum(manifest["left_out"].values()) == 62
-    assert list(task_tables.said(manifest, found, entry))[:5] == [
+    assert list(task_tables.messages(manifest, found, entry))[:5] == [
         "films: 3 of 62 rows have a label of leave_out: left out",
         "films: 1 of 62 rows are empty: left out (the first: train 41)",
         "films: 1 of 62 rows have more than 40 characters: left out",
@@ -266,7 +266,7 @@ def test_a_class_that_no_query_has_is_said():
     found, entry = sifted()
     splits = {"train": rendered(), "validation": rendered(ROWS[:1]), "test": rendered(ROWS[2:3])}
     lines = list(
-        task_tables.said(task_tables.manifest(found, splits, entry, "films"), found, entry)
+        task_tables.messages(task_tables.manifest(found, splits, entry, "films"), found, entry)
     )
     assert lines == ["films: no query has the label word 'good': raise queries"]
 
@@ -280,15 +280,15 @@ def test_generators_depend_on_names_alone():
 
 
 def test_rows_of_the_hub(monkeypatch):
-    asked = []
+    query_texts = []
 
     def load_dataset(*names, **options):
-        asked.append((names, options))
+        query_texts.append((names, options))
         return ROWS[:2]
 
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
     rows = task_tables.hub_rows("nyu/glue", "train", "validation", name="sst2", revision="abc")
-    assert asked == [
+    assert query_texts == [
         (("nyu/glue", "sst2"), {"split": split, "revision": "abc"})
         for split in ("train", "validation")
     ]

@@ -34,7 +34,7 @@ MORE_MEMORY = (
 class InputError(Exception):
     """Bad input. Its message is one line that names the culprit; the step exits with 1.
 
-    What it quotes from outside is escaped and shortened here, for every log and terminal.
+    Text quoted from files is escaped and shortened here, for logs and terminals.
     """
 
     def __str__(self) -> str:
@@ -51,8 +51,8 @@ def _report(kind, error, trace):
     if issubclass(kind, InputError):
         print(f"error: {error}", file=sys.stderr)
     elif out_of_memory(error):
-        said = str(error).strip().split("\n")[0][:200] or kind.__name__
-        print(f"error: out of memory ({said}): {MORE_MEMORY}", file=sys.stderr)
+        message = str(error).strip().split("\n")[0][:200] or kind.__name__
+        print(f"error: out of memory ({message}): {MORE_MEMORY}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 
@@ -79,7 +79,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def figure_parser(description: str) -> argparse.ArgumentParser:
-    """The parser of a step that works for one figure: ``--figure`` says which, and what it is."""
+    """The parser of a step of one figure, with the option ``--figure``."""
     shared = parser(description)
     shared.add_argument(
         "--figure",
@@ -136,10 +136,10 @@ def progress(items: Iterable, total: int, what: str) -> Iterator:
 
 
 def torch_step() -> None:
-    """Hand the rest of this step over to the warm process (``iclgd.io.preload``), if there is one.
+    """Run the rest of this step in the warm process (``iclgd.io.preload``), if there is one.
 
-    Called once the arguments are known to be good; does not return then, but ends this
-    process with the step's status. Without a warm process the step goes on right here.
+    Called after the arguments have been checked. With a warm process it does not return but
+    ends this process with the step's status; without one the step continues here.
     """
     address = os.environ.pop(WARM, None)
     if address is None:
@@ -149,8 +149,8 @@ def torch_step() -> None:
             connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError):
             return  # it is gone
-        asked = {"folder": os.getcwd(), "environment": dict(os.environ), "arguments": sys.argv}
-        socket.send_fds(connection, [json.dumps(asked).encode()], [1, 2])
+        request = {"folder": os.getcwd(), "environment": dict(os.environ), "arguments": sys.argv}
+        socket.send_fds(connection, [json.dumps(request).encode()], [1, 2])
         status = connection.recv(1)
     if not status:
         print(f"error: killed, most likely for want of memory: {MORE_MEMORY}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a step is told about the figure that it works for: the JSON object of ``--figure``."""
+"""The JSON object of ``--figure``: the figure that a step summarises or plots."""
 
 from __future__ import annotations
 

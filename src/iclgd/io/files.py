@@ -1,4 +1,4 @@
-"""Files and folders that appear under their name only when they are whole."""
+"""Files and folders that appear under their name only when complete."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def room_for(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Libraries written in Rust raise no OSError: only their message tells.
+        # Libraries written in Rust raise no OSError; only their message is specific.
         if not any(text in str(error) for text in FULL):
             raise
         raise DiskFull(f"{path}: no room to write it, the disk is full") from error
@@ -37,7 +37,7 @@ def whole(path: Path) -> Iterator[Path]:
     """A temporary name; what is written there gets the name ``path`` at the end of the block.
 
     The name is this writer's own, so that two never write the same file. If the block fails,
-    nothing is left; what killed writers left goes before and after ``path`` is written again.
+    nothing is left; leftovers of killed writers are removed before and after ``path`` is written.
     Raises DiskFull naming ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def _remove_partial(path: Path) -> None:
-    # The token's own pattern: "m.*" would be another writer's "m.5.0123abcd" as well.
+    # The pattern of the token: "m.*" would be another writer's "m.5.0123abcd" as well.
     for old in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.partial"):
         remove(old)
 

@@ -1,4 +1,4 @@
-"""What a result depends on, in one short hash: equal fingerprints, equal bytes."""
+"""A short hash of all that a result depends on: equal fingerprints mean equal bytes."""
 
 from __future__ import annotations
 

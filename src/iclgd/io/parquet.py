@@ -1,7 +1,7 @@
-"""Parquet files that steps hand to each other: order of rows, atomic writes, parts.
+"""Parquet files passed between steps: order of rows, atomic writes, parts.
 
 The same table gives the same bytes: columns and rows have one order, and no time stamp or
-host name is stored. A table appears under its name only when it is whole.
+host name is stored. A table appears under its name only when complete.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 Importing torch and transformers takes longer than most steps of the built-in models. Here it
 is done once: each torch step (``cli.torch_step``) asks the warm process to fork, and the fork
 runs the script with the step's own arguments, folder, environment and output. A step that
-finds no warm process runs as always, with the same bytes. The warm process ends with the
+finds no warm process imports torch itself and writes the same bytes. The warm process ends with the
 command, however that ends.
 """
 
@@ -75,18 +75,18 @@ def _serve(listener: socket.socket, ended: int) -> None:
 
 
 def _step(connection: socket.socket) -> int:
-    """Run the script that the other end asks for, with its output, and tell it the status."""
+    """Run the requested script with the client's output streams, and send back its exit status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     message, outputs, _, _ = socket.recv_fds(connection, 1 << 20, 2)
     threading.Thread(target=_end_with, args=[connection], daemon=True).start()
-    asked = json.loads(message)
+    request = json.loads(message)
     for number, output in enumerate(outputs, start=1):
         os.dup2(output, number)
-    os.chdir(asked["folder"])
+    os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(asked["environment"])
-    sys.argv = asked["arguments"]
+    os.environ.update(request["environment"])
+    sys.argv = request["arguments"]
     sys.path.insert(0, str(Path(sys.argv[0]).resolve().parent))
     status = 0
     try:
@@ -106,7 +106,7 @@ def _step(connection: socket.socket) -> int:
 
 
 def _end_with(connection: socket.socket) -> None:
-    """End this step when its job, at the other end, is gone: nobody waits for what it writes."""
+    """End this step when its job, at the other end, is gone: its output is no longer needed."""
     connection.recv(1)
     os._exit(1)
 

@@ -29,10 +29,10 @@ def persist(ask: Callable, what: str):
             return ask()
         except (OSError, HTTPError) as error:
             refused = any(_status(one) in (401, 403) for one in _causes(error))
-            said = REFUSED if refused else " ".join(str(error).split())
+            reason = REFUSED if refused else " ".join(str(error).split())
             if pause is None or any(map(_final, _causes(error))):
-                raise InputError(f"{what}: {said}") from error
-        print(f"{what}: {said}; trying again in {pause} s", file=sys.stderr, flush=True)
+                raise InputError(f"{what}: {reason}") from error
+        print(f"{what}: {reason}; trying again in {pause} s", file=sys.stderr, flush=True)
         time.sleep(pause)
 
 

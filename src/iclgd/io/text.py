@@ -1,4 +1,4 @@
-"""Text from outside: prompt templates that evaluate nothing, and messages of one plain line.
+"""Untrusted text: prompt templates that evaluate nothing, and messages of one plain line.
 
 Needs the standard library alone: the check of the configuration uses it, too.
 """
@@ -52,15 +52,15 @@ def parse_template(prompt: str) -> Template:
         if field is None:
             continue
         if specification or conversion or not field.isidentifier():
-            asked = field + (f"!{conversion}" if conversion else "")
-            asked += f":{specification}" if specification else ""
-            raise ValueError(f"{{{asked}}}: the name of a field alone may stand in braces")
+            written = field + (f"!{conversion}" if conversion else "")
+            written += f":{specification}" if specification else ""
+            raise ValueError(f"{{{written}}}: the name of a field alone may stand in braces")
         parts.append((literal, field))
         literal = ""
     if [field for _, field in parts].count(LABEL) != 1:
         raise ValueError(f"{{{LABEL}}} must stand in it exactly once")
     *parts, (tail, last) = parts
     if last != LABEL:
-        raise ValueError(f"{{{last}}} stands behind {{{LABEL}}}")
+        raise ValueError(f"{{{last}}} stands after {{{LABEL}}}")
     stripped = tail.rstrip(" ")
     return Template(tuple(parts), stripped, tail[len(stripped) :], literal)

@@ -1,4 +1,4 @@
-"""How often a learner is right: the rows of accuracy, which the tables' columns hold already."""
+"""Rows of the metrics of accuracy; their values are columns of the tables already."""
 
 from __future__ import annotations
 

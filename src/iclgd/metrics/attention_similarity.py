@@ -1,4 +1,4 @@
-"""How alike in-context learning and gradient descent are inside the model, layer by layer.
+"""Similarity of in-context learning and gradient descent inside the model, layer by layer.
 
 Everything is of the last token of a query: ZS is the pretrained model with the query alone,
 ICL the pretrained model with the query after the demonstrations, GD the fine-tuned model with the
@@ -54,7 +54,7 @@ def sim_aou(zs: np.ndarray, icl: np.ndarray, gd: np.ndarray) -> np.ndarray:
 
 
 def sim_aou_chance(zs: np.ndarray, icl: np.ndarray, gd: np.ndarray) -> np.ndarray:
-    """What `sim_aou` gives two updates of these sizes that have nothing in common.
+    """`sim_aou` of two unrelated updates of these sizes.
 
     sqrt((1 - cos(h_ICL, h_ZS)) (1 - cos(h_GD, h_ZS))) / 2: from the unit vectors' common
     part along h_ZS, the rest being orthogonal. It is 1/4 where both turn h by 60 degrees (R's

@@ -1,6 +1,6 @@
 """From the activations of a batch of queries to the numbers of the attention table.
 
-Apart from `attention_similarity`, which summaries use without torch.
+A module of its own, since summaries use `attention_similarity` without torch.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from iclgd.metrics.attention_similarity import SIMILARITIES
 from iclgd.metrics.token_alignment import Prompt
 
 
-def training_attention(shown: Tensor, asked: Captured) -> np.ndarray:
+def training_attention(shown: Tensor, query: Captured) -> np.ndarray:
     """Inner products of the demonstrations' query vectors with those of the last tokens.
 
     ``shown`` as in ``activations.FineTuned``; [rows, layers, demonstrations * time], time being the
     longest demonstration's.
     """
-    products = torch.einsum("dltw,rlw->rldt", shown, asked.queries).flatten(2)
+    products = torch.einsum("dltw,rlw->rldt", shown, query.queries).flatten(2)
     return products.cpu().numpy().astype(float)
 
 
@@ -94,11 +94,11 @@ def similarities(
 
     def compute(rows: list[int]) -> pl.DataFrame:
         queries = [alone[i] for i in rows]
-        asked = [prompts[i] for i in rows]
+        in_context = [prompts[i] for i in rows]
         zs = activations.at_last(model, queries, {})
-        icl = activations.at_last(model, [prompt.tokens for prompt in asked], {})
+        icl = activations.at_last(model, [prompt.tokens for prompt in in_context], {})
         gd = activations.at_last(model, queries, tuned.weights)
-        found = measure(zs, icl, gd, asked, tuned, [seeds[i] for i in rows])
+        found = measure(zs, icl, gd, in_context, tuned, [seeds[i] for i in rows])
         return found.with_columns(pl.col("row").replace_strict(dict(enumerate(rows))))
 
     chosen = batches.batches(model, [len(prompt.tokens) for prompt in prompts])

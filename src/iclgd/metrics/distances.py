@@ -1,4 +1,4 @@
-"""Distances between learners: 0 for equal answers, 1 at most; and what is made of them."""
+"""Distances between learners (0 for equal answers, at most 1) and quantities derived from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from iclgd.metrics.metric import COSINE, SHARE, Metric, by_name
 
 def distance(metric: Metric) -> pl.Expr:
     """The column of a metric from 0 to 1 as a distance, which falls with agreement."""
-    assert metric.range == SHARE and metric.direction, f"{metric.name} is no share of agreement"
+    assert metric.range == SHARE and metric.direction, (
+        f"{metric.name} does not measure agreement from 0 to 1"
+    )
     return pl.col(metric.name) if metric.direction < 0 else 1 - pl.col(metric.name)
 
 

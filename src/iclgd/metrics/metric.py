@@ -1,4 +1,4 @@
-"""A metric as one row: what it measures, what it can be, and what readers see of it.
+"""A metric as one row: its meaning, its range and direction, and its titles in figures and tables.
 
 Every table of metrics is made of such rows, which stand beside the functions that compute them.
 Nothing here imports torch, so that summaries and figures may read them.

@@ -1,4 +1,4 @@
-"""The rows of what is measured of models, not of their answers to a task.
+"""Rows of the metrics of models, as opposed to those of their answers to a task.
 
 Their functions (`perplexity`, `drift`, `models.linear_attention`) need torch; the rows do not, so
 that summaries can use them.

@@ -173,7 +173,7 @@ def against(
     permutations.
     """
     if not np.array_equal(found.examples, reference.examples):
-        raise InputError("the learner and the reference were asked different queries")
+        raise InputError("the learner and the reference have different queries")
     both = np.intersect1d(found.orders, reference.orders)
     a, b = found.only(both), reference.only(both)
     kept = max(a.ids.shape[2], b.ids.shape[2])

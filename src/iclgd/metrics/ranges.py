@@ -1,7 +1,7 @@
-"""What every quantity of any table or summary can be, by name.
+"""The range of every quantity in a table or summary, by name.
 
-Estimates need no such list, as each is given the rows of its own metrics; what walks through
-summaries of several kinds, or takes the difference of two, does.
+For code that reads summaries of several kinds or takes differences of two quantities; other
+code has the rows of its own metrics.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How sparse the attention's weights are, and measures of it that no basis can change.
+"""Sparsity of attention weights, and measures of it that do not depend on the basis.
 
 Heads stand in front, as ``architectures.view`` gives them: q, k, v [heads, head width, model
 width], o [heads, model width, head width]. Source: S is Shen et al. 2024 (arXiv

@@ -1,4 +1,4 @@
-"""Align the tokens of a text alone with the same tokens inside a prompt."""
+"""Find the tokens of a demonstration or query inside a whole prompt."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Prompt:
 
 
 def place(alone: list[int], inside: list[int], part: range) -> Place:
-    """Where the end of ``alone`` stands in ``part`` of ``inside``, as far back as ids agree.
+    """Positions of the longest end of ``alone`` with the same ids in ``part`` of ``inside``.
 
     Where a text begins its tokens may differ (after BOS, or after a line break): those
     are left out, as are special tokens and an instruction that the prompt has elsewhere.
@@ -44,19 +44,19 @@ def align(
     task: pl.DataFrame,
     run: prompts.Demonstrations,
     demonstrations: list[list[int]],
-    asked: pl.DataFrame,
+    query_rows: pl.DataFrame,
     queries: list[list[int]],
 ) -> list[Prompt]:
-    """The prompts of every query of ``asked``, as ``prompts.icl_prompts`` writes them.
+    """The prompts of every query of ``query_rows``, as ``prompts.icl_prompts`` writes them.
 
     ``demonstrations`` and ``queries``: token ids of each alone, in order. Raises InputError
     that names a demonstration or query none of whose tokens is found in the prompt.
     """
     row = {r["example"]: r for r in task.iter_rows(named=True)}
-    texts = prompts.icl_prompts(task, run, asked)
+    texts = prompts.icl_prompts(task, run, query_rows)
     sequences, spans = prompts.encode_with_offsets(tokenizer, texts)
     found = []
-    for number, (example, text) in enumerate(zip(asked["example"], texts, strict=True)):
+    for number, (example, text) in enumerate(zip(query_rows["example"], texts, strict=True)):
         tokens, offsets = sequences[number], spans[number]
         at = len(row[example]["instruction"])
         places = []

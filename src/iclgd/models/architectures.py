@@ -1,4 +1,4 @@
-"""What is known of an architecture by its name: where its projections live, and how it attends.
+"""Properties of an architecture by name: where its projections are, and how it attends.
 
 To add an architecture is to add its row to `ARCHITECTURES`. ``matrix`` is one of q, k, v, o, mlp.
 A projection is found by name; a view of its weight has the heads in front, so that one code
@@ -37,7 +37,7 @@ class Architecture:
 
     ``axes``: the axes of what q, k and v give, from the outermost; with ``matrix`` among them,
     one weight makes all three, in this order. ``transposed``: weights are stored as [in, out]
-    (Conv1D). ``tuples``: a block returns (hidden, ...), not hidden alone. ``shows``: see there.
+    (Conv1D). ``tuples``: a block returns (hidden, ...), not hidden alone. ``shows``: see `Shows`.
     """
 
     blocks: str

@@ -83,10 +83,10 @@ for name, function in (("plain", plain_attention), ("momentum", momentum_attenti
 
 @torch.no_grad()
 def simplify(model) -> None:
-    """Let ``model`` attend in single operations, with what momentum it has.
+    """Make ``model`` attend in single operations, with its momentum if any.
 
-    One that is ``eager`` has no other attention, and does so already. One whose attention does
-    more than this one knows (sinks, capped scores) keeps its own: eager if it has that.
+    A model that is ``eager`` has no other attention and does so already. A model whose attention
+    has features that this one lacks (sinks, capped scores) keeps its own: eager if it has that.
     """
     own = model.config._attn_implementation
     if own in ("eager", "momentum"):

@@ -1,7 +1,7 @@
-"""The sizes of a model, whatever its family calls them and wherever its configuration keeps them.
+"""The sizes of a model, under the names of all families and in nested configurations.
 
-Models of several modalities have the language model's configuration inside their own, and
-families name one thing in several ways; `transformers` maps most names to the common one.
+Multimodal models nest the language model's configuration in their own, and families use
+different names for the same size; `transformers` maps most names to the common one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _first(config, names: tuple[str, ...]) -> int | None:
 
 
 def layers(config) -> int:
-    """Number of blocks. Raises InputError for a configuration that does not say it."""
+    """Number of blocks. Raises InputError for a configuration without it."""
     count = _first(text_config(config), LAYERS)
     if count is None:
         raise InputError(f"the configuration of {config.model_type!r} has none of {LAYERS}")
@@ -59,7 +59,7 @@ def vocabulary(model) -> int:
 
 
 def stored_layers(config: dict) -> int | None:
-    """Number of blocks by a config.json, before any model is built; None if it does not say."""
+    """Number of blocks by a config.json, before any model is built; None if it is not there."""
     inner = [config[name] for name in TEXT if isinstance(config.get(name), dict)]
     values = (part.get(name) for part in [*inner, config] for name in LAYERS)
     return next((value for value in values if isinstance(value, int)), None)

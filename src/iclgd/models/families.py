@@ -1,7 +1,7 @@
-"""Families of language models: how one is loaded, what it is given, and where it is read.
+"""Families of language models: how one is loaded, its input, and the position of its answer.
 
 All models here are causal. Another family (masked models, say) is another such class: its class
-of `transformers`, where its answer stands, and whether prompts can share their beginning.
+of `transformers`, the position of its answer, and whether prompts can share their beginning.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LONGEST = 64  # tokens of the sequence whose every position is looked at
 
 
 class Causal:
-    """Models that predict a token from those before it, and are read at the last one."""
+    """Models that predict a token from those before it; the answer is read at the last one."""
 
     auto_class = AutoModelForCausalLM
     # Keys and values of a common beginning do not depend on what follows it.

@@ -1,8 +1,8 @@
-"""One forward pass of an unchanged `transformers` model, with logits where they are wanted alone.
+"""One forward pass of an unchanged `transformers` model, with logits at given positions only.
 
 Sequences are padded on the right, and the padding is attended to like any token: attention is
-causal, so what follows a position cannot change it. Where a model is different, `probes`
-finds it out, and sequences go through one at a time.
+causal, so what follows a position cannot change it. Where this does not hold,
+`probes` detects it, and sequences go through one at a time.
 """
 
 from __future__ import annotations

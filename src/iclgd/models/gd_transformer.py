@@ -102,8 +102,8 @@ class Constructed(PreTrainedModel):
         embedded = self.embed_tokens(ids.unflatten(1, (count, synthetic.LINE)))
         x, y = embedded[:, :, : synthetic.WORDS_PER_LINE].sum(2), embedded[:, :, COLON + 1]
         shown = torch.ones(count, count, device=x.device, dtype=x.dtype).tril(-1)[..., None]
-        asked = torch.eye(count, device=x.device, dtype=x.dtype)[..., None]
-        lines = x[:, None] + shown * y[:, None] + asked * self.guess(x)[:, None]
+        is_query = torch.eye(count, device=x.device, dtype=x.dtype)[..., None]
+        lines = x[:, None] + shown * y[:, None] + is_query * self.guess(x)[:, None]
         for layer in self.layers:
             lines = layer(lines)
         found = self.readout(lines.diagonal(dim1=1, dim2=2).mT)
@@ -137,7 +137,7 @@ class ConstructedForCausalLM(PreTrainedModel):
         return self.lm_head
 
     def forward(self, input_ids: Tensor, **_) -> CausalLMOutput:
-        """Token ids [batch, time], without a mask; there is nothing that a cache could keep."""
+        """Token ids [batch, time], without a mask; a cache could hold nothing."""
         return CausalLMOutput(logits=self.lm_head(self.model(input_ids)) / TEMPERATURE)
 
 
@@ -170,11 +170,13 @@ def regressor(loaded) -> tuple[str, Callable[[Tensor, Tensor, Tensor], Tensor], 
     Raises InputError for another architecture and for another basis than x above y.
     """
     if loaded.model.config.model_type != ConstructedConfig.model_type:
-        raise InputError(f"model {loaded.name} is no construction: it sees words, not numbers")
+        raise InputError(
+            f"model {loaded.name} is not a construction: its input is words, not numbers"
+        )
     model, config = loaded.model.model, loaded.model.config
     guess = model.guess.weight.detach()
     if guess[:D_X].any():
-        raise InputError(f"model {loaded.name} is rotated: it has no x and y of its own")
+        raise InputError(f"model {loaded.name} is rotated: x and y are not separate in it")
     layers, start = [layer.attention.weights() for layer in model.layers], -guess[D_X:, :D_X]
 
     def predict(x: Tensor, y: Tensor, query: Tensor) -> Tensor:

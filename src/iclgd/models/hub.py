@@ -18,7 +18,7 @@ from iclgd.models import dimensions, loading
 SAFE = ("model.safetensors", "model-*-of-*.safetensors")
 BIN = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
 INDEX = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-# What a tokenizer and a config are made of; never weights in other formats, nor templates.
+# Files of tokenizers and configs; neither weights in other formats nor chat templates.
 SMALL_FILES = ("*.json", "*.txt", "*.model")
 ADAPTER = "adapter_config.json"
 # Floating-point types of safetensors: as whole numbers, and infinity as such a number.
@@ -54,7 +54,7 @@ def download(hub: str, revision: str | None, remote_code: bool, folder: Path) ->
     def bring() -> None:
         with files.room_for(folder):
             snapshot_download(hub, revision=info.sha, local_dir=folder, allow_patterns=chosen)
-        # Without network it returns what a folder already has, without an error.
+        # Without a network it returns what the folder already has and raises nothing.
         if missing := [name for name in chosen if not (folder / name).exists()]:
             raise ConnectionError(f"{missing[0]} did not arrive")
 
@@ -69,9 +69,9 @@ def choose(
     """Of the files of ``source`` those that a model is loaded from; code if ``remote_code``.
 
     Safetensors are preferred; a model that has none comes with its ``.bin`` files, which
-    `convert` then replaces. Shards may have other names than usual if an index names them:
-    ``index(name)`` is where that file can be read. Raises InputError without weights, and for
-    an adapter, whose weights transformers would add to the model's, from wherever it says.
+    `convert` then replaces. Shards may have any name that an index lists: ``index(name)`` is
+    where that file can be read. Raises InputError without weights, and for an adapter, whose
+    weights transformers would load from any address and add to the model's.
     """
     weights = _matching(names, SAFE)
     for name, usual in zip(INDEX, (SAFE, BIN), strict=True):
@@ -145,9 +145,9 @@ def check_config(folder: Path, remote_code: bool, model: str) -> dict:
             if key.endswith("_implementation") and "/" in str(value):
                 raise InputError(f"{model}: its {key} is the code of {value!r}, which is not run")
     for key in ("dtype", "torch_dtype"):
-        if (said := config.get(key)) is not None and said not in DTYPES:
+        if (dtype := config.get(key)) is not None and dtype not in DTYPES:
             raise InputError(
-                f"{model}: config.json has {key} {said!r}, none of {', '.join(DTYPES)}"
+                f"{model}: config.json has {key} {dtype!r}, none of {', '.join(DTYPES)}"
             )
     tokenizer = folder / "tokenizer_config.json"
     maps = [
@@ -206,7 +206,7 @@ def check_weights(model: str, folder: Path) -> None:
         begin, header = loading.header(path)
         end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
         if path.stat().st_size != begin + end:
-            raise InputError(f"model {model}: {path.name} is broken, not of the size that it says")
+            raise InputError(f"model {model}: {path.name} is broken, not of the size in its header")
         content = np.memmap(path, np.uint8, "r", offset=begin) if end else np.empty(0, np.uint8)
         for name, tensor in header.items():
             kind, infinity = FLOATS.get(tensor["dtype"], (None, 0))
@@ -247,8 +247,8 @@ def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
     shapes = loading.tensor_shapes(folder)
     provenance = folder / "provenance.json"
     learned = _read(provenance) if provenance.exists() else {}
-    recipe, said = learned.get("entry", {}), learned.get("in_context_learning")
-    if not isinstance(recipe, dict) or not isinstance(said, str | None):
+    recipe, verdict = learned.get("entry", {}), learned.get("in_context_learning")
+    if not isinstance(recipe, dict) or not isinstance(verdict, str | None):
         raise InputError(f"{model}: provenance.json does not hold what pretrain_model writes")
     return {
         "model": model,
@@ -260,7 +260,7 @@ def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
         "weights": sum(_size(shape) for shape in shapes.values()),
         "dtype": entry.get("dtype", "float32"),
         "remote_code": remote_code,
-        "in_context_learning": said,
+        "in_context_learning": verdict,
         "objective": recipe.get("objective"),
         "pretraining": recipe or None,
         "probes": learned.get("probes"),

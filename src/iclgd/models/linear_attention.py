@@ -1,4 +1,4 @@
-"""Weights by which linear self-attention *is* gradient descent, and what it is compared by.
+"""Weights for which linear self-attention *is* gradient descent, and comparisons with GD.
 
 Source: O is von Oswald et al. 2023 (arXiv 2212.07677). A demonstration is one token
 e_j = (x_j, y_j) of width d = d_x + d_y, the query the last token; a prompt is [..., N + 1, d].
@@ -49,8 +49,8 @@ def tokens(x: Tensor, y: Tensor, query: Tensor, start: Tensor) -> Tensor:
 
     The query [..., d_x] is the last token, (x_q, -W_0 x_q): the negative of its guess.
     """
-    asked = torch.cat([query, -query @ start.mT], -1)
-    return torch.cat([torch.cat([x, y], -1), asked[..., None, :]], -2)
+    query_token = torch.cat([query, -query @ start.mT], -1)
+    return torch.cat([torch.cat([x, y], -1), query_token[..., None, :]], -2)
 
 
 def attend(
@@ -210,7 +210,7 @@ def nearest_rate(
     return min(rates, key=distance)
 
 
-# --- how alike two learners of a regression are (O, section 3) ------------------------------
+# --- similarity of two learners of a regression (O, section 3) ------------------------------
 
 
 def sensitivity(learner: Callable[[Tensor], Tensor], query: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Models as the other steps see them: a manifest, and a folder beside it, both offline."""
+"""Load a model from its manifest and the folder beside it, without the network."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def tensor_shapes(folder: Path) -> dict[str, list[int]]:
 
 
 def trust(manifest: dict) -> dict:
-    """Arguments of ``from_pretrained``: offline, and what of the model's own code may run.
+    """Arguments of ``from_pretrained``: offline, and whether the model's own code may run.
 
     It runs only where the model's entry has ``remote_code: true``; the log says so.
     """
@@ -102,14 +102,14 @@ def readable(what: str) -> Iterator[None]:
     except Exception as error:
         if out_of_memory(error):
             raise
-        said = " ".join(str(error).split())
-        raise InputError(f"{what} cannot be loaded ({said})") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"{what} cannot be loaded ({reason})") from error
 
 
 def load_tokenizer(folder: Path, name: str, arguments: dict):
     """The tokenizer of the model ``name`` in a folder; ``arguments`` are those of `trust`.
 
-    Raises InputError if there is none, or one that knows no text.
+    Raises InputError if there is none, or one without a vocabulary.
     """
     from transformers import AutoTokenizer
 

@@ -23,7 +23,7 @@ def blocks(model) -> tuple[str, nn.ModuleList]:
 
 def lowest(model, names: Iterable[str]) -> int:
     """The lowest block that holds one of the tensors ``names``; 0 if one lies in no block, and
-    where an architecture is not known well enough to begin in its midst."""
+    where an architecture is not known well enough to begin inside it."""
     if not architectures.known(model.config):
         return 0
     prefix = f"{blocks(model)[0]}."

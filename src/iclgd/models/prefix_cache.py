@@ -1,4 +1,4 @@
-"""Prompts that begin alike: what they share goes through the model once.
+"""Compute the shared beginning of prompts once.
 
 The queries of one draw and order follow the same demonstrations, and many orders begin
 with the same demonstrations as the one before. The keys and values of that shared beginning
@@ -46,7 +46,7 @@ class _Kept(DynamicLayer):
 class Prefix:
     """The shared beginning of prompts, as the model's keys and values [1, heads, time, width].
 
-    It starts empty and moves from one beginning to the next, computing only the tokens
+    It starts empty and moves from one prefix to the next, computing only the tokens
     after what the two have in common.
     """
 

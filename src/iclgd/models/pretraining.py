@@ -1,4 +1,4 @@
-"""Pretraining of the small built-in models, to a criterion and not for a number of steps.
+"""Pretraining of the small built-in models, until a criterion is met.
 
 In-context learning appears in a phase change whose moment depends on seed and machine, so
 the learning rate stays constant (after a warm-up) until a held-out probe meets the criterion
@@ -34,7 +34,7 @@ LANGUAGE = synthetic.Mixture()
 OBJECTIVES = ("next-token", "label")
 PROBE_COUNT = 256  # prompts a probe while training; FINAL_COUNT of the finished model
 FINAL_COUNT = 512
-PROBE_SEED = 2**31  # no recipe uses it: seeds of recipes are small
+PROBE_SEED = 2**31  # unlike the seed of any recipe: those are small
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def build_model(recipe: Recipe):
 
 @torch.no_grad()
 def probe_accuracies(model, count: int, mixture: synthetic.Mixture = LANGUAGE) -> dict[str, float]:
-    """Accuracy over the label words on ``count`` held-out prompts of what ``mixture`` has.
+    """Accuracy over the label words on ``count`` held-out prompts of each part of ``mixture``.
 
     Keys: ``accuracy_{classes}way_{shots}shot`` (topics), ``accuracy_pair_{shots}shot`` and
     ``accuracy_ginc_{shots}shot``, for which all words are label words.
@@ -166,8 +166,8 @@ def loss_on(model, tokens: Tensor, is_tag: Tensor, objective: str) -> Tensor:
     logits = model(input_ids=tokens, use_cache=False).logits[:, :-1]
     targets = tokens[:, 1:]
     if objective == "label":
-        asked = is_tag[:, 1:]
-        return cross_entropy(logits[asked], targets[asked])
+        counted = is_tag[:, 1:]
+        return cross_entropy(logits[counted], targets[counted])
     return cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
@@ -256,13 +256,14 @@ def acquired(row: dict) -> str:
         if f"accuracy_{name}_8shot" not in row:
             continue
         accuracy = row[f"accuracy_{name}_8shot"]
-        without, said = chance, "chance"
+        without, baseline = chance, "chance"
         if chance is None:
-            without, said = row[f"accuracy_{name}_0shot"], "without any"
+            without, baseline = row[f"accuracy_{name}_0shot"], "without any"
         share = (accuracy - without) / (1 - without)
         degree = "" if share >= 0.8 else "partly " if share >= 0.3 else "not "
         verdicts.append(
-            f"{what}: {degree}acquired ({accuracy:.2f} with 8 demonstrations, {said} {without:.2f})"
+            f"{what}: {degree}acquired ({accuracy:.2f} with 8 demonstrations, "
+            f"{baseline} {without:.2f})"
         )
     return "; ".join(verdicts)
 

@@ -1,11 +1,11 @@
-"""What a model allows (batches, caches): found by trying it, never by its name.
+"""Whether a model allows batches and caches: tested on the model, not inferred from its name.
 
-All that is fast here takes something for granted: that what comes later changes nothing, that
-padding changes nothing, that keys and values can be kept. Few models break this, and in silence:
-one whose forward pass takes a cache and keeps nothing answers without its demonstrations, one
-whose positions depend on the longest sequence of a call answers otherwise in a batch. So each
-assumption is tried on the prompts at hand against the plain way (one whole sequence at a time),
-and where it fails the plain way is taken, which the log says.
+Every fast path assumes that later tokens and padding change nothing, and that keys and values can
+be kept. Few models violate this, and they do so silently: one whose forward pass accepts a cache
+but stores nothing answers without its demonstrations; one whose positions depend on the longest
+sequence of a call answers differently in a batch. So each assumption is tested on the actual
+prompts against the slow path (one whole sequence at a time); where it fails, the slow path is
+used and the log says so.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from iclgd.models.prefix_cache import Prefix, shared
 
 
 class Ways:
-    """How sequences may go through a model: ``together``, and after a shared prefix.
+    """How a model may process sequences: ``together``, and after a shared prefix.
 
-    What was tried on some lengths holds for all between them.
+    A result for two lengths holds for all lengths between them.
     """
 
     def __init__(self, loaded, prefixes: bool = False):
@@ -35,7 +35,7 @@ class Ways:
     def of(self, sequences: list[list[int]]) -> tuple[bool, Prefix | None]:
         """Whether ``sequences`` may go through side by side, and the prefix, if there may be one.
 
-        Raises InputError where the model is none that can be asked (`families`).
+        Raises InputError where the model is not causal (`families`).
         """
         short, long = min(sequences, key=len), max(sequences, key=len)
         if not self.checked:
@@ -49,7 +49,7 @@ class Ways:
         return together, self.prefix if kept else None
 
     def _known(self, way: str, first: int, last: int, attempt: Callable[[], str | None]) -> bool:
-        """Whether a way holds for lengths from ``first`` to ``last``, tried if need be."""
+        """Whether a path is exact for lengths from ``first`` to ``last``; tested if unknown."""
         spans = self.spans[way]
         for low, high, fine in spans:
             if (low <= first and last <= high) if fine else (first <= low and high <= last):
@@ -57,7 +57,7 @@ class Ways:
         reason = tolerance.failure(attempt)
         if reason and all(fine for *_, fine in spans):
             plain = {"together": "one at a time", "prefix": "with whole prompts"}[way]
-            print(f"{self.loaded.name}: asked {plain} ({reason})", file=sys.stderr)
+            print(f"{self.loaded.name}: evaluated {plain} ({reason})", file=sys.stderr)
         spans.append((first, last, not reason))
         return not reason
 

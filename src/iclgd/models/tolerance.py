@@ -1,4 +1,4 @@
-"""Two ways of computing the same: whether both work, and differ by rounding alone."""
+"""Whether two computations of the same logits both work and agree up to rounding."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def failure(attempt: Callable[[], str | None]) -> str | None:
     except Exception as error:  # an architecture that cannot do it may raise anything
         if out_of_memory(error):
             raise
-        said = str(error).strip().splitlines() or [""]
-        return f"{type(error).__name__}: {said[0]}"
+        lines = str(error).strip().splitlines() or [""]
+        return f"{type(error).__name__}: {lines[0]}"
 
 
 def apart(model, found: Tensor, expected: Tensor) -> str | None:

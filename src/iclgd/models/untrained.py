@@ -1,7 +1,7 @@
 """Negative controls made of a model: the same architecture without its training.
 
 Deutch et al. (2311.07772, section 4) show that models which learned nothing can score high on
-measures of agreement; what a trained model scores means something only above them.
+measures of agreement; so a trained model's score is informative only where it exceeds theirs.
 """
 
 from __future__ import annotations

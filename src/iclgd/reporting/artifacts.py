@@ -1,4 +1,4 @@
-"""What every artifact is and what its columns mean: the single source of all documentation."""
+"""Every artifact and the meaning of its columns: the single source of all documentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from iclgd.metrics.metric import Metric
 
 @dataclass(frozen=True)
 class Artifact:
-    """Where it lies (``{}`` stand for names), what a row or the file is, columns to meanings."""
+    """Its path (``{}`` stand for names), what a row or the file is, and its columns' meanings.
+
+    Folders (``path`` ends in a slash) and files that are neither table nor JSON have no columns.
+    """
 
     path: str
     what: str
@@ -44,16 +47,16 @@ KEYS = {
     "task": "name of the task",
     "design": "name of the design in `demonstrations`",
     "shots": "number of demonstrations",
-    "learner": "what answered; `name@rate` is GD at that learning rate",
+    "learner": "name of the learner; `name@rate` is GD at that learning rate",
     "a": "the learner that the others are compared with",
     "b": "the learner that is compared with it",
-    "draw": "which choice of demonstrations, from 0",
-    "order": "which of a draw's orders, from 0",
+    "draw": "number of the choice of demonstrations, from 0",
+    "order": "number of the order within the draw, from 0",
     "epoch": "epochs of GD; ICL has 0 only, and 0 of GD is the pretrained model (zero-shot)",
-    "example": "number of the task's row that is asked",
+    "example": "number of the query, a row of the task",
     "split": "`train` (demonstrations), `validation` (choice of rate and epoch), `test` (reports)",
     "label": "class of the query, from 0",
-    "status": "`ok`, or `diverged` (then there is nothing to compare)",
+    "status": "`ok`, or `diverged` (then nothing can be compared)",
 }
 ESTIMATE = {
     "estimate": "the value",
@@ -63,7 +66,7 @@ ESTIMATE = {
     "df": "degrees of freedom of its interval",
     "draws": "draws that have a value",
     "queries": "queries that have a value",
-    "mde": "smallest difference that a test at 5 % finds in 80 % of cases",
+    "mde": "smallest difference that a test at 5 % detects with a power of 80 %",
 }
 
 
@@ -94,14 +97,14 @@ ARTIFACTS = (
     ),
     Artifact(
         "results/tasks/{task}.json",
-        "what became of the rows of a data set; a control of a task has none of its own",
+        "numbers of rows of a data set: used, and left out by reason; controls have no such file",
         {
             **_keys("task"),
             "read": "rows that were read, by split of the source",
             "left_out": "rows that are in no split, by reason: their label is in `leave_out`; all"
             " their fields are `empty`; they have more characters than `longest`; they are"
             " `contradictory`, the same text with two labels; `duplicate`; for training, but"
-            " `asked` as well; for test, but `surplus`, beyond `queries`",
+            " queries as well (`asked`); for test, but `surplus`, beyond `queries`",
             "classes": "rows of every label word, by split",
         },
     ),
@@ -111,7 +114,7 @@ ARTIFACTS = (
         {
             **_keys("task design draw order"),
             "position": "place in the prompt, from 0",
-            "example": "number of the task's row that stands there",
+            "example": "number of the task's row at that place",
         },
     ),
     Artifact(
@@ -213,7 +216,7 @@ ARTIFACTS = (
     ),
     Artifact(
         "results/models/{model}.json",
-        "a model as the steps see it; its weights are in the folder of that name",
+        "a model's manifest; its weights are in the folder of the same name",
         {
             "model": KEYS["model"],
             "architecture": "`model_type` of its config",
@@ -246,7 +249,7 @@ ARTIFACTS = (
     ),
     Artifact(
         "results/pretraining/{model}/curve.parquet",
-        "how pretraining went, one row per evaluation",
+        "loss and accuracy during pretraining, one row per evaluation",
         {
             "step": "steps of the optimiser",
             "tokens": "tokens seen",
@@ -271,7 +274,7 @@ ARTIFACTS = (
             "p": "p-value",
             "p_holm": "the same after Holm's correction",
             **{name: ESTIMATE[name] for name in ("draws", "queries", "mde")},
-            "underpowered": "would miss the paper's effect in more than 20 % of cases",
+            "underpowered": "power below 80 % for the paper's effect",
             "verdict": "holds, fails, cannot tell",
         },
     ),
@@ -285,12 +288,12 @@ ARTIFACTS = (
             "place": "which of the five",
             "tv": "total variation of both answers",
             "token_overlap": "share of shared tokens among the ten likeliest",
-            "instruction": "what ICL saw first",
-            "demonstrations": "what it saw then, in this order",
-            "demonstrations_b": "those of b; null if it was asked the query alone",
+            "instruction": "instruction at the start of the prompt",
+            "demonstrations": "demonstrations of a in their order",
+            "demonstrations_b": "those of b; null if it was given the query alone",
             "text": "the query",
             "answer": "its right answer",
-            "answer_token": "the first token of that",
+            "answer_token": "its first token",
             "tokens": "a's ten likeliest, then those of b's that are not among them",
             "probability_a": "their probabilities under a; null where its logits do not keep them",
             "probability_b": "the same under b",
@@ -304,14 +307,14 @@ ARTIFACTS = (
         {
             **RUN,
             **_keys("learner a b epoch"),
-            "metric": "what the value is, a column of `results/agreement` or `results/attention`",
-            "measure": "what the value is, beyond those",
+            "metric": "name of the metric, a column of `results/agreement` or `results/attention`",
+            "measure": "name of any other quantity",
             **ESTIMATE,
             "diverged": "share of runs that diverged",
             "chosen": "rate and epoch of best accuracy on validation queries",
-            "k": "agreement on so many most likely tokens",
+            "k": "number of most likely tokens that are compared",
             "layer": "layer, from 0; null: mean over layers",
-            "source": "what in the order explains that share of the variance",
+            "source": "property of the order that explains this share of the variance",
             "kind": "controls: `pair`, `control` or `ceiling`; twins: `mean` or `difference`",
             "control": "name of the negative control",
             "floor": "agreement of the best negative control",
@@ -319,7 +322,7 @@ ARTIFACTS = (
             "normalised": "place of the estimate between floor (0) and ceiling (1)",
             "normalised_low": "the same of its lower end",
             "normalised_high": "the same of its upper end",
-            "choice": "which rate and epoch: of best `accuracy`, or `nearest` to ICL",
+            "choice": "how rate and epoch were chosen: best `accuracy`, or `nearest` to ICL",
             "reference": "distance of ICL from itself under another order",
             "untouched": "distance of ICL from the pretrained model (zero-shot)",
             "excess": "estimate minus reference",
@@ -329,12 +332,12 @@ ARTIFACTS = (
             "untouched_least": "lower bound of `untouched` at the level of its test",
             "level_{of}": "one-sided level at which Holm's procedure makes each of these tests",
             "margin": "distance up to which two learners count as equivalent",
-            "factor": "multiple of that margin which is tested; 1 decides",
+            "factor": "multiple of that margin which is tested; the verdict is at 1",
             "p_difference": 'p-value of "farther from ICL than ICL is from itself", by Holm',
             "p_equivalence": 'p-value of "within the margin", by Holm',
             "p_learned": 'p-value of "zero-shot is beyond the margin", by Holm',
             "verdict": "equivalent, different, trivially both, inconclusive",
-            "underpowered": "would miss an excess of the margin in more than 20 % of cases",
+            "underpowered": "power below 80 % for an excess as large as the margin",
             "loss": "mean loss of the demonstrations at this epoch, nats",
             "nearest": "nearest to ICL of its family, on validation queries",
             "best": "nearest to ICL of all, on validation queries",
@@ -344,11 +347,11 @@ ARTIFACTS = (
             "required": "share that the construction of GD needs",
             "revision": "checkpoint",
             "step": "its step of pretraining",
-            "departure": "in what the model differs from the construction of GD",
-            "nature": "what the model then computes, compared with the learner: GD with another"
+            "departure": "how the model departs from the construction of GD",
+            "nature": "what the departed model computes, compared with the learner: GD with another"
             " kernel, rate or number of steps, or not GD",
-            "dose": "how much of it, 0 to 1; or steps of GD beyond the layers",
-            "response": "what the metric does as the dose grows",
+            "dose": "size of the departure, 0 to 1; or steps of GD beyond the layers",
+            "response": "how the metric responds as the dose grows: falls, wavers or is blind",
             "rate": "step size of GD",
             "scale": "scale of the inputs, 1 in training",
             "prompts": "prompts that have a value",
@@ -358,4 +361,33 @@ ARTIFACTS = (
             "seeds": "seeds that have a value",
         },
     ),
+    Artifact(
+        "results/{study}/study.json",
+        "the configuration entries that the last run used, written when a run starts; another study"
+        " that gives one of these names another meaning is refused, as their files would clash",
+        {
+            "models": "entries of models by name, with those they are derived from",
+            "tasks": "entries of tasks by name, likewise",
+            "demonstrations": "entries of designs by name",
+            "learners": "entries of learners by name, one for each rate",
+            "runs": "model/task/design/learner of every table of logits",
+        },
+    ),
+    Artifact("results/{study}/report.html", "the report, one page that needs no network", {}),
+    Artifact("results/{study}/findings.txt", "the numbers of every figure as short tables", {}),
+    Artifact(
+        "results/{study}/figures/{figure}.{format}",
+        "a figure: `svg`, `png`, `pdf`, `html` (with tooltips), `tex` (its numbers as a table)",
+        {},
+    ),
+    Artifact("results/library.js", "Vega, the JavaScript that draws figures in a browser", {}),
+    Artifact(
+        "results/models/{model}/",
+        "a model's config, weights (safetensors) and tokenizer as `transformers` loads them",
+        {},
+    ),
+    Artifact(
+        "results/pretraining/{model}/step{step}/", "the same of a checkpoint of its pretraining", {}
+    ),
+    Artifact("results/benchmarks/", "what `make bench` measured, with a table and two figures", {}),
 )

@@ -1,6 +1,6 @@
 """The parts of a panel: axes, bands, references, marks.
 
-Data frames carry their own look in the columns ``series, color, dash``; no scale of Vega-Lite
+Data frames hold their style in the columns ``series, color, dash``; no scale of Vega-Lite
 is shared between panels. The same summary gives the same bytes.
 
 Layers are Altair charts; panels, and what `layout` makes of them, are Vega-Lite as plain dicts:
@@ -22,7 +22,7 @@ from iclgd.reporting import style
 from iclgd.reporting.names import Names, rate
 
 LOOK = ["series", "color", "dash"]
-BAND = 0.13  # opacity of a 95 % band: six of them may lie on each other
+BAND = 0.13  # opacity of a 95 % band: up to six overlap
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def look(frame: pl.DataFrame, column: str, styles: dict, names: dict) -> pl.Data
 
 
 def tooltip(frame: pl.DataFrame, names: dict[str, str]) -> list[alt.Tooltip]:
-    """What the pointer shows: those columns of ``names`` that the frame has."""
+    """Tooltips: those columns of ``names`` that the frame has."""
     return [
         alt.Tooltip(
             f"{name}:{'Q' if frame.schema[name].is_numeric() else 'N'}",
@@ -191,7 +191,7 @@ def flats(frame: pl.DataFrame, x: Axis, y: Axis) -> list:
 
 
 def chance(level: float | None, x: Axis, y: Axis) -> list:
-    """A thin line at the accuracy of guessing; nothing if that is not known."""
+    """A thin line at chance accuracy; nothing if that is not known."""
     if level is None:
         return []
     frame = pl.DataFrame({"estimate": [float(level)], "series": ["chance"]})
@@ -264,7 +264,7 @@ def heading(text: str, wide: float) -> dict:
 
 
 def rate_look(frame: pl.DataFrame, column: str, colours: dict, names: Names) -> pl.DataFrame:
-    """``look`` by learning rate: a learner without one is drawn in ink."""
+    """``look`` by learning rate: a learner without one is drawn in black."""
     learners = frame[column].unique().to_list()
     styles = {
         one: {"color": colours.get(rate(one), style.INK), "dash": style.SOLID} for one in learners

@@ -28,7 +28,7 @@ def by_columns(columns: Iterable[str]) -> Artifact | None:
 
 
 def page() -> str:
-    """docs/data.md: all artifacts, a table of keys, then one of every artifact's own columns."""
+    """docs/data.md: all artifacts, a table of keys, then the columns of each table and manifest."""
     lines = [
         "# Data: every file and column",
         "",
@@ -42,7 +42,7 @@ def page() -> str:
         "",
         *_table("column", KEYS),
     ]
-    for artifact in ARTIFACTS:
+    for artifact in filter(lambda one: one.columns, ARTIFACTS):
         own = {name: text for name, text in artifact.columns.items() if KEYS.get(name) != text}
         keys = ", ".join(name for name in artifact.columns if name not in own)
         rows = {**({keys: "keys"} if keys else {}), **own}

@@ -143,10 +143,10 @@ def prompts_of(
 ) -> pl.DataFrame:
     """What both learners saw for each of ``shown`` (rows of `compared`): columns of `EXAMPLES`.
 
-    ``demonstrations_b`` is null for a trained learner, which is asked the query alone; a reference
+    ``demonstrations_b`` is null for a trained learner, which is given the query alone; a reference
     (``shift``, see `pairing.shifted`) has other demonstrations than ICL, or another order.
     """
-    asked = {row["example"]: row for row in task.iter_rows(named=True)}
+    by_number = {row["example"]: row for row in task.iter_rows(named=True)}
 
     def texts(table: pl.DataFrame) -> list[list[str]]:
         examples = {(d.draw, d.order): d.examples for d in prompts.in_order(table)}
@@ -156,7 +156,7 @@ def prompts_of(
     theirs = texts(pairing.shifted(demonstrations, shift) if shift else demonstrations)
     trained = shown["loss"].is_not_null()
     parts = ("instruction", "text", "answer")
-    rows = [asked[example] for example in shown["example"]]
+    rows = [by_number[example] for example in shown["example"]]
     return pl.DataFrame(
         {
             **{part: [row[part] for row in rows] for part in parts},

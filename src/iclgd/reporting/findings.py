@@ -1,7 +1,7 @@
-"""Tables of findings: what the tables of all kinds of figures share.
+"""Tables of findings: functions shared by all kinds of figures.
 
 A kind of figure is a module of `kinds`: ``findings(summary)`` returns its table, header first, and
-``BRACKETS`` says what the brackets after a value are.
+``BRACKETS`` describes the brackets after a value.
 """
 
 from __future__ import annotations

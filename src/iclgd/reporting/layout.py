@@ -111,6 +111,6 @@ def figure(blocks: list[dict], items: list[dict], title: str, subtitle: str, wid
 
 
 def empty(title: str, why: str) -> dict:
-    """A figure that says that there is nothing to show, and why."""
+    """An empty figure with the reason for that."""
     chart = charts.layered([charts.note(f"no data: {why}", 300, 60)], 600, 120)
     return figure([chart], [], title, "", 600)

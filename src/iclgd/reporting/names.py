@@ -1,7 +1,7 @@
-"""What the names of a study mean, and what readers see in their place.
+"""Roles and labels of the names in a study.
 
-Names are free. A name has a role, which comes from its entry in the configuration
-(``iclgd.study.roles``), and a label for readers. Neither is ever read off the name itself.
+Names are arbitrary. Each has a role, derived from its entry in the configuration
+(``iclgd.study.roles``), and a label for readers; neither is inferred from the name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from iclgd.study.names import base, value
 
 # The pretrained model without demonstrations: epoch 0 of every GD. No entry has a space in it.
 ZERO_SHOT = "zero shot"
-REFERENCES = ("icl", "icl-reordered", "icl-redrawn", "bayes", "solver")  # roles that train nothing
+REFERENCES = ("icl", "icl-reordered", "icl-redrawn", "bayes", "solver")  # roles without training
 LABELS = {
     "icl": "ICL",
     "icl-reordered": "ICL, demonstrations reordered",
@@ -62,8 +62,8 @@ class Names:
         return frame
 
     def is_reference(self, learner: str) -> bool:
-        """Whether this trains nothing: in-context learning itself, in any order or with any
-        demonstrations, the exact Bayesian reader, or another solver.
+        """Whether a learner involves no training: in-context learning itself, in any order or with
+        any demonstrations, the exact Bayesian reader, or another solver.
         """
         return self.role(learner) in REFERENCES
 

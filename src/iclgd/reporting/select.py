@@ -14,7 +14,7 @@ from iclgd.statistics.families import family
 
 
 def of_families(column: str, families: list[str]) -> pl.Expr:
-    """Whether the family of a learner is one of these."""
+    """Whether a learner's family is one of these."""
     return family(column).is_in(families)
 
 
@@ -65,8 +65,8 @@ def until_divergence(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows before the first epoch at which any run diverged, and the last such row per learner.
 
-    A mean over the runs that survived would flatter a rate, so its line ends where the first
-    run is lost. The second frame has one row per diverged learner and measure: its cross.
+    A mean over the surviving runs would be biased upwards, so a rate's line ends where its
+    first run diverges. The second frame has one row per diverged learner and measure: its cross.
     """
     lost = (
         frame.filter(pl.col("diverged") > 0).group_by(learner).agg(pl.col("epoch").min().alias("_"))

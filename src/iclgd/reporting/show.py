@@ -1,6 +1,6 @@
-"""An artifact in a terminal: what it is, its columns with their values, its first rows.
+"""Show an artifact in a terminal: its description, columns with their values, first rows.
 
-Whatever comes from a file is escaped: no text of a data set can steer a terminal.
+All text from files is escaped, so that no data set can control the terminal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MANY = 60  # files of a folder; of more, only the kinds are listed
 
 
 def show(path: Path, rows: int, where: str | None = None) -> Iterator[Text | Table]:
-    """What to print of a table, a manifest or a folder of them.
+    """The text to print for a table, a manifest or a folder of them.
 
     ``rows``: of a table's head; ``where``: a condition in SQL on its rows. Raises InputError
     for what is missing, broken or neither of the three.

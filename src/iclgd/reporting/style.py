@@ -1,4 +1,4 @@
-"""How figures look: one colour per role, numbers, sizes, and the arguments of every plot.
+"""The style of figures: one colour per role, numbers, sizes; and the arguments of every plot.
 
 Nothing here imports a plotting library, so that --help stays quick. Colours are from Okabe and
 Ito's colour-blind safe set (one from Tol's), and hue is never the only difference: the
@@ -42,7 +42,7 @@ TASKS = ["#0072B2", "#D55E00", "#009E73", "#882255", "#E69F00", "#56B4E9", "#7A5
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """The command line that every plot shares: what to draw, where to, in which words."""
+    """The command line that every plot shares: the figure, the summary and the files to write."""
     shared = cli.figure_parser(description)
     shared.add_argument("--summary", type=cli.existing, required=True, help="table to draw")
     shared.add_argument(

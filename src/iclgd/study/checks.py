@@ -1,7 +1,7 @@
-"""What refers to what in a configuration, and whether it can be: read before any job.
+"""Check the references within a configuration before any job.
 
-Called once the types are right (``iclgd.study.config``); every function has a ``problem`` to call
-with the place and a line.
+Called after the types have been checked (``iclgd.study.config``); every function reports through
+``problem(place, line)``.
 """
 
 from __future__ import annotations
@@ -138,15 +138,15 @@ def _check_design(problem, where: str, entry: dict) -> None:
 
 
 def _check_unambiguous(problem, config: dict) -> None:
-    """Labels and roles in figures go by name alone, for models, tasks and learners."""
+    """Labels and roles are looked up by name alone, for models, tasks and learners together."""
     seen: dict[str, str] = {}
     for catalogue in ("models", "tasks", "learners"):
         for name in config[catalogue]:
             if name in seen:
                 problem(
                     f"{catalogue}.{name}",
-                    f"one of the {seen[name]} has this name too, and figures could not tell them "
-                    "apart: rename one",
+                    f"one of the {seen[name]} has this name too, and figures could not "
+                    "distinguish them: rename one",
                 )
             seen[name] = catalogue
 
@@ -167,7 +167,7 @@ def _check_pretraining(problem, where: str, entry: dict) -> None:
     last = entry["steps"] + entry.get("decay", DECAY)
     for step in entry.get("checkpoints", []):
         if step > last:
-            problem(f"{where}.checkpoints", f"{step} is behind the end (steps + decay = {last})")
+            problem(f"{where}.checkpoints", f"{step} is after the end (steps + decay = {last})")
     if entry.get("checkpoints") and "accuracy" in entry:
         problem(where, "checkpoints need a known end: leave out 'accuracy', or 'checkpoints'")
     least, greatest = entry["mixture"].get("topics", (1, 1))
@@ -237,15 +237,15 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
     if "models" not in entry:
         return
 
-    def known(key: str, asked, catalogue: dict) -> list[str]:
+    def known(key: str, given, catalogue: dict) -> list[str]:
         there = names.known(catalogue)
-        for name in asked:
+        for name in given:
             if name not in catalogue and name not in there:
                 problem(
                     f"{where}.{key}",
                     f"{name!r} is not in the catalogue {names.hint(name, catalogue)}",
                 )
-        return [name for name in asked if name in catalogue or name in there]
+        return [name for name in given if name in catalogue or name in there]
 
     models = known("models", entry["models"], config["models"])
     tasks = known("tasks", entry.get("tasks", []), config["tasks"])
@@ -320,9 +320,9 @@ def _check_compared(problem, where: str, entry: dict, config: dict) -> None:
         )
 
 
-def _check_of(problem, where: str, asked: list[str], config: dict) -> None:
+def _check_of(problem, where: str, given: list[str], config: dict) -> None:
     paired = [name for name, entry in config["figures"].items() if "pairs" in entry]
-    for name in asked:
+    for name in given:
         if name not in paired:
             problem(where, f"{name!r} is no figure with pairs {nearest(name, paired)}")
             continue
@@ -336,7 +336,7 @@ def _check_of(problem, where: str, asked: list[str], config: dict) -> None:
 
 
 def _check_derived(problem, catalogue: str, name: str, entry: dict, known: list[str]) -> None:
-    """Call ``problem`` for what is wrong with an entry that has ``of``.
+    """Report problems of an entry that has ``of``.
 
     ``known``: names of the catalogue that are not derived themselves.
     """
@@ -359,7 +359,7 @@ def _check_derived(problem, catalogue: str, name: str, entry: dict, known: list[
 
 
 def _check_construction(problem, where: str, entry: dict, models: dict) -> None:
-    """Call ``problem`` for what is wrong with the ``construct`` of one of ``models``."""
+    """Report problems of the ``construct`` entry of one of ``models``."""
     there = [key for key in ("rate", "train") if key in entry]
     if len(there) != 1:
         found = ", ".join(there) or "none"

@@ -1,7 +1,7 @@
-"""What a configuration may hold: one class for each kind of entry, one line for each key.
+"""The types of a configuration: one class for each kind of entry, one line for each key.
 
-A default is named beside its key and lives in the step that uses it: what a job gets is the
-entry as written, so that a new default reruns nothing.
+Defaults are named beside their keys but applied by the step that uses them: a job receives the
+entry as written, so that changing a default reruns nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SHOWN = 20  # of many problems
 
 
 class ConfigError(Exception):
-    """What is wrong with the configuration, one line each."""
+    """The errors of a configuration, one line each."""
 
     def __init__(self, problems: list[str]):
         more = [f"config: and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
@@ -118,7 +118,7 @@ class Entry(BaseModel):
 
 
 class Mixture(Entry):
-    """What documents are made of."""
+    """The mixture of documents."""
 
     repeat: Fraction = None
     pairs: Fraction = None
@@ -256,11 +256,11 @@ class Train(Entry):
 
 
 class Descent(Entry):
-    """How to descend: the settings that a job gets (``iclgd.learners.settings.Learner``)."""
+    """Settings of one GD learner, as its job gets them (``iclgd.learners.settings.Learner``)."""
 
     rate: Rate = None
     epochs: Count = None  # default: 200
-    record: list[NotNegative] = None  # epochs at which queries are asked
+    record: list[NotNegative] = None  # epochs at which queries are evaluated
     batch: Count = None  # demonstrations per step; default: all
     optimiser: one_of(*OPTIMISERS) = None  # default: sgd
     momentum: Momentum = None
@@ -316,7 +316,7 @@ def problems(config) -> list[str]:
     except ValidationError as error:
         errors = error.errors(include_url=False)
         absent = [one for one in errors if one["type"] == "missing" and len(one["loc"]) == 1]
-        # Of a file that is no study at all, one missing key says enough.
+        # If the file is not a study at all, one missing key is reported, not all.
         return list(dict.fromkeys(_line(one) for one in errors if one not in absent[1:]))
     return []
 
@@ -337,12 +337,12 @@ def _line(error: dict) -> str:
     if kind == "missing":
         *place, key = place
         return f"{values.where_in(place)}: key {key!r} is missing"
-    said = error["msg"]
+    message = error["msg"]
     if kind in OBJECTS or kind in TYPES:
-        said = str(scalars.wrong_type(value, TYPES.get(kind, "object")))
+        message = str(scalars.wrong_type(value, TYPES.get(kind, "object")))
     elif kind == "too_short":
-        said = f"{value!r}: it should be non-empty"
-    return f"{values.where_in(place)}: {said}"
+        message = f"{value!r}: it should be non-empty"
+    return f"{values.where_in(place)}: {message}"
 
 
 def _keys(model: Any, place: Iterable) -> list[str]:
@@ -372,7 +372,7 @@ def simplify(config: dict) -> None:
 def override(config: dict, settings: Iterable[str]) -> None:
     """Put ``name=value`` of the command line into ``config``, read as files are: JSON or YAML.
 
-    Snakemake has done so, but takes a number within a map for text. Raises ConfigError.
+    Snakemake has merged it already, but reads a number within a map as text. Raises ConfigError.
     """
     from snakemake.utils import update_config
 

@@ -1,4 +1,4 @@
-"""What a figure is made of: from its entry to runs, files, and what its steps are told."""
+"""From the entry of a figure to its runs, its files and the arguments of its steps."""
 
 from __future__ import annotations
 
@@ -148,9 +148,9 @@ class Figure:
     def tasks(self) -> list[str]:
         return [paths.TASK.format(task=task) for task in self.entry["tasks"]]
 
-    # --- what its steps are told ---------------------------------------------------------
+    # --- the JSON object that its steps receive --------------------------------------------
 
-    def told(self, keys: tuple[str, ...]) -> dict:
+    def description(self, keys: tuple[str, ...]) -> dict:
         """``--figure`` (``iclgd.io.figures.Figure``) with these keys beside the usual ones."""
         found = {"name": self.name, "kind": self.entry["kind"], "roles": self.roles()}
         return found | {key: getattr(self, f"_{key}")() for key in keys}

@@ -1,6 +1,6 @@
-"""What a job is told: one entry of a catalogue as one JSON string, so that Snakemake sees every
-change of it and no other. Keys are those that the entry has, as written: a default that a step
-gets later changes none of these strings.
+"""The JSON arguments of jobs: each holds just the entry that a job needs, so that Snakemake reruns
+it when this entry changes and only then. It has the keys that are written in the configuration;
+a new default of a step changes none of these strings.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def task(config: dict, name: str) -> dict:
 
 
 def design(config: dict, name: str) -> dict:
-    """What of a design changes its tables: not how many draws there are, or how many a job has."""
+    """The keys of a design that change its tables; neither of the numbers of draws does."""
     entry = config["demonstrations"][name]
     return {
         "shots": entry["shots"],

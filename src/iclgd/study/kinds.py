@@ -21,11 +21,11 @@ class Statistic:
     """How a summary is computed.
 
     ``inputs``: tables by option. ``needs``: files that must be there, but have no option.
-    ``told``: keys of ``--figure`` beside its name, kind and roles. ``ending``: of the file.
+    ``figure_keys``: keys of ``--figure`` beside its name, kind and roles. ``ending``: of the file.
     """
 
     inputs: tuple[str, ...]
-    told: tuple[str, ...] = ()
+    figure_keys: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     ending: str = ""
     environment: str = "plot"
@@ -34,14 +34,14 @@ class Statistic:
 STATISTICS = {
     "accuracy": Statistic(("logits",), ending=".accuracy"),
     "agreement": Statistic(("agreement",)),
-    "attention": Statistic(("attention", "logits"), told=("reference",)),
+    "attention": Statistic(("attention", "logits"), figure_keys=("reference",)),
     "checkpoints": Statistic(("accuracy", "drift")),
-    "controls": Statistic(("agreement",), told=("controls",)),
+    "controls": Statistic(("agreement",), figure_keys=("controls",)),
     "curves": Statistic(("agreement", "curves")),
     "dose": Statistic(("agreement", "logits", "manifests")),
-    "equivalence": Statistic(("agreement",), told=("reference",)),
+    "equivalence": Statistic(("agreement",), figure_keys=("reference",)),
     "nearest": Statistic(("agreement", "logits")),
-    "order": Statistic(("logits",), told=("reference",), ending=".order"),
+    "order": Statistic(("logits",), figure_keys=("reference",), ending=".order"),
     "regression": Statistic(("models",), needs=("folders",), environment="torch"),
     "sparsity": Statistic(("sparsity", "circuits")),
     "twins": Statistic(("perplexity", "manifests")),
@@ -54,16 +54,16 @@ class Kind:
     """A kind of figure.
 
     ``keys``: what its entry must have, beside ``kind`` and perhaps ``title``. ``statistic``:
-    what it shows. ``inputs``: what its plot reads beside that. ``told``: keys of ``--figure``
-    beside its title, labels and roles. ``explored``: whether the report's explorer shows its
-    pairs of learners.
+    what it shows. ``inputs``: other files that its plot reads. ``figure_keys``: keys of
+    ``--figure`` beside its title, labels and roles. ``explored``: whether the report's explorer
+    shows its pairs of learners.
     """
 
     keys: tuple[str, ...]
     statistic: str
     caption: str  # of the report, and of Snakemake's own
     inputs: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
+    figure_keys: tuple[str, ...] = ()
     explored: bool = False
 
     def summary(self, figure: str) -> str:
@@ -103,7 +103,7 @@ KINDS = {
             draws and queries, which are crossed (two-way cluster bootstrap, Student's t; of
             accuracy Wilson's).
         """),
-        told=("chance",),
+        figure_keys=("chance",),
         explored=True,
     ),
     "equivalence": Kind(
@@ -123,8 +123,8 @@ KINDS = {
             distance is surely within the margin and that of the pretrained model surely beyond
             it; trivially both, if the excess is surely above 0 and the distance surely within
             the margin. Below: where the pretrained model is not surely beyond the margin, so
-            that there is no ICL to compare. What is farther than 100 margins, or nearer than a
-            hundredth of one, stands at the edge.
+            that there is no ICL to compare. Distances above 100 margins or below a
+            hundredth of one are drawn at the edge.
         """),
     ),
     "nearest": Kind(
@@ -150,7 +150,7 @@ KINDS = {
             queries, which are crossed (two-way cluster bootstrap, Student's t; of accuracy
             Wilson's).
         """),
-        told=("chance",),
+        figure_keys=("chance",),
         explored=True,
     ),
     "size": Kind(
@@ -161,15 +161,15 @@ KINDS = {
             not acquire in-context learning, or was trained on the ICL objective, is marked.
         """),
         inputs=("manifests",),
-        told=("chance",),
+        figure_keys=("chance",),
         explored=True,
     ),
     "depth": Kind(
         PAIRS,
         "curves",
         _text("""
-            Token overlap and OCS for every K from 1 to 100: whether a finding hangs on the
-            choice K = 10. GD at the rate and epoch chosen on validation queries.
+            Token overlap and OCS for every K from 1 to 100: whether a finding depends on
+            the choice K = 10. GD at the rate and epoch chosen on validation queries.
         """),
     ),
     "scale": Kind(
@@ -190,7 +190,7 @@ KINDS = {
             probability, averaged over queries. If ICL were GD, both would change alike: the
             cosine of the changes would be 1.
         """),
-        told=("learners",),
+        figure_keys=("learners",),
     ),
     "variance": Kind(
         LEARNERS,
@@ -201,7 +201,7 @@ KINDS = {
             positions of all demonstrations, and the rest.
         """),
         inputs=("order",),
-        told=("learners",),
+        figure_keys=("learners",),
     ),
     "attention": Kind(
         LEARNERS,
@@ -212,11 +212,11 @@ KINDS = {
             as in Deutch et al.), SimAM (q.k with the query's own tokens, and their changes),
             Kendall's tau (attention to the demonstrations against inner products with their
             query vectors in training), and Rec2FTP (share of GD's corrections that ICL makes
-            too). Grey bars: baselines, namely updates and corrections that have nothing to do
-            with each other, and for SimAM and tau the model before training. Rates chosen on
+            too). Grey bars: baselines, namely unrelated updates and corrections,
+            and for SimAM and tau the model before training. Rates chosen on
             validation queries.
         """),
-        told=("learners",),
+        figure_keys=("learners",),
     ),
     "sparsity": Kind(
         ("models",),
@@ -237,31 +237,31 @@ KINDS = {
         _text("""
             ICL accuracy and mean absolute change of the weights over pretraining checkpoints.
         """),
-        told=("chance", "learners"),
+        figure_keys=("chance", "learners"),
     ),
     "controls": Kind(
         PAIRS,
         "controls",
         _text("""
             ICL with itself (the same demonstrations in another order), ICL with GD, and the
-            same pair for negative controls: models without what training gave them, and
-            demonstrations that teach nothing. A metric on which a control agrees as well as ICL
-            with itself cannot tell whether ICL is GD.
+            same pair for negative controls: untrained models, and
+            uninformative demonstrations. A metric on which a control agrees as well as ICL
+            with itself cannot decide whether ICL is GD.
         """),
-        told=("controls",),
+        figure_keys=("controls",),
     ),
     "dose": Kind(
         PAIRS,
         "dose",
         _text("""
             The positive control: the construction of von Oswald et al. as a language model,
-            where ICL is GD, and what becomes of every metric as the two become different.
+            where ICL is GD, and how every metric responds as the two become different.
             Softmax attention is still GD, with another kernel (at share 1 exactly); trained
             weights are GD of another rate for the most part; with fewer or more steps than the
             model has layers GD is another GD; only causal attention is not GD. So agreement
-            falls here with whatever makes two learners different, which is what it is for; that
-            it falls says nothing about whether a model does GD of some kind. A metric that does
-            not fall could not have told the two apart anywhere.
+            falls here with whatever makes two learners different, which is what it is for; its
+            fall does not show whether a model does GD of some kind. A metric that does
+            not fall cannot distinguish the two anywhere.
         """),
     ),
     "regression": Kind(
@@ -289,7 +289,7 @@ KINDS = {
 }
 
 REPORT = _text("""
-    All that this study found in one page that works without a network: findings, the papers'
+    The results of this study on one page that works without a network: findings, the papers'
     claims, every figure with its caption, real prompts with what ICL and the other learners
     answer, methods, configuration and versions.
 """)

@@ -22,7 +22,7 @@ def base(name: str) -> str:
 
 
 def value(name: str) -> str:
-    """What stands after the ``@``, or nothing."""
+    """The part after the ``@``, or nothing."""
     return name.partition("@")[2]
 
 
@@ -32,7 +32,7 @@ def dose(entry: Mapping) -> str | None:
 
 
 def listed(entry: Mapping) -> list:
-    """The values of an entry's list; none if it makes one thing."""
+    """The values of an entry's list; none if it has no list."""
     if key := dose(entry):
         return entry["construct"][key]
     return entry.get("revisions", entry.get("rates", []))
@@ -85,7 +85,7 @@ def respelled(name: str, entries: Mapping) -> str | None:
 
 
 def hint(name: str, entries: Mapping) -> str:
-    """What may have been meant by a name that is not in a catalogue."""
+    """Suggestions for a name that is not in a catalogue."""
     if right := respelled(name, entries):
         return f"(did you mean {right!r}?)"
     entry = entries.get(base(name), {})
@@ -94,7 +94,7 @@ def hint(name: str, entries: Mapping) -> str:
     there = expand(base(name), entry)
     if "revisions" in entry:
         return nearest(name, there)
-    return f"(known: {', '.join(there)})"  # no number is near to another one
+    return f"(known: {', '.join(there)})"  # numbers have no near misses
 
 
 def target_problems(targets: Iterable[str], catalogues: Iterable[Mapping]) -> list[str]:

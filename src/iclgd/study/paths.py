@@ -1,5 +1,5 @@
-"""Where every artifact lies. What studies can share is one cache in ``results``; what is of one
-study lies in a folder of its name there. Braces are the wildcards of rules.
+"""The paths of all artifacts. What studies can share is one cache in ``results``; the rest is in a
+folder of the study's name there. Braces are the wildcards of rules.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SHARED += ("drift", "perplexity", "pretraining", "construction")  # folders of t
 
 @dataclass(frozen=True)
 class OfStudy:
-    """What is of a single study."""
+    """The files of a single study."""
 
     study: str
 

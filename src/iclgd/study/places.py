@@ -1,4 +1,4 @@
-"""Where files lie when the working directory is not the workflow's own folder.
+"""Find files when the working directory is not the workflow's own folder.
 
 Results, configurations and data are the working directory's. Scripts are the workflow's, and so
 are the models that come with it, unless the working directory has its own of that name.

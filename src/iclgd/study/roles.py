@@ -1,4 +1,4 @@
-"""What learners, models and tasks are, from their entries: names mean nothing to the study.
+"""The roles of learners, models and tasks, from their entries and never from their names.
 
 Roles of learners are those that figures have a colour for:
 
@@ -46,7 +46,7 @@ def learner(entry: Mapping) -> str:
 def _part(entry: Mapping) -> str:
     """The role of gradient descent on a part of a model.
 
-    How deep a layer lies is known of a fraction alone: a number lies elsewhere in each model.
+    Depth is known for a fraction only: a layer's number is at another depth in each model.
     """
     layers = entry["train"].get("layers", ())
     plain = "causal" not in entry and entry.get("loss", "label") == "label"

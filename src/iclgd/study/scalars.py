@@ -130,7 +130,7 @@ def first(error: ValidationError) -> PydanticCustomError:
 
 def _printable(value: str) -> None:
     if not value.isprintable():
-        raise ValueError("readers see it: line ends and other characters that do not print are out")
+        raise ValueError("shown to readers: no line ends or other characters that do not print")
 
 
 # Names become files and directories: results/agreement/{model}/.../{a}--{b}.curves.parquet. (Not

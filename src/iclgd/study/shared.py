@@ -1,7 +1,7 @@
-"""Studies share models, tasks and logits by name: what one name stands for must be one thing.
+"""Studies share models, tasks and logits by name, so a name must mean the same in all of them.
 
-Every run writes the entries that it uses to ``results/STUDY/study.json``; a study that means
-something else by one of those names is refused before it overwrites anything.
+Every run writes the entries that it uses to ``results/STUDY/study.json``; a study that gives one
+of these names another meaning is refused before it overwrites anything.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ PARTS = ("models", "tasks", "demonstrations", "learners")
 
 
 def used(config: dict) -> dict:
-    """All that the figures of a study need from the shared folders.
+    """Everything in the shared folders that the figures of a study need.
 
-    By catalogue the entries of all names, as jobs are told them; and in ``runs`` what goes
-    together: ``model/task/design/learner``.
+    By catalogue the entries of all names, as jobs receive them; and in ``runs`` the combinations
+    ``model/task/design/learner``.
     """
     found: dict = {part: {} for part in PARTS}
     runs: set[str] = set()
@@ -65,7 +65,7 @@ def record(path: str, config: dict) -> None:
 
 
 def problems(config: dict, study: str, results: Path = Path("results")) -> list[str]:
-    """One line for every name that stands for something else in another study."""
+    """One line for every name that has another meaning in another study."""
     others = [path for path in sorted(results.glob("*/study.json")) if path.parent.name != study]
     mine = used(config) if others else {}
     found = []
@@ -77,10 +77,10 @@ def problems(config: dict, study: str, results: Path = Path("results")) -> list[
             continue
         other = path.parent.name
         found += [
-            f"config: {part}.{name}: {_beside(entry, said)} here, {_beside(said, entry)} in study "
-            f"{other!r}, and both would write the same files: rename one, or remove {path} if the "
-            f"results of {other!r} may go"
-            for part, name, entry, said in differing
+            f"config: {part}.{name}: {_beside(entry, other_entry)} here, "
+            f"{_beside(other_entry, entry)} in study {other!r}, and both would write the "
+            f"same files: rename one, or remove {path} if the results of {other!r} may go"
+            for part, name, entry, other_entry in differing
         ]
     return found
 
@@ -92,19 +92,19 @@ def _differing(mine: dict, theirs: dict) -> Iterator[tuple[str, str, dict, dict]
     drawn &= {(task, design) for _, task, design, _ in (run.split("/") for run in theirs["runs"])}
     for part in PARTS:
         for name, entry in mine[part].items():
-            said = theirs[part].get(name)
-            if said is None:
+            other_entry = theirs[part].get(name)
+            if other_entry is None:
                 continue
             ours = json.loads(json.dumps(entry))
             if part == "learners" and all(run[3] != name for run in both):
                 continue
             if part == "demonstrations":
-                if all(run[2] != name for run in both):  # no logits: what they keep is their own
-                    ours, said = ({**one, "keep": None} for one in (ours, said))
+                if all(run[2] != name for run in both):  # no shared logits: ``keep`` may differ
+                    ours, other_entry = ({**one, "keep": None} for one in (ours, other_entry))
                 if all(design != name for _, design in drawn):
                     continue
-            if ours != said:
-                yield part, name, ours, said
+            if ours != other_entry:
+                yield part, name, ours, other_entry
 
 
 def _beside(entry: dict, other: dict) -> str:

@@ -1,4 +1,4 @@
-"""How large things are that entries of the configuration name: rows, classes, layers."""
+"""Sizes of the data sets and models in a configuration: rows, classes, layers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def classes(task: dict) -> int:
 
 
 def layer_count(model: dict, root: Path) -> int | None:
-    """Layers of a local or built-in model, or what the entry says, else None."""
+    """Layers of a local or built-in model, or as its entry states, else None."""
     if "construct" in model:
         return model["construct"]["layers"]
     found = model.get("pretrain", {}).get("shape", {})

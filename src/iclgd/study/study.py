@@ -1,4 +1,4 @@
-"""A study: its configuration, checked, and what the rules ask of it.
+"""A study: its checked configuration, and the inputs and parameters of the rules.
 
 Methods that take ``wildcards`` are functions for ``input:`` and ``params:`` of rules. They need no
 Snakemake, so that tests call them directly.
@@ -269,39 +269,41 @@ class Study:
     def figure_json(self, wildcards) -> str:
         """``--figure`` of a plot."""
         figure = self.figures[wildcards.figure]
-        return jobs.as_json(figure.told(("title", "labels", *figure.kind.told)))
+        return jobs.as_json(figure.description(("title", "labels", *figure.kind.figure_keys)))
 
-    def statistic_json(self, told: tuple[str, ...]) -> Callable[[Any], str]:
+    def statistic_json(self, figure_keys: tuple[str, ...]) -> Callable[[Any], str]:
         """``--figure`` of a summary: without the words that only readers see."""
-        return lambda wildcards: jobs.as_json(self.figures[wildcards.figure].told(told))
+        return lambda wildcards: jobs.as_json(
+            self.figures[wildcards.figure].description(figure_keys)
+        )
 
     def summary(self, name: str) -> str:
         return self.paths.summary(self.figures[name].kind.summary(name))
 
     # --- the whole study -----------------------------------------------------------------
 
-    def asked(self) -> dict[str, figures.Figure]:
-        """All figures; what is about a whole study ends here if there are none."""
+    def requested(self) -> dict[str, figures.Figure]:
+        """All figures; exits with an error if there are none."""
         if not self.figures:
-            raise SystemExit("config: figures: nothing is asked for")
+            raise SystemExit("config: figures: there is no figure, so there is nothing to compute")
         return self.figures
 
     def all_figures(self, wildcards) -> Files:
-        return [path for name in self.asked() for path in self.paths.figure(name)]
+        return [path for name in self.requested() for path in self.paths.figure(name)]
 
     def summaries(self, wildcards) -> Files:
-        return [self.summary(name) for name in self.asked()]
+        return [self.summary(name) for name in self.requested()]
 
     def manifests(self, wildcards) -> Files:
         """Of all models that a figure names."""
-        models = [model for figure in self.asked().values() for model in figure.models]
+        models = [model for figure in self.requested().values() for model in figure.models]
         return [paths.MANIFEST.format(model=model) for model in dict.fromkeys(models)]
 
     def explored(self, what: str) -> Callable[[Any], Files]:
         """Files of every figure whose pairs of learners the report's explorer shows."""
 
         def found(wildcards) -> Files:
-            shown = [one for one in self.asked().values() if one.kind.explored]
+            shown = [one for one in self.requested().values() if one.kind.explored]
             if what == "summaries":
                 return [self.summary(one.name) for one in shown]
             return list(dict.fromkeys(path for one in shown for path in getattr(one, what)()))
@@ -309,18 +311,20 @@ class Study:
         return found
 
     def figures_json(self, wildcards) -> str:
-        """``--figures`` of what is about all figures."""
-        told = ("causal",)
-        return json.dumps({name: one.told(told) for name, one in self.asked().items()})
+        """``--figures`` of steps about all figures."""
+        figure_keys = ("causal",)
+        return json.dumps(
+            {name: one.description(figure_keys) for name, one in self.requested().items()}
+        )
 
     def shifts_json(self, wildcards) -> str:
-        """What is shifted in every reference."""
+        """The key that is shifted in every reference."""
         learners = self.learners.items()
         shifts = {name: entry["shift"] for name, entry in learners if "shift" in entry}
         return jobs.as_json({"shifts": shifts})
 
     def study_json(self, wildcards) -> str:
-        """What the report is told: the figures in their order, labels, roles, configuration."""
+        """The report's --study: the figures in their order, labels, roles, configuration."""
         shown = {
             name: {
                 "kind": figure.entry["kind"],

@@ -19,10 +19,10 @@ def by_split(entry: dict) -> dict[str, str]:
 
 
 def problem(name: str, entry: dict, root: Path) -> str | None:
-    """What is wrong with the rows of a task's files, in the words of prepare_task, or None.
+    """The error in the rows of a task's files, in the words of prepare_task, or None.
 
-    This is quick, for it comes with every run: what lies behind the first rows of a large file,
-    Parquet, and large arrays of JSON are left to that step.
+    Quick, since every run calls it: all but the first rows of a large file, Parquet, and large
+    JSON arrays are left to that step.
     """
     labels: dict[str, set[int]] = {}
     try:

@@ -1,5 +1,5 @@
-"""What no configuration may hold, whatever its keys: values that JSON, a command line or a file
-name cannot carry, and YAML aliases that contain themselves. Checked before all else.
+"""Refuse values that no key may have: those that JSON, a command line or a file name cannot
+represent, and YAML aliases that contain themselves. Checked first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The tokens of answers in place: after their prompt, and before what follows.
 
-What an answer begins with depends on how the tokenizer joins it with its prompt. Nothing is
-scored or trained on unless the answer has its own tokens there, the same ones everywhere.
+The first token of an answer depends on how the tokenizer joins it with its prompt. An answer is
+scored or trained on only if its tokens are separate from the prompt's and the same everywhere.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def _check_join(tokenizer, place: _Place, alone: list[int], joint: list[int]) ->
 
     if not alone:
         raise InputError(
-            f"{place.row}the prompt {end!r} has no tokens, so that nothing can be asked behind it: "
-            "leave the row out, or begin with an instruction"
+            f"{place.row}the prompt {end!r} has no tokens, so that nothing can be predicted after "
+            "it: leave the row out, or begin with an instruction"
         )
     if joint[:start] != alone or len(joint) == start:
         at = next((i for i in range(start) if joint[i : i + 1] != alone[i : i + 1]), start)
@@ -74,7 +74,7 @@ def _check_join(tokenizer, place: _Place, alone: list[int], joint: list[int]) ->
             f"place of {meant})"
         )
     raise InputError(
-        f"{place.row}the answer {answer!r} begins with {spelled(joint[start : start + 1])} behind "
+        f"{place.row}the answer {answer!r} begins with {spelled(joint[start : start + 1])} after "
         f"{end!r}, and with {spelled([label])} elsewhere: end the answer prefix differently, or "
         "begin what follows the answer differently"
     )
@@ -97,18 +97,18 @@ def label_ids(
 
     The answers of the demonstrations that ``runs`` show begin with it too, alone and with what
     follows them. Raises InputError that names the row where it is not so, label words that the
-    tokenizer does not know, two with one first token, or a token that ``model`` has no
+    tokenizer does not know, two that begin with the same token, or a token that ``model`` has no
     embedding of. Other tokens that are unknown are counted in the log.
     """
     name, answers = task["task"][0], prompts.labels(task)
-    asked = prompts.queries(task) if (task["split"] != "train").any() else task
-    first = _in_place(tokenizer, _asked(asked[:1], answers, [None] * len(answers)))
+    query_rows = prompts.queries(task) if (task["split"] != "train").any() else task
+    first = _in_place(tokenizer, _query_places(query_rows[:1], answers, [None] * len(answers)))
     ids = _distinct(tokenizer, name, answers, [tokens[start:] for tokens, start in first])
     unknown, limit = _unknown(tokenizer), _embedded(model)
     lost = total = 0
     for part in (
-        *(_asked(rows, answers, ids) for rows in asked.iter_slices(PART)),
-        _shown(task, runs, asked["text"][0], ids),
+        *(_query_places(rows, answers, ids) for rows in query_rows.iter_slices(PART)),
+        _shown(task, runs, query_rows["text"][0], ids),
     ):
         read: dict[str, list[int]] = {}
         for place, (tokens, start) in zip(part, _in_place(tokenizer, part), strict=True):
@@ -129,7 +129,7 @@ def label_ids(
     return ids
 
 
-def _asked(rows: pl.DataFrame, answers: list[str], ids: list[int | None]) -> list[_Place]:
+def _query_places(rows: pl.DataFrame, answers: list[str], ids: list[int | None]) -> list[_Place]:
     """Every answer after every query of ``rows``, without demonstrations."""
     return [
         _Place(_row(row), row["instruction"] + row["text"], answer, label=label)
@@ -154,12 +154,12 @@ def _shown(
         prompt = one["instruction"] + one["text"]
         return _Place(_row(one), prompt, one["answer"], following, ids[one["label"]])
 
-    def behind(example: int, following: int | None) -> str:
+    def next_text(example: int, following: int | None) -> str:
         return row[example]["ending"] + (query if following is None else row[following]["text"])
 
     return [
         *(place(example, "") for example in examples),
-        *(place(example, behind(example, following)) for example, following in pairs),
+        *(place(example, next_text(example, following)) for example, following in pairs),
     ]
 
 
@@ -180,8 +180,9 @@ def _distinct(tokenizer, task: str, answers: list[str], tokens: list[list[int]])
         if own[0] in ids:
             raise InputError(
                 f"task {task}: the label words {answers[ids.index(own[0])]!r} and "
-                f"{answer!r} have one first token, {tokenizer.convert_ids_to_tokens(own[0])!r}: "
-                "accuracy would confuse them; choose other label words"
+                f"{answer!r} begin with the same token, "
+                f"{tokenizer.convert_ids_to_tokens(own[0])!r}: accuracy would confuse "
+                "them; choose other label words"
             )
         ids.append(own[0])
     return ids
@@ -202,21 +203,25 @@ def _embedded(model) -> float:
 
 
 def encode_icl(
-    tokenizer, task: pl.DataFrame, run: prompts.Demonstrations, asked: pl.DataFrame, ids: list[int]
+    tokenizer,
+    task: pl.DataFrame,
+    run: prompts.Demonstrations,
+    query_rows: pl.DataFrame,
+    ids: list[int],
 ) -> list[list[int]]:
-    """Token ids of the prompt of every query ``asked``, after which each label has its id.
+    """Token ids of every query's prompt, after which each label has its id.
 
     How a prompt joins with an answer is decided at its end. So where the end is that of the
     query alone, which `label_ids` has checked, it is not checked again.
     """
-    texts = prompts.icl_prompts(task, run, asked)
+    texts = prompts.icl_prompts(task, run, query_rows)
     sequences = prompts.encode(tokenizer, texts)
-    alone = prompts.encode_queries(tokenizer, asked)
+    alone = prompts.encode_queries(tokenizer, query_rows)
     answers = list(zip(prompts.labels(task), ids, strict=True))
     doubtful = [
         _Place(f"{_row(row)}draw {run.draw}, order {run.order}: ", text, answer, label=label)
         for row, text, whole, own in zip(
-            asked.iter_rows(named=True), texts, sequences, alone, strict=True
+            query_rows.iter_rows(named=True), texts, sequences, alone, strict=True
         )
         if whole[-_reach(own) :] != own[-_reach(own) :]
         for answer, label in answers

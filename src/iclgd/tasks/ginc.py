@@ -159,15 +159,15 @@ def label(concepts: np.ndarray, properties: np.ndarray, tokens: np.ndarray) -> n
 
 @cache
 def beginnings(length: int) -> np.ndarray:
-    """Pairs of concept and first property [pairs, 2] whose likeliest examples have no delimiter."""
+    """Pairs (concept, first property) [pairs, 2] whose likeliest examples have no delimiter."""
     of = family().transition.reshape(CONCEPTS, ENTITIES, PROPERTIES, ENTITIES, PROPERTIES)
     likeliest = of.sum((1, 3)).argmax(-1)
     concept, first = (grid.flatten() for grid in np.indices(likeliest.shape))
-    told, at = first > 0, first
+    valid, at = first > 0, first
     for _ in range(length - 1):
         at = likeliest[concept, at]
-        told &= at > 0
-    return np.column_stack([concept, first])[told]
+        valid &= at > 0
+    return np.column_stack([concept, first])[valid]
 
 
 def probe(
@@ -199,11 +199,11 @@ def make_task(
     there are too few examples.
     """
     if not 2 <= classes <= ENTITIES:
-        raise InputError(f"{classes} classes asked for, but GINC has {ENTITIES} entities")
+        raise InputError(f"{classes} classes requested, but GINC has {ENTITIES} entities")
     concept, first = rng.choice(beginnings(length))
     entities = rng.choice(ENTITIES, classes, replace=False)
     tokens, labels = examples(rng, np.full(POOL, concept), np.full(POOL, first), length)
-    end = np.argmax([np.isin(labels, told).sum() for told in memory().T])
+    end = np.argmax([np.isin(labels, tokens_of).sum() for tokens_of in memory().T])
     words = memory()[entities, end].tolist()
     texts = {word: [] for word in words}
     for text, word in zip(map(tuple, tokens.tolist()), labels.tolist(), strict=True):
@@ -211,7 +211,7 @@ def make_task(
             texts[word].append(text)
     most = classes * min(map(len, texts.values()))
     if rows > most:
-        raise InputError(f"{rows} rows asked for, but only {most} different examples were found")
+        raise InputError(f"{rows} rows requested, but only {most} different examples were found")
     return [
         {
             "text": " ".join(

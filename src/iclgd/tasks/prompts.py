@@ -1,8 +1,8 @@
-"""From rows of a task to token ids, in place and never cut.
+"""From rows of a task to token ids of whole prompts; nothing is truncated.
 
 A prompt is one string: instruction + (text + answer + ending) of every demonstration +
 text of the query. ``text`` ends with the answer prefix and ``answer`` begins with the white
-space that follows it, so that the tokenizer sees just what a reader would write.
+space that follows it, so that the tokenizer sees exactly the text of the prompt.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def labels(task: pl.DataFrame) -> list[str]:
 
 
 # Special tokens that each tokenizer appends to a text, looked for and logged once.
-_BEHIND: WeakKeyDictionary = WeakKeyDictionary()
+_APPENDED: WeakKeyDictionary = WeakKeyDictionary()
 AS_IT_IS = {"padding": False, "truncation": False, "verbose": False}
 
 
@@ -54,17 +54,17 @@ def encode_with_offsets(
 def _tokenise(tokenizer, texts: list[str], **more) -> dict[str, list[list]]:
     if not texts:
         return {"input_ids": [], "offset_mapping": []}
-    if tokenizer not in _BEHIND:
-        _BEHIND[tokenizer] = _behind(tokenizer, max([*texts, "a"], key=len))
-    behind = _BEHIND[tokenizer]
+    if tokenizer not in _APPENDED:
+        _APPENDED[tokenizer] = _appended(tokenizer, max([*texts, "a"], key=len))
+    appended = _APPENDED[tokenizer]
     found = tokenizer(texts, add_special_tokens=True, **AS_IT_IS, **more)
-    if not behind:
+    if not appended:
         return found
     keys = [key for key in ("input_ids", "offset_mapping") if key in found]
-    return {key: [values[: -len(behind)] for values in found[key]] for key in keys}
+    return {key: [values[: -len(appended)] for values in found[key]] for key in keys}
 
 
-def _behind(tokenizer, probe: str) -> list[int]:
+def _appended(tokenizer, probe: str) -> list[int]:
     """The special tokens that the tokenizer appends to a text such as ``probe``; logs them."""
     bare, full = (
         tokenizer(probe, add_special_tokens=special, **AS_IT_IS)["input_ids"]
@@ -74,15 +74,18 @@ def _behind(tokenizer, probe: str) -> list[int]:
     start = next(starts, None)
     if start is None or (full and not bare):
         raise InputError(f"the tokenizer does not say which tokens of {probe[:40]!r} are special")
-    behind = full[start + len(bare) :]
-    if behind:
-        said = " ".join(tokenizer.convert_ids_to_tokens(behind))
-        print(f"the tokenizer puts {plain(said)} behind every text: removed", file=sys.stderr)
-    return behind
+    appended = full[start + len(bare) :]
+    if appended:
+        special = " ".join(tokenizer.convert_ids_to_tokens(appended))
+        print(
+            f"the tokenizer puts {plain(special)} at the end of every text: removed",
+            file=sys.stderr,
+        )
+    return appended
 
 
 def check_length(lengths: list[int], context: int | None, task: str, design: str) -> None:
-    """Raise InputError if a prompt is longer than the context; nothing is cut silently."""
+    """Raise InputError if a prompt is longer than the context; nothing is truncated."""
     if context is not None and lengths and max(lengths) > context:
         raise InputError(
             f"task {task}, design {design}: a prompt has {max(lengths)} tokens, the model's "
@@ -116,11 +119,11 @@ def shown(task: pl.DataFrame, examples: Iterable[int]) -> list[str]:
 
 
 def icl_prompts(
-    task: pl.DataFrame, demonstrations: Demonstrations, asked: pl.DataFrame
+    task: pl.DataFrame, demonstrations: Demonstrations, query_rows: pl.DataFrame
 ) -> list[str]:
-    """The prompt of every query ``asked`` (rows of ``task``) after the demonstrations."""
+    """The prompt of every query (``query_rows`` of ``task``) after the demonstrations."""
     prefix = "".join(shown(task, demonstrations.examples))
-    return [r["instruction"] + prefix + r["text"] for r in asked.iter_rows(named=True)]
+    return [r["instruction"] + prefix + r["text"] for r in query_rows.iter_rows(named=True)]
 
 
 def queries(task: pl.DataFrame) -> pl.DataFrame:

@@ -155,7 +155,7 @@ def _check_quotes(path: Path, number: int, record: str) -> None:
             if record[end : end + 1] not in ("", ","):
                 raise InputError(
                     f"{path}, line {line(at)}: the quote that opens here closes in line "
-                    f"{line(end)}, and {record[end : end + 20]!r} stands behind it (a quote within "
+                    f"{line(end)}, and {record[end : end + 20]!r} follows it (a quote within "
                     "a quoted field is written twice)"
                 )
         else:

@@ -26,7 +26,7 @@ def draw(task: pl.DataFrame, shots: int, number: int) -> list[int]:
     train = task.filter(pl.col("split") == "train").sort("example")
     if shots > len(train):
         raise InputError(
-            f"task {name}: {shots} shots asked for, {len(train)} training rows are there"
+            f"task {name}: {shots} shots requested, but there are only {len(train)} training rows"
         )
     rng = generator(name, "draw", number)
     pools = [
@@ -50,7 +50,9 @@ def orders(rng: np.random.Generator, shots: int, count: int | str) -> list[tuple
     if count == "all":
         return list(itertools.permutations(range(shots)))
     if count > math.factorial(shots):
-        raise InputError(f"{count} orders asked for, {shots} shots have {math.factorial(shots)}")
+        raise InputError(
+            f"{count} orders requested, but {shots} shots have {math.factorial(shots)}"
+        )
     found: dict[tuple[int, ...], None] = {}
     while len(found) < count:
         found[tuple(int(i) for i in rng.permutation(shots))] = None

@@ -2,8 +2,8 @@
 
 The language has *topics* (clusters of words) and *tags*. A document binds a few
 topics to tags drawn at random; each of its lines shows words of one topic, a colon and
-the topic's tag. The same topic carries other tags in other documents, so nothing but
-the context tells which tag comes next: a model that predicts the next token well has
+the topic's tag. The same topic carries other tags in other documents, so only the context
+determines which tag comes next: a model that predicts the next token well has
 learned to learn in context (burstiness: Chan et al. 2022, arXiv 2205.05055; documents
 with a latent concept: Xie et al. 2022, arXiv 2111.02080).
 
@@ -168,14 +168,14 @@ def _probe(
     """
     count, classes = labels.shape
     shown = rng.permuted(np.tile(np.arange(shots) % classes, (count, 1)), axis=1)
-    asked = rng.integers(0, classes, count)
-    return np.column_stack([shown, asked]), labels[np.arange(count), asked]
+    query = rng.integers(0, classes, count)
+    return np.column_stack([shown, query]), labels[np.arange(count), query]
 
 
 def probe(
     rng: np.random.Generator, count: int, shots: int, classes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Prompts that ask for in-context learning: ``shots`` topic lines, then a query.
+    """Prompts that need in-context learning: ``shots`` topic lines, then a query.
 
     Demonstrations are class-balanced as far as ``shots`` allows and in random order, and no
     two lines are the same. Returns ``tokens`` [count, (shots + 1) * LINE - 1] that end with
@@ -210,7 +210,7 @@ def topic_task(
     label is that of the first word. The last ``held_out`` words of each topic are in queries
     alone, and these have no others: such rows have the ``split`` train or test, and there are
     ``rows`` of the former. Raises InputError if the language has fewer different lines than
-    asked for.
+    requested.
     """
     topics = rng.choice(TOPICS, classes, replace=False)
     tags = rng.choice(TAGS, classes, replace=False)
@@ -220,7 +220,7 @@ def topic_task(
         count = rows if split != "test" else classes * len(own[0])
         if count > classes * len(own[0]):
             raise InputError(
-                f"{count} rows asked for, but {classes} topics make only "
+                f"{count} rows requested, but {classes} topics make only "
                 f"{classes * len(own[0])} different lines"
             )
         for i in range(count):
@@ -271,7 +271,7 @@ def pair_task(rng: np.random.Generator, rows: int) -> list[dict]:
     same = word[:, None] // WORDS_PER_TOPIC == word[None] // WORDS_PER_TOPIC
     pools = [np.argwhere(same & ~np.eye(len(WORDS), dtype=bool)), np.argwhere(~same)]
     if rows > 2 * min(map(len, pools)):
-        raise InputError(f"{rows} rows asked for, but only {2 * min(map(len, pools))} pairs exist")
+        raise InputError(f"{rows} rows requested, but only {2 * min(map(len, pools))} pairs exist")
     pools = [rng.permutation(pool) for pool in pools]
     return [
         {

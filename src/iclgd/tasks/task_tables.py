@@ -70,7 +70,7 @@ def sift(table: dict[str, Iterable[tuple[str, dict | None]]], entry: dict, task:
     Reasons are a label in ``leave_out``, fields that are all empty, more characters than
     ``longest``, and a text that stands under two labels, in whichever splits (all of its rows
     go; but in generated tasks, which know what they do). Raises InputError naming a class that
-    a split has no row of; if it loses the last one here, `said` and `task_table` tell.
+    a split has no row of; if it loses the last one here, `messages` and `task_table` report it.
     """
     template = parse_template(entry["prompt"])
     fields = [field for _, field in template.parts]
@@ -111,20 +111,23 @@ def split_queries(table: dict[str, list[dict]], queries: int, task: str) -> dict
     rng = generator(task, "queries")
     train = list({row["text"]: row for row in table["train"]}.values())
     if "test" in table:
-        asked = list({row["text"]: row for row in table["test"]}.values())
-        asked = [asked[i] for i in rng.permutation(len(asked))[:queries]]
-        taken = {row["text"] for row in asked}
+        query_rows = list({row["text"]: row for row in table["test"]}.values())
+        query_rows = [query_rows[i] for i in rng.permutation(len(query_rows))[:queries]]
+        taken = {row["text"] for row in query_rows}
         train = [row for row in train if row["text"] not in taken]
     else:
         order = rng.permutation(len(train))
         count = min(queries, len(train) // 2)
-        asked, train = [train[i] for i in order[:count]], [train[i] for i in sorted(order[count:])]
-    if len(asked) < 4 or not train:
-        raise InputError(
-            f"task {task}: {len(train)} rows for training and {len(asked)} queries are too few"
+        query_rows, train = (
+            [train[i] for i in order[:count]],
+            [train[i] for i in sorted(order[count:])],
         )
-    validation = len(asked) // 4
-    return {"train": train, "validation": asked[:validation], "test": asked[validation:]}
+    if len(query_rows) < 4 or not train:
+        raise InputError(
+            f"task {task}: {len(train)} rows for training and {len(query_rows)} queries are too few"
+        )
+    validation = len(query_rows) // 4
+    return {"train": train, "validation": query_rows[:validation], "test": query_rows[validation:]}
 
 
 def task_table(splits: dict[str, list[dict]], entry: dict, task: str) -> pl.DataFrame:
@@ -147,14 +150,14 @@ def task_table(splits: dict[str, list[dict]], entry: dict, task: str) -> pl.Data
 def manifest(sifted: Sifted, splits: dict[str, list[dict]], entry: dict, task: str) -> dict:
     """What became of the rows: how many were left out and why, and the classes of each split."""
     distinct = {split: {row["text"] for row in rows} for split, rows in sifted.table.items()}
-    asked = {row["text"] for split in ("validation", "test") for row in splits[split]}
+    query_texts = {row["text"] for split in ("validation", "test") for row in splits[split]}
     left_out = Counter({reason: 0 for reason in REASONS})
     for split, rows in sifted.table.items():
         left_out.update({reason: len(places) for reason, places in sifted.left_out[split].items()})
         left_out["duplicate"] += len(rows) - len(distinct[split])
     if "test" in sifted.table:
-        left_out["asked"] = len(distinct["train"] & asked)
-        left_out["surplus"] = len(distinct["test"] - asked)
+        left_out["asked"] = len(distinct["train"] & query_texts)
+        left_out["surplus"] = len(distinct["test"] - query_texts)
     words = list(entry["labels"].values())
     classes = {
         split: {word: sum(row["label"] == i for row in rows) for i, word in enumerate(words)}
@@ -167,7 +170,7 @@ def manifest(sifted: Sifted, splits: dict[str, list[dict]], entry: dict, task: s
     return {"task": task, "read": read, "left_out": dict(left_out), "classes": classes}
 
 
-def said(manifest: dict, sifted: Sifted, entry: dict) -> Iterator[str]:
+def messages(manifest: dict, sifted: Sifted, entry: dict) -> Iterator[str]:
     """Lines for the log on a `manifest`: rows that are left out, and classes without a query."""
     task, total = manifest["task"], sum(manifest["read"].values())
     for reason, count in manifest["left_out"].items():

@@ -167,10 +167,16 @@ def judgement(verdict, estimate=0.3, excess=0.1, measure="tv", choice="nearest",
     """A row of an equivalence summary; what it has learned is beyond the margin."""
     ends = {f"excess_{end}": excess + d for end, d in (("low", -0.02), ("high", 0.02))}
     numbers = {"error": 0.01, "df": 9.0, "excess_error": 0.005, "excess_df": 4.0, "p_learned": 0.0}
-    said = {"b": "gd@1", "factor": 1.0, "verdict": verdict, "measure": measure, "choice": choice}
+    verdicts_row = {
+        "b": "gd@1",
+        "factor": 1.0,
+        "verdict": verdict,
+        "measure": measure,
+        "choice": choice,
+    }
     row = {**RUN, "estimate": estimate, "excess": excess, "draws": 5, "queries": 96}
     row |= {"margin": 0.4, "distance_most": estimate + 0.03}
-    return {**row, **ends, **numbers, **said, **more}
+    return {**row, **ends, **numbers, **verdicts_row, **more}
 
 
 def test_what_decides_the_main_comparison():

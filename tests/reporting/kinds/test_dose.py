@@ -66,7 +66,7 @@ def test_one_construction_is_needed():
 
 
 @pytest.mark.parametrize(
-    ("places", "values", "sense", "said"),
+    ("places", "values", "sense", "response"),
     [
         ([0, 0.5, 1], [1.0, 0.9, 0.5], 1, "falls"),
         ([1, 0, 0.5], [0.5, 1.0, 0.9], 1, "falls"),  # in any order
@@ -81,5 +81,5 @@ def test_one_construction_is_needed():
         ([-1, 0, 1], [0.6, 1.0, 1.0], 1, "blind"),
     ],
 )
-def test_responses(places, values, sense, said):
-    assert dose.response(places, values, sense) == said
+def test_responses(places, values, sense, response):
+    assert dose.response(places, values, sense) == response

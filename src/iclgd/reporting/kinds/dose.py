@@ -1,7 +1,7 @@
 """Dose and response: agreement as a model departs from the construction in which ICL is GD.
 
-Most departures are still gradient descent, but another one than the learner's (`NATURES`);
-agreement has to fall there as well. Source: O is von Oswald et al. 2023 (arXiv 2212.07677).
+Most departures are still gradient descent, but not the learner's (`NATURES`); agreement has
+to fall there too. Source: O is von Oswald et al. 2023 (arXiv 2212.07677).
 """
 
 from __future__ import annotations

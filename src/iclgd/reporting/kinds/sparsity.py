@@ -1,4 +1,4 @@
-"""Share of small weights, against what the construction of GD needs."""
+"""Share of small weights, against the share that the construction of GD needs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """Pretrained models only. Their weights are all there are, no sample, so no test is needed."""
+    """Pretrained models only; all their weights are measured, so no test is needed."""
     rows = summary.filter(pl.col("matrix").is_in(["q", "v"]), measure="share", role="model")
     for row in rows.filter(pl.col("threshold") == 1e-2).iter_rows(named=True):
         missing = row["required"] - row["estimate"]

@@ -1,6 +1,6 @@
-"""The contents of the report, from tables to what its template shows: texts, rows and links.
+"""The contents of the report's template, computed from tables: texts, rows and links.
 
-Pure functions. The template escapes all that it is given, so texts from outside stay as they are.
+Pure functions. The template escapes everything, so untrusted texts are passed as they are.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def folders(kinds: set[str]) -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the main packages, where the page was made."""
+    """Versions of Python and of the main packages, where the page was built."""
     found = {"Python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -102,7 +102,7 @@ def versions() -> dict[str, str]:
 
 
 def models(manifests: Iterable[dict]) -> list[list[str]]:
-    """Where every model comes from and what it is, header first."""
+    """Source and properties of every model, header first."""
     head = ["model", "source", "commit", "architecture", "layers", "weights", "dtype"]
     found = [[*head, "SHA-256 of the weights"]]
     for one in manifests:
@@ -137,7 +137,7 @@ def claims(table: pl.DataFrame) -> list[dict[str, tuple[str, float | str | None]
 
 
 def verdicts(table: pl.DataFrame) -> str:
-    """How many claims have which verdict, the most frequent one first."""
+    """The number of claims by verdict, the most frequent one first."""
     counts = table.group_by("verdict").len().sort("len", "verdict", descending=[True, False])
     return ", ".join(f"{verdict}: {count}" for verdict, count in counts.rows())
 
@@ -210,15 +210,15 @@ def summary(
     counts = Counter(kinds.values())
     named = [f"{counts[kind]} {_many(kind, counts[kind])}" for kind in KINDS if counts[kind]]
     summaries = list(summaries)
-    asked, shots = set(), set()
+    used, shots = set(), set()
     for table in summaries:
         for name in {"task", "control"} & {*table.columns}:  # where a control is named as such
-            asked |= {*table[name].drop_nulls()} & {*tasks}
+            used |= {*table[name].drop_nulls()} & {*tasks}
         shots |= {*table["shots"].drop_nulls()} if "shots" in table.columns else set()
-    controls = {name for name in asked if "of" in tasks[name]}
+    controls = {name for name in used if "of" in tasks[name]}
     parts = [f"{len(kinds)} {_many('model', len(kinds))} ({', '.join(named)})"]
-    if asked:
-        plain = len(asked - controls)
+    if used:
+        plain = len(used - controls)
         of = f" and {len(controls)} {_many('control', len(controls))} of them" if controls else ""
         with_shots = f" with {_range(shots)} demonstrations" if shots else ""
         parts.append(f"{plain} {_many('task', plain)}{of}{with_shots}")

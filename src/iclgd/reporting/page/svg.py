@@ -1,4 +1,4 @@
-"""Figures as parts of a page: the SVG of Vega, reduced to what a page needs."""
+"""Inline SVG for the report: Vega's output reduced to its visible parts."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The readout of tasks with one answer of one token: the distribution of the next token.
 
-A readout is what is asked of a model and read from it: which tokens are targets, what a model is
-given, what is kept of its logits, and which columns of the logits table that fills. Learners
-know no more of it than `NextToken` says, so another readout (spans, numbers, several tokens) is
-another such class. The metrics of this one are `metrics.registry.METRICS`.
+A readout defines the target tokens, the model's input, what is kept of its logits, and the columns
+of the logits table. Learners use only the methods of `NextToken`, so another readout (spans,
+numbers, several tokens) is another class with these methods. The metrics of this one are
+`metrics.registry.METRICS`.
 """
 
 from __future__ import annotations
@@ -67,8 +67,11 @@ class NextToken:
         model=None,
         keep: int = 1,
     ) -> NextToken:
-        """The readout of a task. Raises InputError where its answers cannot be told apart by their
-        first tokens (`answer_tokens.label_ids`)."""
+        """The readout of a task.
+
+        Raises InputError where two answers share their first token or one has different first
+        tokens in different prompts (`answer_tokens.label_ids`).
+        """
         return cls(answer_tokens.label_ids(tokenizer, task, runs, model), keep)
 
     def prompts(

@@ -1,0 +1,217 @@
+"""Bad configurations are refused before any job, with key, value and the nearest name."""
+
+import pytest
+import yaml
+from support.configurations import ROOT, changed
+
+from iclgd.study import checks
+from iclgd.study.config import ConfigError
+
+
+def test_the_shipped_configurations_are_valid():
+    paths = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
+    assert len(paths) >= 4
+    for path in paths:
+        checks.check(yaml.safe_load(path.read_text()), ROOT)
+
+
+BAD = {
+    "learners/gd/epocs": (3, "learners.gd: unknown key 'epocs' (did you mean 'epochs'?)"),
+    "learners/gd/rates": (
+        ["1e-4"],
+        "learners.gd.rates.0: '1e-4' is text, number is needed; write 0.0001",
+    ),
+    "learners/gd/optimiser": (
+        "sdg",
+        "learners.gd.optimiser: 'sdg' is not valid (did you mean 'sgd'?)",
+    ),
+    "learners/gd/epochs": (0, "learners.gd.epochs: 0: it is less than the minimum of 1"),
+    "learners/gd/rate": (
+        0.1,
+        "learners.gd: exactly one of rate, rates is needed, found rate, rates",
+    ),
+    "learners/gd/train": (
+        {"layers": [1]},
+        "learners.gd.train: both 'layers' and 'matrices' are needed",
+    ),
+    "learners/icl/rate": (0.1, "learners.icl: key 'rate' has no meaning here"),
+    "learners/icl-reordered/reference": ("icll", "'icll' is no learner (did you mean 'icl'?)"),
+    "learners/x": (
+        {},
+        "learners.x: key 'method' (icl, gd, bayes or solver) or 'reference' is missing",
+    ),
+    "models/llama-small": ({"path": "models/none"}, "'models/none' is no model folder"),
+    "models/two": (
+        {"path": "a", "hub": "b"},
+        "models.two: exactly one of path, hub, pretrain, of, construct is needed",
+    ),
+    "models/of-none": (
+        {"of": "llama-larg", "control": "random"},
+        "models.of-none.of: 'llama-larg' is not in the catalogue, or derived itself "
+        "(did you mean 'llama-large'?)",
+    ),
+    "models/of-derived": (
+        {"of": "llama-large-random", "control": "random"},
+        "models.of-derived.of: 'llama-large-random' is not in the catalogue, or derived itself",
+    ),
+    "models/uncontrolled": (
+        {"of": "gptj"},
+        "models.uncontrolled: key 'control' is missing beside 'of'",
+    ),
+    "tasks/both": (
+        {"of": "topic4", "control": "labels", "prompt": "{text} : {label}"},
+        "tasks.both: key 'prompt' has no meaning beside 'of'",
+    ),
+    "tasks/no-texts": (
+        {"of": "topic4", "control": "texts"},
+        "tasks.no-texts: 'texts', the other task, belongs to 'control: texts'",
+    ),
+    "models/construction/construct": (
+        {"layers": 2},
+        "models.construction.construct: exactly one of rate, train is needed, found none",
+    ),
+    "models/construction/construct/softmax": (
+        0.5,
+        "models.construction.construct.softmax: 0.5: it is not of type 'array'",
+    ),
+    "models/construction-softmax/construct/softmax": (
+        [1.5],
+        "construct.softmax.0: 1.5: it is greater than the maximum of 1",
+    ),
+    "models/construction-softmax/construct/causal": (
+        [1],
+        "at most one of softmax, causal, mix, rotate, found softmax, causal",
+    ),
+    "models/construction-trained/construct/toward": (
+        "linear-attenion",
+        "'linear-attenion' (did you mean 'linear-attention'?)",
+    ),
+    "models/linear-attention/construct/layers": (3, "'linear-attention' has another number of"),
+    "models/construction/construct/toward": (
+        "linear-attention",
+        "'mix' and 'toward', the model that is mixed in, belong together",
+    ),
+    "models/a b": ({"hub": "b"}, "the name 'a b' must be letters, digits"),
+    "models/gptj/dtype": (
+        "fp32",
+        "models.gptj.dtype: 'fp32' is not valid (did you mean 'float32'?)",
+    ),
+    "models/llama-live/revisions": (["step7"], "models.llama-live.revisions: 'step7' is not saved"),
+    "tasks/topic2/prompt": ("{text} :", "'{text} :': {label} must stand in it exactly once"),
+    "tasks/mine": (
+        {"files": "data/none.jsonl", "prompt": "{text} {label}", "labels": {"0": "a", "1": "b"}},
+        "tasks.mine.files: 'data/none.jsonl' does not exist",
+    ),
+    "tasks/bare": (
+        {"files": "README.md", "prompt": "{text} {label}"},
+        "tasks.bare: key 'labels' is missing",
+    ),
+    "demonstrations/n1/orders": (2, "demonstrations.n1.orders: 2 orders, but 1 shots have 1"),
+    "demonstrations/n8/orders": ("all", "demonstrations.n8.orders: 'all' means 8! orders"),
+    "demonstrations/n8/shots": (5000, "design 'n8' shows 5000 demonstrations, task "),
+    "figures/agreement/models": (
+        ["llama-larg"],
+        "'llama-larg' is not in the catalogue (did you mean 'llama-large'?)",
+    ),
+    "figures/agreement/pairs": (
+        [["icl", "dg"]],
+        "figures.agreement.pairs: 'dg' is not in the catalogue",
+    ),
+    "figures/shots/pairs": (
+        [["gd", "icl-reordered"]],
+        "figures.shots.pairs: 'icl-reordered' is a reference of 'icl', not of 'gd'",
+    ),
+    "figures/agreement/kind": (
+        "agrement",
+        "figures.agreement.kind: 'agrement' is not valid (did you mean 'agreement'?)",
+    ),
+    "learners/bayes": (
+        {"method": "bayes", "rate": 0.1},
+        "learners.bayes: key 'rate' has no meaning here",
+    ),
+    "tasks/topic2/generate/length": (5, "tasks.topic2.generate: key 'length' has no meaning"),
+    "figures/agreement/learners": (["icl"], "key 'learners' has no meaning for kind 'agreement'"),
+    "figures/attention/learners": (
+        ["gd-kv", "icl"],
+        "figures.attention.learners: a learner of method icl is needed, then others of gd",
+    ),
+    "learners/gd-kv-block/loss": ("squared", "causal: the squared loss has no layers"),
+    "learners/gd-orders/causal": ("block", "causal: it needs 'train' with 'layers' and 'matrices'"),
+    "figures/equivalence/of": (
+        ["agrement"],
+        "figures.equivalence.of: 'agrement' is no figure with pairs (did you mean 'agreement'?)",
+    ),
+    "figures/nearest/of": (["sparsity"], "figures.nearest.of: 'sparsity' is no figure with pairs"),
+    "figures/nearest/models": (["gptj"], "key 'models' has no meaning for kind 'nearest'"),
+    "figures/claims": (
+        {"kind": "sparsity", "models": ["gptj"]},
+        "figures.claims: results/STUDY/summary has a table of this name of its own",
+    ),
+    "figures/order": (None, "config: figures.order: nothing stands there"),
+    "models/home": (
+        {"path": "~/gpt2"},
+        "'~/gpt2' is no model folder (there is no config.json that holds a map); '~' is read by "
+        "shells alone: write the folder in full",
+    ),
+    "tasks/home": (
+        {"files": "~/x.csv", "prompt": "{text} {label}", "labels": {"0": "a", "1": "b"}},
+        "tasks.home.files: '~/x.csv' does not exist; '~' is read by shells alone",
+    ),
+    "figures/new": ({"kind": "order", "models": ["gptj"]}, "figures.new: key 'tasks' is missing"),
+    "figurs": ({}, "top level: unknown key 'figurs' (did you mean 'figures'?)"),
+}
+
+
+@pytest.mark.parametrize("path", BAD)
+def test_a_bad_value_is_named(path):
+    value, message = BAD[path]
+    with pytest.raises(ConfigError) as caught:
+        checks.check(changed(path, value), ROOT)
+    assert message in str(caught.value)
+
+
+RUNS = {"tasks": ["topic4"], "demonstrations": ["n1"]}
+
+
+@pytest.mark.parametrize(
+    ("figure", "message"),
+    [
+        # One demonstration has one order.
+        (
+            {"kind": "agreement", "models": ["gptj"], "pairs": [["icl", "icl-reordered"]]},
+            "x: nothing",
+        ),
+        # Of controls references are not shown.
+        (
+            {
+                "kind": "controls",
+                "models": ["llama-large-random"],
+                "pairs": [["icl", "icl-redrawn"]],
+            },
+            "x: nothing is left to compare: references need designs with 'orders: 2'",
+        ),
+        ({"kind": "agreement", "models": ["gptj"], "pairs": [["icl", "gd"]]}, None),
+    ],
+)
+def test_a_figure_with_nothing_to_compare_is_named(figure, message):
+    config = changed("figures/x", {**figure, **RUNS})
+    config["figures"] = {"x": config["figures"]["x"]}
+    if message is None:
+        checks.check(config, ROOT)
+        config["figures"]["verdict"] = {"kind": "equivalence", "of": ["x"]}
+        message = "figures.verdict.of: no design there has 'orders: 2' or more"
+    with pytest.raises(ConfigError, match=message):
+        checks.check(config, ROOT)
+
+
+def test_a_layer_outside_the_model_is_named():
+    config = changed("learners/gd-v-deep/train", {"layers": [17], "matrices": ["v"]})
+    with pytest.raises(ConfigError, match=r"17 is outside model 'llama-large'"):
+        checks.check(config, ROOT)
+
+
+def test_the_bayesian_reader_reads_its_own_language_only():
+    config = changed("learners/bayes", {"method": "bayes"})
+    config["figures"]["agreement"]["pairs"] = [["icl", "bayes"]]
+    with pytest.raises(ConfigError, match="'bayes' reads tasks of kind 'ginc' only"):
+        checks.check(config, ROOT)
