@@ -206,9 +206,7 @@ def check_weights(model: str, folder: Path) -> None:
         begin, header = loading.header(path)
         end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
         if path.stat().st_size != begin + end:
-            raise InputError(
-                f"model {model}: {path.name} is broken, not of the size in its header"
-            )
+            raise InputError(f"model {model}: {path.name} is broken, not of the size in its header")
         content = np.memmap(path, np.uint8, "r", offset=begin) if end else np.empty(0, np.uint8)
         for name, tensor in header.items():
             kind, infinity = FLOATS.get(tensor["dtype"], (None, 0))
