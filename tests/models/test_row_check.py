@@ -66,8 +66,8 @@ def test_the_line_is_the_learners_before_it_trains(monkeypatch):
     ("change", "said"),
     [
         ({"mlp": ("mlp.gate_proj", "mlp.down_proj")}, "mlp leaves out 'mlp.up_proj.weight'"),
-        ({"o": "self_attn.out"}, "names 'self_attn.out', which is no module of layer 1"),
-        ({"blocks": "transformer.h"}, r"names 'transformer.h.1', which is no module of the model"),
+        ({"o": "self_attn.out"}, "names 'self_attn.out', which a block does not have"),
+        ({"blocks": "transformer.h"}, "names 'transformer.h', which is no list of blocks"),
         ({"transposed": True}, "W_V is 16 wide, not 2 x 4"),
     ],
 )
@@ -88,3 +88,14 @@ def test_an_attention_that_calls_no_modules_is_told(monkeypatch, capsys):
     assert "the row of 'llama' in src/iclgd/models/architectures.py was not tried (_Unlike: it" in (
         capsys.readouterr().err
     )
+
+
+def test_a_row_is_tried_where_weights_are_only_read(monkeypatch):
+    config = tiny_model("gpt2").config
+    before = config.to_dict()
+    row_check.check_config(config)
+    assert config.to_dict() == before
+    wrong = replace(architectures.row(config), axes=("heads", "matrix", "width"))
+    monkeypatch.setitem(architectures.ARCHITECTURES, "gpt2", wrong)
+    with pytest.raises(InputError, match="W_V set to zero leaves an output of attention"):
+        row_check.check_config(config)

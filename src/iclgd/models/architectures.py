@@ -166,19 +166,26 @@ def parameter_names(config, layer: int, matrix: str) -> list[str]:
     return [f"{where.blocks}.{layer}.{name}.weight" for name in names(config, matrix)]
 
 
-def module(model, layer: int, name: str = ""):
-    """The module ``name`` below block ``layer`` of a model, or that block.
-
-    Raises InputError if its architecture's row names what is not there.
-    """
-    whole = f"{row(model.config).blocks}.{layer}" + (name and f".{name}")
+def block(model, layer: int):
+    """Block ``layer`` of a model. Raises InputError if its architecture's row names none."""
+    blocks = row(model.config).blocks
     try:
-        return model.get_submodule(whole)
+        return model.get_submodule(f"{blocks}.{layer}")
     except AttributeError:
         kind = dimensions.text_config(model.config).model_type
         raise InputError(
-            f"the row of {kind!r} in {FILE} names {name or whole!r}, "
-            f"which is no module of {f'layer {layer}' if name else 'the model'}"
+            f"the row of {kind!r} in {FILE} names {blocks!r}, which is no list of blocks"
+        ) from None
+
+
+def module(config, block, name: str):
+    """The module ``name`` of a block. Raises InputError if the block has none."""
+    try:
+        return block.get_submodule(name)
+    except AttributeError:
+        kind = dimensions.text_config(config).model_type
+        raise InputError(
+            f"the row of {kind!r} in {FILE} names {name!r}, which a block does not have"
         ) from None
 
 

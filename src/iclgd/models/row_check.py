@@ -14,6 +14,7 @@ the row finds them, and without biases in attention. Whatever the attention adds
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterable
 
@@ -23,8 +24,10 @@ from torch import Tensor
 from iclgd.io.cli import InputError
 from iclgd.models import architectures, dimensions, forward, tolerance
 from iclgd.models.architectures import FILE
+from iclgd.models.families import CAUSAL
 
 TOKENS = 8
+VOCABULARY = 16  # of the small model whose layer is asked instead
 # Largest difference that is rounding, as a share of the largest value.
 EXACT, HALF = 1e-3, 0.03
 
@@ -43,7 +46,7 @@ class _Layer:
     def __init__(self, model, number: int):
         self.model, self.config, self.number = model, model.config, number
         self.where = architectures.row(model.config)
-        self.block = architectures.module(model, number)
+        self.block = architectures.block(model, number)
         self.device = model.device.type
         own = dict(self.block.named_parameters())
         self.own = own
@@ -53,7 +56,7 @@ class _Layer:
             if name.startswith(f"{self.where.attention}.") and name.endswith("bias")
         }
         for name in (*(getattr(self.where, x) for x in "qkvo"), *self.where.mlp):
-            architectures.module(model, number, name)
+            architectures.module(model.config, self.block, name)
         self.given = self._entering()
         self.plain = self.out()
         half = model.dtype in (torch.bfloat16, torch.float16)
@@ -183,3 +186,27 @@ def check(
         axes = architectures.row(model.config).fused and not found[0].startswith("mlp")
         fault = "has the wrong axes" if axes else "is wrong"
         raise InputError(f"{found[0]}: the row of {kind!r} in {FILE} {fault}")
+
+
+def check_config(config, remote_code: bool = False) -> None:
+    """`check` where only the weights of a model are read: on one layer of random ones, as wide."""
+    small = copy.deepcopy(config)
+    text = dimensions.text_config(small)
+    settings = {**dict.fromkeys(dimensions.LAYERS, 1), "vocab_size": VOCABULARY}
+    settings |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
+    found: list = []
+
+    def build() -> None:
+        for name, value in settings.items():
+            if hasattr(text, name):
+                setattr(text, name, value)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            made = CAUSAL.auto_class.from_config(small, trust_remote_code=remote_code)
+        found.append(made.float().eval().requires_grad_(False))
+
+    kind = dimensions.text_config(config).model_type
+    if architectures.row(config) and (reason := tolerance.failure(build)):
+        print(f"the row of {kind!r} in {FILE} was not tried ({reason})", file=sys.stderr)
+        return
+    check(found[0], 0, "qkvo")
