@@ -145,13 +145,19 @@ def known(config) -> bool:
 def row(config) -> Architecture:
     """The row of a transformers config. Raises InputError for an unknown architecture."""
     kind = dimensions.text_config(config).model_type
-    try:
-        return ARCHITECTURES[kind]
-    except KeyError:
-        raise InputError(
-            f"the projections of architecture {kind!r} are not known by name "
-            f"(known: {', '.join(ARCHITECTURES)}); train the whole model, or add a row to {FILE}"
-        ) from None
+    if reason := unknown(kind):
+        raise InputError(reason)
+    return ARCHITECTURES[kind]
+
+
+def unknown(kind: str) -> str | None:
+    """What to say of an architecture without a row; None if it has one."""
+    if kind in ARCHITECTURES:
+        return None
+    return (
+        f"the projections of architecture {kind!r} are not known by name "
+        f"(known: {', '.join(ARCHITECTURES)}); train the whole model, or add a row to {FILE}"
+    )
 
 
 def names(config, matrix: str) -> tuple[str, ...]:
