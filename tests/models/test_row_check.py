@@ -68,6 +68,10 @@ def test_the_line_is_the_learners_before_it_trains(monkeypatch):
         ({"mlp": ("mlp.gate_proj", "mlp.down_proj")}, "mlp leaves out 'mlp.up_proj.weight'"),
         ({"o": "self_attn.out"}, "names 'self_attn.out', which a block does not have"),
         ({"blocks": "transformer.h"}, "names 'transformer.h', which is no list of blocks"),
+        (
+            {"tuples": True},
+            r"a block returns hidden alone \(`tuples`\): the row of 'llama' in .* wrong",
+        ),
         ({"transposed": True}, "W_V is 16 wide, not 2 x 4"),
     ],
 )

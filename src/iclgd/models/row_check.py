@@ -9,7 +9,8 @@ the row finds them, and without biases in attention. Whatever the attention adds
 * no query meets a key if W_Q is zero, nor if W_K is: both give the same;
 * a head is the same head in W_V as in W_O, and in W_Q as in W_K;
 * other queries of the first token change what comes out at that token alone;
-* no weight beside those of the MLP is left out of it.
+* no weight beside those of the MLP is left out of it;
+* a block returns a tuple if and only if the row says so.
 """
 
 from __future__ import annotations
@@ -95,15 +96,18 @@ class _Layer:
         found: list[Tensor] = []
         module = self.block.get_submodule(self.where.o if name is None else name)
         handle = module.register_forward_hook(
-            lambda _, __, given: found.append(given[0] if isinstance(given, tuple) else given)
+            lambda _, __, given: found.append(
+                given[0] if isinstance(given, (tuple, list)) else given
+            )
         )
         arguments, named = self.given
         try:
             with forward.autocast(self.model, self.device):
                 changed = self.zeros | (weights or {})
-                torch.func.functional_call(self.block, changed, arguments, named)
+                whole = torch.func.functional_call(self.block, changed, arguments, named)
         finally:
             handle.remove()
+        self.tuples = isinstance(whole, (tuple, list))
         if len(found) != 1:
             raise _Unlike(f"it does not call {self.where.o!r} once")
         return found[0].float().view(TOKENS, -1)
@@ -137,6 +141,8 @@ class _Layer:
 def _wrong(layer: _Layer, matrices: Iterable[str]) -> str | None:
     """What is wrong with the row, by the layer; None if nothing is."""
     apart, out, without = layer.apart, layer.out, layer.without
+    if layer.tuples != layer.where.tuples:
+        return f"a block returns {'(hidden, ...)' if layer.tuples else 'hidden alone'} (`tuples`)"
     if set(matrices) & set("qkvo"):
         no_values = without("v")
         if apart(out(no_values), 0):
@@ -183,7 +189,7 @@ def check(
     if reason := tolerance.failure(attempt):
         print(f"the row of {kind!r} in {FILE} was not tried ({reason})", file=sys.stderr)
     elif found[0]:
-        axes = architectures.row(model.config).fused and not found[0].startswith("mlp")
+        axes = architectures.row(model.config).fused and found[0].startswith(("W_", "what"))
         fault = "has the wrong axes" if axes else "is wrong"
         raise InputError(f"{found[0]}: the row of {kind!r} in {FILE} {fault}")
 
