@@ -91,9 +91,10 @@ def test_without_mlp_a_block_adds_its_attention_alone(kind):
     torch.testing.assert_close(seen["out"], seen["into"] + added, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("kind", KNOWN)
-def test_the_check_of_a_run_finds_every_wrong_order_of_axes(kind, monkeypatch):
-    model = small.build(kind, torch.float32)
+def test_the_check_of_a_run_finds_every_wrong_order_of_axes(kind, dtype, monkeypatch):
+    model = small.build(kind, dtype)
     own, name = architectures.row(model.config), dimensions.text_config(model.config).model_type
     row_check.check(model)
     for axes in set(itertools.permutations(own.axes)) - {own.axes}:

@@ -1,6 +1,7 @@
 """What is known of an architecture by its name: where its projections live, and how it attends.
 
-To add an architecture is to add its row to `ARCHITECTURES`. ``matrix`` is one of q, k, v, o, mlp.
+To add an architecture is to add its row to `ARCHITECTURES`, which is tried on the model itself
+wherever it is used (`row_check`). ``matrix`` is one of q, k, v, o, mlp.
 A projection is found by name; a view of its weight has the heads in front, so that one code
 serves every architecture, fused and grouped-query ones included:
 
