@@ -53,7 +53,7 @@ lint: .venv/ready
 	PYTHONPATH=src lint-imports --no-cache
 	snakemake --lint
 
-# What every column means, into docs/data.md.
+# What every column means, into docs/data.md, and the metrics of docs/methods.md.
 dictionary: .venv/ready
 	PYTHONPATH=src python -m iclgd.reporting.dictionary
 

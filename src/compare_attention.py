@@ -37,7 +37,7 @@ from iclgd.io.schemas.task import TASK
 from iclgd.learners import batches, gradient_descent, settings, trainable
 from iclgd.metrics import activations, attention_table, token_alignment
 from iclgd.metrics.attention_similarity import ATTENTION
-from iclgd.models import loading, probes
+from iclgd.models import loading, probes, row_check
 from iclgd.tasks import answer_tokens, prompts
 from iclgd.tasks.readouts.next_token import NextToken
 
@@ -52,6 +52,7 @@ runs = prompts.in_order(demonstrations, args.orders)
 NextToken.of_task(loaded.tokenizer, task, runs, loaded.model)  # answers and tokens are checked
 encoded = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
 ways = probes.Ways(loaded)
+row_check.check(loaded.model)
 model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 with parquet.Parts(args.output, ATTENTION) as table:

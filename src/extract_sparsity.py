@@ -3,7 +3,8 @@
 For W_Q, W_K and W_V of every layer and head (of keys and values where those are fewer) the
 share of |w| below each threshold, as the weights are and after division by the layer's
 RMS; for every query head the singular values of W_Q^T W_K and W_O W_V with stable rank,
-Hoyer and Gini index. Weights are read a layer at a time; the model is never built.
+Hoyer and Gini index. Weights are read a layer at a time; the model is never built, but one
+layer of random weights, by which the row of its architecture is tried.
 """
 
 import json
@@ -26,12 +27,13 @@ from iclgd.io import parquet
 from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 from iclgd.metrics import sparsity
 from iclgd.metrics.sparsity_requirement import INVARIANTS
-from iclgd.models import checkpoints, loading
+from iclgd.models import checkpoints, loading, row_check
 
 torch.set_num_threads(args.threads)
 manifest = json.loads(args.model.read_text())
 folder = args.model.with_suffix("")
 config = loading.config(folder, loading.trust(manifest))
+row_check.check_config(config, manifest["remote_code"])
 read = checkpoints.Folder(folder).read
 
 shares, circuits = [], []

@@ -165,6 +165,8 @@ float32 alone).
 * **GD**: whether runs are trained side by side. Where two runs together are not what each is
   alone, they are trained one at a time.
 * **single projections**: whether W_Q, W_K, W_V, W_O and the MLP of a layer can be trained alone.
+  That these are the right weights is tried on the model: at zero they must leave nothing of the
+  attention's output, of its choice of tokens, or of the MLP (`src/iclgd/models/row_check.py`).
 
 This is found by asking each model when it is loaded, not by its name, so a fine-tuned or changed
 model is safe as well. "Refused" is what `fetch_model` says of such a model, in one line.

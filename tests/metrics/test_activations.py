@@ -1,6 +1,7 @@
 """Captures of attention against plain formulae, for every architecture and kind of training."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from support.descents import demonstrations
 from support.models import tiny_model, tolerance
 from support.projections import LAYER, per_head, weights, without_biases
 
+from iclgd.io.cli import InputError
 from iclgd.learners import gradient_descent, trainable
 from iclgd.learners.settings import Learner
 from iclgd.metrics import activations
@@ -155,3 +157,32 @@ def test_a_model_with_momentum_keeps_it_while_it_is_watched():
             watched = model(input_ids=tokens).logits
     assert len(seen) == 3
     assert torch.equal(alone, watched)
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        (
+            {"shows": None},
+            "the attention of 'gptj' shows neither queries nor keys (no `shows` in its row); leave "
+            "the model out of figures of kind attention",
+        ),
+        (
+            {"o": "attn.dense"},
+            "the row of 'gptj' in src/iclgd/models/architectures.py names 'attn.dense', which a "
+            "block does not have",
+        ),
+        (
+            {"o": "self_attention.dense"},
+            "the row of 'gptj' in src/iclgd/models/architectures.py names 'self_attention', which "
+            "a block does not have",
+        ),
+    ],
+)
+def test_what_a_row_lacks_is_one_line(row, line, monkeypatch):
+    model = tiny_model("gptj")
+    changed = replace(architectures.ARCHITECTURES["gptj"], **row)
+    monkeypatch.setitem(architectures.ARCHITECTURES, "gptj", changed)
+    with pytest.raises(InputError) as error:
+        activations.at_last(model, [TOKENS], {})
+    assert str(error.value) == line

@@ -6,9 +6,11 @@ import sys
 
 import polars as pl
 import pytest
+from markdown_it import MarkdownIt
 from support.workflow import ROOT, STUDY, copy_project, planned, rules_of, snakemake
 
 from iclgd.metrics import ranges
+from iclgd.reporting import dictionary
 
 ROW = """
     Metric(
@@ -16,6 +18,8 @@ ROW = """
         SHARE,
         1,
         "is a's likeliest token b's as well?",
+        label="same token",
+        formula="argmax p = argmax q",
         proportion=True,
         value=lambda pair: pair.a.ids[:, 0] == pair.b.ids[:, 0],
     ),
@@ -55,6 +59,8 @@ def test_a_metric_added_reruns_no_step_that_loads_a_model(tmp_path):
     )
     line = "| same_token | is a's likeliest token b's as well? |"
     assert line in (folder / "docs/data.md").read_text()
+    line = "| same token | argmax p = argmax q | 0 or 1 |"
+    assert line in (folder / "docs/methods.md").read_text()
 
 
 def test_every_metric_has_a_range_and_a_direction():
@@ -66,15 +72,11 @@ def test_every_metric_has_a_range_and_a_direction():
 
 
 def test_the_methods_have_the_formula_of_every_metric_that_has_one():
-    """The same lines; the page puts total variation, which decides, before Jensen-Shannon."""
+    """`make dictionary` writes them."""
     text = (ROOT / "docs/methods.md").read_text()
-    table = text.split("| metric | formula | range |\n|---|---|---|\n")[1].split("\n\n")[0]
-    rows = [
-        f"| {one.label} | {one.formula} | {one.ends} |"
-        for one in ranges.METRICS.values()
-        if one.formula
-    ]
-    assert sorted(table.splitlines()) == sorted(rows)
+    assert text == dictionary.methods(text)
+    assert len([one for one in ranges.METRICS.values() if f"| {one.formula} |" in text]) >= 10
+    assert dictionary.BEGIN not in MarkdownIt("js-default").render(text)
 
 
 def test_the_rows_import_no_torch():

@@ -138,3 +138,44 @@ def test_values_stay_as_written():
 def test_a_default_that_is_not_written_reaches_no_job():
     entry = {"method": "gd", "rate": 0.1}
     assert jobs.as_json(jobs.learner({"learners": {"gd": entry}}, "gd")) == '{"rate": 0.1}'
+
+
+@pytest.mark.parametrize(
+    ("train", "kind"),
+    [
+        ({"layers": [1], "matrices": ["v"]}, "agreement"),
+        ({"lora": {"rank": 2, "matrices": ["q"]}}, "agreement"),
+        (None, "attention"),
+        (None, "sparsity"),
+        (None, "agreement"),
+    ],
+)
+def test_an_architecture_without_a_row_is_refused_before_any_job(train, kind, tmp_path):
+    """Of local models and those that are pretrained here; a hub model's step tells later."""
+    (tmp_path / "falcon").mkdir()
+    (tmp_path / "falcon/config.json").write_text('{"model_type": "falcon", "num_layers": 2}')
+    learner = {"method": "gd", "rate": 0.1} | ({"train": train} if train else {})
+    entries = yaml.safe_load((ROOT / "tests/study.yaml").read_text())
+    entries["models"] = {
+        "bird": {"path": "falcon"},
+        "far": {"hub": "owner/name"},
+        "bird-random": {"of": "bird", "control": "random"},
+    }
+    entries["learners"] = {"icl": {"method": "icl"}, "some": learner}
+    figure = {"kind": kind, "models": ["far", "bird-random"]}
+    if kind != "sparsity":
+        figure |= {"tasks": ["topic2"], "demonstrations": ["n4"]}
+        figure |= (
+            {"learners": ["icl", "some"]} if kind == "attention" else {"pairs": [["icl", "some"]]}
+        )
+    found = checks.problems({**entries, "figures": {"one": figure}}, tmp_path)
+    if train is None and kind == "agreement":
+        assert found == []
+        return
+    (line,) = found
+    place = "learners.some.train" if train else "figures.one.models"
+    assert line.startswith(
+        f"config: {place}: model 'bird-random': the projections of architecture 'falcon' are not "
+        "known by name (known: llama, "
+    )
+    assert line.endswith("or add a row to src/iclgd/models/architectures.py")

@@ -18,11 +18,13 @@ def test_every_row_has_its_caption_and_scripts():
 
 
 def test_a_kind_without_caption_or_script_is_refused(monkeypatch):
-    bare = dataclasses.replace(kinds.KINDS["size"], caption="")
+    bare = kinds.Kind(("models",), "agreement")
     monkeypatch.setitem(kinds.KINDS, "bare", bare)
     assert kinds.problems(ROOT) == [
         "config: kind 'bare' of figures has no caption (iclgd.study.kinds)",
         "config: src/plot_bare.py is missing, which iclgd.study.kinds has a row for",
+        "config: src/iclgd/reporting/kinds/bare.py is missing, which iclgd.study.kinds has a row "
+        "for",
     ]
     try:
         Study({"models": {}, "tasks": {}, "demonstrations": {}, "learners": {}, "figures": {}})

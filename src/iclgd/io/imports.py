@@ -11,9 +11,15 @@ SRC = Path(__file__).absolute().parents[2]
 
 @cache
 def _direct(path: Path) -> tuple[Path, ...]:
-    """The modules of this library that a file imports itself, in functions too."""
+    """The modules of this library that a file imports itself, in functions too.
+
+    One that imports by name, with ``import_module``, may import every module beside it.
+    """
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
+        names = [one.name for one in node.names] if isinstance(node, ast.ImportFrom) else []
+        if "import_module" in names:
+            found += [one for one in sorted(path.parent.glob("[!_]*.py")) if one != path]
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "iclgd":
             package = SRC.joinpath(*node.module.split("."))
             modules = [package / f"{alias.name}.py" for alias in node.names]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from iclgd.io.cli import InputError
-from iclgd.models import architectures, attention, dimensions
+from iclgd.models import architectures, attention, dimensions, row_check
 
 
 class Kept:
@@ -90,6 +90,7 @@ def choose(model, train: dict | None, seed: str = "") -> tuple[object, Trained]:
     attention.simplify(model)
     masks = {}
     if train and "lora" in train:
+        row_check.check(model, matrices=train["lora"]["matrices"])
         model = _with_adapters(model, train["lora"], seed)
     parameters = dict(model.named_parameters())
     if train is None:
@@ -104,7 +105,9 @@ def choose(model, train: dict | None, seed: str = "") -> tuple[object, Trained]:
                 f"(it has {', '.join(list(parameters)[:5])}, ...)"
             )
     else:
-        for number in architectures.layer_numbers(model.config, train["layers"]):
+        numbers = architectures.layer_numbers(model.config, train["layers"])
+        row_check.check(model, numbers[0], train["matrices"])
+        for number in numbers:
             for matrix in train["matrices"]:
                 for name in architectures.parameter_names(model.config, number, matrix):
                     mask = masks.setdefault(name, torch.zeros_like(parameters[name]))

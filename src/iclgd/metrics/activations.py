@@ -17,10 +17,11 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
+from iclgd.io.cli import InputError
 from iclgd.learners import gradient_descent
 from iclgd.learners.settings import Learner
 from iclgd.learners.trainable import Trained
-from iclgd.models import architectures, attention, forward, partial_forward
+from iclgd.models import architectures, attention, dimensions, forward, partial_forward
 from iclgd.models.families import CAUSAL
 
 
@@ -66,9 +67,10 @@ def _shown(method: Callable, see: Callable, scaling: float) -> Callable:
     return shown
 
 
-def _attentions(model) -> list:
-    where = architectures.row(model.config)
-    return [block.get_submodule(where.attention) for block in partial_forward.blocks(model)[1]]
+def _modules(model, name: str) -> list:
+    """The module ``name`` of every layer. Raises InputError where a layer has none."""
+    blocks = partial_forward.blocks(model)[1]
+    return [architectures.module(model.config, block, name) for block in blocks]
 
 
 @contextmanager
@@ -78,8 +80,9 @@ def scored(model, see: Callable[[Tensor, Tensor, float], None]) -> Iterator[None
     query [batch, heads, time, width], key [batch, key heads, time, width], with rotary
     positions if the model has them.
     """
-    attentions = _attentions(model)
-    if shows := architectures.row(model.config).shows:
+    where = architectures.row(model.config)
+    attentions = _modules(model, where.attention)
+    if shows := where.shows:
         name = shows.method
         for module in attentions:
             setattr(module, name, _shown(getattr(module, name), see, shows.scaling(module)))
@@ -105,8 +108,8 @@ def scored(model, see: Callable[[Tensor, Tensor, float], None]) -> Iterator[None
 def hooked(model, name: str, see: Callable[[Tensor], None]) -> Iterator[None]:
     """Within, ``see`` gets the output of the module ``name`` of every layer, in their order."""
     handles = [
-        block.get_submodule(name).register_forward_hook(lambda _, __, output: see(output))
-        for block in partial_forward.blocks(model)[1]
+        module.register_forward_hook(lambda _, __, output: see(output))
+        for module in _modules(model, name)
     ]
     try:
         yield
@@ -139,6 +142,12 @@ def at_last(model, sequences: list[list[int]], weights: dict[str, Tensor]) -> Ca
         hooked(model, where.q, lambda out: queries.append(_wide(queries_of(out)[rows, last]))),
     ):
         forward.logits_at(model, tokens, positions, weights)
+    if not scores:
+        kind = dimensions.text_config(model.config).model_type
+        raise InputError(
+            f"the attention of {kind!r} shows neither queries nor keys (no `shows` in its row); "
+            "leave the model out of figures of kind attention"
+        )
     return Captured(*(torch.stack(x, 1) for x in (outputs, queries, scores)))
 
 

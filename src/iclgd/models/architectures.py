@@ -1,6 +1,7 @@
 """Properties of an architecture by name: where its projections are, and how it attends.
 
-To add an architecture is to add its row to `ARCHITECTURES`. ``matrix`` is one of q, k, v, o, mlp.
+To add an architecture is to add its row to `ARCHITECTURES`, which is tried on the model itself
+wherever it is used (`row_check`). ``matrix`` is one of q, k, v, o, mlp.
 A projection is found by name; a view of its weight has the heads in front, so that one code
 serves every architecture, fused and grouped-query ones included:
 
@@ -11,14 +12,18 @@ serves every architecture, fused and grouped-query ones included:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from iclgd.io.cli import InputError
 from iclgd.models import dimensions
 
+if TYPE_CHECKING:  # nothing here needs torch, so that the check of a configuration can use it
+    from torch import Tensor
+
+FILE = "src/iclgd/models/architectures.py"
 MATRICES = ("q", "k", "v", "o", "mlp")
 
 
@@ -113,6 +118,15 @@ ARCHITECTURES = {
         transposed=True,
     ),
     "gpt_neox": _NEOX,
+    "mpt": _fused(
+        "transformer.blocks",
+        "attn.Wqkv",
+        "attn.out_proj",
+        ("ffn.up_proj", "ffn.down_proj"),
+        axes=("matrix", "heads", "width"),
+        tuples=True,
+    ),
+    "phi": _separate("model.layers", "self_attn", "dense", ("mlp.fc1", "mlp.fc2")),
     "bloom": replace(
         _NEOX,
         blocks="transformer.h",
@@ -132,21 +146,54 @@ def known(config) -> bool:
 def row(config) -> Architecture:
     """The row of a transformers config. Raises InputError for an unknown architecture."""
     kind = dimensions.text_config(config).model_type
-    try:
-        return ARCHITECTURES[kind]
-    except KeyError:
-        raise InputError(
-            f"the projections of architecture {kind!r} are not known by name "
-            f"(known: {', '.join(ARCHITECTURES)}); train the whole model, or add a row to "
-            "src/iclgd/models/architectures.py"
-        ) from None
+    if reason := unknown(kind):
+        raise InputError(reason)
+    return ARCHITECTURES[kind]
+
+
+def unknown(kind: str) -> str | None:
+    """What to say of an architecture without a row; None if it has one."""
+    if kind in ARCHITECTURES:
+        return None
+    return (
+        f"the projections of architecture {kind!r} are not known by name "
+        f"(known: {', '.join(ARCHITECTURES)}); train the whole model, or add a row to {FILE}"
+    )
+
+
+def names(config, matrix: str) -> tuple[str, ...]:
+    """Names of the modules below a block that hold a matrix."""
+    where = row(config)
+    return where.mlp if matrix == "mlp" else (getattr(where, matrix),)
 
 
 def parameter_names(config, layer: int, matrix: str) -> list[str]:
     """Names of the weights of a matrix of layer ``layer`` (0 ... layers - 1)."""
     where = row(config)
-    names = where.mlp if matrix == "mlp" else (getattr(where, matrix),)
-    return [f"{where.blocks}.{layer}.{name}.weight" for name in names]
+    return [f"{where.blocks}.{layer}.{name}.weight" for name in names(config, matrix)]
+
+
+def block(model, layer: int):
+    """Block ``layer`` of a model. Raises InputError if its architecture's row names none."""
+    blocks = row(model.config).blocks
+    try:
+        return model.get_submodule(f"{blocks}.{layer}")
+    except AttributeError:
+        kind = dimensions.text_config(model.config).model_type
+        raise InputError(
+            f"the row of {kind!r} in {FILE} names {blocks!r}, which is no list of blocks"
+        ) from None
+
+
+def module(config, block, name: str):
+    """The module ``name`` of a block. Raises InputError if the block has none."""
+    try:
+        return block.get_submodule(name)
+    except AttributeError:
+        kind = dimensions.text_config(config).model_type
+        raise InputError(
+            f"the row of {kind!r} in {FILE} names {name!r}, which a block does not have"
+        ) from None
 
 
 def view(config, matrix: str) -> Callable[[Tensor], Tensor]:
@@ -158,34 +205,53 @@ def view(config, matrix: str) -> Callable[[Tensor], Tensor]:
     where = row(config)
     if matrix == "mlp":
         return lambda weight: weight
-    heads, key_heads, width = dimensions.heads(config)
+    heads, _, width = dimensions.heads(config)
 
     def of(weight: Tensor) -> Tensor:
         weight = weight.T if where.transposed else weight
         if matrix == "o":
+            _fits(config, matrix, weight.shape[1], [heads, width])
             return weight.unflatten(1, (heads, width)).transpose(0, 1)
-        count = heads if where.fused or matrix == "q" else key_heads
-        return _part(where, weight, 0, matrix, count, width)
+        return _part(config, weight, 0, matrix)
 
     return of
+
+
+def _fits(config, matrix: str, size: int, shape: list[int]) -> None:
+    """Raise InputError unless ``size`` numbers have this shape."""
+    if math.prod(shape) != size:
+        kind = dimensions.text_config(config).model_type
+        raise InputError(
+            f"W_{matrix.upper()} is {size} wide, not {' x '.join(map(str, shape))}: the row of "
+            f"{kind!r} in {FILE} is wrong"
+        )
+
+
+def part(config, output: Tensor, matrix: str) -> Tensor:
+    """The view [..., heads, head width] of q, k or v in ``output`` [..., out] of its module.
+
+    As the projection makes them: no rotary position.
+    """
+    return _part(config, output, -1, matrix)
 
 
 def queries(config) -> Callable[[Tensor], Tensor]:
     """A function from the output of ``row(config).q`` [..., out] to the queries in it.
 
-    They are [..., heads * head width], as the projection makes them: no rotary position.
+    They are [..., heads * head width]; see `part`.
     """
-    where = row(config)
-    heads, _, width = dimensions.heads(config)
-    return lambda output: _part(where, output, -1, "q", heads, width).flatten(-2)
+    return lambda output: part(config, output, "q").flatten(-2)
 
 
-def _part(
-    where: Architecture, values: Tensor, dim: int, matrix: str, heads: int, width: int
-) -> Tensor:
+def _part(config, values: Tensor, dim: int, matrix: str) -> Tensor:
     """``matrix`` in ``values``, whose dimension ``dim`` holds `axes` and becomes heads, width."""
-    sizes, first = {"matrix": 3, "heads": heads, "width": width}, dim % values.dim()
-    parts = values.unflatten(first, [sizes[axis] for axis in where.axes])
+    where = row(config)
+    heads, key_heads, width = dimensions.heads(config)
+    count = heads if where.fused or matrix == "q" else key_heads
+    sizes, first = {"matrix": 3, "heads": count, "width": width}, dim % values.dim()
+    shape = [sizes[axis] for axis in where.axes]
+    _fits(config, matrix, values.shape[first], shape)
+    parts = values.unflatten(first, shape)
     if where.fused:
         parts = parts.select(first + where.axes.index("matrix"), "qkv".index(matrix))
     in_order = where.axes.index("heads") < where.axes.index("width")

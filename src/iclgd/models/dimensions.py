@@ -63,3 +63,10 @@ def stored_layers(config: dict) -> int | None:
     inner = [config[name] for name in TEXT if isinstance(config.get(name), dict)]
     values = (part.get(name) for part in [*inner, config] for name in LAYERS)
     return next((value for value in values if isinstance(value, int)), None)
+
+
+def stored_architecture(config: dict) -> str | None:
+    """The language model's ``model_type`` by a config.json; None if it does not say."""
+    inner = [config[name] for name in TEXT if isinstance(config.get(name), dict)]
+    values = (part.get("model_type") for part in [*inner, config])
+    return next((value for value in values if isinstance(value, str)), None)

@@ -1,6 +1,7 @@
 """The data dictionary: the entry of `artifacts` for a path or a table.
 
-Run as a module it writes docs/data.md (`make dictionary`).
+Run as a module it writes docs/data.md, and the table of metrics in docs/methods.md (`make
+dictionary`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from iclgd.metrics import ranges
 from iclgd.reporting.artifacts import ARTIFACTS, KEYS, Artifact
 
 
@@ -62,5 +64,20 @@ def _table(first: str, rows: Mapping[str, str]) -> list[str]:
     return [f"| {first} | what it is |", "|---|---|", *rows]
 
 
+# Between these two lines of docs/methods.md, which no reader sees.
+BEGIN, END = "[//]: # (metrics: written by `make dictionary`)", "[//]: # (end of metrics)"
+
+
+def methods(text: str) -> str:
+    """``text`` of docs/methods.md with a row for every metric that has a formula."""
+    head, _, rest = text.partition(f"{BEGIN}\n")
+    _, _, tail = rest.partition(END)
+    known = (one for one in ranges.METRICS.values() if one.formula)
+    rows = [f"| {one.label} | {one.formula} | {one.ends} |" for one in known]
+    table = ["| metric | formula | range |", "|---|---|---|", *rows]
+    return f"{head}{BEGIN}\n\n" + "\n".join(table) + f"\n\n{END}{tail}"
+
+
 if __name__ == "__main__":
     Path("docs/data.md").write_text(page())
+    Path("docs/methods.md").write_text(methods(Path("docs/methods.md").read_text()))

@@ -59,8 +59,9 @@ def block(panels: list[dict], columns: int, title: str = "") -> dict:
 def key(items: list[dict], wide: float) -> dict:
     """The legend below a figure: samples with names, wrapped to ``wide`` pixels, never cut.
 
-    An item has ``label`` and ``color``, and either ``dash`` (a line) or ``shape`` (a symbol,
-    ``open`` if hollow); an item with ``label`` alone begins a line of its own as a heading.
+    An item has ``label`` and ``color``, and ``dash`` (a line) or ``shape`` (a symbol, ``open`` if
+    hollow); with both, the line is drawn alone. An item with ``label`` alone begins a line of its
+    own as a heading.
     """
     rows, left, row = [], 0.0, 0
     for item in items:

@@ -13,6 +13,7 @@ import shlex
 from pathlib import Path
 
 from iclgd.learners import optimisers, solvers
+from iclgd.models import architectures
 from iclgd.study import config as types
 from iclgd.study import names, pairing, places, sizes, taskfiles
 from iclgd.study.jobs import DISPLAY
@@ -272,6 +273,7 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
     )
     if runs and len(runs) != len([r for r in runs if r[0] in designs and r[1] in learners]):
         return
+    _check_projections(problem, where, entry["kind"], models, learners, config, root)
     if entry["kind"] == "attention":
         methods = [config["learners"][names.base(n)].get("method") for n in learners]
         if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
@@ -301,6 +303,27 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
                         f"learners.{name}.train.layers",
                         f"{layer} is outside model {model!r}, which has layers 0 ... {layers - 1}",
                     )
+
+
+def _check_projections(
+    problem, where: str, kind: str, models: list, learners: list, config: dict, root: Path
+) -> None:
+    """Single projections need a row of the model's architecture; of a hub model its step tells."""
+    trained = {
+        names.base(name): config["learners"].get(names.base(name), {}).get("train") or {}
+        for name in learners
+    }
+    places = [
+        f"learners.{name}.train"
+        for name, train in trained.items()
+        if "matrices" in (train.get("lora") or train)
+    ]
+    places += [f"{where}.models"] if kind in ("attention", "sparsity") else []
+    for model in models if places else []:
+        found = sizes.architecture(pairing.original(config["models"], model), root)
+        if reason := found and architectures.unknown(found):
+            for place in dict.fromkeys(places):
+                problem(place, f"model {model!r}: {reason}")
 
 
 def _check_compared(problem, where: str, entry: dict, config: dict) -> None:

@@ -1,6 +1,7 @@
 """Kinds of figures: one row for each, and one for each statistic that they show.
 
-A kind ``K`` is a row of `KINDS` and ``src/plot_K.py``; a statistic ``S`` is a row of
+A kind ``K`` is a row of `KINDS`, ``src/iclgd/reporting/kinds/K.py`` with its table of findings, and
+``src/plot_K.py``, which draws it; a statistic ``S`` is a row of
 `STATISTICS` and ``src/summarise_S.py``. Rules are made of these rows (``rules/figures.smk``);
 an input's name is the option of the script and the method of ``iclgd.study.figures`` that
 finds its files.
@@ -61,7 +62,7 @@ class Kind:
 
     keys: tuple[str, ...]
     statistic: str
-    caption: str  # of the report, and of Snakemake's own
+    caption: str = ""  # of the report, and of Snakemake's own; none is refused (`problems`)
     inputs: tuple[str, ...] = ()
     figure_keys: tuple[str, ...] = ()
     explored: bool = False
@@ -301,17 +302,20 @@ def showing(statistic: str) -> list[str]:
 
 
 def problems(workflow: Path) -> list[str]:
-    """One line for every row that lacks its caption, its script, or the summary it shows."""
+    """One line for every row that lacks its caption, a file of its own, or the summary it shows."""
     found = []
     for name, kind in KINDS.items():
         if not kind.caption:
             found.append(f"config: kind {name!r} of figures has no caption (iclgd.study.kinds)")
         if kind.statistic not in STATISTICS:
             found.append(f"config: kind {name!r} of figures shows no statistic {kind.statistic!r}")
-    scripts = [f"plot_{name}" for name in KINDS] + [f"summarise_{name}" for name in STATISTICS]
-    for script in scripts:
-        if not (workflow / "src" / f"{script}.py").is_file():
-            found.append(
-                f"config: src/{script}.py is missing, which iclgd.study.kinds has a row for"
-            )
+    files = [f"src/plot_{name}.py" for name in KINDS] + [module(name) for name in KINDS]
+    for file in [*files, *(f"src/summarise_{name}.py" for name in STATISTICS)]:
+        if not (workflow / file).is_file():
+            found.append(f"config: {file} is missing, which iclgd.study.kinds has a row for")
     return found
+
+
+def module(kind: str) -> str:
+    """The file of a kind's module (``iclgd.reporting.kinds``), below the workflow's folder."""
+    return f"src/iclgd/reporting/kinds/{kind}.py"

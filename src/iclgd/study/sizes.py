@@ -41,11 +41,20 @@ def layer_count(model: dict, root: Path) -> int | None:
     """Layers of a local or built-in model, or as its entry states, else None."""
     if "construct" in model:
         return model["construct"]["layers"]
-    found = model.get("pretrain", {}).get("shape", {})
-    if "path" in model:
-        found = shape(places.model(model["path"], root)) or {}
-    count = dimensions.stored_layers(found)
+    count = dimensions.stored_layers(_stored(model, root))
     return model.get("layers") if count is None else count
+
+
+def architecture(model: dict, root: Path) -> str | None:
+    """Name of a local or built-in model's architecture, or None where it is not known yet."""
+    return dimensions.stored_architecture(_stored(model, root))
+
+
+def _stored(model: dict, root: Path) -> dict:
+    """What is there of a config.json before any job."""
+    if "path" in model:
+        return shape(places.model(model["path"], root)) or {}
+    return model.get("pretrain", {}).get("shape", {})
 
 
 def shape(folder: Path) -> dict | None:

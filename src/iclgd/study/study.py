@@ -14,6 +14,7 @@ from typing import Any
 
 from iclgd.study import (
     checks,
+    claims,
     config,
     figures,
     jobs,
@@ -60,9 +61,8 @@ class Study:
             return [
                 f"config: results/{self.name} is a folder of all studies, so no study's name; {way}"
             ]
-        return kinds.problems(places.WORKFLOW) or shared.problems(
-            self.config, self.name, root / "results"
-        )
+        own = kinds.problems(places.WORKFLOW) or claims.problems(places.WORKFLOW)
+        return own or shared.problems(self.config, self.name, root / "results")
 
     def refuse_targets(self, targets) -> None:
         """Raise ConfigError for requested files with a value that no entry has."""

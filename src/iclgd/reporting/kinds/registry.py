@@ -1,4 +1,4 @@
-"""All kinds of figures, by the names that a configuration gives them.
+"""All kinds of figures, by the names that a configuration gives them: the modules beside this one.
 
 A step that draws one kind imports that kind's module alone, so that a change to one kind redraws
 no other; only steps about all figures import this one. A kind has ``findings(summary)``
@@ -8,25 +8,11 @@ claims of papers (`claims.estimates`).
 
 from __future__ import annotations
 
-from iclgd.reporting.kinds import (
-    agreement,
-    attention,
-    checkpoints,
-    controls,
-    depth,
-    dose,
-    equivalence,
-    nearest,
-    order,
-    regression,
-    scale,
-    shots,
-    size,
-    sparsity,
-    twins,
-    variance,
-)
+from importlib import import_module
+from pathlib import Path
 
-MODULES = (agreement, attention, checkpoints, controls, depth, dose, equivalence, nearest)
-MODULES += (order, regression, scale, shots, size, sparsity, twins, variance)
-KINDS = {module.__name__.rpartition(".")[2]: module for module in MODULES}
+NAMES = sorted(
+    {path.stem for path in Path(__file__).parent.glob("*.py")} - {"__init__", "registry"}
+)
+# `io.imports` takes this call for an import of every module beside this one.
+KINDS = {name: import_module(f"iclgd.reporting.kinds.{name}") for name in NAMES}
