@@ -133,6 +133,7 @@ class Pretrain(Entry):
     mixture: Mixture
     objective: one_of("next-token", "label") = None  # default: next-token
     attention_momentum: Momentum = None  # iclgd.models.attention; default: plain attention
+    dtype: one_of("float32", "float64") = None  # of training; default: float32
     language_steps: NotNegative = None
     context: Count = None
     batch: Count = None
