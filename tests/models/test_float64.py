@@ -71,7 +71,9 @@ def test_models_of_another_dtype_are_not_touched():
 def test_a_norm_that_is_another_function_is_left_alone(capsys):
     model = tiny_model("llama")
     kind = type(model.model.norm)
-    shifted = type("ShiftedRMSNorm", (kind,), {"forward": lambda norm, h: 1 + kind.forward(norm, h)})
+    shifted = type(
+        "ShiftedRMSNorm", (kind,), {"forward": lambda norm, h: 1 + kind.forward(norm, h)}
+    )
     model.model.norm.__class__ = shifted
     float64.complete(model)
     assert type(model.model.norm) is shifted

@@ -57,7 +57,7 @@ class Monotone(torch.optim.Optimizer):
             weight.copy_(torch.where(mine, weight, state.pop("accepted")))
             state["gradient"] = torch.where(mine, weight.grad, state["gradient"])
         self.losses = torch.where(better, proposed, self.losses)
-        self.rates = self.rates * torch.where(better, group["grow"], group["cut"])
+        self.rates = torch.where(better, self.rates * group["grow"], self.rates * group["cut"])
         return self.losses
 
     def _evaluated(self, closure: Callable[[], Tensor]) -> Tensor:
