@@ -174,6 +174,34 @@ BAD = {
         "tasks.home.files: '~/x.csv' does not exist; '~' is read by shells alone",
     ),
     "figures/new": ({"kind": "order", "models": ["gptj"]}, "figures.new: key 'tasks' is missing"),
+    "learners/gd/stall": (1, "learners.gd.stall: 1: it is not less than 1"),
+    "learners/gd/until": (0, "learners.gd.until: 0: it is not greater than 0"),
+    "learners/gd/unil": (0.1, "learners.gd: unknown key 'unil' (did you mean 'until'?)"),
+    "learners/gd/cut": (0.3, "learners.gd: cut belongs to monotone, not to sgd"),
+    "learners/gd/grow": (0.9, "learners.gd.grow: 0.9: it is less than the minimum of 1"),
+    "learners/sgd-4/optimiser": (
+        "monotone",
+        "learners.sgd-4: design 'n8-orders': batch 4 of 8 demonstrations: optimiser monotone "
+        "judges a step by the loss of all of them; leave 'batch' out",
+    ),
+    "learners/gd-replicate": (
+        {"reference": "gd-v-middle", "shift": "order"},
+        "learners.gd-replicate.reference: 'gd-v-middle' trains on one order of each draw "
+        "('orders: 1'), so that there is no other to compare it with: give it 'orders: 2' or more",
+    ),
+    "learners/of-a-rate": (
+        {"reference": "gd@0.03", "shift": "order"},
+        "'gd@0.03' is no learner (write 'gd': each of its rates is compared with itself)",
+    ),
+    "learners/of-a-reference": (
+        {"reference": "icl-reordered", "shift": "draw"},
+        "'icl-reordered' is a reference itself, of 'icl'",
+    ),
+    "figures/depth/pairs": (
+        [["icl-reordered", "icl"]],
+        "'icl-reordered' is a reference of 'icl', which stands second and takes its rate from the "
+        "first, as in [icl, icl-reordered]",
+    ),
     "figurs": ({}, "top level: unknown key 'figurs' (did you mean 'figures'?)"),
 }
 
@@ -183,6 +211,42 @@ def test_a_bad_value_is_named(path):
     value, message = BAD[path]
     with pytest.raises(ConfigError) as caught:
         checks.check(changed(path, value), ROOT)
+    assert message in str(caught.value)
+
+
+def replicated(*pair: str) -> dict:
+    """The default configuration with a replicate of a family of GD in one figure."""
+    config = changed("learners/gd/orders", 2)
+    config["learners"]["gd-replicate"] = {"reference": "gd", "shift": "order"}
+    config["figures"] = {"depth": {**config["figures"]["depth"], "pairs": [list(pair)]}}
+    return config
+
+
+@pytest.mark.parametrize("first", ["gd", "gd@0.03"])
+def test_a_replicate_of_a_family_is_compared_rate_by_rate(first):
+    config = replicated(first, "gd-replicate")
+    checks.check(config, ROOT)
+    pairs = {pair[3:] for pair in pairing.compared(config, config["figures"]["depth"])}
+    rates = ["gd@0.01", "gd@0.03", "gd@0.1"] if first == "gd" else [first]
+    assert pairs == {(rate, "gd-replicate") for rate in rates}
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (
+            ("gd@0.03", "gd-replicate@0.03"),
+            "'gd-replicate@0.03' is a reference of 'gd', which stands second and takes its rate "
+            "from the first, as in [gd@0.03, gd-replicate]",
+        ),
+        (("gd-replicate", "gd"), "as in [gd, gd-replicate]"),
+        (("gd-adam", "gd-replicate"), "'gd-replicate' is a reference of 'gd', not of 'gd-adam'"),
+        (("gd@0.3", "gd-replicate"), "'gd@0.3' is not in the catalogue (known: gd@0.01"),
+    ],
+)
+def test_a_pair_that_is_no_replicate_is_refused(pair, message):
+    with pytest.raises(ConfigError) as caught:
+        checks.check(replicated(*pair), ROOT)
     assert message in str(caught.value)
 
 

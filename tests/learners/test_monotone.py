@@ -21,8 +21,8 @@ from iclgd.tasks.readouts.next_token import NextToken
 # The first steps are far too long, so that some are refused.
 BOLD = Learner(rate=3.0, epochs=30, optimiser="monotone", record=tuple(range(31)))
 PART = Learner(
-    rate=40.0,
-    epochs=20,
+    rate=20.0,
+    epochs=12,
     optimiser="monotone",
     settings={"grow": 1.5, "cut": 0.25},
     train={"layers": [1], "matrices": ["q", "v"]},
@@ -69,8 +69,8 @@ def test_runs_equal_a_plain_loop_for_each_alone(learner, runs):
     model = tiny_model("llama")
     float64.complete(model)  # with norms in float32 the two ways differ by their rounding
     twins = [plain(model, run, learner) for run in runs]
-    refused = [epoch for epoch in range(1, 21) if twins[0][epoch][1] == twins[0][epoch - 1][1]]
-    assert 3 <= len(refused) <= 15  # some steps are refused, not all
+    refused = [epoch for epoch in range(1, 13) if twins[0][epoch][1] == twins[0][epoch - 1][1]]
+    assert 2 <= len(refused) <= 10  # some steps are refused, not all
     model, chosen = trainable.choose(model, learner.train)
     batches = [gradient_descent.tensors(run, learner.loss) for run in runs]
     for now in gradient_descent.descend(model, chosen, batches, learner):

@@ -74,7 +74,7 @@ class Parts:
     def repeat(self, run: tuple[int, ...], earlier: tuple[int, ...], **columns) -> None:
         """Add the rows of an ``earlier`` run as those of ``run``, with other values in some
         ``columns``."""
-        frame = pl.read_ipc(self.parts[earlier], memory_map=False)
+        frame = pl.read_ipc(self.parts[earlier])
         self.add(run, frame.with_columns(pl.lit(one).alias(name) for name, one in columns.items()))
 
     def __exit__(self, kind, *_) -> None:

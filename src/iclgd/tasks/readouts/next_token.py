@@ -103,8 +103,8 @@ class NextToken:
         """Rows of the logits table for one draw, order and epoch: one for each query.
 
         ``keys`` are the columns that all of them share, as are ``loss``, ``state`` and ``trained``
-        of a learner with epochs (`gradient_descent.Recorded`). Rows that are not finite get the status
-        ``diverged`` and null distributions.
+        of a learner with epochs (`gradient_descent.Recorded`). Rows that are not finite get the
+        status ``diverged`` and null distributions.
         """
         ok = pl.Series(found.finite)
         columns = {
