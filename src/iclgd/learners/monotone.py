@@ -44,18 +44,22 @@ class Monotone(torch.optim.Optimizer):
             for weight in weights:
                 # A tensor that the loss does not depend on has no gradient, and stays.
                 if weight.grad is not None:
-                    self.state[weight]["gradient"] = weight.grad.clone()
+                    self.state[weight]["gradient"] = weight.grad
         moving = [weight for weight in weights if "gradient" in self.state[weight]]
         for weight in moving:
-            state = self.state[weight]
-            state["accepted"] = weight.clone()
-            weight -= _each(self.rates.to(weight.dtype), weight) * state["gradient"]
+            self.state[weight]["accepted"] = weight.clone()
+            rates = self._each(self.rates.to(weight.dtype), weight)
+            weight.addcmul_(self.state[weight]["gradient"], rates, value=-1)
         proposed = self._evaluated(closure)
         better = proposed <= self.losses  # NaN is not
+        refused = (~better).nonzero()[:, 0]
         for weight in moving:
-            state, mine = self.state[weight], _each(better, weight)
-            weight.copy_(torch.where(mine, weight, state.pop("accepted")))
-            state["gradient"] = torch.where(mine, weight.grad, state["gradient"])
+            state = self.state[weight]
+            accepted = state.pop("accepted")
+            if len(refused):  # few are, so that only these are copied
+                self._runs(weight)[refused] = self._runs(accepted)[refused]
+                self._runs(weight.grad)[refused] = self._runs(state["gradient"])[refused]
+            state["gradient"] = weight.grad
         self.losses = torch.where(better, proposed, self.losses)
         self.rates = torch.where(better, self.rates * group["grow"], self.rates * group["cut"])
         return self.losses
@@ -65,9 +69,12 @@ class Monotone(torch.optim.Optimizer):
         with torch.enable_grad():
             return closure()
 
+    def _runs(self, tensor: Tensor) -> Tensor:
+        """``tensor`` as [runs, ...], which that of a run alone is not."""
+        return tensor[None] if len(self.losses) == 1 else tensor
 
-def _each(values: Tensor, weight: Tensor) -> Tensor:
-    """``values`` [runs] against ``weight`` [runs, ...], or [...] if there is one run."""
-    if len(values) == 1:
-        return values[0]
-    return values.view(-1, *[1] * (weight.dim() - 1))
+    def _each(self, values: Tensor, weight: Tensor) -> Tensor:
+        """``values`` [runs] in the dimensions of `_runs` (``weight``), or one for a run alone."""
+        if len(values) == 1:
+            return values[0]
+        return values.view(-1, *[1] * (weight.dim() - 1))
