@@ -2,7 +2,8 @@
 
 Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
 row for each draw, order, recorded epoch and query. Epoch 0 is the pretrained model (zero-shot).
-Runs that diverge get rows with the status `diverged`. A step that was
+Runs that diverge get rows with the status `diverged`; runs that end before the last epoch
+(converged or stalled) keep their answers in the rows of all later ones. A step that was
 interrupted resumes after the runs that it had finished.
 """
 
@@ -79,17 +80,27 @@ def finished(block: range) -> bool:
 with parquet.Parts(args.output, LOGITS, fingerprint) as table:
     left = [block for block in blocks if not finished(block)]
     steps = (
-        (block, *recorded)
+        (block, now)
         for block in left
-        for recorded in gradient_descent.descend(
-            model, chosen, [trained_on[i] for i in block], learner
-        )
+        for now in gradient_descent.descend(model, chosen, [trained_on[i] for i in block], learner)
     )
-    total = len(left) * len(learner.recorded())
-    for block, epoch, weights, losses in cli.progress(steps, total, "recorded epochs"):
-        for start, answers in evaluation.answers(model, weights, evaluated, readout):
-            part = queries.slice(start, batches.QUERIES)
-            for i, loss, found in zip(block, losses.tolist(), answers, strict=True):
-                keys = {"draw": runs[i].draw, "order": runs[i].order, "epoch": epoch}
-                rows = readout.rows(found, {**constant, **keys}, part, loss)
-                table.add((*keys.values(), start), rows)
+    total, before = len(left) * len(learner.recorded()), 0
+    for block, now in cli.progress(steps, total, "recorded epochs"):
+        keys = [{"draw": runs[i].draw, "order": runs[i].order, "epoch": now.epoch} for i in block]
+        ends = [
+            {"loss": loss, "state": state, "trained": trained}
+            for loss, state, trained in zip(
+                now.losses.tolist(), now.states, now.trained, strict=True
+            )
+        ]
+        if now.moved:
+            for start, answers in evaluation.answers(model, now.weights, evaluated, readout):
+                part = queries.slice(start, batches.QUERIES)
+                for key, end, found in zip(keys, ends, answers, strict=True):
+                    rows = readout.rows(found, {**constant, **key}, part, **end)
+                    table.add((*key.values(), start), rows)
+        else:  # the same weights give the same answers
+            for start, (key, end) in itertools.product(starts, zip(keys, ends, strict=True)):
+                earlier = (*{**key, "epoch": before}.values(), start)
+                table.repeat((*key.values(), start), earlier, epoch=now.epoch, **end)
+        before = now.epoch

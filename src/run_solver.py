@@ -35,7 +35,7 @@ from iclgd.io import parquet
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import features, solvers
+from iclgd.learners import features, solvers, solving
 from iclgd.models import dimensions, loading
 from iclgd.tasks import answer_tokens, prompts
 from iclgd.tasks.readouts.next_token import NextToken
@@ -63,15 +63,15 @@ constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "lear
 vocabulary = dimensions.vocabulary(loaded.model)
 with parquet.Parts(args.output, LOGITS) as table:
     for run in cli.progress(runs, len(runs), "draws and orders"):
-        given = solvers.Shown(
+        given = solving.Shown(
             labels=np.array([label_of[i] for i in run.examples]),
             answers=queries["label"].to_numpy(),
             classes=len(readout.targets),
             features=np.stack([shown[i] for i in run.examples]) if shown else None,
             query_features=asked,
         )
-        logits = torch.full((len(queries), vocabulary), np.log(solvers.FLOOR), dtype=torch.float64)
-        logits[:, readout.targets] = torch.from_numpy(solvers.solve(args.learner, given))
+        logits = torch.full((len(queries), vocabulary), np.log(solving.FLOOR), dtype=torch.float64)
+        logits[:, readout.targets] = torch.from_numpy(solving.solve(args.learner, given))
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}
         rows = readout.rows(readout.read(logits), {**constant, **keys}, queries)
         table.add((*keys.values(), 0), rows)

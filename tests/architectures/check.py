@@ -89,7 +89,7 @@ def gd(loaded, train: dict | None) -> tuple[dict[tuple[int, int], np.ndarray], b
     found = {}
     for start in range(0, len(RUNS), size):
         block = batches[start : start + size]
-        for epoch, weights, _ in gradient_descent.descend(model, chosen, block, learner):
+        for epoch, weights, *_ in gradient_descent.descend(model, chosen, block, learner):
             for _, answers in evaluation.answers(
                 model, weights, queries, NextToken(LABELS, small.VOCABULARY)
             ):

@@ -72,7 +72,10 @@ def project(tmp_path_factory):
 def test_a_model_a_task_and_learners(project):
     summary = pl.read_parquet(project / "results/default/summary/compared.parquet")
     assert set(summary["model"]) == {"mine", "mine-random"}
-    assert set(summary["b"]) == {"reading-again", "training@0.01", "training@0.1"}
+    read = {"reading-again", "training@0.01", "training@0.1", "flow"}
+    assert set(summary.filter(a="reading")["b"]) == read
+    again = summary.filter(b="training-again")
+    assert set(again["a"]) == {"training@0.01", "training@0.1"}
     manifest = json.loads((project / "results/tasks/films.json").read_text())
     assert manifest["left_out"]["leave_out"] == 1
     assert set(manifest["classes"]["test"]) == {"Dul", "Fes"}

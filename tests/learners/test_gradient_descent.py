@@ -115,7 +115,9 @@ def test_adapters_equal_their_twin_and_begin_untouched(architecture):
     batches = [gradient_descent.tensors(run, "label") for run in RUNS]
     found = {
         epoch: (logprobs(wrapped, weights), losses)
-        for epoch, weights, losses in gradient_descent.descend(wrapped, chosen, batches, learner)
+        for epoch, weights, losses, *_ in gradient_descent.descend(
+            wrapped, chosen, batches, learner
+        )
     }
     assert all("lora_" in name for name in chosen.start)
     torch.testing.assert_close(found[0][0][1], torch.stack(untouched), rtol=0, atol=1e-12)
@@ -211,7 +213,7 @@ def test_a_run_that_diverges_leaves_the_others_alone():
 
     def epochs_of(runs):
         batches = [gradient_descent.tensors(run, "label") for run in runs]
-        for epoch, weights, losses in gradient_descent.descend(model, chosen, batches, learner):
+        for epoch, weights, losses, *_ in gradient_descent.descend(model, chosen, batches, learner):
             ((_, found),) = evaluation.answers(
                 model, weights, queries, NextToken([133, 140], VOCABULARY)
             )
@@ -235,7 +237,7 @@ def test_a_huge_rate_gives_rows_that_say_diverged(task):
     queries = evaluation.Queries(model, chosen, QUERIES, "cpu")
     batches = [gradient_descent.tensors(run, "label") for run in RUNS]
     steps = gradient_descent.descend(model, chosen, batches, Learner(rate=1e30, epochs=3))
-    for epoch, weights, losses in steps:
+    for epoch, weights, losses, *_ in steps:
         ((_, answers),) = evaluation.answers(model, weights, queries, NextToken([133, 140], 8))
         for loss, found in zip(losses.tolist(), answers, strict=True):
             keys = {"draw": 0, "order": 0, "epoch": epoch}
@@ -251,7 +253,7 @@ def test_small_updates_of_bfloat16_models_are_not_lost(architecture):
     learner = Learner(rate=1e-5, epochs=20, record=(1,))
     updates = {
         epoch: {n: w[0] - chosen.start[n] for n, w in weights.items()}
-        for epoch, weights, _ in gradient_descent.descend(model, chosen, batches, learner)
+        for epoch, weights, *_ in gradient_descent.descend(model, chosen, batches, learner)
     }
     assert all(tensor.dtype == torch.float32 for tensor in chosen.start.values())
     name, update = max(updates[20].items(), key=lambda item: item[1].norm())

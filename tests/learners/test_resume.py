@@ -1,5 +1,6 @@
 """Whatever ends run_gd, the next one goes on from finished runs and writes the same bytes."""
 
+import io
 import json
 import multiprocessing
 import os
@@ -17,7 +18,7 @@ from support.tasks import tiny_task
 from iclgd.io import files, fingerprints, imports, parquet
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import gradient_descent
+from iclgd.learners import evaluation, gradient_descent
 from iclgd.tasks import sampling
 
 LEARNER = {"rate": 0.5, "epochs": 2, "train": {"layers": [0.5], "matrices": ["v"]}}
@@ -143,6 +144,47 @@ def test_a_step_killed_while_its_parts_become_the_table_trains_nothing_again(
     assert run_gd(inputs) == undisturbed
     assert trained == []
     assert there(inputs) == ["0-1.parquet"]
+
+
+@pytest.fixture
+def ending(inputs, tmp_path) -> dict:
+    """Runs that converge before epoch 3 of 6, all recorded."""
+    entry = {**LEARNER, "epochs": 6, "record": list(range(7))}
+    free = pl.read_parquet(io.BytesIO(run_gd(inputs, learner=json.dumps(entry))))
+    inputs["--output"].unlink()
+    level = free.filter(epoch=2)["loss"].max()
+    assert free.filter(epoch=0)["loss"].min() > level
+    return {**inputs, "--learner": json.dumps({**entry, "until": level})}
+
+
+def test_runs_that_ended_keep_their_answers_in_all_later_epochs(ending, monkeypatch):
+    asked, whole = [], evaluation.answers
+    monkeypatch.setattr(evaluation, "answers", lambda *a: asked.append(1) or whole(*a))
+    table = pl.read_parquet(io.BytesIO(run_gd(ending)))
+    ends = table.group_by("draw", "order").agg(pl.col("trained").max())["trained"].to_list()
+    assert set(ends) <= {1, 2} and len(asked) == sum(end + 1 for end in ends)
+    assert table.filter(epoch=0).select("state", "trained").unique().rows() == [(None, 0)]
+    last = table.filter(epoch=6).drop("epoch")
+    for epoch in range(2, 6):
+        assert table.filter(epoch=epoch).drop("epoch").equals(last)
+    assert last["state"].unique().to_list() == ["converged"]
+    assert (
+        table.filter(pl.col("trained") == pl.col("epoch"), pl.col("epoch") > 0)["state"]
+        .is_in(["training", "converged"])
+        .all()
+    )
+
+
+def test_a_step_that_is_interrupted_among_ended_epochs_goes_on(ending, trained, monkeypatch):
+    whole = run_gd(ending)
+    ending["--output"].unlink()
+    trained.clear()
+    with monkeypatch.context() as patch:
+        ended_at(19, fail(KeyboardInterrupt), patch)  # epoch 4 of the third run
+        with pytest.raises(KeyboardInterrupt):
+            run_gd(ending)
+    assert run_gd(ending) == whole
+    assert len(trained) == 3 + 2
 
 
 def fail(kind):

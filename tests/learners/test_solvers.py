@@ -15,39 +15,39 @@ from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import features, solvers
+from iclgd.learners import features, solvers, solving
 from iclgd.models import loading
 
 
 def shown(labels, answers=(0,), classes=3, texts=None, queries=None):
     texts, queries = (None if x is None else np.array(x, float) for x in (texts, queries))
-    return solvers.Shown(np.array(labels), np.array(answers), classes, texts, queries)
+    return solving.Shown(np.array(labels), np.array(answers), classes, texts, queries)
 
 
 def test_the_oracle_is_certain_of_the_right_label():
-    assert solvers.oracle(shown([0, 1], [2, 0])).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert solving.oracle(shown([0, 1], [2, 0])).tolist() == [[0, 0, 1], [1, 0, 0]]
 
 
 def test_votes_by_hand():
     some = shown([0, 2, 2], [1, 1])
-    assert solvers.vote(some, 1.0) == pytest.approx(np.array([[1 / 3, 0, 2 / 3]] * 2))
+    assert solving.vote(some, 1.0) == pytest.approx(np.array([[1 / 3, 0, 2 / 3]] * 2))
     # Worth 1/4, 1/2 and 1, last one most.
-    assert solvers.vote(some, 0.5)[0] == pytest.approx([1 / 7, 0, 6 / 7])
-    assert solvers.vote(shown([0, 2, 1]), 0.0)[0].tolist() == [0, 1, 0]
+    assert solving.vote(some, 0.5)[0] == pytest.approx([1 / 7, 0, 6 / 7])
+    assert solving.vote(shown([0, 2, 1]), 0.0)[0].tolist() == [0, 1, 0]
 
 
 def test_neighbours_and_centroids_by_hand():
     # Two texts on either side of their middle, which is 0; the query lies with the first.
     some = shown([2, 0], [0, 0], texts=[[1, 0], [-1, 0]], queries=[[3, 0], [-3, 0]])
     near = 1 / (1 + np.exp(-2 / 0.5))  # cosines 1 and -1, temperature 1/2
-    assert solvers.neighbours(some, 0.5)[0] == pytest.approx([1 - near, 0, near])
-    assert solvers.centroid(some, 0.5)[1] == pytest.approx([near, 0, 1 - near])
+    assert solving.neighbours(some, 0.5)[0] == pytest.approx([1 - near, 0, near])
+    assert solving.centroid(some, 0.5)[1] == pytest.approx([near, 0, 1 - near])
     # Two of one label: neighbours count each, a centroid is one.
     twice = shown([2, 0, 0], [0, 0], texts=[[2, 0], [-1, 1], [-1, -1]], queries=[[0, 4], [0, -4]])
-    assert solvers.centroid(twice, 1.0)[0] == pytest.approx([0.5, 0, 0.5])
+    assert solving.centroid(twice, 1.0)[0] == pytest.approx([0.5, 0, 0.5])
     toward, away = 2**-0.5, -(2**-0.5)
     weights = np.exp([0, toward, away])
-    assert solvers.neighbours(twice, 1.0)[0, 2] == pytest.approx(1 / weights.sum())
+    assert solving.neighbours(twice, 1.0)[0, 2] == pytest.approx(1 / weights.sum())
 
 
 @settings(deadline=None)
@@ -61,7 +61,7 @@ def test_answers_are_distributions_and_but_for_recency_without_order(name, label
     texts, queries = rng.normal(size=(len(labels), 5)), rng.normal(size=(3, 5))
     order = rng.permutation(len(labels))
     found = [
-        np.exp(solvers.solve({"solver": name}, shown(own, [0, 1, 2], 4, these, queries)))
+        np.exp(solving.solve({"solver": name}, shown(own, [0, 1, 2], 4, these, queries)))
         for own, these in ((labels, texts), (np.array(labels)[order], texts[order]))
     ]
     assert found[0].sum(1) == pytest.approx(1)
@@ -130,6 +130,10 @@ def test_another_model_answers_in_the_place_of_the_one_compared(tables):
         found[name] = parquet.read(output, LOGITS)
     assert found["instead"]["model"].unique().to_list() == ["m"]
     assert found["instead"].drop("model", "learner").equals(found["alone"].drop("model", "learner"))
+
+
+def test_every_row_has_its_function():
+    assert list(solving.FUNCTIONS) == list(solvers.SOLVERS)
 
 
 def test_tokens_must_be_the_same():

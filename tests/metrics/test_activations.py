@@ -102,7 +102,7 @@ def test_training_is_the_descent_and_leaves_the_model_alone(architecture):
     tuned = activations.train(model, chosen, batch, learner)
     assert all(torch.equal(chosen.start[name], start[name]) for name in start)
     run = gradient_descent.descend(model, chosen, [batch], learner)
-    assert [epoch for epoch, _, _ in itertools.islice(run, 1)] == [0]
+    assert [now.epoch for now in itertools.islice(run, 1)] == [0]
     next(run)
     assert all(torch.equal(chosen.start[name], tuned.weights[name]) for name in start)
     run.close()

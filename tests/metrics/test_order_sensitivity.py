@@ -44,6 +44,7 @@ def logits(p, learner="icl", epoch=0, draw=0, status="ok"):
                 **{"draw": draw, "order": o, "epoch": epoch, "example": 100 + q},
                 **{"split": "test" if q else "validation", "label": q % 2, "status": status},
                 **{"answer_id": LABELS[q % 2], "loss": None, "tail_mass": 0.0},
+                **{"state": None, "trained": None},
                 "label_logprobs": np.log(p[q, o, LABELS]).tolist(),
                 "top_ids": ids.tolist(),
                 "top_logprobs": np.log(p[q, o, ids]).tolist(),

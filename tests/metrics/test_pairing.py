@@ -50,6 +50,38 @@ def test_two_learners_with_epochs_are_paired_by_epoch():
     assert pairing.compare(a, b, "sgd")[0]["epoch"].unique().to_list() == [5]
 
 
+def test_a_replicate_is_the_learner_itself_in_another_order_at_the_same_epoch():
+    gd = logits("gd@0.03", orders=2, epochs=(0, 5), seed=1)
+    gd = gd.with_columns(
+        pl.col("epoch").cast(pl.Float32).alias("loss") + pl.col("order"),
+        pl.when(pl.col("epoch") > 0).then(pl.lit("capped")).alias("state"),
+    )
+    table, _ = pairing.compare(gd, pairing.shifted(gd, "order"), "gd-replicate")
+    assert len(table) == len(gd)
+    assert table.select("a", "b").unique().rows() == [("gd@0.03", "gd-replicate")]
+    row = table.row(
+        by_predicate=(pl.col("draw") == 1)
+        & (pl.col("order") == 0)
+        & (pl.col("epoch") == 5)
+        & (pl.col("example") == 2),
+        named=True,
+    )
+    sides = [gd.filter(draw=1, order=o, epoch=5, example=2).row(0, named=True) for o in (0, 1)]
+    p, q = (np.exp(np.array(s["top_logprobs"])[np.argsort(s["top_ids"])]) for s in sides)
+    assert row["tv"] == pytest.approx(np.abs(p - q).sum() / 2, abs=1e-6)
+    # Loss and state are those of b: of the other order.
+    assert (row["loss"], row["state"]) == (6.0, "capped")
+
+
+def test_loss_and_state_of_the_second_learner_are_carried_along():
+    gd = diverge(logits("gd", epochs=(0, 5), seed=1), pl.col("order") == 1)
+    gd = gd.with_columns(loss=pl.lit(0.25, pl.Float32), state=pl.lit("stalled"))
+    table, _ = pairing.compare(logits(), gd, "gd")
+    assert set(table["state"]) == {"stalled"} and set(table["loss"]) == {0.25}
+    table, _ = pairing.compare(logits(), logits("icl", seed=2), "icl-reordered")
+    assert table["state"].is_null().all() and table["loss"].is_null().all()
+
+
 def test_nothing_in_common_is_an_error():
     with pytest.raises(InputError, match="share no draw"):
         pairing.compare(logits(), logits().with_columns(pl.col("draw") + 9), "gd")

@@ -144,7 +144,7 @@ def learned(model, shots: int, steps: int = 2, runs: int = 3) -> list[torch.Tens
     batches = [gradient_descent.tensors(run, learner.loss) for run in demonstrations]
     model, chosen = trainable.choose(model, learner.train)
     queries = [[0, *prompt[-3:].tolist()] for prompt in prompts]
-    for _, weights, _ in gradient_descent.descend(
+    for _, weights, *_ in gradient_descent.descend(
         model, chosen, batches, learner
     ):  # the last is kept
         found = list(
@@ -214,7 +214,7 @@ def test_the_squared_loss_and_its_step(runs):
     )
     model, chosen = trainable.choose(model, learner.train)
     batches = [gradient_descent.tensors(run, "squared") for run in RUNS[:runs]]
-    for epoch, weights, losses in gradient_descent.descend(model, chosen, batches, learner):
+    for epoch, weights, losses, *_ in gradient_descent.descend(model, chosen, batches, learner):
         if epoch == 0:
             assert losses.tolist() == pytest.approx([loss for loss, _ in twins], abs=1e-9)
         found = weights[name] if weights else model.get_parameter(name)[None].clone()

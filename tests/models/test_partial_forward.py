@@ -73,7 +73,7 @@ def test_nothing_below_the_lowest_trained_block_is_computed_twice(runs):
     queries = evaluation.Queries(model, chosen, QUERIES, "cpu")
     batches = [gradient_descent.tensors(run, "label") for run in runs]
     learner = Learner(rate=0.1, epochs=5, train=TOP, record=(2,))
-    for _, weights, _ in gradient_descent.descend(model, chosen, batches, learner):
+    for _, weights, *_ in gradient_descent.descend(model, chosen, batches, learner):
         list(evaluation.answers(model, weights, queries, NextToken(LABELS, 4)))
     # Below: once for the queries, once for the demonstrations. Above: five steps, and three
     # records of the loss and of the queries.
@@ -89,7 +89,7 @@ def test_queries_beyond_the_memory_for_hidden_states_run_whole(monkeypatch):
     monkeypatch.setattr(evaluation, "HIDDEN_BYTES", 8 * 16 * sum(sorted(map(len, QUERIES))[:2]))
     part = evaluation.Queries(model, chosen, QUERIES, "cpu")
     assert len(part.hidden) == 2
-    for _, weights, _ in gradient_descent.descend(
+    for _, weights, *_ in gradient_descent.descend(
         model, chosen, [gradient_descent.tensors(run, "label") for run in RUNS], learner
     ):
         ((_, one),) = evaluation.answers(model, weights, whole, NextToken(LABELS, VOCABULARY))

@@ -109,7 +109,7 @@ def test_demonstrations_on_both_sides_of_a_switch_are_trained_on_alone():
     expected = alone(model, RUNS[0])
     found = dict(
         (epoch, float(losses))
-        for epoch, _, losses in gradient_descent.descend(
+        for epoch, _, losses, *_ in gradient_descent.descend(
             model, trainable.choose(model, None)[1], batches(together=False)[:1], LEARNER
         )
     )

@@ -158,6 +158,34 @@ BAD = {
         "tasks.home.files: '~/x.csv' does not exist; '~' is read by shells alone",
     ),
     "figures/new": ({"kind": "order", "models": ["gptj"]}, "figures.new: key 'tasks' is missing"),
+    "learners/gd/stall": (1, "learners.gd.stall: 1: it is not less than 1"),
+    "learners/gd/until": (0, "learners.gd.until: 0: it is not greater than 0"),
+    "learners/gd/unil": (0.1, "learners.gd: unknown key 'unil' (did you mean 'until'?)"),
+    "learners/gd/cut": (0.3, "learners.gd: cut belongs to monotone, not to sgd"),
+    "learners/gd/grow": (0.9, "learners.gd.grow: 0.9: it is less than the minimum of 1"),
+    "learners/sgd-4/optimiser": (
+        "monotone",
+        "learners.sgd-4: design 'n8-orders': batch 4 of 8 demonstrations: optimiser monotone "
+        "judges a step by the loss of all of them; leave 'batch' out",
+    ),
+    "learners/gd-replicate": (
+        {"reference": "gd-v-middle", "shift": "order"},
+        "learners.gd-replicate.reference: 'gd-v-middle' trains on one order of each draw "
+        "('orders: 1'), so that there is no other to compare it with: give it 'orders: 2' or more",
+    ),
+    "learners/of-a-rate": (
+        {"reference": "gd@0.03", "shift": "order"},
+        "'gd@0.03' is no learner (write 'gd': each of its rates is compared with itself)",
+    ),
+    "learners/of-a-reference": (
+        {"reference": "icl-reordered", "shift": "draw"},
+        "'icl-reordered' is a reference itself, of 'icl'",
+    ),
+    "figures/depth/pairs": (
+        [["icl-reordered", "icl"]],
+        "'icl-reordered' is a reference of 'icl', which stands second and takes its rate from the "
+        "first, as in [icl, icl-reordered]",
+    ),
     "figurs": ({}, "top level: unknown key 'figurs' (did you mean 'figures'?)"),
 }
 

@@ -24,6 +24,8 @@ V = {"matrices": ["v"]}
         ({"reference": "prompted", "shift": "draw"}, "icl-redrawn"),
         ({"method": "gd", "rate": 1}, "gd"),
         ({"method": "gd", "rate": 1, "loss": "label", "optimiser": "sgd"}, "gd"),
+        ({"method": "gd", "rate": 1, "optimiser": "monotone", "batch": 8}, "gd"),
+        ({"method": "gd", "optimiser": "monotone", "train": {"layers": [0.6], **V}}, "gd-middle"),
         ({"method": "gd", "rate": 1, "batch": 4}, "sgd"),
         ({"method": "gd", "rate": 1, "batch": 4, "optimiser": "adam"}, "adam"),
         ({"method": "gd", "train": {"layers": [0.484], **V}}, "gd-middle"),
@@ -41,6 +43,16 @@ V = {"matrices": ["v"]}
 def test_a_learner(entry, role):
     assert roles.learner(entry) == role
     assert role in roles.LEARNERS
+
+
+def test_what_repeats_gradient_descent_has_its_role():
+    """Not that of ICL in another order: figures would call it that."""
+    again = {"reference": "tuned", "shift": "order"}
+    deep = {"method": "gd", "train": {"layers": [0.9], **V}}
+    assert roles.learner(again, {"tuned": deep}) == "gd-deep"
+    assert roles.learner(again, {"tuned": {"method": "icl"}}) == "icl-reordered"
+    config = {"models": {}, "tasks": {}, "learners": {"tuned": deep, "again": again}}
+    assert roles.of_study(config) == {"tuned": "gd-deep", "again": "gd-deep"}
 
 
 def test_models_and_tasks():

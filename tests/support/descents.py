@@ -40,7 +40,7 @@ def followed(model, runs, learner: Learner) -> dict[int, tuple[torch.Tensor, tor
     batches = [gradient_descent.tensors(run, learner.loss) for run in runs]
     return {
         epoch: (logprobs(model, weights), losses)
-        for epoch, weights, losses in gradient_descent.descend(model, chosen, batches, learner)
+        for epoch, weights, losses, *_ in gradient_descent.descend(model, chosen, batches, learner)
     }
 
 

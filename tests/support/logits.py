@@ -24,6 +24,7 @@ def logits(learner="icl", draws=2, orders=3, epochs=(0,), queries=4, seed=0):
                             **{"example": example, "split": "test" if example else "validation"},
                             **{"label": example % 2, "answer_id": LABELS[example % 2]},
                             **{"status": "ok", "loss": None, "tail_mass": 0.0},
+                            **{"state": None, "trained": epoch if len(epochs) > 1 else None},
                             "label_logprobs": np.log(p[LABELS]).tolist(),
                             "top_ids": ids.tolist(),
                             "top_logprobs": np.log(p[ids]).tolist(),

@@ -20,7 +20,7 @@ from iclgd.io.cli import InputError
 
 # Rows that a long table holds together: about 40 MB of logits with 1,024 tokens each.
 ROWS = 4096
-_NOT_KEYS = {"split", "label", "status"}
+_NOT_KEYS = {"split", "label", "status", "state", "trained"}
 
 
 def write(frame: pl.DataFrame, path: str | Path, schema: pl.Schema | None = None) -> None:
@@ -70,6 +70,12 @@ class Parts:
         with files.room_for(self.path):
             match(frame, self.schema).write_ipc(temporary)
         self.parts[run] = temporary.rename(part)
+
+    def repeat(self, run: tuple[int, ...], earlier: tuple[int, ...], **columns) -> None:
+        """Add the rows of an ``earlier`` run as those of ``run``, with other values in some
+        ``columns``."""
+        frame = pl.read_ipc(self.parts[earlier])
+        self.add(run, frame.with_columns(pl.lit(one).alias(name) for name, one in columns.items()))
 
     def __exit__(self, kind, *_) -> None:
         keep = kind is not None and self.kept and not issubclass(kind, files.DiskFull)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,8 +23,10 @@ from torch.nn.functional import cross_entropy
 
 from iclgd.io.cli import InputError, out_of_memory
 from iclgd.learners import layer_causal
-from iclgd.learners.optimisers import OPTIMISERS
+from iclgd.learners.endings import Endings
+from iclgd.learners.optimisers import OPTIMISERS, in_parts
 from iclgd.learners.settings import Learner
+from iclgd.learners.stepping import stepping
 from iclgd.learners.trainable import Trained
 from iclgd.models import dimensions, forward, partial_forward, tolerance
 from iclgd.tasks import prompts
@@ -181,7 +184,7 @@ def with_hidden(batch: Batch, model, lowest: int) -> Batch:
 def runs_at_once(model, trained: Trained, batches: list[Batch], learner: Learner) -> int:
     """How many of the runs train side by side: few enough for weights and tokens to stay small,
     and one where stacking changes what a run computes."""
-    copies = COPIES + OPTIMISERS[learner.optimiser].states
+    copies = COPIES + OPTIMISERS[learner.optimiser].states + Endings(learner, 0).watched
     by_weights = STACKED_BYTES // (copies * trained.bytes)
     size = max(1, min(by_weights, TOKENS_PER_STEP // batches[0].tokens.numel()))
     if min(size, len(batches)) == 1 or not batches[0].together:
@@ -232,36 +235,20 @@ def large(model, lowest: int, batch: Batch) -> bool:
     return 4 * KEPT_PER_UNIT * batch.tokens.numel() * width > max(weights / 8, SMALL_BYTES)
 
 
-@contextmanager
-def stepping(
-    weights: dict[str, Tensor], masks: dict[str, Tensor], learner: Learner, arriving: bool
-) -> Iterator[Callable[[], None]]:
-    """Yields what to call after the backward passes of a step.
+class Recorded(NamedTuple):
+    """The runs of a stack at a recorded epoch.
 
-    If ``arriving``, a step must be a single backward pass, and each tensor is updated as soon
-    as its gradient is there, which is freed at once: a large model needs the memory of its
-    weights and of one gradient (Lv et al. 2306.09782).
+    ``weights``: the trained tensors (leading dimension: runs); ``losses`` [runs]: the mean loss of
+    the demonstrations under them; ``states`` and ``trained``: see `endings.Endings`; ``moved``:
+    whether any weight may differ from those of the recorded epoch before.
     """
 
-    def update(names: list[str], optimiser: torch.optim.Optimizer, _=None) -> None:
-        for name in masks.keys() & names:
-            weights[name].grad *= masks[name]
-        optimiser.step()
-        optimiser.zero_grad()
-
-    if not arriving:
-        optimiser = learner.over(list(weights.values()))
-        yield partial(update, list(weights), optimiser)
-        return
-    handles = [
-        weight.register_post_accumulate_grad_hook(partial(update, [name], learner.over([weight])))
-        for name, weight in weights.items()
-    ]
-    try:
-        yield lambda: None
-    finally:
-        for handle in handles:
-            handle.remove()
+    epoch: int
+    weights: dict[str, Tensor]
+    losses: Tensor
+    states: list[str | None]
+    trained: list[int]
+    moved: bool
 
 
 def descend(
@@ -270,12 +257,11 @@ def descend(
     batches: list[Batch],
     learner: Learner,
     watch: Callable[[Batch], None] = lambda _: None,
-) -> Iterator[tuple[int, dict[str, Tensor], Tensor]]:
+) -> Iterator[Recorded]:
     """Train one run per batch side by side; yield at every recorded epoch.
 
-    Yields ``epoch``, the trained tensors (leading dimension: runs) and the mean loss of the
-    demonstrations [runs] under them. A run whose loss is not finite goes on with NaN
-    weights, which cannot reach the other runs.
+    A run whose loss is not finite goes on with NaN weights, which cannot reach the other runs;
+    one that has ended (`endings`) keeps its weights. Once all have, nothing is computed any more.
 
     A single batch is trained in the model's own tensors, and the dictionary is empty: the
     model *is* the trained one until the generator goes on, and as before at the end.
@@ -289,8 +275,13 @@ def descend(
     lowest = partial_forward.lowest(model, trained.start)
     together = with_hidden(stack(batches), model, lowest)
     shots = together.tokens.shape[1]
-    size = learner.batch or shots
+    if reason := in_parts(learner.optimiser, learner.batch, shots):
+        raise InputError(f"learner: {reason}")
+    size = min(learner.batch or shots, shots)
     parts = together.step(0, size).micro()
+    ending, recorded = Endings(learner, len(batches)), learner.recorded()
+    judged = OPTIMISERS[learner.optimiser].ours  # it knows the losses under its weights
+    kept: dict[int, dict[str, Tensor]] = {}  # weights of runs that have ended, by run
 
     def mean_losses(batch: Batch) -> Iterator[Tensor]:
         """Parts whose sum is the mean loss over ``batch``'s scored tokens, each [runs]."""
@@ -306,31 +297,74 @@ def descend(
             )
             yield total / count
 
+    def see(epoch: int, losses: Tensor) -> None:
+        for run in ending.see(epoch, losses):
+            if not alone:
+                kept[run] = {name: weight[run].detach().clone() for name, weight in weights.items()}
+
+    def evaluate(batch: Batch, epoch: int | None) -> Tensor:
+        """Backward passes of the mean losses [runs] over ``batch``, which are returned.
+
+        With an ``epoch`` these are the losses by which runs end, known before the last of the
+        passes: where none is left to train, there is no gradient.
+        """
+        losses = torch.zeros(len(batches), device=batch.tokens.device)
+        for number, part in enumerate(mean_losses(batch), 1):
+            losses = losses + part.detach()
+            if epoch is not None and number == len(parts):
+                see(epoch, losses)
+                if ending.all:
+                    for weight in weights.values():
+                        weight.grad = None
+                    break
+            part.sum().backward()
+        return losses
+
+    def take(step: Callable, start: int, epoch: int) -> Tensor:
+        """One step on the demonstrations from ``start`` on; what the optimiser returns."""
+        batch = together.step(start, size)
+        watch(batch)
+        seen = epoch if size == shots and not judged else None
+        try:
+            losses = step(partial(evaluate, batch, seen))
+        except (RuntimeError, AssertionError) as error:
+            if out_of_memory(error):
+                raise
+            said = str(error).strip().splitlines()[0]
+            kind = model.config.model_type
+            raise InputError(f"GD cannot train architecture {kind}: {said}") from error
+        for run, own in kept.items():
+            for name, weight in weights.items():
+                weight.data[run] = own[name]
+        return losses
+
     with (
         trained.in_place() if alone else nullcontext(trained.copies(len(batches))) as weights,
-        stepping(weights, trained.masks, learner, alone and len(parts) == 1) as step,
+        stepping(
+            weights, trained.masks, learner.over, alone and len(parts) == 1 and not judged
+        ) as step,
         partial_forward.checkpointed(model, alone and large(model, lowest, parts[0])),
     ):
+        before, known = -1, None  # the last recorded epoch; the losses now, if a step told them
         for epoch in range(learner.epochs + 1):
-            if epoch in learner.recorded():
+            needed = epoch in recorded or (ending.watched and size < shots)
+            if needed and known is None and not ending.all:
                 with torch.no_grad():
-                    losses = sum(mean_losses(together))
-                yield epoch, {} if alone else {n: w.detach() for n, w in weights.items()}, losses
+                    known = sum(mean_losses(together))
+            if known is not None:
+                see(epoch, known)
+            if epoch in recorded:
+                own = {} if alone else {name: weight.detach() for name, weight in weights.items()}
+                moved = not ending.all or max(ending.at.values()) > before
+                states, epochs = ending.states(epoch), ending.trained(epoch)
+                yield Recorded(epoch, own, ending.losses, states, epochs, moved)
+                before = epoch
             if epoch == learner.epochs:
                 return
-            for start in range(0, shots, size):
-                batch = together.step(start, size)
-                watch(batch)
-                try:
-                    for part in mean_losses(batch):
-                        part.sum().backward()
-                except (RuntimeError, AssertionError) as error:
-                    if out_of_memory(error):
-                        raise
-                    said = str(error).strip().splitlines()[0]
-                    kind = model.config.model_type
-                    raise InputError(f"GD cannot train architecture {kind}: {said}") from error
-                step()
+            known = None
+            for start in range(0, 0 if ending.all else shots, size):
+                losses = take(step, start, epoch)
+                known = losses if judged else None
 
 
 def demonstration_batches(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 import torch
 
 from iclgd.io.cli import InputError
-from iclgd.learners import layer_causal, optimisers
+from iclgd.learners import layer_causal, monotone, optimisers
 from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.models import architectures
 
@@ -27,6 +27,9 @@ class Learner:
     ``squared`` (the answer's tokens, von Oswald et al.; see ``gradient_descent.squared_error``).
     ``causal``: null, or layer-causal GD (Deutch et al.) by one of `layer_causal.READINGS`.
     ``record``: epochs at which the queries are evaluated; null: 0, 1, 2, 5, 10, 20, 40, ...
+    ``until``: the mean loss (that of ``loss``) at which a run has converged, and stays as it is;
+    ``stall``: the share of its loss that a run must lose over the last tenth of its epochs, or it
+    has stalled, and stays as it is (`endings.stalled`); null: every run trains to the last epoch.
     ``settings``: those of the optimiser beside the rate (`optimisers`), in the catalogue keys of
     the learner itself.
     """
@@ -39,6 +42,8 @@ class Learner:
     loss: str = "label"
     causal: str | None = None
     record: tuple[int, ...] | None = None
+    until: float | None = None
+    stall: float | None = None
     settings: dict[str, float] = field(default_factory=dict)
 
     def recorded(self) -> list[int]:
@@ -50,7 +55,8 @@ class Learner:
         """A new optimiser of ``tensors``."""
         row = OPTIMISERS[self.optimiser]
         given = {key: self.settings.get(key, default) for key, default in row.settings.items()}
-        return getattr(torch.optim, row.torch_class)(tensors, lr=self.rate, **given)
+        home = monotone if row.ours else torch.optim
+        return getattr(home, row.torch_class)(tensors, lr=self.rate, **given)
 
 
 def learner(entry: dict) -> Learner:

@@ -183,7 +183,8 @@ def train(model, trained: Trained, batch: gradient_descent.Batch, learner: Learn
             seen.extend(queries(model, part.tokens[0]))
         del seen[: -len(batch.tokens)]
 
-    for epoch, _, _ in gradient_descent.descend(model, trained, [batch], learner, watch):
-        if epoch == learner.epochs:
+    for now in gradient_descent.descend(model, trained, [batch], learner, watch):
+        if now.epoch == learner.epochs:
             weights = {name: tensor.detach().clone() for name, tensor in trained.start.items()}
-    return FineTuned(weights, before, torch.stack(seen))
+    # A run that has converged before its first step has had none.
+    return FineTuned(weights, before, torch.stack(seen) if seen else before)

@@ -36,9 +36,11 @@ def paired(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     A first learner without epochs (ICL) is paired with every epoch of the second. Raises
     InputError if nothing matches, or if only the first one has epochs.
     """
-    if a["epoch"].n_unique() > 1 and b["epoch"].n_unique() == 1:
+    # Of what has epochs the table may hold a single one here.
+    epochs_a, epochs_b = (one["trained"].is_not_null().any() for one in (a, b))
+    if epochs_a and not epochs_b:
         raise InputError("the learner with epochs must come second in a pair, as in [icl, gd]")
-    on = _MATCH if a["epoch"].n_unique() > 1 else [key for key in _MATCH if key != "epoch"]
+    on = _MATCH if epochs_a else [key for key in _MATCH if key != "epoch"]
     columns = ["learner", "status", "label_logprobs", "top_ids", "top_logprobs", "tail_mass"]
     pairs = b.join(a.select(*on, *columns), on=on, suffix="_a").sort(_MATCH)
     if pairs.is_empty():

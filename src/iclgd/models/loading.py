@@ -192,7 +192,7 @@ def load_folder(folder: Path, entry: dict, device: str = "auto") -> Loaded:
     import torch
     from transformers.utils import logging
 
-    from iclgd.models import attention
+    from iclgd.models import attention, float64
 
     logging.disable_progress_bar()
     if device != "cpu":
@@ -213,4 +213,5 @@ def load_folder(folder: Path, entry: dict, device: str = "auto") -> Loaded:
         )
     attention.activate(model)
     model = model.to(device).eval().requires_grad_(False)
+    float64.complete(model)
     return Loaded(name, model, tokenizer, device, dimensions.context(model.config))

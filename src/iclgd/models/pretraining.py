@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from iclgd.io.cli import InputError
-from iclgd.models import attention
+from iclgd.models import attention, float64
 from iclgd.tasks import ginc, synthetic
 
 # What is probed, with the accuracy of guessing (GINC: without demonstrations).
@@ -32,6 +32,7 @@ PROBES = {
 }
 LANGUAGE = synthetic.Mixture()
 OBJECTIVES = ("next-token", "label")
+DTYPES = ("float32", "float64")
 PROBE_COUNT = 256  # prompts a probe while training; FINAL_COUNT of the finished model
 FINAL_COUNT = 512
 PROBE_SEED = 2**31  # unlike the seed of any recipe: those are small
@@ -52,6 +53,7 @@ class Recipe:
     ``probe_every``: steps between probes. ``checkpoints``: steps whose weights are kept too;
     they need a known end, so no criterion. ``attention_momentum``: eta of momentum attention
     (Dai et al. 2023); 0 is plain attention through the same code, null the model's own.
+    ``dtype``: of weights and of all that is computed (`float64`); the first weights are the same.
     """
 
     shape: dict
@@ -69,6 +71,7 @@ class Recipe:
     probe_every: int = 200
     checkpoints: tuple[int, ...] = ()
     attention_momentum: float | None = None
+    dtype: str = "float32"
 
 
 def _known(given: dict, known: set[str], where: str) -> None:
@@ -96,6 +99,8 @@ def read_entry(entry: dict) -> Recipe:
         raise InputError(f"objective {recipe.objective!r}: it is one of {', '.join(OBJECTIVES)}")
     if recipe.checkpoints and recipe.accuracy is not None:
         raise InputError("checkpoints need a known end: leave accuracy out, or checkpoints")
+    if recipe.dtype not in DTYPES:
+        raise InputError(f"dtype {recipe.dtype!r}: it is one of {', '.join(DTYPES)}")
     if not 0 <= (recipe.attention_momentum or 0) < 1:
         raise InputError(f"attention_momentum {recipe.attention_momentum}: it is in [0, 1)")
     if recipe.objective == "label" and recipe.mixture.ginc:
@@ -127,6 +132,8 @@ def build_model(recipe: Recipe):
         said = " ".join(str(error).split())
         raise InputError(f"shape: {kind} cannot be built of {shape}: {said}") from error
     attention.activate(model)
+    model = model.to(getattr(torch, recipe.dtype))
+    float64.complete(model)
     return model
 
 

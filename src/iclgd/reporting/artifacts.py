@@ -57,6 +57,9 @@ KEYS = {
     "split": "`train` (demonstrations), `validation` (choice of rate and epoch), `test` (reports)",
     "label": "class of the query, from 0",
     "status": "`ok`, or `diverged` (then nothing can be compared)",
+    "state": "GD: `training`, `converged` (the loss came down to `until`), `stalled` (it fell by"
+    " less than `stall`) or `capped` (at the last epoch, none of these); what has converged or"
+    " stalled stays as it is in all later epochs; null at epoch 0, and for what has no epochs",
 }
 ESTIMATE = {
     "estimate": "the value",
@@ -126,6 +129,9 @@ ARTIFACTS = (
             "answer_id": "id of the first token of the query's answer",
             "status": "`ok`, or `diverged` (then the distributions are null)",
             "loss": "GD: mean loss of the demonstrations at this epoch, nats",
+            **_keys("state"),
+            "trained": "GD: epochs that this run has really trained by this one: fewer than `epoch`"
+            " where it has converged or stalled",
             "label_logprobs": "natural log-probability (over the whole vocabulary) of each label's"
             " first token",
             "top_ids": "most likely tokens (up to the design's `keep`), ties by token id",
@@ -153,6 +159,8 @@ ARTIFACTS = (
             "label_a": "the likeliest label under a",
             "label_b": "the likeliest label under b",
             **_keys("status"),
+            "loss": "b's mean loss of the demonstrations, nats; null if it has no epochs",
+            **_keys("state"),
             **_meanings(agreement.METRICS),
         },
     ),

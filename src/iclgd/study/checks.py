@@ -12,16 +12,14 @@ import os
 import shlex
 from pathlib import Path
 
-from iclgd.learners import optimisers, solvers
+from iclgd.learners import optimisers
 from iclgd.models import architectures
 from iclgd.study import config as types
-from iclgd.study import names, pairing, places, sizes, taskfiles
-from iclgd.study.jobs import DISPLAY
+from iclgd.study import learners, names, pairing, places, sizes, taskfiles
 from iclgd.study.kinds import KINDS
-from iclgd.study.values import nearest
+from iclgd.study.values import exactly_one, nearest
 
 CATALOGUES = ("models", "tasks", "demonstrations", "learners", "figures")
-TRAINED = ({"lora"}, {"layers", "matrices"}, {"parameters"})  # what a learner may train
 RESERVED = ("claims", "examples")  # tables of a whole study beside those of its figures
 DERIVED = {
     "models": {"of", "control", "label"},
@@ -60,7 +58,7 @@ def problems(config: dict, root: Path) -> list[str]:
     for name, entry in config["demonstrations"].items():
         _check_design(problem, f"demonstrations.{name}", entry)
     for name, entry in config["learners"].items():
-        _check_learner(problem, f"learners.{name}", entry, config["learners"], config["models"])
+        learners.check(problem, f"learners.{name}", entry, config)
     if problems:
         return problems
     for name, entry in config["figures"].items():
@@ -76,7 +74,7 @@ def problems(config: dict, root: Path) -> list[str]:
 
 
 def _check_model(problem, where: str, name: str, entry: dict, models: dict, root: Path) -> None:
-    _exactly_one(problem, where, entry, ("path", "hub", "pretrain", "of", "construct"))
+    exactly_one(problem, where, entry, ("path", "hub", "pretrain", "of", "construct"))
     if "of" in entry:
         _check_derived(problem, "models", name, entry, names.underived(models))
     if "construct" in entry:
@@ -98,7 +96,7 @@ def _check_model(problem, where: str, name: str, entry: dict, models: dict, root
 
 
 def _check_task(problem, where: str, name: str, entry: dict, tasks: dict, root: Path) -> None:
-    _exactly_one(problem, where, entry, ("generate", "files", "hub", "of"))
+    exactly_one(problem, where, entry, ("generate", "files", "hub", "of"))
     if "of" in entry:
         _check_derived(problem, "tasks", name, entry, names.underived(tasks))
         return
@@ -152,14 +150,6 @@ def _check_unambiguous(problem, config: dict) -> None:
             seen[name] = catalogue
 
 
-def _exactly_one(problem, where: str, entry: dict, keys: tuple[str, ...]) -> None:
-    there = [key for key in keys if key in entry]
-    if len(there) != 1:
-        problem(
-            where, f"exactly one of {', '.join(keys)} is needed, found {', '.join(there) or 'none'}"
-        )
-
-
 def _home(path: str) -> str:
     return "; '~' is read by shells alone: write the folder in full" if path[:1] == "~" else ""
 
@@ -174,56 +164,6 @@ def _check_pretraining(problem, where: str, entry: dict) -> None:
     least, greatest = entry["mixture"].get("topics", (1, 1))
     if least > greatest:
         problem(f"{where}.mixture.topics", f"{least} is more than {greatest}")
-
-
-def _check_learner(problem, where: str, entry: dict, learners: dict, models: dict) -> None:
-    if "reference" in entry:
-        if entry["reference"] not in learners:
-            problem(
-                f"{where}.reference",
-                f"{entry['reference']!r} is no learner {nearest(entry['reference'], learners)}",
-            )
-        if "shift" not in entry:
-            problem(where, "key 'shift' is missing beside 'reference'")
-        extra = set(entry) - {"reference", "shift", *DISPLAY}
-    elif entry.get("method") == "gd":
-        _exactly_one(problem, where, entry, ("rate", "rates"))
-        spelled = [names.spelled(rate) for rate in entry.get("rates", [])]
-        for name in {one for one in spelled if spelled.count(one) > 1}:
-            problem(f"{where}.rates", f"two of them go by the name {name}")
-        own = {key: entry[key] for key in optimisers.known_settings() if key in entry}
-        if wrong := optimisers.foreign(entry.get("optimiser", "sgd"), own):
-            problem(where, wrong)
-        train = entry.get("train")
-        if train is not None and set(train) not in TRAINED:
-            problem(
-                f"{where}.train",
-                "both 'layers' and 'matrices' are needed, or 'lora', or 'parameters'",
-            )
-        if "causal" in entry and "layers" not in (train or {}):
-            problem(f"{where}.causal", "it needs 'train' with 'layers' and 'matrices'")
-        if "causal" in entry and entry.get("loss") == "squared":
-            problem(f"{where}.causal", "the squared loss has no layers")
-        extra = {"shift"} & set(entry)
-        extra |= {"model", "solver", *solvers.known_settings()} & set(entry)
-    elif entry.get("method") == "solver":
-        if "solver" not in entry:
-            problem(where, f"key 'solver' is missing, one of {', '.join(solvers.SOLVERS)}")
-            return
-        own = {key: entry[key] for key in solvers.known_settings() if key in entry}
-        if wrong := solvers.foreign(entry["solver"], own):
-            problem(where, wrong)
-        extra = set(entry) - {"method", "solver", *solvers.known_settings(), *DISPLAY}
-    elif entry.get("method") in ("icl", "bayes"):
-        own = {"model"} if entry["method"] == "icl" else set()
-        extra = set(entry) - {"method", *own, *DISPLAY}
-        if "model" in entry and entry["model"] not in names.known(models):
-            problem(f"{where}.model", f"{entry['model']!r} {names.hint(entry['model'], models)}")
-    else:
-        problem(where, "key 'method' (icl, gd, bayes or solver) or 'reference' is missing")
-        return
-    for key in sorted(extra):
-        problem(where, f"key {key!r} has no meaning here")
 
 
 def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) -> None:
@@ -250,10 +190,8 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
 
     models = known("models", entry["models"], config["models"])
     tasks = known("tasks", entry.get("tasks", []), config["tasks"])
-    for first, second in entry.get("pairs", []):
-        of = config["learners"].get(second, {}).get("reference", names.base(first))
-        if of != names.base(first):
-            problem(f"{where}.pairs", f"{second!r} is a reference of {of!r}, not of {first!r}")
+    for pair in entry.get("pairs", []):
+        learners.check_pair(problem, f"{where}.pairs", *pair, config["learners"])
     runs = entry.get("runs", [])
     designs = known(
         "demonstrations",
@@ -266,18 +204,22 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
         *(run[1] for run in runs),
         *(n for pair in pairs for n in pair),
     ]
-    learners = known(
+    trained = known(
         "learners" if "learners" in entry else "pairs" if pairs else "runs",
         dict.fromkeys(named),
         config["learners"],
     )
-    if runs and len(runs) != len([r for r in runs if r[0] in designs and r[1] in learners]):
+    if runs and len(runs) != len([r for r in runs if r[0] in designs and r[1] in trained]):
         return
     _check_projections(problem, where, entry["kind"], models, learners, config, root)
     if entry["kind"] == "attention":
-        methods = [config["learners"][names.base(n)].get("method") for n in learners]
+        methods = [config["learners"][names.base(n)].get("method") for n in trained]
         if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
             problem(f"{where}.learners", "a learner of method icl is needed, then others of gd")
+
+    def trained_in(name: str) -> list[str]:
+        return [run[0] for run in runs if run[1] == name] if runs else designs
+
     for task in tasks:
         rows = sizes.most_rows(pairing.original(config["tasks"], task), root)
         for design in designs:
@@ -288,20 +230,25 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
                     f"design {design!r} shows {shots} demonstrations, "
                     f"task {task!r} has at most {rows} training rows",
                 )
-    for name in learners:
+    for name in trained:
         learner = config["learners"].get(names.base(name), {})
+        for design in trained_in(name) if learner.get("method") == "gd" else []:
+            shots = config["demonstrations"][design]["shots"]
+            optimiser = learner.get("optimiser", "sgd")
+            if wrong := optimisers.in_parts(optimiser, learner.get("batch"), shots):
+                problem(f"learners.{names.base(name)}", f"design {design!r}: {wrong}")
         for task in tasks if learner.get("method") == "bayes" else []:
             original = pairing.original(config["tasks"], task)
             if original.get("generate", {}).get("kind") != "ginc":
                 problem(f"{where}.tasks", f"{name!r} reads tasks of kind 'ginc' only, not {task!r}")
-        trained = learner.get("train", {}).get("layers", [])
-        for layer in trained if trained != "all" else []:
+        layers = learner.get("train", {}).get("layers", [])
+        for layer in layers if layers != "all" else []:
             for model in models:
-                layers = sizes.layer_count(pairing.original(config["models"], model), root)
-                if isinstance(layer, int) and layers is not None and layer >= layers:
+                there = sizes.layer_count(pairing.original(config["models"], model), root)
+                if isinstance(layer, int) and there is not None and layer >= there:
                     problem(
                         f"learners.{name}.train.layers",
-                        f"{layer} is outside model {model!r}, which has layers 0 ... {layers - 1}",
+                        f"{layer} is outside model {model!r}, which has layers 0 ... {there - 1}",
                     )
 
 

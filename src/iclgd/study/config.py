@@ -134,6 +134,7 @@ class Pretrain(Entry):
     mixture: Mixture
     objective: one_of("next-token", "label") = None  # default: next-token
     attention_momentum: Momentum = None  # iclgd.models.attention; default: plain attention
+    dtype: one_of("float32", "float64") = None  # of training; default: float32
     language_steps: NotNegative = None
     context: Count = None
     batch: Count = None
@@ -263,7 +264,12 @@ class Descent(Entry):
     record: list[NotNegative] = None  # epochs at which queries are evaluated
     batch: Count = None  # demonstrations per step; default: all
     optimiser: one_of(*OPTIMISERS) = None  # default: sgd
-    momentum: Momentum = None
+    momentum: Momentum = None  # of sgd; default: 0
+    # Of monotone, factors of the rate after a step that is accepted, and one that is refused:
+    grow: number(1) = None  # default: 1.1
+    cut: number(above=0, below=1) = None  # default: 0.5
+    until: Positive = None  # mean loss at which a run has converged; default: none
+    stall: number(above=0, below=1) = None  # share that the loss must still fall by; default: none
     loss: one_of("label", "all", "squared") = None  # default: label
     # Layer-causal GD, with h_l after the attention or after the block; default: not
     causal: one_of("attention", "block") = None

@@ -13,34 +13,42 @@ gd-deep         of a single layer below that
 gd-other        of other parts of the model, layer by layer, with another loss or optimiser
 sgd             of the whole model, in batches
 adam            by Adam
+
+Gradient descent repeated in another order, or with other demonstrations, has the role of what it
+repeats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
 
 DEEP = 0.6  # of the depth of a model
 METHODS = {"icl": "icl", "bayes": "bayes", "solver": "solver"}
 SHIFTS = {"order": "icl-reordered", "draw": "icl-redrawn"}
 LEARNERS = (*METHODS.values(), *SHIFTS.values(), "gd", "gd-middle", "gd-deep", "gd-other")
 LEARNERS += ("sgd", "adam")
+PLAIN = ("sgd", "monotone")  # optimisers that follow the gradient itself
 
 
-def learner(entry: Mapping) -> str:
-    """The role of a learner."""
+def learner(entry: Mapping, learners: Mapping = MappingProxyType({})) -> str:
+    """The role of a learner among the entries of ``learners``."""
     if "reference" in entry:
-        return SHIFTS[entry["shift"]]
+        repeated = learners.get(entry["reference"], {})
+        return learner(repeated) if repeated.get("method") == "gd" else SHIFTS[entry["shift"]]
     if "model" in entry:
         return "solver"
     if entry["method"] in METHODS:
         return METHODS[entry["method"]]
-    if entry.get("optimiser", "sgd") != "sgd":
-        return "adam" if entry["optimiser"] == "adam" else "gd-other"
+    optimiser = entry.get("optimiser", "sgd")
+    if optimiser not in PLAIN:
+        return "adam" if optimiser == "adam" else "gd-other"
     if "train" in entry:
         return _part(entry)
     if "causal" in entry or entry.get("loss", "label") != "label":
         return "gd-other"
-    return "sgd" if "batch" in entry else "gd"
+    return "sgd" if "batch" in entry and optimiser == "sgd" else "gd"
 
 
 def _part(entry: Mapping) -> str:
@@ -74,6 +82,7 @@ ROLES = {"models": model, "tasks": task, "learners": learner}
 
 def of_study(config: Mapping) -> dict[str, str]:
     """The role of every learner, model and task, by name."""
+    asked = {**ROLES, "learners": partial(learner, learners=config["learners"])}
     return {
-        name: role(entry) for part, role in ROLES.items() for name, entry in config[part].items()
+        name: role(entry) for part, role in asked.items() for name, entry in config[part].items()
     }

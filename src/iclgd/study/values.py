@@ -59,3 +59,12 @@ def _wrong(value) -> str | None:
     if value is None:
         return None
     return f"{type(value).__name__} is neither number nor text; write it in quotes"
+
+
+def exactly_one(problem, where: str, entry: dict, keys: tuple[str, ...]) -> None:
+    """Call ``problem`` unless ``entry`` has just one of ``keys``."""
+    there = [key for key in keys if key in entry]
+    if len(there) != 1:
+        problem(
+            where, f"exactly one of {', '.join(keys)} is needed, found {', '.join(there) or 'none'}"
+        )

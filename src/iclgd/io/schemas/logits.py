@@ -16,6 +16,8 @@ LOGITS = pl.Schema(
         "answer_id": pl.Int32,
         "status": pl.String,
         "loss": pl.Float32,
+        "state": pl.String,
+        "trained": pl.Int32,
         "label_logprobs": pl.List(pl.Float32),
         "top_ids": pl.List(pl.Int32),
         "top_logprobs": pl.List(pl.Float32),

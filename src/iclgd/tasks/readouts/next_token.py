@@ -100,11 +100,14 @@ class NextToken:
         keys: dict[str, str | int],
         queries: pl.DataFrame,
         loss: float | None = None,
+        state: str | None = None,
+        trained: int | None = None,
     ) -> pl.DataFrame:
         """Rows of the logits table for one draw, order and epoch: one for each query.
 
-        ``keys`` are the columns that all of them share. Rows that are not finite get the status
-        ``diverged`` and null distributions.
+        ``keys`` are the columns that all of them share, as are ``loss``, ``state`` and ``trained``
+        of a learner with epochs (`gradient_descent.Recorded`). Rows that are not finite get the
+        status ``diverged`` and null distributions.
         """
         ok = pl.Series(found.finite)
         columns = {
@@ -117,6 +120,8 @@ class NextToken:
             *(pl.lit(value).alias(key) for key, value in keys.items()),
             pl.Series("answer_id", np.array(self.targets)[queries["label"].to_numpy()], pl.Int32),
             pl.lit(loss, pl.Float32).alias("loss"),
+            pl.lit(state, pl.String).alias("state"),
+            pl.lit(trained, pl.Int32).alias("trained"),
             pl.Series("status", np.where(found.finite, "ok", "diverged")),
             *(
                 pl.when(ok).then(values.alias(name)).otherwise(None).alias(name)

@@ -1,0 +1,59 @@
+"""A step of an optimiser: after all backward passes, or tensor by tensor within the one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor
+
+
+@contextmanager
+def stepping(
+    weights: dict[str, Tensor], masks: dict[str, Tensor], optimised: Callable, arriving: bool
+) -> Iterator[Callable[[Callable[[], Tensor]], Tensor]]:
+    """Yields what makes a step: it is called with a function that runs the backward passes of
+    the step, and returns the losses; a step returns what its optimiser makes of them.
+    ``optimised`` makes an optimiser of tensors.
+
+    If ``arriving``, a step must be a single backward pass, and each tensor is updated as soon
+    as its gradient is there, which is freed at once: a large model needs the memory of its
+    weights and of one gradient (Lv et al. 2306.09782).
+    """
+
+    def masked(names: list[str]) -> None:
+        for name in masks.keys() & names:
+            if weights[name].grad is not None:
+                weights[name].grad *= masks[name]
+
+    def update(name: str, optimiser: torch.optim.Optimizer, _) -> None:
+        masked([name])
+        optimiser.step()
+        optimiser.zero_grad()
+
+    if not arriving:
+        optimiser = optimised(list(weights.values()))
+
+        def step(evaluate: Callable[[], Tensor]) -> Tensor:
+            def closure() -> Tensor:
+                losses = evaluate()
+                masked(list(weights))
+                return losses
+
+            losses = optimiser.step(closure)
+            optimiser.zero_grad()
+            return losses
+
+        yield step
+        return
+    handles = [
+        weight.register_post_accumulate_grad_hook(partial(update, name, optimised([weight])))
+        for name, weight in weights.items()
+    ]
+    try:
+        yield lambda evaluate: evaluate()
+    finally:
+        for handle in handles:
+            handle.remove()
