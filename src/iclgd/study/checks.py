@@ -211,7 +211,7 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
     )
     if runs and len(runs) != len([r for r in runs if r[0] in designs and r[1] in trained]):
         return
-    _check_projections(problem, where, entry["kind"], models, learners, config, root)
+    _check_projections(problem, where, entry["kind"], models, trained, config, root)
     if entry["kind"] == "attention":
         methods = [config["learners"][names.base(n)].get("method") for n in trained]
         if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
