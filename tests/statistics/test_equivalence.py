@@ -29,6 +29,7 @@ def pair(b, tv, epoch=0, noise=0.02, accuracy=(1.0, 1.0), model="m", seed=0):
     frame = pl.DataFrame({"draw": draw, "example": example, "split": SPLITS[example]})
     named = {"model": model, "task": "t", "design": "d", "a": "icl", "b": b, "status": "ok"}
     whole = {"shots": 4, "order": 0, "epoch": epoch, "label": 0, "label_a": 0, "label_b": 0}
+    whole |= {"loss": None, "state": None}
     metrics = dict.fromkeys(registry.METRICS, pl.lit(0.5)) | {
         "tv": pl.Series(values),
         "token_overlap": pl.Series(1 - values),
