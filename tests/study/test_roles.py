@@ -76,5 +76,9 @@ def test_names_mean_nothing(path):
     before = list(roles.of_study(config).values())
     for part in ("models", "tasks", "learners"):
         entries = json.loads(json.dumps(config[part]))
-        config[part] = {f"{part}{i}": entry for i, entry in enumerate(entries.values())}
+        renamed = {name: f"{part}{i}" for i, name in enumerate(entries)}
+        for entry in entries.values():
+            if "reference" in entry:
+                entry["reference"] = renamed[entry["reference"]]
+        config[part] = {renamed[name]: entry for name, entry in entries.items()}
     assert list(roles.of_study(config).values()) == before

@@ -27,14 +27,12 @@ def tiny(**changes) -> Study:
 def test_a_figure_knows_its_pairs_and_files():
     figure = tiny().figures["agreement"]
     run = ("llama-small", "topic2", "n4")
-    others = ["gd@0.01", "icl-reordered", "oracle", "neighbours", "icl-random"]
-    assert figure.pairs == [(*run, "icl", other) for other in others]
+    pairs = [("icl", "gd@0.01"), ("icl", "icl-reordered"), ("icl", "flow"), ("gd@0.01", "gd-again")]
+    pairs += [("icl", other) for other in ("oracle", "neighbours", "icl-random")]
+    assert figure.pairs == [(*run, *pair) for pair in pairs]
+    learners = ["icl", "gd@0.01", "flow", "oracle", "neighbours", "icl-random"]
     assert figure.logits() == [
-        "results/logits/llama-small/topic2/n4/icl/0-1.parquet",
-        "results/logits/llama-small/topic2/n4/gd@0.01/0-1.parquet",
-        "results/logits/llama-small/topic2/n4/oracle/0-1.parquet",
-        "results/logits/llama-small/topic2/n4/neighbours/0-1.parquet",
-        "results/logits/llama-small/topic2/n4/icl-random/0-1.parquet",
+        f"results/logits/llama-small/topic2/n4/{learner}/0-1.parquet" for learner in learners
     ]
     assert figure.agreement()[1].endswith("n4/icl--icl-reordered.parquet")
 
