@@ -76,7 +76,9 @@ rule sample_demonstrations:
     params:
         shots=study.shots,
         orders=study.orders,
+        bindings=study.bindings,
     shell:
         "python {input.script:q} --task {input.task:q} --design {wildcards.design:q}"
-        " --shots {params.shots} --orders {params.orders} --draws {wildcards.draws}"
+        " --shots {params.shots} --orders {params.orders} {params.bindings}"
+        " --draws {wildcards.draws}"
         " --output {output:q} > {log:q} 2>&1"

@@ -56,8 +56,7 @@ row_check.check(loaded.model)
 model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 with parquet.Parts(args.output, ATTENTION) as table:
-    for run in cli.progress(runs, len(runs), "runs"):
-        shown = [encoded[example] for example in run.examples]
+    for run, shown in cli.progress(zip(runs, encoded, strict=True), len(runs), "runs"):
         batch = gradient_descent.tensors(shown, learner.loss, loaded.device)
         tuned = activations.train(model, chosen, batch, learner)
         for part in queries.iter_slices(batches.QUERIES):

@@ -37,7 +37,7 @@ names = prompts.check_inputs(task, demonstrations)
 loaded = loading.load(args.model, "cpu")
 ginc.check_tokenizer(loaded.tokenizer, loaded.name)
 queries = prompts.queries(task)
-runs = prompts.in_order(demonstrations)
+runs, words = prompts.in_order(demonstrations), prompts.labels(task)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
@@ -45,4 +45,5 @@ with parquet.Parts(args.output, LOGITS) as table:
     for run in cli.progress(runs, len(runs), "draws and orders"):
         found = bayes.answer(loaded.tokenizer, task, run, queries, readout)
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}
-        table.add((*keys.values(), 0), readout.rows(found, {**constant, **keys}, queries))
+        own = prompts.bound(queries, run, words)
+        table.add((*keys.values(), 0), readout.rows(found, {**constant, **keys}, own))

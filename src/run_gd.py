@@ -49,17 +49,15 @@ names = prompts.check_inputs(task, demonstrations)
 learner = settings.learner(args.learner)
 loaded = loading.load(args.model, args.device)
 queries = prompts.queries(task)
-runs = prompts.in_order(demonstrations, args.orders)
+runs, words = prompts.in_order(demonstrations, args.orders), prompts.labels(task)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 
 sequences = prompts.encode_queries(loaded.tokenizer, queries)
 shown = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
-texts = [*sequences, *(tokens for tokens, _ in shown.values())]
+texts = [*sequences, *(tokens for run in shown for tokens, _ in run)]
 prompts.check_length([len(tokens) for tokens in texts], loaded.context, **names)
 together, _ = probes.Ways(loaded).of(texts)
-trained_on = gradient_descent.demonstration_batches(
-    shown, runs, learner.loss, loaded.device, together
-)
+trained_on = gradient_descent.demonstration_batches(shown, learner.loss, loaded.device, together)
 model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
 evaluated = evaluation.Queries(model, chosen, sequences, loaded.device, together)
 
@@ -96,8 +94,9 @@ with parquet.Parts(args.output, LOGITS, fingerprint) as table:
         if now.moved:
             for start, answers in evaluation.answers(model, now.weights, evaluated, readout):
                 part = queries.slice(start, batches.QUERIES)
-                for key, end, found in zip(keys, ends, answers, strict=True):
-                    rows = readout.rows(found, {**constant, **key}, part, **end)
+                for i, key, end, found in zip(block, keys, ends, answers, strict=True):
+                    own = prompts.bound(part, runs[i], words)
+                    rows = readout.rows(found, {**constant, **key}, own, **end)
                     table.add((*key.values(), start), rows)
         else:  # the same weights give the same answers
             for start, (key, end) in itertools.product(starts, zip(keys, ends, strict=True)):

@@ -52,6 +52,7 @@ if args.compared and args.compared != args.model:
     loading.check_same_tokens(loaded.tokenizer, other)
 runs = prompts.in_order(demonstrations)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
+words = prompts.labels(task)
 parts = list(prompts.queries(task).iter_slices(batches.QUERIES))
 
 constant = {"model": compared, **names, "shots": len(runs[0].examples), "learner": args.name}
@@ -59,5 +60,5 @@ answers = in_context.answers(loaded, task, runs, parts, readout, names)
 with parquet.Parts(args.output, LOGITS) as table:
     for run, part, found in cli.progress(answers, len(runs) * len(parts), "blocks of queries"):
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}
-        rows = readout.rows(found, {**constant, **keys}, part)
+        rows = readout.rows(found, {**constant, **keys}, prompts.bound(part, run, words))
         table.add((*keys.values(), part["example"][0]), rows)

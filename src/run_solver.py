@@ -48,30 +48,32 @@ loaded = loading.load(args.model, args.device)
 queries = prompts.queries(task)
 runs = prompts.in_order(demonstrations)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
-label_of = dict(task.select("example", "label").iter_rows())
-shown, asked = {}, None
+rows_of, words = prompts.rows_of(task, runs), prompts.labels(task)
+shown, asked = [None] * len(runs), None
 if solvers.SOLVERS[args.learner["solver"]].reads:
     layer = args.learner.get("layer", solvers.LAYER)
     encoded = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
-    texts = [tokens[:start] for tokens, start in encoded.values()]
+    texts = [[tokens[:start] for tokens, start in run] for run in encoded]
     alone = prompts.encode_queries(loaded.tokenizer, queries)
-    prompts.check_length([len(s) for s in [*texts, *alone]], loaded.context, **names)
-    shown = dict(zip(encoded, features.last_states(loaded, texts, layer), strict=True))
+    lengths = [len(sequence) for run in [*texts, alone] for sequence in run]
+    prompts.check_length(lengths, loaded.context, **names)
+    shown = features.last_states_of(loaded, texts, layer)
     asked = features.last_states(loaded, alone, layer)
 
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 vocabulary = dimensions.vocabulary(loaded.model)
 with parquet.Parts(args.output, LOGITS) as table:
-    for run in cli.progress(runs, len(runs), "draws and orders"):
+    for run, states in cli.progress(zip(runs, shown, strict=True), len(runs), "draws and orders"):
+        own = prompts.bound(queries, run, words)
         given = solving.Shown(
-            labels=np.array([label_of[i] for i in run.examples]),
-            answers=queries["label"].to_numpy(),
+            labels=np.array([rows_of[run.binding][i]["label"] for i in run.examples]),
+            answers=own["label"].to_numpy(),
             classes=len(readout.targets),
-            features=np.stack([shown[i] for i in run.examples]) if shown else None,
+            features=states,
             query_features=asked,
         )
         logits = torch.full((len(queries), vocabulary), np.log(solving.FLOOR), dtype=torch.float64)
         logits[:, readout.targets] = torch.from_numpy(solving.solve(args.learner, given))
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}
-        rows = readout.rows(readout.read(logits), {**constant, **keys}, queries)
+        rows = readout.rows(readout.read(logits), {**constant, **keys}, own)
         table.add((*keys.values(), 0), rows)

@@ -1,7 +1,8 @@
 """Draw demonstrations: the one table of draws and orders that every learner uses.
 
 A draw depends on the task and the number of the draw alone, so designs with more shots
-extend those with fewer. Classes are balanced as far as the number of shots allows.
+extend those with fewer. Classes are balanced as far as the number of shots allows. The binding of
+classes to label words may be drawn with them, so that a finding is not one of a single binding.
 """
 
 import re
@@ -16,6 +17,12 @@ parser.add_argument("--task", type=cli.existing, required=True, help="task table
 parser.add_argument("--design", required=True, help="name of the design in the output")
 parser.add_argument("--shots", type=int, required=True, help="demonstrations per draw")
 parser.add_argument("--orders", default="1", help="orders per draw: a number, or 'all' (shots!)")
+parser.add_argument(
+    "--bindings",
+    default="fixed",
+    choices=["fixed", "drawn"],
+    help="drawn: every draw gives the label words to the classes anew",
+)
 parser.add_argument("--draws", required=True, help="first and last draw, such as 0-4")
 parser.add_argument("--output", type=Path, required=True, help="demonstrations table to write")
 args = parser.parse_args()
@@ -31,5 +38,6 @@ if not re.fullmatch(r"all|[1-9]\d*", args.orders):
     parser.error(f"--orders {args.orders}: a number or 'all' is needed")
 orders = "all" if args.orders == "all" else int(args.orders)
 task = parquet.read(args.task, TASK)
-table = sampling.demonstrations(task, args.design, args.shots, orders, range(first, last + 1))
+draws, drawn = range(first, last + 1), args.bindings == "drawn"
+table = sampling.demonstrations(task, args.design, args.shots, orders, draws, drawn)
 parquet.write(table, args.output, DEMONSTRATIONS)

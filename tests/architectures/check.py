@@ -83,7 +83,8 @@ def gd(loaded, train: dict | None) -> tuple[dict[tuple[int, int], np.ndarray], b
     learner = Learner(rate=RATE, epochs=EPOCHS, train=train)
     together, _ = probes.Ways(loaded).of([*QUERIES, *(tokens for tokens, _ in SHOWN.values())])
     model, chosen = trainable.choose(loaded.model, train)
-    batches = gradient_descent.demonstration_batches(SHOWN, RUNS, "label", "cpu", together)
+    shown = [[SHOWN[example] for example in run.examples] for run in RUNS]
+    batches = gradient_descent.demonstration_batches(shown, "label", "cpu", together)
     size = gradient_descent.runs_at_once(model, chosen, batches, learner)
     queries = evaluation.Queries(model, chosen, QUERIES, "cpu", together)
     found = {}

@@ -333,7 +333,7 @@ def test_demonstrations_are_trained_on_in_the_order_of_their_run(task, tokenizer
     shown = train["example"].to_list()[:3]
     runs = [prompts.Demonstrations(0, 0, tuple(shown)), prompts.Demonstrations(0, 1, (shown[2],))]
     encoded = answer_tokens.encode_demonstrations(tokenizer, task, runs)
-    long, short = gradient_descent.demonstration_batches(encoded, runs, "label", "cpu")
+    long, short = gradient_descent.demonstration_batches(encoded, "label", "cpu")
     rows = [train.row(i, named=True) for i in range(3)]
     whole = prompts.encode(tokenizer, [r["instruction"] + r["text"] + r["answer"] for r in rows])
     assert long.tokens.tolist() == whole

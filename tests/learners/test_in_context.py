@@ -121,7 +121,7 @@ def test_rows_that_are_not_finite_are_diverged_and_null(task, bad):
 
 
 def demonstrations(of: pl.DataFrame, **changes) -> pl.DataFrame:
-    row = {"task": "topic2", "design": "n1", "draw": 0, "order": 0, "position": 0}
+    row = {"task": "topic2", "design": "n1", "draw": 0, "order": 0, "position": 0, "binding": None}
     row["example"] = of.filter(pl.col("split") == "train")["example"][0]
     return pl.DataFrame([{**row, **changes}], schema=DEMONSTRATIONS)
 

@@ -160,7 +160,7 @@ def order_changes(dtype: str, epochs: int, **learner) -> float:
     task = tiny_task("topic4", rows=60, classes=4, queries=24)
     runs = prompts.in_order(sampling.demonstrations(task, "n4", 4, 2, range(2)))
     shown = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
-    batches = gradient_descent.demonstration_batches(shown, runs, "label", "cpu")
+    batches = gradient_descent.demonstration_batches(shown, "label", "cpu")
     sequences = prompts.encode_queries(loaded.tokenizer, prompts.queries(task))
     model, chosen = trainable.choose(loaded.model, None)
     queries = evaluation.Queries(model, chosen, sequences, "cpu")

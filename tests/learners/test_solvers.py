@@ -13,10 +13,14 @@ from support.tasks import tiny_task
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
 from iclgd.learners import features, solvers, solving
 from iclgd.models import loading
+from iclgd.tasks import prompts, sampling
+
+VALUES = ("label_logprobs", "top_logprobs", "loss", "top_ids", "tail_mass")
 
 
 def shown(labels, answers=(0,), classes=3, texts=None, queries=None):
@@ -130,6 +134,41 @@ def test_another_model_answers_in_the_place_of_the_one_compared(tables):
         found[name] = parquet.read(output, LOGITS)
     assert found["instead"]["model"].unique().to_list() == ["m"]
     assert found["instead"].drop("model", "learner").equals(found["alone"].drop("model", "learner"))
+
+
+@pytest.mark.parametrize(
+    ("step", "entry"),
+    [
+        ("run_icl", None),
+        ("run_gd", {"rate": 0.1, "epochs": 2, "record": [2]}),
+        ("run_solver", {"solver": "neighbours"}),
+    ],
+)
+def test_a_drawn_binding_is_the_task_with_its_labels_permuted(tmp_path, step, entry):
+    """Each learner, on draws with bindings and on tasks whose labels were permuted by hand."""
+    task = tiny_task("topic4", rows=60, classes=4, queries=16)
+    shown = sampling.demonstrations(task, "n4", 4, 1, range(2), drawn=True)
+    save_model(tiny_model("llama", "float32"), tmp_path, "m")
+
+    def answers(name, task, shown):
+        paths = {part: tmp_path / f"{name}.{part}.parquet" for part in ("task", "shown", "out")}
+        parquet.write(task, paths["task"], TASK)
+        parquet.write(shown, paths["shown"], DEMONSTRATIONS)
+        given = ["--model", tmp_path / "m.json", "--task", paths["task"]]
+        given += ["--demonstrations", paths["shown"], "--output", paths["out"]]
+        run_step(step, *given, *(("--learner", json.dumps(entry)) if entry else ()))
+        return parquet.read(paths["out"], LOGITS)
+
+    whole = answers("whole", task, shown)
+    words = prompts.labels(task)
+    for run in prompts.in_order(shown):
+        permuted = prompts.bound(task, run, words)
+        one = shown.filter(draw=run.draw).with_columns(binding=pl.lit(None, pl.List(pl.Int32)))
+        alone = answers(f"draw{run.draw}", permuted, one)
+        mine = whole.filter(draw=run.draw)
+        assert mine.drop(*VALUES).equals(alone.drop(*VALUES))
+        own, other = (parquet.matrix(table["label_logprobs"]) for table in (mine, alone))
+        assert own == pytest.approx(other, abs=1e-5)
 
 
 def test_every_row_has_its_function():

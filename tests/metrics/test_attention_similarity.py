@@ -176,7 +176,7 @@ def test_the_prompt_holds_every_demonstration_and_the_query(tokenizer, instructi
     task = tiny_task(instruction=instruction)
     run = prompts.Demonstrations(0, 0, (3, 1))
     encoded = answer_tokens.encode_demonstrations(tokenizer, task, [run])
-    shown = [encoded[i][0] for i in run.examples]
+    shown = [tokens for tokens, _ in encoded[0]]
     query_rows = prompts.queries(task).head(4)
     alone = prompts.encode(tokenizer, (query_rows["instruction"] + query_rows["text"]).to_list())
     texts = prompts.icl_prompts(task, run, query_rows)
@@ -252,7 +252,7 @@ def steps(tmp_path_factory):
     folder = tmp_path_factory.mktemp("steps")
     manifest = save_model(tiny_model("llama", "float32"), folder)
     parquet.write(tiny_task(), folder / "task.parquet", TASK)
-    rows = [("topic2", "n3", d, 0, p, 3 * d + p) for d in range(2) for p in range(3)]
+    rows = [("topic2", "n3", d, 0, p, 3 * d + p, None) for d in range(2) for p in range(3)]
     shown = pl.DataFrame(rows, schema=DEMONSTRATIONS, orient="row")
     parquet.write(shown, folder / "shown.parquet", DEMONSTRATIONS)
     return folder, [

@@ -253,7 +253,7 @@ def test_summarise_variance(tmp_path):
     # Three demonstrations, labels 0, 0, 1; the odds depend on the label of the last alone.
     places = list(itertools.permutations(range(3)))
     labels = [0, 0, 1]
-    shown = [("t", "d", 0, o, i, p) for o, ps in enumerate(places) for i, p in enumerate(ps)]
+    shown = [("t", "d", 0, o, i, p, None) for o, ps in enumerate(places) for i, p in enumerate(ps)]
     task = [("t", e, "train", "", "", "", "", label) for e, label in enumerate(labels)]
     p = np.full((4, 6, VOCABULARY), 0.1)
     p[..., LABELS] += [[[0.05, 0.35] if labels[ps[-1]] else [0.3, 0.1] for ps in places]] * 4

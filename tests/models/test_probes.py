@@ -124,13 +124,7 @@ LEARNER = Learner(rate=0.05, epochs=2)
 
 
 def batches(together: bool) -> list[gradient_descent.Batch]:
-    shown = dict(enumerate(demonstration for run in RUNS for demonstration in run))
-    numbers = iter(shown)
-    runs = [
-        gradient_descent.prompts.Demonstrations(i, 0, tuple(next(numbers) for _ in run))
-        for i, run in enumerate(RUNS)
-    ]
-    return gradient_descent.demonstration_batches(shown, runs, "label", "cpu", together)
+    return gradient_descent.demonstration_batches(RUNS, "label", "cpu", together)
 
 
 def alone(model, run) -> dict[int, float]:

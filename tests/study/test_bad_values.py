@@ -186,6 +186,25 @@ BAD = {
         "'icl-reordered' is a reference of 'icl', which stands second and takes its rate from the "
         "first, as in [icl, icl-reordered]",
     ),
+    "tasks/topic4/bindings": (
+        "drawn",
+        "'icl-redrawn' has other demonstrations, which in task 'topic4' have other label words",
+    ),
+    "tasks/topic4/generate/mixed": (2, "tasks.topic4.generate.mixed: 2: it is greater than"),
+    "tasks/pairs/generate/held_out": (4, "tasks.pairs.generate: key 'held_out' has no meaning"),
+    "tasks/topic4-texts/share": (
+        0.5,
+        "'share', that of wrong labels, belongs to 'control: labels'",
+    ),
+    "learners/solving": ({"method": "solver"}, "learners.solving: key 'solver' is missing"),
+    "learners/voting": (
+        {"method": "solver", "solver": "vote", "temperature": 1.0},
+        "learners.voting: temperature is no setting of solver vote (it has decay)",
+    ),
+    "learners/instead": (
+        {"method": "icl", "model": "llama-larg"},
+        "learners.instead.model: 'llama-larg' (did you mean 'llama-large'?)",
+    ),
     "figurs": ({}, "top level: unknown key 'figurs' (did you mean 'figures'?)"),
 }
 

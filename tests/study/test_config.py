@@ -52,7 +52,7 @@ def test_an_entry_has_the_keys_of_what_its_step_makes_of_it(entry, step):
 
 READ_ELSEWHERE = {  # by the study itself, or by another step
     config.Model: {"revisions", "layers", "label", "pretrain", "of", "control", "constructed"},
-    config.Task: {"of", "control", "texts", "share", "label"},
+    config.Task: {"of", "control", "texts", "share", "label", "bindings"},
     config.Construct: {"toward"},  # --toward
     config.Generate: set(),
     config.HubData: set(),

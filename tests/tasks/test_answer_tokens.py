@@ -131,7 +131,7 @@ def test_what_a_tokenizer_puts_behind_a_text_is_removed_and_said_once(front, cap
         sequences = answer_tokens.encode_icl(tokenizer, task, run, queries, ids)
         encoded = answer_tokens.encode_demonstrations(tokenizer, task, [run])
         alone = prompts.encode(tokenizer, (queries["instruction"] + queries["text"]).to_list())
-        shown = [encoded[example][0] for example in run.examples]
+        shown = [tokens for tokens, _ in encoded[0]]
         aligned = token_alignment.align(tokenizer, task, run, shown, queries, alone)
         found.append((ids, sequences, encoded, alone, aligned))
     assert found[0] == found[1]

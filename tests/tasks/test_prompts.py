@@ -150,7 +150,7 @@ def test_icl_prompts_show_the_demonstrations_in_order():
 
 def test_runs_come_in_the_order_of_draw_and_order_and_keep_positions():
     rows = [
-        ("t", "d", draw, order, position, 10 * draw + (position if order else 2 - position))
+        ("t", "d", draw, order, position, 10 * draw + (position if order else 2 - position), None)
         for draw in (1, 0)
         for order in (1, 0)
         for position in (2, 0, 1)
@@ -164,3 +164,19 @@ def test_runs_come_in_the_order_of_draw_and_order_and_keep_positions():
     ]
     assert prompts.in_order(table) == expected
     assert prompts.in_order(table, orders=1) == expected[::2]
+
+
+def test_a_binding_gives_the_rows_of_a_draw_other_labels():
+    task = tiny_task("topic4", rows=60, classes=4)
+    words = prompts.labels(task)
+    run = Demonstrations(3, 0, (1, 6), binding=(2, 0, 3, 1))
+    rows = prompts.bound(task, run, words)
+    assert rows["label"].to_list() == [run.binding[label] for label in task["label"]]
+    assert rows["answer"].to_list() == [words[label] for label in rows["label"]]
+    assert prompts.labels(rows) == words
+    assert rows.drop("label", "answer").equals(task.drop("label", "answer"))
+    assert prompts.rows_of(task, [run])[run.binding][6]["label"] == rows["label"][6]
+    asked = prompts.queries(task)
+    permuted = prompts.icl_prompts(rows, Demonstrations(3, 0, (1, 6)), asked)
+    assert prompts.icl_prompts(task, run, asked) == permuted
+    assert prompts.icl_prompts(task, Demonstrations(3, 0, (1, 6)), asked) != permuted

@@ -31,6 +31,22 @@ def test_draws_are_nested_balanced_and_disjoint_from_queries(shots, number):
         assert drawn[one] >= drawn[other] - 1 or drawn[one] == there[one]
 
 
+def test_bindings_are_drawn_with_the_draw_and_the_same_in_every_design():
+    few, many = (
+        sampling.demonstrations(FOUR, f"n{shots}", shots, 2, range(30), drawn=True)
+        for shots in (2, 8)
+    )
+    binding = {}
+    for table in (few, many):
+        for draw, own in table.select("draw", "binding").unique(maintain_order=True).rows():
+            assert sorted(own) == [0, 1, 2, 3]
+            assert binding.setdefault(draw, own) == own
+    assert len({tuple(own) for own in binding.values()}) > 12  # of 24
+    fixed = sampling.demonstrations(FOUR, "n2", 2, 2, range(30))
+    assert fixed["binding"].null_count() == len(fixed)
+    assert fixed.drop("binding").equals(few.drop("binding"))
+
+
 def test_draws_differ_by_number_and_task():
     draws = [tuple(sampling.draw(FOUR, 8, number)) for number in range(20)]
     assert len(set(draws)) == 20

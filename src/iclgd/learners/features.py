@@ -26,3 +26,11 @@ def last_states(loaded, sequences: list[list[int]], layer: int | float) -> np.nd
         state = partial_forward.entering(loaded.model, number, tokens)[0, -1]
         found.append(state.double().cpu().numpy())
     return np.stack(found)
+
+
+def last_states_of(loaded, runs: list[list[list[int]]], layer: int | float) -> list[np.ndarray]:
+    """`last_states` of the sequences of each run; each sequence is computed once."""
+    each = list(dict.fromkeys(tuple(sequence) for run in runs for sequence in run))
+    states = last_states(loaded, [list(sequence) for sequence in each], layer)
+    of = dict(zip(each, states, strict=True))
+    return [np.stack([of[tuple(sequence)] for sequence in run]) for run in runs]

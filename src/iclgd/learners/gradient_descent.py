@@ -29,7 +29,6 @@ from iclgd.learners.settings import Learner
 from iclgd.learners.stepping import stepping
 from iclgd.learners.trainable import Trained
 from iclgd.models import dimensions, forward, partial_forward, tolerance
-from iclgd.tasks import prompts
 
 # Runs side by side: bytes of all their weights, gradients, what a step computes from them (three
 # copies) and optimiser states; and tokens in one forward pass.
@@ -368,8 +367,7 @@ def descend(
 
 
 def demonstration_batches(
-    encoded: dict[int, tuple[list[int], int]],
-    runs: list[prompts.Demonstrations],
+    encoded: list[list[tuple[list[int], int]]],
     loss: str,
     device: str,
     together: bool = True,
@@ -378,5 +376,5 @@ def demonstration_batches(
 
     ``encoded`` are those of `answer_tokens.encode_demonstrations`; ``together`` is the Batch's.
     """
-    made = (tensors([encoded[i] for i in run.examples], loss, device) for run in runs)
+    made = (tensors(shown, loss, device) for shown in encoded)
     return [replace(batch, together=together) for batch in made]

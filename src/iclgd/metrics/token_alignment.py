@@ -52,7 +52,7 @@ def align(
     ``demonstrations`` and ``queries``: token ids of each alone, in order. Raises InputError
     that names a demonstration or query none of whose tokens is found in the prompt.
     """
-    row = {r["example"]: r for r in task.iter_rows(named=True)}
+    row = prompts.rows_of(task, [run])[run.binding]
     texts = prompts.icl_prompts(task, run, query_rows)
     sequences, spans = prompts.encode_with_offsets(tokenizer, texts)
     found = []

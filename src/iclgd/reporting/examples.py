@@ -146,17 +146,24 @@ def prompts_of(
     ``demonstrations_b`` is null for a trained learner, which is given the query alone; a reference
     (``shift``, see `pairing.shifted`) has other demonstrations than ICL, or another order.
     """
-    by_number = {row["example"]: row for row in task.iter_rows(named=True)}
+    words, keys = prompts.labels(task), shown.select("draw", "order").rows()
+
+    def runs_of(table: pl.DataFrame) -> list[prompts.Demonstrations]:
+        by_key = {(run.draw, run.order): run for run in prompts.in_order(table)}
+        return [by_key.get(key, prompts.Demonstrations(*key, ())) for key in keys]
 
     def texts(table: pl.DataFrame) -> list[list[str]]:
-        examples = {(d.draw, d.order): d.examples for d in prompts.in_order(table)}
-        keys = shown.select("draw", "order").rows()
-        return [prompts.shown(task, examples.get(key, ())) for key in keys]
+        runs = runs_of(table)
+        return [prompts.shown(prompts.bound(task, run, words), run.examples) for run in runs]
 
     theirs = texts(pairing.shifted(demonstrations, shift) if shift else demonstrations)
     trained = shown["loss"].is_not_null()
     parts = ("instruction", "text", "answer")
-    rows = [by_number[example] for example in shown["example"]]
+    runs = runs_of(demonstrations)
+    rows_of = prompts.rows_of(task, runs)
+    rows = [
+        rows_of[run.binding][example] for run, example in zip(runs, shown["example"], strict=True)
+    ]
     return pl.DataFrame(
         {
             **{part: [row[part] for row in rows] for part in parts},

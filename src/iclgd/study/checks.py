@@ -220,7 +220,14 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
     def trained_in(name: str) -> list[str]:
         return [run[0] for run in runs if run[1] == name] if runs else designs
 
+    redrawn = [name for name in trained if _shift(config, name) == "draw"]
     for task in tasks:
+        if redrawn and pairing.original(config["tasks"], task).get("bindings") == "drawn":
+            problem(
+                f"{where}.tasks",
+                f"{redrawn[0]!r} has other demonstrations, which in task {task!r} have other label "
+                "words ('bindings: drawn'): leave one of them out",
+            )
         rows = sizes.most_rows(pairing.original(config["tasks"], task), root)
         for design in designs:
             shots = config["demonstrations"][design]["shots"]
@@ -271,6 +278,10 @@ def _check_projections(
         if reason := found and architectures.unknown(found):
             for place in dict.fromkeys(places):
                 problem(place, f"model {model!r}: {reason}")
+
+
+def _shift(config: dict, learner: str) -> str | None:
+    return config["learners"].get(names.base(learner), {}).get("shift")
 
 
 def _check_compared(problem, where: str, entry: dict, config: dict) -> None:

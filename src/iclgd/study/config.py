@@ -228,6 +228,8 @@ class Task(Entry):
     # Value of the label field to label word, in label order:
     labels: Annotated[dict[str, Text], AfterValidator(_labels)] = None
     label_field: Text = None  # default: label
+    # Whether each draw gives the label words to the classes anew; default: fixed
+    bindings: one_of("fixed", "drawn") = None
     # Values of the label field whose rows are left out:
     leave_out: some(Annotated[Any, PlainValidator(_left_out)]) = None
     queries: number(4, 1_000_000, whole=True) = None  # a quarter validates; default: 500

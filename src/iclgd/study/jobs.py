@@ -55,8 +55,9 @@ def solver(config: dict, name: str) -> dict:
 
 
 def task(config: dict, name: str) -> dict:
-    """The entry of a task."""
-    return {key: one for key, one in config["tasks"][name].items() if key not in DISPLAY}
+    """The entry of a task, but for what its demonstrations are drawn by."""
+    display = (*DISPLAY, "bindings")
+    return {key: one for key, one in config["tasks"][name].items() if key not in display}
 
 
 def design(config: dict, name: str) -> dict:

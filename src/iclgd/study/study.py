@@ -192,6 +192,11 @@ class Study:
     def original_prompt(self, wildcards) -> str:
         return pairing.original(self.tasks, wildcards.task)["prompt"]
 
+    def bindings(self, wildcards) -> str:
+        """``--bindings drawn`` for a task whose label words are given to classes by draw."""
+        drawn = pairing.original(self.tasks, wildcards.task).get("bindings") == "drawn"
+        return "--bindings drawn" if drawn else ""
+
     def shots(self, wildcards) -> int:
         return jobs.design(self.config, wildcards.design)["shots"]
 

@@ -142,25 +142,18 @@ def _shown(
     task: pl.DataFrame, runs: Iterable[prompts.Demonstrations], query: str, ids: list[int]
 ) -> list[_Place]:
     """Every demonstration of ``runs`` alone, and before each that follows it anywhere."""
-    pairs = dict.fromkeys(
-        pair for run in runs for pair in itertools.pairwise([*run.examples, None])
-    )
-    examples = dict.fromkeys(example for example, _ in pairs)
-    needed = task.filter(pl.col("example").is_in(list(examples)))
-    row = {r["example"]: r for r in needed.iter_rows(named=True)}
-
-    def place(example: int, following: str) -> _Place:
-        one = row[example]
-        prompt = one["instruction"] + one["text"]
-        return _Place(_row(one), prompt, one["answer"], following, ids[one["label"]])
-
-    def next_text(example: int, following: int | None) -> str:
-        return row[example]["ending"] + (query if following is None else row[following]["text"])
-
-    return [
-        *(place(example, "") for example in examples),
-        *(place(example, next_text(example, following)) for example, following in pairs),
-    ]
+    runs = list(runs)
+    rows = prompts.rows_of(task, runs)
+    alone, followed = {}, {}
+    for run in runs:
+        row = rows[run.binding]
+        for example, following in itertools.pairwise([*run.examples, None]):
+            one = row[example]
+            given = _row(one), one["instruction"] + one["text"], one["answer"]
+            after = one["ending"] + (query if following is None else row[following]["text"])
+            alone[_Place(*given, "", ids[one["label"]])] = None
+            followed[_Place(*given, after, ids[one["label"]])] = None
+    return [*alone, *followed]
 
 
 def _row(row: dict) -> str:
@@ -240,13 +233,12 @@ def _reach(own: list[int]) -> int:
 
 def encode_demonstrations(
     tokenizer, task: pl.DataFrame, runs: list[prompts.Demonstrations]
-) -> dict[int, tuple[list[int], int]]:
-    """`encode_answers` of every example that the runs show, each tokenised alone."""
-    row = {r["example"]: r for r in task.iter_rows(named=True)}
-    used = sorted({example for run in runs for example in run.examples})
-    encoded = encode_answers(
-        tokenizer,
-        [row[i]["instruction"] + row[i]["text"] for i in used],
-        [row[i]["answer"] for i in used],
-    )
-    return dict(zip(used, encoded, strict=True))
+) -> list[list[tuple[list[int], int]]]:
+    """`encode_answers` of the examples that each run shows, each tokenised alone."""
+    rows = prompts.rows_of(task, runs)
+    used = list(dict.fromkeys((run.binding, example) for run in runs for example in run.examples))
+    shown = [rows[binding][example] for binding, example in used]
+    texts = [row["instruction"] + row["text"] for row in shown]
+    encoded = encode_answers(tokenizer, texts, [row["answer"] for row in shown])
+    found = dict(zip(used, encoded, strict=True))
+    return [[found[run.binding, example] for example in run.examples] for run in runs]

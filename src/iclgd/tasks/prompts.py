@@ -95,11 +95,15 @@ def check_length(lengths: list[int], context: int | None, task: str, design: str
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """The demonstrations of one draw in one order: example numbers, first to last."""
+    """The demonstrations of one draw in one order: example numbers, first to last.
+
+    ``binding``: the label that each label of the task has in this draw; empty: its own.
+    """
 
     draw: int
     order: int
     examples: tuple[int, ...]
+    binding: tuple[int, ...] = ()
 
 
 def in_order(table: pl.DataFrame, orders: int | None = None) -> list[Demonstrations]:
@@ -107,7 +111,35 @@ def in_order(table: pl.DataFrame, orders: int | None = None) -> list[Demonstrati
     if orders is not None:
         table = table.filter(pl.col("order") < orders)
     groups = table.sort("draw", "order", "position").group_by("draw", "order", maintain_order=True)
-    return [Demonstrations(draw, order, tuple(rows["example"])) for (draw, order), rows in groups]
+    return [
+        Demonstrations(
+            draw, order, tuple(rows["example"]), tuple(rows["binding"].head(1).to_list()[0] or ())
+        )
+        for (draw, order), rows in groups
+    ]
+
+
+def rows_of(
+    task: pl.DataFrame, runs: Iterable[Demonstrations]
+) -> dict[tuple[int, ...], dict[int, dict]]:
+    """Rows of ``task`` by example number, as they are `bound` in each binding of the runs."""
+    first, words = {run.binding: run for run in runs}, labels(task)
+    return {
+        binding: {row["example"]: row for row in bound(task, run, words).iter_rows(named=True)}
+        for binding, run in first.items()
+    }
+
+
+def bound(rows: pl.DataFrame, run: Demonstrations, words: list[str]) -> pl.DataFrame:
+    """Rows of a task with the labels and answers that they have in the draw of a run.
+
+    ``words``: the `labels` of the whole task.
+    """
+    if not run.binding:
+        return rows
+    label, answer = dict(enumerate(run.binding)), dict(enumerate(words))
+    rows = rows.with_columns(pl.col("label").replace_strict(label, return_dtype=pl.Int32))
+    return rows.with_columns(answer=pl.col("label").replace_strict(answer, return_dtype=pl.String))
 
 
 def shown(task: pl.DataFrame, examples: Iterable[int]) -> list[str]:
@@ -122,7 +154,8 @@ def icl_prompts(
     task: pl.DataFrame, demonstrations: Demonstrations, query_rows: pl.DataFrame
 ) -> list[str]:
     """The prompt of every query (``query_rows`` of ``task``) after the demonstrations."""
-    prefix = "".join(shown(task, demonstrations.examples))
+    words = labels(task) if demonstrations.binding else []
+    prefix = "".join(shown(bound(task, demonstrations, words), demonstrations.examples))
     return [r["instruction"] + prefix + r["text"] for r in query_rows.iter_rows(named=True)]
 
 

@@ -60,14 +60,28 @@ def orders(rng: np.random.Generator, shots: int, count: int | str) -> list[tuple
 
 
 def demonstrations(
-    task: pl.DataFrame, design: str, shots: int, count: int | str, draws: Iterable[int]
+    task: pl.DataFrame,
+    design: str,
+    shots: int,
+    count: int | str,
+    draws: Iterable[int],
+    drawn: bool = False,
 ) -> pl.DataFrame:
-    """The demonstrations table (``DEMONSTRATIONS``) of some draws."""
-    name = parquet.only(task, "task")
+    """The demonstrations table (``DEMONSTRATIONS``) of some draws.
+
+    ``drawn``: each draw has another random binding of the classes to the task's label words, the
+    same in every design.
+    """
+    name, classes = parquet.only(task, "task"), task["label"].n_unique()
     rows = []
     for number in draws:
         chosen = draw(task, shots, number)
         rng = generator(name, design, number, "orders")
+        binding = (
+            generator(name, number, "binding").permutation(classes).tolist() if drawn else None
+        )
         for order, places in enumerate(orders(rng, shots, count)):
-            rows += [(name, design, number, order, i, chosen[p]) for i, p in enumerate(places)]
+            rows += [
+                (name, design, number, order, i, chosen[p], binding) for i, p in enumerate(places)
+            ]
     return pl.DataFrame(rows, schema=DEMONSTRATIONS, orient="row")

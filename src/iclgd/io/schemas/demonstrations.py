@@ -12,5 +12,6 @@ DEMONSTRATIONS = pl.Schema(
         "order": pl.Int32,
         "position": pl.Int32,
         "example": pl.Int32,
+        "binding": pl.List(pl.Int32),
     }
 )
