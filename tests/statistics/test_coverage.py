@@ -45,11 +45,11 @@ def covered(ends, truth):
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_the_interval_of_a_mean_covers(name):
-    assert 0.93 <= covered(resampling.t_interval(spread(studies(name))), 0) <= 0.97
+    assert 0.93 <= covered(resampling.interval(spread(studies(name))), 0) <= 0.97
 
 
 def test_where_only_cells_vary_it_is_wider_than_it_had_to_be():
-    assert 0.95 <= covered(resampling.t_interval(spread(studies("cells alone"))), 0) <= 0.985
+    assert 0.95 <= covered(resampling.interval(spread(studies("cells alone"))), 0) <= 0.985
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ def test_the_interval_of_few_draws_covers_and_a_cut_t_does_so_less(name, draws):
     assert (ends[0] >= 0).all() and (ends[0] <= ends[1]).all() and (ends[1] <= 1).all()
     mine = covered(ends, truth)
     assert mine >= (0.90 if name == "skewed" else 0.91)
-    assert mine >= covered(resampling.t_interval(found), truth) - 0.005
+    assert mine >= covered(resampling.interval(found), truth) - 0.005

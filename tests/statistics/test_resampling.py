@@ -63,7 +63,7 @@ def test_what_does_not_vary_has_no_error_and_one_draw_no_interval():
     assert (found.value[0], found.error[0]) == (pytest.approx(0.7), 0)
     assert np.isnan(resampling.detectable(found)).all()
     one = resampling.ratio(cells(draws=1)[None, None])
-    assert np.isnan(one.error).all() and np.isnan(np.concatenate(resampling.t_interval(one))).all()
+    assert np.isnan(one.error).all() and np.isnan(np.concatenate(resampling.interval(one))).all()
 
 
 def test_cells_without_a_value_are_left_out():
@@ -145,5 +145,5 @@ def test_a_bound_at_holms_level_excludes_0_if_and_only_if_the_test_rejects():
             df = rng.uniform(2, 9, count)
             found = resampling.Spread(rng.normal(0.5, 1, count), rng.uniform(0.1, 0.5, count), df)
             p = resampling.p_above(found)
-            low, _ = resampling.t_interval(found, 1 - 2 * resampling.holm_levels(p))
+            low, _ = resampling.interval(found, 1 - 2 * resampling.holm_levels(p))
             assert ((low > 0) == (resampling.holm(p) < resampling.ALPHA)).all()

@@ -169,7 +169,7 @@ def _tested(table: pl.DataFrame, factor: float) -> pl.DataFrame:
     )
     two_sided = (1 - 2 * table[name].to_numpy() for name in levels)
     spreads = zip((excess, distance, untouched), two_sided, strict=True)
-    low, high = zip(*(resampling.t_interval(*one) for one in spreads), strict=True)
+    low, high = zip(*(resampling.interval(*one) for one in spreads), strict=True)
     bounds = {
         "excess_low": np.where((low[0] > 0) & (low[0] <= TOLERANCE), 0, low[0]),
         "excess_high": high[0],

@@ -96,7 +96,7 @@ def _numbers(metric: Metric, found: resampling.Spread, kept) -> tuple:
     if metric.proportion:
         low, high = resampling.proportion_interval(found, draws, queries)
     else:
-        low, high = (end.clip(*metric.range) for end in resampling.t_interval(found))
+        low, high = (end.clip(*metric.range) for end in resampling.interval(found))
     mde = resampling.detectable(found)
     value = metric.rounded(found.value)
     numbers = [float(x[0]) for x in (value, low, high, found.error, found.df)]

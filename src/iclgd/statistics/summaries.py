@@ -61,7 +61,7 @@ def _ends(
 ) -> tuple[np.ndarray, np.ndarray]:
     within = metric.difference() if difference else metric.range
     if difference or not np.isfinite(within).all():
-        return tuple(end.clip(*within) for end in resampling.t_interval(found))
+        return tuple(end.clip(*within) for end in resampling.interval(found))
     alike = draws if metric.proportion else np.zeros(len(draws))
     return resampling.draws_interval(found, within, alike)
 

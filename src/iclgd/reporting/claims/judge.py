@@ -128,7 +128,7 @@ def _rows(claim: Claim, found: list[tuple[str, dict]]) -> list[dict]:
     spread = resampling.Spread(*map(column, ("estimate", "error", "df")))
     above = resampling.p_above(spread)
     p = np.where(tested, 2 * np.minimum(above, 1 - above), np.nan)
-    ends = resampling.t_interval(spread, 1 - resampling.holm_levels(p))
+    ends = resampling.interval(spread, 1 - resampling.holm_levels(p))
     ends = (np.where(tested, end, column(x)) for end, x in zip(ends, ("low", "high"), strict=True))
     mde = resampling.detectable(spread)
     numbers = dict(zip(("low", "high"), (end.clip(*claim.within) for end in ends), strict=True))
