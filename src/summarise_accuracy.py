@@ -18,7 +18,7 @@ args = parser.parse_args()
 import polars as pl  # after parsing: --help is quick
 
 from iclgd.metrics.accuracy import METRICS
-from iclgd.statistics import intervals, summaries
+from iclgd.statistics import choice, intervals
 
 RUN = [*RUN_COLUMNS, "learner"]
 ok = pl.col("status") == "ok"
@@ -43,10 +43,10 @@ estimates = pl.concat(
     ]
 )
 diverged = test.group_by(*RUN, "epoch").agg((~ok).mean().alias("diverged"))
-choice = summaries.chosen(rows, RUN_COLUMNS.keys(), "learner", "accuracy")
+best = choice.chosen(rows, list(RUN_COLUMNS), "learner", pl.col("accuracy"))
 summary = (
     estimates.join(diverged, on=by)
-    .join(choice.with_columns(pl.lit(True).alias("chosen")), on=by, how="left")
+    .join(best.with_columns(pl.lit(True).alias("chosen")), on=by, how="left")
     .with_columns(pl.col("chosen").fill_null(False))
 )
 parquet.write(summary.sort(*RUN, "epoch", "metric"), args.output)

@@ -26,7 +26,7 @@ import polars as pl  # after parsing: --help is quick
 
 from iclgd.metrics import accuracy, attention_similarity
 from iclgd.metrics.attention_similarity import ATTENTION, CORRECTIONS, SIMILARITIES
-from iclgd.statistics import intervals, summaries
+from iclgd.statistics import choice, intervals, summaries
 
 RUN = list(RUN_COLUMNS)
 BY = [*RUN, "learner", "epoch", "draw"]
@@ -47,7 +47,7 @@ if icl.is_empty():
 gd = rows.filter(pl.col("learner") != args.figure.reference)
 untouched = gd.filter(pl.col("epoch") == 0)
 trained = gd.filter(pl.col("epoch") == pl.col("epoch").max().over(*RUN, "learner"))
-choice = summaries.chosen(trained, RUN, "learner", "label_accuracy")
+best = choice.chosen(trained, RUN, "learner", pl.col("label_accuracy"))
 
 asked = (
     trained.filter(pl.col("split") == "test")
@@ -78,7 +78,7 @@ found = [
 ]
 summary = (
     pl.concat(found, how="diagonal")
-    .join(choice.with_columns(chosen=pl.lit(True)), on=KEY, how="left")
+    .join(best.with_columns(chosen=pl.lit(True)), on=KEY, how="left")
     .with_columns(pl.col("chosen").fill_null(False))
 )
 parquet.write(summary.sort(*KEY, "layer", "metric"), args.output)

@@ -18,5 +18,13 @@ args = parser.parse_args()
 
 from iclgd.statistics import equivalence  # after parsing: --help is quick
 
+figure = args.figure
+tests = equivalence.Tests(
+    reference=figure.reference,
+    smallest=figure.smallest_effect or equivalence.SMALLEST,
+    primary=frozenset(tuple(one) for one in figure.primary),
+    replicates=figure.replicates,
+    solvers=frozenset(name for name, role in figure.roles.items() if role == "solver"),
+)
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
-parquet.write(equivalence.judged(pairs, args.figure.reference), args.output)
+parquet.write(equivalence.judged(pairs, tests), args.output)

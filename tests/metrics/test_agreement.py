@@ -187,7 +187,9 @@ def test_bounds_of_total_variation_by_hand():
 def test_nuclei_by_hand():
     a, b = [0.7, 0.2, 0.0895, 0.0105], [0.001, 0.5, 0.4, 0.099]
     # 99 % of a are tokens 0, 1 and 2 (.9895 is too little: all four), of b 1, 2 and 3.
-    assert agreement.nucleus_overlap(top(a), top([0.99, 0.008, 0.001, 0.001]))[0] == pytest.approx(1 / 4)
+    assert agreement.nucleus_overlap(top(a), top([0.99, 0.008, 0.001, 0.001]))[0] == pytest.approx(
+        1 / 4
+    )
     assert agreement.nucleus_overlap(top([0.7, 0.2, 0.09, 0.01]), top(b))[0] == pytest.approx(0.5)
     assert np.isnan(agreement.nucleus_overlap(top(a, keep=2), top(b))[0])
     assert distributions.mass(top(a), 2)[0] == pytest.approx(0.9)

@@ -18,6 +18,8 @@ AGREEMENT = pl.Schema(
         "label_a": pl.Int32,
         "label_b": pl.Int32,
         "status": pl.String,
+        "state": pl.String,
+        "loss": pl.Float32,
         **dict.fromkeys(METRICS, pl.Float64),
     }
 )

@@ -337,7 +337,6 @@ ARTIFACTS = (
             "underpowered": "would miss an excess of the margin in more than 20 % of cases",
             "loss": "mean loss of the demonstrations at this epoch, nats",
             "nearest": "nearest to ICL of its family, on validation queries",
-            "best": "nearest to ICL of all, on validation queries",
             "matrix": "`q`, `k`, `v`, or the circuit `qk`, `ov`",
             "threshold": "absolute value of a weight",
             "layers": "number of layers",

@@ -201,6 +201,30 @@ class Figure:
     def _reference(self) -> str:
         return self.order_reference if "of" in self.entry else self.entry["learners"][0]
 
+    def _replicates(self) -> dict[str, str]:
+        """Learners with the learner that is the same on reordered demonstrations."""
+        found = {names.base(b): names.base(other) for *_, b, other in self.pairs}
+        return {
+            learner: other
+            for learner, other in found.items()
+            if other == pairing.order_reference(self.config, learner) and other != self._reference()
+        }
+
+    def _primary(self) -> list[list[str]]:
+        """(model, task, design, learner) of every primary test: what trains, and no control."""
+        known = roles.of_study(self.config)
+        entry = {**self.entry, "of": self.entry.get("primary", self.entry["of"])}
+        found = [
+            [model, task, design, names.base(b)]
+            for model, task, design, a, b in pairing.compared(self.config, entry)
+            if known[names.base(b)] in roles.TRAINED and names.base(a) in known
+            if "control" not in (known[names.base(model)], known[task])
+        ]
+        return [list(one) for one in dict.fromkeys(map(tuple, found))]
+
+    def _smallest_effect(self) -> float | None:
+        return self.entry.get("smallest_effect")
+
     def _causal(self) -> list[str]:
         learners = self.config["learners"]
         return [name for name in self.named() if "causal" in learners.get(name, {})]

@@ -23,6 +23,7 @@ METHODS = {"icl": "icl", "bayes": "bayes"}
 SHIFTS = {"order": "icl-reordered", "draw": "icl-redrawn"}
 LEARNERS = (*METHODS.values(), *SHIFTS.values(), "gd", "gd-middle", "gd-deep", "gd-other")
 LEARNERS += ("sgd", "adam")
+TRAINED = tuple(role for role in LEARNERS if role.startswith(("gd", "sgd", "adam")))
 
 
 def learner(entry: Mapping) -> str:

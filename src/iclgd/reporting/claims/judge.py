@@ -19,9 +19,9 @@ from iclgd.metrics import ranges
 from iclgd.reporting.claims.estimates import WHERE
 from iclgd.reporting.kinds.registry import KINDS
 from iclgd.reporting.names import Names
-from iclgd.statistics import resampling
+from iclgd.statistics import crossed
+from iclgd.statistics.crossed import ALPHA
 from iclgd.statistics.families import family
-from iclgd.statistics.resampling import ALPHA
 
 SCHEMA = pl.Schema(
     {
@@ -67,7 +67,7 @@ def judged(figures: list[tuple[Figure, pl.DataFrame]], claims: dict[str, Claim])
     fails if its quantity differs surely from 0 (two-sided t-test at 5 %, Holm over all rows of
     the claim), or by what its evidence decides (a verdict of equivalence, a whole response,
     weights, which are no sample); else one cannot tell. ``low`` to ``high`` is the interval of the
-    quantity at the level at which it is tested (`resampling.holm_levels`): it leaves 0 out if and
+    quantity at the level at which it is tested (`crossed.holm_levels`): it leaves 0 out if and
     only if the test decides. Evidence that decides by itself has its own interval, or none.
     """
     found: dict[str, list[tuple[str, dict]]] = {name: [] for name in claims}
@@ -125,14 +125,15 @@ def _rows(claim: Claim, found: list[tuple[str, dict]]) -> list[dict]:
         return np.array([one.get(name) for _, one in found], float)
 
     tested = np.array(["holds" not in one for _, one in found])
-    spread = resampling.Spread(*map(column, ("estimate", "error", "df")))
-    above = resampling.p_above(spread)
+    skew = np.nan_to_num(column("skew"))
+    spread = crossed.Spread(*map(column, ("estimate", "error", "df")), skew)
+    above = crossed.p_above(spread)
     p = np.where(tested, 2 * np.minimum(above, 1 - above), np.nan)
-    ends = resampling.interval(spread, 1 - resampling.holm_levels(p))
+    ends = crossed.interval(spread, 1 - crossed.holm_levels(p))
     ends = (np.where(tested, end, column(x)) for end, x in zip(ends, ("low", "high"), strict=True))
-    mde = resampling.detectable(spread)
+    mde = crossed.detectable(spread)
     numbers = dict(zip(("low", "high"), (end.clip(*claim.within) for end in ends), strict=True))
-    numbers |= {"p": p, "p_holm": resampling.holm(p), "mde": mde}
+    numbers |= {"p": p, "p_holm": crossed.holm(p), "mde": mde}
     words = ("paper", "place", "claim", "quantity", "reference")
     given = (*WHERE, "draws", "queries", "estimate", "holds")
     rows = []

@@ -6,7 +6,7 @@ import polars as pl
 
 from iclgd.reporting.claims.estimates import Evidence
 from iclgd.reporting.findings import MODEL, Row, at, interval, short
-from iclgd.statistics.resampling import ALPHA
+from iclgd.statistics.crossed import ALPHA
 from iclgd.study.names import value
 
 BRACKETS = "bounds at the level at which Holm's procedure tests them, on either side"
