@@ -3,8 +3,8 @@
 ``evidence(summary)`` of a kind yields pairs of a claim's name in claims.yaml and an estimate: a
 value of the summary, or the difference of two with the error of independent ones (Welch), which
 is mostly too large for learners that share draws and queries. An estimate is a dict with
-``estimate``, ``error``, ``df``, the columns of `WHERE` and, where something else than a test
-decides, ``holds``: True, False, or None for "cannot tell".
+``estimate``, ``error``, ``df``, ``skew``, the columns of `WHERE` and, where something else than a
+test decides, ``verdict``: one of `judge.VERDICTS`.
 """
 
 from __future__ import annotations
