@@ -7,7 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from iclgd.metrics.agreement import METRICS
-from iclgd.metrics.metric import COSINE, SHARE, Metric, by_name
+from iclgd.metrics.metric import ANY, COSINE, SHARE, Metric, by_name
 
 
 class Distance(NamedTuple):
@@ -44,3 +44,4 @@ ESTIMATED = by_name(
 )
 SIMILARITY = Metric("similarity", SHARE, 1, "1 - total variation", "1 - total variation")
 GAIN = Metric("gain", COSINE, 0, "accuracy of ICL minus that of the learner")
+SLOPE = Metric("tv_slope", ANY, -1, "slope of total variation over the dose, one a draw")

@@ -34,7 +34,7 @@ class Statistic:
 STATISTICS = {
     "accuracy": Statistic(("logits",), ending=".accuracy"),
     "agreement": Statistic(("agreement",)),
-    "attention": Statistic(("attention", "logits"), told=("reference",)),
+    "attention": Statistic(("attention", "logits"), told=("reference", "causal")),
     "checkpoints": Statistic(("accuracy", "drift")),
     "controls": Statistic(("agreement",), told=("controls",)),
     "curves": Statistic(("agreement", "curves")),

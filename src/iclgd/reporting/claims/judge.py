@@ -36,6 +36,7 @@ SCHEMA = pl.Schema(
 )
 VERDICTS = ("holds", "fails", "negligible", "cannot tell")
 MIXED = "mixed"  # a claim that holds in one place and fails in another
+TESTS = "equivalence"  # the kind of figures whose verdicts are tests themselves
 SMALLEST = 0.05  # of a share or a cosine: 5 points of 100
 
 
@@ -70,10 +71,11 @@ def judged(figures: list[tuple[Figure, pl.DataFrame]], claims: dict[str, Claim])
     One row is one cell of a claim: a model, task, number of demonstrations and learner. There
     the claim is *negligible* if its quantity is surely nearer to 0 than its smallest effect of
     interest; else it *holds* or *fails* if the quantity differs surely from 0 (two-sided test at
-    5 %, Holm over all cells of the claim), or by the verdict that its evidence has; else one
+    5 %, Holm over all cells of the claim), or by the verdict of a test of equivalence; else one
     *cannot tell*. ``low`` to ``high`` is the interval of the quantity at the level at which it is
     tested (`crossed.holm_levels`): it leaves 0 out if and only if the test decides.
-    ``overall``: the verdict on the claim (`overall`).
+    ``overall``: the verdict on the claim (`overall`). Raises ValueError where anything is decided
+    without a test.
     """
     found: dict[str, list[tuple[str, dict]]] = {name: [] for name in claims}
     for figure, summary in figures:
@@ -96,6 +98,10 @@ def judged(figures: list[tuple[Figure, pl.DataFrame]], claims: dict[str, Claim])
     )
     table = table.with_columns(verdict=pl.coalesce("verdict", tested))
     table = table.with_columns(overall=overall().over("claim"))
+    by_verdict = [one.claim for one in claims.values() if one.kind == TESTS]
+    decided = table.filter(pl.col("verdict") != "cannot tell", ~pl.col("claim").is_in(by_verdict))
+    if untested := decided.filter(pl.col("p").is_null())["claim"].to_list():
+        raise ValueError(f"decided without a test: {untested[0]}")
     order = {claim.claim: i for i, claim in enumerate(claims.values())}
     table = table.sort(
         pl.col("claim").replace_strict(order, return_dtype=pl.Int32),
