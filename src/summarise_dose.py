@@ -7,8 +7,8 @@ dose being the steps beyond the layers. `nature` is what the departed model comp
 the learner: GD with another kernel, rate or number of steps, or not GD. Metrics are those of the
 agreement tables and `sen_a`, `sen_b` (order sensitivity of each learner); estimates over test
 queries with 95 % intervals. `response` is what a metric of agreement does as the dose grows: it
-`falls`, `wavers`, or is `blind` (null for metrics that do not measure agreement). `tv_slope`, without
-a dose, is the slope of total variation over the dose, with its interval over draws.
+`falls`, `wavers`, or is `blind` (null for metrics that do not measure agreement). `tv_slope`,
+without a dose, is the slope of total variation over the dose, with its interval over draws.
 """
 
 import json

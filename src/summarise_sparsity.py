@@ -3,9 +3,9 @@
 `share` and `share_rms` are of |w| below a threshold, before and after division by the RMS;
 `required` is the share of zeros in von Oswald's construction at the width of the model
 (query heads x head width), half of it for x and half for y. `stable_rank`, `hoyer` and `gini`
-are of the circuits W_Q^T W_K (`qk`) and W_O W_V (`ov`) and do not depend on a basis. `missing`, without
-a model, is what the shares lack of `required`: the mean over pretrained models, with a 95 %
-interval over them (checkpoints of one count as one).
+are of the circuits W_Q^T W_K (`qk`) and W_O W_V (`ov`) and do not depend on a basis. `missing`,
+without a model, is what the shares lack of `required`: the mean over pretrained models, with a
+95 % interval over them (checkpoints of one count as one).
 """
 
 from pathlib import Path

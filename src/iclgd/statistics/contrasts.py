@@ -1,10 +1,10 @@
 """Differences of what was asked the same queries after the same draws, cell by cell.
 
-What a draw or a query does to both sides is no part of how they differ, so the cells of a difference
-are estimated as they are (`intervals.means`), not two estimates as if they were independent.
-Draws of one number are the same demonstrations wherever the design is the same; those of a design
-with more of them begin with those of one with fewer (`tasks.sampling`). Draws and queries that only one
-side has are left out.
+What a draw or a query does to both sides is no part of how they differ. So a difference is
+estimated from its own cells (`intervals.means`), not from two estimates as if independent.
+Draws of one number have the same demonstrations where the designs have as many; with more they
+begin with those of fewer (`tasks.sampling.draw`). Draws and queries that only one side has are
+left out.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ def p_above(found: Spread) -> np.ndarray:
     """One-sided p-value of estimates above 0; 0, 1/2 or 1 where nothing varies."""
     varies = found.error > 0
     t = _symmetric(found.value / np.where(varies, found.error, 1), found.skew)
-    certain = np.where(found.value == 0, 0, np.sign(found.value) * np.inf)
+    certain = np.where(found.value == 0, 0, np.copysign(np.inf, found.value))
     t = np.where(varies, t, certain)
     p = stdtr(np.where(np.isnan(found.df), 1, found.df), -t)
     return np.where(np.isnan(found.error), np.nan, p)

@@ -87,7 +87,7 @@ def judged(figures: list[tuple[Figure, pl.DataFrame]], claims: dict[str, Claim])
     small = pl.max_horizontal(pl.col("low").abs(), pl.col("high").abs()) < pl.col("smallest")
     small &= pl.col("low").is_not_null() & pl.col("high").is_not_null()
     sure, above = pl.col("p_holm") < ALPHA, pl.col("estimate") > 0
-    tested = (
+    by_test = (
         pl.when(small)
         .then(pl.lit("negligible"))
         .when(sure & above)
@@ -96,12 +96,9 @@ def judged(figures: list[tuple[Figure, pl.DataFrame]], claims: dict[str, Claim])
         .then(pl.lit("fails"))
         .otherwise(pl.lit("cannot tell"))
     )
-    table = table.with_columns(verdict=pl.coalesce("verdict", tested))
+    table = table.with_columns(verdict=pl.coalesce("verdict", by_test))
     table = table.with_columns(overall=overall().over("claim"))
-    by_verdict = [one.claim for one in claims.values() if one.kind == TESTS]
-    decided = table.filter(pl.col("verdict") != "cannot tell", ~pl.col("claim").is_in(by_verdict))
-    if untested := decided.filter(pl.col("p").is_null())["claim"].to_list():
-        raise ValueError(f"decided without a test: {untested[0]}")
+    tested(table, claims)
     order = {claim.claim: i for i, claim in enumerate(claims.values())}
     table = table.sort(
         pl.col("claim").replace_strict(order, return_dtype=pl.Int32),
@@ -110,6 +107,14 @@ def judged(figures: list[tuple[Figure, pl.DataFrame]], claims: dict[str, Claim])
         maintain_order=True,
     )
     return table.select(SCHEMA.keys())
+
+
+def tested(table: pl.DataFrame, claims: dict[str, Claim]) -> None:
+    """Raises ValueError where a claim is decided by neither a p-value nor tests of equivalence."""
+    by_verdict = [one.claim for one in claims.values() if one.kind == TESTS]
+    decided = table.filter(pl.col("verdict") != "cannot tell", ~pl.col("claim").is_in(by_verdict))
+    if untested := decided.filter(pl.col("p").is_null())["claim"].to_list():
+        raise ValueError(f"decided without a test: {untested[0]}")
 
 
 def overall() -> pl.Expr:

@@ -85,7 +85,7 @@ def slopes(
 def _placed(
     rows: pl.DataFrame, layers: dict[str, int], natures: dict[str, str | None]
 ) -> pl.DataFrame:
-    """Rows of models at epochs of GD as those of departures: ``departure``, ``nature``, ``dose``."""
+    """Rows of models at epochs of GD with the ``departure``, its ``nature`` and its ``dose``."""
     names = sorted(set(rows["model"]))
     roots = [name for name in names if not value(name)]
     if len(roots) != 1:
