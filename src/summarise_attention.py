@@ -104,10 +104,9 @@ causal = pl.col("family").is_in(args.figure.causal)
 control = of_role("model", "control") | of_role("task", "control")
 trained = ~control & ~of_role("model", "construction")
 place = ["task", "design", "shots", "family"]
-wide = recalls.pivot("metric", index=BY, values="value")
-beyond = wide.select(
-    *BY, metric=pl.lit("rec2ftp"), value=pl.col("rec2ftp") - pl.col("rec2ftp_chance")
-)
+mine, chance = (pl.col("value").filter(metric=name).first() for name in CORRECTIONS)
+beyond = recalls.group_by(BY, maintain_order=True).agg(value=mine - chance)
+beyond = beyond.with_columns(metric=pl.lit("rec2ftp"))
 found = [
     intervals.means(measured, [*KEY, "layer"], MEASURES),
     intervals.means(over_layers, KEY, MEASURES),

@@ -397,7 +397,6 @@ def test_the_findings_of_the_control(control):
 def test_only_what_is_no_gd_decides_whether_they_come_apart(control):
     table = judge.judged([(Figure("dose", "dose"), control)], CLAIMS)
     row = table.row(0, named=True)
-    print(row)
     # They surely come apart, though these few words are too certain for them to come far.
     assert len(table) == 1 and row["learner"] == "causal"
     assert 0 < row["low"] < row["high"] < 0.05 and row["verdict"] == "negligible"

@@ -42,7 +42,8 @@ def by_shots(rows: pl.DataFrame, icl: list[str], by: list[str]) -> pl.DataFrame:
     """
     size = ["model", "task", "shots"]
     designs = rows.group_by(*size, "design").agg(pl.col("draw").n_unique().alias("_"))
-    first = designs.sort(pl.col("_").neg(), "design").group_by(size, maintain_order=True).first()
+    designs = designs.sort("_", "design", descending=[True, False])
+    first = designs.group_by(size, maintain_order=True).first()
     rows = rows.join(first.drop("_"), on=[*size, "design"], how="semi")
     rows = rows.with_columns(family("learner"))
     own = ["model", "task", "family"]
