@@ -24,7 +24,7 @@ args = parser.parse_args()
 import polars as pl
 
 from iclgd.metrics import sparsity_requirement
-from iclgd.metrics.sparsity_requirement import INVARIANTS, MISSING, SHARES
+from iclgd.metrics.sparsity_requirement import INVARIANTS, SHARES
 from iclgd.statistics import summaries
 from iclgd.statistics.families import family
 
@@ -72,7 +72,7 @@ summary = layers.group_by(BY).agg(
 )
 summary = summary.join(required, on=["model", "matrix"], how="left")
 found = summary.filter(pl.col("required").is_not_null(), measure="share").with_columns(
-    family("model"), pl.lit(MISSING.name).alias("metric")
+    family("model"), pl.lit("share").alias("metric")
 )
 roles = args.figure.roles
 sample = [
@@ -85,7 +85,8 @@ missing = (
     .sort("family")
 )
 by = ["matrix", "threshold", "metric"]
-missing = summaries.bands(missing, by, [MISSING], difference=True)
+missing = summaries.bands(missing, by, SHARES.values(), difference=True)
 missing = missing.rename({"metric": "measure", "draws": "models"})
+missing = missing.with_columns(measure=pl.lit("missing"))
 summary = pl.concat([summary, missing], how="diagonal")
 parquet.write(summary.sort(BY), args.output)

@@ -56,6 +56,8 @@ def test_every_figure_is_there_in_every_format(project):
     findings = (project / "results/default/findings.txt").read_text()
     assert "token overlap with ICL" in findings
     assert "llama-small" in findings
+    (claims,) = re.findall(r"\nclaims of the papers.*?\n\n", findings, re.DOTALL)
+    assert "Shen et al. 2024" in claims and "  verdict  " in claims
 
 
 def test_every_column_of_every_table_is_in_the_data_dictionary(project):
@@ -92,8 +94,9 @@ def test_tables_hold_their_keys_and_promised_columns(project):
 NAMED = ("metric", "measure", "source")  # the column that says what a summary's value is
 BOUNDS = {  # further columns, by the quantity that they are of
     **dict.fromkeys(("excess", "excess_low", "excess_high"), "excess"),
-    **{"distance_most": "distance", "reference": "reference", "required": "required"},
+    **{name: name for name in ("reference", "required", "solver", "rounding", "excess_most")},
     **dict.fromkeys(("untouched", "untouched_least"), "untouched"),
+    **dict.fromkeys(("nearer", "nearer_least"), "nearer"),
 }
 
 
