@@ -1,4 +1,4 @@
-"""Verdicts of equivalence on planted distances, margins, and the nearest that GD comes."""
+"""Verdicts of equivalence on planted distances, and what they are held against."""
 
 import json
 
@@ -15,6 +15,7 @@ from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.task import TASK
 from iclgd.metrics import registry
+from iclgd.reporting import dictionary
 from iclgd.statistics import crossed, equivalence, intervals
 
 DRAWS, QUERIES, SMALLEST = 5, 80, 0.05
@@ -210,6 +211,8 @@ def test_holm_is_over_the_primary_tests_alone():
 def test_the_table_has_every_estimate_column_and_what_is_missing_is_an_error():
     table = equivalence.judged([pair("icl-reordered", 0.1), gd("gd", 0.3)], plan())
     assert set(intervals.ESTIMATE) <= set(table.columns)
+    artifact, _ = dictionary.of("results/default/summary/equivalence.parquet")
+    assert [name for name in table.columns if artifact.meaning(name) is None] == []
     assert set(table["factor"]) == set(equivalence.FACTORS)
     assert set(table["verdict"].drop_nulls()) <= set(equivalence.VERDICTS)
     with pytest.raises(InputError, match="reference 'icl-reordered'"):
