@@ -1,7 +1,8 @@
 """Judge whether gradient descent is as near to ICL as ICL is to itself: verdicts and bounds.
 
 One row per run, family of learners, choice of rate and epoch (best accuracy, or nearest to
-ICL, on validation queries), measure of distance, and multiple of the smallest effect (1: the verdict).
+ICL, on validation queries), measure of distance, and multiple of the smallest effect of interest
+(1: the verdict).
 """
 
 from pathlib import Path
