@@ -27,6 +27,7 @@ rule report_findings:
     input:
         summaries=study.summaries,
         manifests=study.manifests,
+        claims=study.paths.claims,
         script=own("src/report_findings.py"),
         lib=imports("src/report_findings.py"),
     output:
@@ -42,7 +43,8 @@ rule report_findings:
         figures=study.figures_json,
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --manifests {input.manifests:q}"
-        " --figures {params.figures:q} --output {output:q} > {log:q} 2>&1"
+        " --claims {input.claims:q} --figures {params.figures:q} --output {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule collect_examples:

@@ -34,6 +34,7 @@ from markupsafe import Markup
 from iclgd.io import files, parquet
 from iclgd.io.schemas.examples import EXAMPLES
 from iclgd.reporting import findings, select
+from iclgd.reporting.claims import overview
 from iclgd.reporting.kinds.registry import KINDS
 from iclgd.reporting.names import Names
 from iclgd.reporting.page import contents, svg
@@ -77,7 +78,8 @@ page = environment.from_string(parts["page.html"]).render(
     figures=figures,
     summary=contents.summary(manifests.values(), summaries, config["tasks"]),
     claims=None if claims is None else contents.claims(claims),
-    verdicts=None if claims is None else contents.verdicts(claims),
+    papers=None if claims is None else overview.by_paper(claims),
+    verdicts=None if claims is None else overview.counts(claims),
     columns=contents.CLAIM,
     models=contents.models(manifests.values()),
     learned=findings.models(manifests.values()),

@@ -27,7 +27,7 @@ MEASURES = {
     "gini": "Gini index (0 to 1)",
 }
 CIRCUITS = {"qk": "W_Q W_K (qk)", "ov": "W_O W_V (ov)"}
-summary = charts.read(args.summary, COLUMNS.split())
+summary = charts.read(args.summary, COLUMNS.split()).drop_nulls("model")
 models = summary["model"].unique().sort().to_list()
 colours = names.model_colours(models)
 shares = summary.filter(pl.col("measure").is_in(["share", "share_rms"]), pl.col("threshold") > 0)

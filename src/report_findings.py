@@ -1,4 +1,4 @@
-"""Write short tables of the results of every figure, and which models learned in context."""
+"""Write short tables: which models learned in context, the papers' claims, and every figure."""
 
 import json
 from pathlib import Path
@@ -18,11 +18,13 @@ parser.add_argument(
 parser.add_argument(
     "--manifests", type=cli.existing, nargs="+", required=True, help="of the models"
 )
+parser.add_argument("--claims", type=cli.existing, help="table of claims (none: no such section)")
 parser.add_argument("--output", type=Path, required=True, help="text to write")
 args = parser.parse_args()
 
 from iclgd.io import files, parquet  # after parsing: --help is quick
 from iclgd.reporting import findings
+from iclgd.reporting.claims import overview
 from iclgd.reporting.kinds.registry import KINDS
 from iclgd.reporting.names import Names
 
@@ -34,6 +36,10 @@ lines = [
     "validation queries. In brackets, unless a table says otherwise: 95 % intervals over draws and",
     "queries.",
 ]
+claims = overview.findings(parquet.read(args.claims)) if args.claims else []
+if len(claims) > 1:
+    head = "claims of the papers (cells: a model, a task, a number of demonstrations and a learner)"
+    lines += ["", head, *(f"  {line}" for line in findings.layout(claims))]
 for path in args.summaries:
     figure = args.figures[findings.figure(path, args.figures)]
     kind = KINDS[figure.kind]

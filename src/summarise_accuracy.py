@@ -1,7 +1,10 @@
 """Summarise logits tables: accuracy per learner and epoch, with 95 % intervals.
 
 Estimates are over test queries. `chosen` marks, for every family of learners, the rate and
-epoch with the best accuracy on the validation queries, which are disjoint from those.
+epoch with the best accuracy on the validation queries, which are disjoint from those. Rows that
+have `against` are differences of such accuracies, cell by cell over the same draws and queries:
+`accuracy_more` and `accuracy_past_icl` with the most demonstrations from a design with the fewest;
+of checkpoints `accuracy_change` from the one before.
 """
 
 from pathlib import Path
@@ -18,7 +21,7 @@ args = parser.parse_args()
 import polars as pl  # after parsing: --help is quick
 
 from iclgd.metrics.accuracy import METRICS
-from iclgd.statistics import intervals, summaries
+from iclgd.statistics import choice, contrasts, intervals
 
 RUN = [*RUN_COLUMNS, "learner"]
 ok = pl.col("status") == "ok"
@@ -43,10 +46,17 @@ estimates = pl.concat(
     ]
 )
 diverged = test.group_by(*RUN, "epoch").agg((~ok).mean().alias("diverged"))
-choice = summaries.chosen(rows, RUN_COLUMNS.keys(), "learner", "accuracy")
+best = choice.chosen(rows, list(RUN_COLUMNS), "learner", pl.col("accuracy"))
+chosen = test.join(best, on=by, how="semi")
+if args.figure.kind == "checkpoints":
+    differences = contrasts.by_steps(chosen, by)
+else:
+    icl = [name for name, role in args.figure.roles.items() if role == "icl"]
+    differences = contrasts.by_shots(chosen, icl, by)
+estimates = pl.concat([estimates, differences], how="diagonal")
 summary = (
     estimates.join(diverged, on=by)
-    .join(choice.with_columns(pl.lit(True).alias("chosen")), on=by, how="left")
+    .join(best.with_columns(pl.lit(True).alias("chosen")), on=by, how="left")
     .with_columns(pl.col("chosen").fill_null(False))
 )
-parquet.write(summary.sort(*RUN, "epoch", "metric"), args.output)
+parquet.write(summary.sort(*RUN, "epoch", "metric", "against"), args.output)

@@ -19,11 +19,8 @@ args = parser.parse_args()
 
 import polars as pl
 
-from iclgd.statistics.families import family, value
+from iclgd.statistics.families import family, step, value
 
-step = pl.coalesce(
-    pl.col("revision").str.extract(r"step[-_]?(\d+)"), pl.col("revision").str.extract(r"(\d+)")
-)
 accuracy = pl.concat(parquet.read(path) for path in args.accuracy).filter("chosen")
 drift = (
     pl.concat(parquet.read(path, DRIFT) for path in args.drift)
@@ -37,14 +34,13 @@ drift = (
 table = (
     pl.concat([accuracy, drift], how="diagonal")
     .rename({"metric": "measure"})
-    .with_columns(family("model").alias("model"), value("model").alias("revision"))
+    .with_columns(family("model").alias("model"), value("model").alias("revision"), step("model"))
     .filter(pl.col("revision") != "")
-    .with_columns(step.cast(pl.Int64).alias("step"))
 )
 unnumbered = table.filter(pl.col("step").is_null())["revision"]
 if len(unnumbered):
     raise cli.InputError(f"revision {unnumbered[0]!r} has no number in it, so no step")
 keys = ["model", "step", "revision", "task", "design", "shots", "learner", "measure"]
 columns = ["model", "revision", "step", *keys[3:], "estimate", "low", "high"]
-columns += ["error", "df", "draws", "queries"]
+columns += ["error", "df", "skew", "draws", "queries"]
 parquet.write(table.sort(keys).select(columns), args.output)

@@ -21,13 +21,13 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd.statistics import summaries
+from iclgd.statistics import choice, summaries
 
 PAIR, METRICS = [*RUN_COLUMNS, "a", "b"], ["token_overlap", "ocs"]
 rows = pl.concat(parquet.read(path, registry.AGREEMENT) for path in args.agreement)
 curves = pl.concat(parquet.read(path, CURVES) for path in args.curves)
-choice = summaries.chosen(rows, [*RUN_COLUMNS, "a"], "b", "accuracy_b")
-kept = curves.join(choice, on=[*PAIR, "epoch"], how="semi")
+best = choice.chosen(rows, [*RUN_COLUMNS, "a"], "b", choice.SCORES["accuracy"])
+kept = curves.join(best, on=[*PAIR, "epoch"], how="semi")
 by = [*PAIR, "epoch", "k"]
 values = summaries.draw_means(kept, [*by, "draw"], METRICS)
 summary = summaries.bands(values, [*by, "metric"], [registry.METRICS[name] for name in METRICS])

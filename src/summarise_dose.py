@@ -7,7 +7,8 @@ dose being the steps beyond the layers. `nature` is what the departed model comp
 the learner: GD with another kernel, rate or number of steps, or not GD. Metrics are those of the
 agreement tables and `sen_a`, `sen_b` (order sensitivity of each learner); estimates over test
 queries with 95 % intervals. `response` is how a metric of agreement changes as the dose grows: it
-`falls`, `wavers`, or is `blind` (null for metrics that do not measure agreement).
+`falls`, `wavers`, or is `blind` (null for metrics that do not measure agreement). `tv_slope`,
+without a dose, is the slope of total variation over the dose, with its interval over draws.
 """
 
 import json
@@ -33,16 +34,17 @@ import polars as pl  # after parsing: --help is quick
 
 from iclgd.metrics import order_sensitivity
 from iclgd.reporting.kinds import dose
-from iclgd.statistics import intervals
+from iclgd.statistics import intervals, summaries
 
 RUN = list(RUN_COLUMNS)
 manifests = {m["model"]: m for m in (json.loads(path.read_text()) for path in args.manifests)}
 layers = {name: manifest["layers"] for name, manifest in manifests.items()}
 natures = {name: dose.nature(m["pretraining"] or {}) for name, m in manifests.items()}
-found, learners = [], set()
+found, distances, learners = [], [], set()
 for path in args.agreement:
     rows = parquet.read(path, registry.AGREEMENT).filter(pl.col("split") == "test")
     found.append(intervals.means(rows, [*RUN, "epoch"], registry.METRICS.values()))
+    distances.append(summaries.draw_means(rows, [*RUN, "epoch", "draw"], ["tv"]))
     learners.add((parquet.only(rows, "a"), parquet.only(rows, "b")))
 if len(learners) > 1:
     raise cli.InputError(f"--agreement: one pair of learners is needed, found {sorted(learners)}")
@@ -60,4 +62,6 @@ for path in args.logits:
     found.append(
         intervals.means(pl.concat(sens), [*RUN, "epoch"], [order_sensitivity.SEN_OF[name]])
     )
-parquet.write(dose.graded(pl.concat(found), layers, natures), args.output)
+graded = dose.graded(pl.concat(found), layers, natures)
+slopes = dose.slopes(pl.concat(distances), layers, natures)
+parquet.write(pl.concat([graded, slopes], how="diagonal"), args.output)

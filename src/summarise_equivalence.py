@@ -1,7 +1,8 @@
-"""Judge whether gradient descent is as near to ICL as ICL is to itself: verdicts and margins.
+"""Judge whether gradient descent is as near to ICL as ICL is to itself: verdicts and bounds.
 
 One row per run, family of learners, choice of rate and epoch (best accuracy, or nearest to
-ICL, on validation queries), measure of distance, and multiple of the margin (1: the verdict).
+ICL, on validation queries), measure of distance, and multiple of the smallest effect of interest
+(1: the verdict).
 """
 
 from pathlib import Path
@@ -18,5 +19,13 @@ args = parser.parse_args()
 
 from iclgd.statistics import equivalence  # after parsing: --help is quick
 
+figure = args.figure
+tests = equivalence.Tests(
+    reference=figure.reference,
+    smallest=figure.smallest_effect or equivalence.SMALLEST,
+    primary=frozenset(tuple(one) for one in figure.primary),
+    replicates=figure.replicates,
+    solvers=frozenset(name for name, role in figure.roles.items() if role == "solver"),
+)
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
-parquet.write(equivalence.judged(pairs, args.figure.reference), args.output)
+parquet.write(equivalence.judged(pairs, tests), args.output)

@@ -2,8 +2,7 @@
 
 Distances and similarities over test queries with 95 % intervals, and the mean loss of the
 demonstrations at that epoch, which makes rates comparable. `nearest` marks the rate and epoch of
-every family, `best` those of all families of a run, with the least total variation on
-validation queries: what gradient descent can do at its best.
+every family with the least total variation on validation queries.
 """
 
 from pathlib import Path
@@ -22,10 +21,10 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd.statistics import equivalence, intervals
-from iclgd.statistics.families import family
+from iclgd.statistics import choice, intervals
+from iclgd.statistics.distances import PLACE
 
-KEY = [*equivalence.PLACE, "b", "epoch"]
+KEY = [*PLACE, "b", "epoch"]
 METRICS = [registry.METRICS[name] for name in ("tv", "token_overlap", "ocs", "accuracy_b")]
 AT = {**RUN_COLUMNS, "learner": pl.String, "epoch": pl.Int32, "loss": pl.Float32}
 rows = pl.concat(parquet.read(path, registry.AGREEMENT) for path in args.agreement)
@@ -36,16 +35,11 @@ losses = (
     .rename({"learner": "b"})
 )
 trained = rows.filter(pl.col("epoch").max().over("b") > 0)
-by_family = trained.with_columns(family("b"))
-marks = {
-    "nearest": equivalence.nearest(by_family, [*equivalence.PLACE, "family"]),
-    "best": equivalence.nearest(trained, equivalence.PLACE),
-}
+mark = choice.chosen(trained, PLACE, "b", choice.SCORES["nearest"])
 test = rows.filter(pl.col("split") == "test")
 diverged = test.group_by(KEY).agg((pl.col("status") == "diverged").mean().alias("diverged"))
 summary = intervals.means(test, KEY, METRICS).join(diverged, on=KEY)
 summary = summary.join(losses, on=[*RUN_COLUMNS, "b", "epoch"], how="left")
-for name, mark in marks.items():
-    mark = mark.select(KEY).with_columns(pl.lit(True).alias(name))
-    summary = summary.join(mark, on=KEY, how="left").with_columns(pl.col(name).fill_null(False))
+mark = mark.with_columns(nearest=pl.lit(True))
+summary = summary.join(mark, on=KEY, how="left").with_columns(pl.col("nearest").fill_null(False))
 parquet.write(summary.sort(*KEY, "metric"), args.output)

@@ -3,7 +3,8 @@
 Reads the logits tables of several learners on one design with several orders per draw.
 Measures, over test queries: `sen` (Shen et al.: sum over the vocabulary of the standard
 deviation over orders, mean over queries), `label_sen` (label words only), and against the
-reference `pattern_cosine`, with 95 % intervals over draws and queries; `mantel_r` (of a whole
+reference `pattern_cosine` and `sen_below` (`sen` of the reference minus that of the learner, query
+by query), with 95 % intervals over draws and queries; `mantel_r` (of a whole
 draw) with an interval over draws, and `mantel_p`, which combines the draws' p-values by
 Fisher's method. A draw in which a row diverged has no value at that epoch; `diverged` is the
 share of such rows.
@@ -35,16 +36,16 @@ def test_rows(path: Path) -> pl.DataFrame:
 
 
 # Tables of the reference come first and stay in memory; of the others one at a time is there.
-is_reference = {
+of_the_reference = {
     path: parquet.read(path, {"learner": pl.String})["learner"][0] == args.figure.reference
     for path in args.logits
 }
-if not any(is_reference.values()):
+if not any(of_the_reference.values()):
     raise cli.InputError(f"--logits: no table is of the reference {args.figure.reference!r}")
 KEYS = {**RUN_COLUMNS, "learner": pl.String, "epoch": pl.Int32, "draw": pl.Int32}
 TESTS = dict.fromkeys(order_sensitivity.MANTEL, pl.Float64)
 references, by_learner, tests, diverged = {}, [], [], []
-for path in sorted(args.logits, key=lambda path: not is_reference[path]):
+for path in sorted(args.logits, key=lambda path: not of_the_reference[path]):
     rows = test_rows(path)
     diverged.append(rows.select(*BY, (pl.col("status") != "ok").alias("diverged")))
     for key, group in rows.group_by(*BY, "draw", maintain_order=True):
@@ -58,7 +59,7 @@ for path in sorted(args.logits, key=lambda path: not is_reference[path]):
             else (lost, lost)
         )
         cosine, test = lost, None
-        if not is_reference[path]:
+        if not of_the_reference[path]:
             reference = references.get((*run, draw))
             if found and reference:
                 cosine, test = order_sensitivity.against(found, reference, draw)
@@ -75,7 +76,13 @@ for path in sorted(args.logits, key=lambda path: not is_reference[path]):
         by_learner.append(one.cast(KEYS))
 
 by_query = pl.concat(by_learner).with_columns(pl.col(pl.Float64).fill_nan(None))
-of_reference = (pl.col("learner") == args.figure.reference) & (pl.col("metric") == "pattern_cosine")
+is_reference = pl.col("learner") == args.figure.reference
+others = by_query.filter(~is_reference)
+size = by_query.filter(is_reference).select(*RUN, "draw", "example", sen_of_reference="sen")
+below = others.join(size, on=[*RUN, "draw", "example"]).with_columns(
+    sen_below=pl.col("sen_of_reference") - pl.col("sen")
+)
+of_reference = is_reference & (pl.col("metric") == "pattern_cosine")
 tested = pl.DataFrame(tests, schema=KEYS | TESTS, orient="row")
 by_draw = summaries.bands(
     tested.unpivot(list(TESTS), index=list(KEYS), variable_name="metric"),
@@ -97,6 +104,7 @@ summary = pl.concat(
         intervals.means(by_query, BY, order_sensitivity.SENSITIVITIES.values()).filter(
             ~of_reference
         ),
+        intervals.means(below, BY, order_sensitivity.CONTRASTS.values()),
         by_draw.drop("mantel_p"),
     ],
     how="diagonal",

@@ -3,7 +3,9 @@
 `share` and `share_rms` are of |w| below a threshold, before and after division by the RMS;
 `required` is the share of zeros in von Oswald's construction at the width of the model
 (query heads x head width), half of it for x and half for y. `stable_rank`, `hoyer` and `gini`
-are of the circuits W_Q^T W_K (`qk`) and W_O W_V (`ov`) and do not depend on a basis.
+are of the circuits W_Q^T W_K (`qk`) and W_O W_V (`ov`) and do not depend on a basis. `missing`,
+without a model, is what the shares lack of `required`: the mean over pretrained models, with a
+95 % interval over them (checkpoints of one count as one).
 """
 
 from pathlib import Path
@@ -23,6 +25,8 @@ import polars as pl
 
 from iclgd.metrics import sparsity_requirement
 from iclgd.metrics.sparsity_requirement import INVARIANTS, SHARES
+from iclgd.statistics import summaries
+from iclgd.statistics.families import family
 
 BY = ["model", "matrix", "threshold", "measure"]
 shares = pl.concat(parquet.read(path, SPARSITY) for path in args.sparsity)
@@ -67,4 +71,22 @@ summary = layers.group_by(BY).agg(
     value.count().cast(pl.Int32).alias("layers"),
 )
 summary = summary.join(required, on=["model", "matrix"], how="left")
+found = summary.filter(pl.col("required").is_not_null(), measure="share").with_columns(
+    family("model"), pl.lit("share").alias("metric")
+)
+roles = args.figure.roles
+sample = [
+    one for one in found["family"].unique() if roles.get(one) not in ("control", "construction")
+]
+missing = (
+    found.filter(pl.col("family").is_in(sample))
+    .group_by("family", "matrix", "threshold", "metric")
+    .agg(value=(pl.col("required") - pl.col("estimate")).mean())
+    .sort("family")
+)
+by = ["matrix", "threshold", "metric"]
+missing = summaries.bands(missing, by, SHARES.values(), difference=True)
+missing = missing.rename({"metric": "measure", "draws": "models"})
+missing = missing.with_columns(measure=pl.lit("missing"))
+summary = pl.concat([summary, missing], how="diagonal")
 parquet.write(summary.sort(BY), args.output)

@@ -7,25 +7,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iclgd.metrics import agreement
+from iclgd.metrics import agreement, distributions
 
-DIVERGENCES = ("js", "tv", "kl_ab", "kl_ba")
+DIVERGENCES = ("js", "kl_ab", "kl_ba")
 
 
-def top(*distributions, keep=None):
+def top(*rows, keep=None):
     """``Top`` of distributions over the whole vocabulary, ties by token id."""
-    p = np.array(distributions, float)
+    p = np.array(rows, float)
     ids = np.argsort(-p, axis=1, kind="stable")
     p = np.take_along_axis(p, ids, 1)
     tail = p[:, keep:].sum(1) if keep else np.zeros(len(p))
-    return agreement.Top(ids[:, :keep], np.log(p[:, :keep]), tail)
+    return distributions.Top(ids[:, :keep], np.log(p[:, :keep]), tail)
 
 
 def values(a, b, k):
     """Every metric of one pair by name, floats."""
-    found = agreement.divergences(a, b)
+    found = distributions.divergences(a, b)
     overlap, ocs = agreement.curves(a, b)
     arrays = {
+        "tv": distributions.total_variation(a, b)[0],
         "to": agreement.token_overlap(a, b, k),
         "ocs": agreement.ocs(a, b, k),
         "paper": agreement.ocs_paper(a, b, k),
@@ -137,7 +138,7 @@ def test_identity(pair, k):
     a = top(pair[0])
     found = values(a, a, min(k, len(pair[0])))
     assert [found[name] for name in ("to", "ocs", "rbo", "paper")] == pytest.approx([1] * 4)
-    assert [found[name] for name in DIVERGENCES] == pytest.approx([0] * 4, abs=1e-12)
+    assert [found[name] for name in (*DIVERGENCES, "tv")] == pytest.approx([0] * 4, abs=1e-12)
 
 
 @given(pairs(), st.integers(1, 12))
@@ -157,10 +158,41 @@ def test_symmetry_and_range(pair, k):
 @settings(deadline=None)
 def test_cut_tails_bound_divergences_from_below(pair, keep_a, keep_b):
     p, q = pair
-    whole = agreement.divergences(top(p), top(q))
-    cut = agreement.divergences(top(p, keep=keep_a), top(q, keep=keep_b))
+    whole = distributions.divergences(top(p), top(q))
+    cut = distributions.divergences(top(p, keep=keep_a), top(q, keep=keep_b))
     for name in DIVERGENCES:
         assert getattr(cut, name)[0] <= getattr(whole, name)[0] + 1e-9
+
+
+@given(pairs(size=10), st.integers(1, 10), st.integers(1, 10))
+@settings(deadline=None)
+def test_the_bounds_of_total_variation_hold_and_meet_for_whole_distributions(pair, keep_a, keep_b):
+    p, q = (np.array(one) for one in pair)
+    truth = np.abs(p - q).sum() / 2
+    least, most = distributions.total_variation(top(p, keep=keep_a), top(q, keep=keep_b))
+    assert least[0] - 1e-9 <= truth <= most[0] + 1e-9
+    whole = distributions.total_variation(top(p), top(q))
+    assert whole[0][0] == pytest.approx(truth, abs=1e-12) == whole[1][0]
+
+
+def test_bounds_of_total_variation_by_hand():
+    # a keeps tokens 0 and 1, b keeps 0 and 2; b's last one has .2, so token 1 has at most that.
+    a, b = top([0.5, 0.4, 0.06, 0.04], keep=2), top([0.6, 0.1, 0.2, 0.1], keep=2)
+    least, most = distributions.total_variation(a, b)
+    # q - p: .1 of token 0, and token 2's .2 less than .1, which is all that a does not keep.
+    assert least[0] == pytest.approx(0.2)
+    assert most[0] == pytest.approx((0.1 + 0.4 + 0.1 + 0.2 + 0.2) / 2)
+
+
+def test_nuclei_by_hand():
+    a, b = [0.7, 0.2, 0.0895, 0.0105], [0.001, 0.5, 0.4, 0.099]
+    # 99 % of a are tokens 0, 1 and 2 (.9895 is too little: all four), of b 1, 2 and 3.
+    assert agreement.nucleus_overlap(top(a), top([0.99, 0.008, 0.001, 0.001]))[0] == pytest.approx(
+        1 / 4
+    )
+    assert agreement.nucleus_overlap(top([0.7, 0.2, 0.09, 0.01]), top(b))[0] == pytest.approx(0.5)
+    assert np.isnan(agreement.nucleus_overlap(top(a, keep=2), top(b))[0])
+    assert distributions.mass(top(a), 2)[0] == pytest.approx(0.9)
 
 
 def test_rows_do_not_mix():
@@ -175,17 +207,17 @@ def test_rows_do_not_mix():
 
 def test_infinite_divergence_is_undefined():
     # Token 1 has probability 1/2 in a and, after underflow, 0 in b.
-    a = agreement.Top(np.array([[0, 1]]), np.log([[0.5, 0.5]]), np.zeros(1))
-    b = agreement.Top(np.array([[0, 1]]), np.array([[0.0, -800.0]]), np.zeros(1))
-    found = agreement.divergences(a, b)
+    a = distributions.Top(np.array([[0, 1]]), np.log([[0.5, 0.5]]), np.zeros(1))
+    b = distributions.Top(np.array([[0, 1]]), np.array([[0.0, -800.0]]), np.zeros(1))
+    found = distributions.divergences(a, b)
     assert np.isnan(found.kl_ab[0])
     assert found.kl_ba[0] == pytest.approx(math.log(2))
-    assert found.tv[0] == pytest.approx(0.5)
+    assert distributions.total_variation(a, b)[0] == pytest.approx(0.5)
 
 
 def test_label_words_are_normalised_first():
     a, b = np.log([[0.2, 0.2]]), np.log([[0.03, 0.01]])
-    js, tv, cosine = agreement.label_agreement(a, b)
+    js, tv, cosine = distributions.label_agreement(a, b)
     assert tv[0] == pytest.approx(0.25)
     assert cosine[0] == pytest.approx(1 / math.sqrt(2 * (0.75**2 + 0.25**2)))
     assert js[0] == pytest.approx(

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import kendalltau
+from support.logits import logits
 from support.models import save_model, tiny_model
+from support.roles import ROLES
 from support.steps import figure, run_step
 from support.tasks import tiny_task
 
@@ -328,3 +330,68 @@ def test_the_summary_chooses_the_rate_on_validation_queries(steps):
     assert found["estimate"].item() == pytest.approx(expected)
     assert found["draws"].item() == 2
     assert {"rec2ftp", "rec2ftp_chance", "label_accuracy"} < set(summary["metric"])
+
+
+ATTENDED = {"sim_aou": 0.5, "sim_aou_chance": 0.25, "sim_aou_raw": 0.25, "sim_am": 0.75}
+ATTENDED |= {"sim_am_before": 0.5, "sim_am_delta": 0.0, "kendall": 0.5, "kendall_before": 0.25}
+ATTENDED |= {"kendall_random": 0.0}
+
+
+def attended(table, shift):
+    """An attention table of two layers for the answers of a logits table.
+
+    Draws and queries move all measures alike; ``shift`` is of `sim_aou` and `sim_aou_raw`.
+    """
+    keys = table.filter(pl.col("epoch") == 1).select(
+        *("model", "task", "design", "shots", "learner", "draw", "order", "epoch", "example"),
+        "split",
+    )
+    both = (0.125 * pl.col("draw") + 0.0625 * pl.col("example")).alias("both")
+    layers = pl.DataFrame({"layer": [0, 1]}, schema={"layer": pl.Int32})
+    values = {
+        name: value + pl.col("both") + (shift if name in ("sim_aou", "sim_aou_raw") else 0)
+        for name, value in ATTENDED.items()
+    }
+    rows = keys.with_columns(both).join(layers, how="cross").with_columns(**values)
+    return rows.select(ATTENTION.keys()).cast(dict(ATTENTION))
+
+
+def test_differences_inside_attention_are_of_the_same_draws_and_queries(tmp_path):
+    learners = {"gd-kv@1": ("m", 0.0), "slow@1": ("m", 0.125), "gd-kv@2": ("m-random", -0.25)}
+    paths = {"attention": [], "logits": []}
+
+    def keep(kind, table):
+        paths[kind].append(tmp_path / f"{kind}{len(paths[kind])}.parquet")
+        parquet.write(table, paths[kind][-1])
+
+    for model in ("m", "m-random"):
+        keep("logits", logits("icl", orders=1).with_columns(model=pl.lit(model)))
+    for seed, (learner, (model, shift)) in enumerate(learners.items()):
+        table = logits(learner, orders=1, epochs=(0, 1), seed=seed)
+        table = table.with_columns(model=pl.lit(model))
+        keep("logits", table)
+        keep("attention", attended(table, shift))
+    roles = {**ROLES, "slow": "gd-other", "m-random": "control"}
+    run_step(
+        "summarise_attention",
+        *figure("attention", reference="icl", roles=roles, causal=["slow"]),
+        *("--attention", *paths["attention"], "--logits", *paths["logits"]),
+        *("--output", tmp_path / "summary.parquet"),
+    )
+    summary = pl.read_parquet(tmp_path / "summary.parquet").filter(pl.col("layer").is_null())
+    found = {
+        row["metric"]: (row["model"], row["learner"], row["estimate"], row["error"])
+        for row in summary.drop_nulls("against").to_dicts()
+    }
+    # The draws and queries that move both are no part of the difference.
+    assert found == {
+        "sim_aou_untrained": ("m-random", "gd-kv@2", -0.25, 0),
+        "sim_aou_raw_causal": ("m", "slow@1", 0.125, 0),
+    }
+    own = summary.filter(model="m", learner="gd-kv@1")
+    rows = {row["metric"]: row for row in own.to_dicts()}
+    for name, value in (("sim_aou_over", 0.25), ("sim_am_over", 0.25), ("kendall_over", 0.5)):
+        assert (rows[name]["estimate"], rows[name]["error"]) == (value, 0)
+    assert rows["kendall"]["error"] > 0
+    recall = [rows[name]["estimate"] for name in ("rec2ftp", "rec2ftp_chance", "rec2ftp_over")]
+    assert recall[2] is None or recall[2] == pytest.approx(recall[0] - recall[1])

@@ -115,7 +115,7 @@ def test_summarise_checkpoints(tmp_path):
     table = pl.read_parquet(files["out"])
     assert table.columns == [
         *("model", "revision", "step", "task", "design", "shots", "learner", "measure"),
-        *("estimate", "low", "high", "error", "df", "draws", "queries"),
+        *("estimate", "low", "high", "error", "df", "skew", "draws", "queries"),
     ]
     columns = ["model", "revision", "step", "task", "learner", "measure"]
     assert table.select(columns).rows() == [

@@ -184,7 +184,12 @@ def test_summarise_order(tmp_path):
     row = {(r["learner"], r["measure"]): r for r in table.iter_rows(named=True)}
     expected = np.mean([same[d][1:].std(1, ddof=1).sum(-1).mean() for d in range(2)])
     assert row["icl", "sen"]["estimate"] == pytest.approx(expected, rel=1e-5)
-    assert ("icl", "mantel_r") not in row
+    assert ("icl", "mantel_r") not in row and ("icl", "sen_below") not in row
+    # The same answers, so nothing is below; those that keep still are below by ICL's whole Sen.
+    assert (row["sgd", "sen_below"]["estimate"], row["sgd", "sen_below"]["error"]) == (0, 0)
+    first = same[0][1:].std(1, ddof=1).sum(-1).mean()
+    assert row["gd", "sen_below"]["estimate"] == pytest.approx(first, rel=1e-5)
+    assert row["gd", "sen_below"]["draws"] == 1
     assert row["sgd", "pattern_cosine"]["estimate"] == pytest.approx(1)
     assert row["sgd", "mantel_r"]["estimate"] == pytest.approx(1)
     assert row["sgd", "mantel_p"]["estimate"] < 0.01

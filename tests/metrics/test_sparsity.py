@@ -173,7 +173,7 @@ def test_the_construction_is_as_sparse_as_it_must_be_and_trained_weights_are_not
     run_step(
         *(
             "summarise_sparsity",
-            *figure("sparsity"),
+            *figure("sparsity", roles=dict.fromkeys(entries, "construction")),
             "--sparsity",
             *shares,
             "--circuits",
@@ -187,12 +187,18 @@ def test_the_construction_is_as_sparse_as_it_must_be_and_trained_weights_are_not
     )
     expected = {"made": (15, 15), "turned": (0, 15), "llama-small": (0, 15), "gptj": (0, 15)}
     assert {model: (n, of) for model, n, of in passed.rows()} == expected
-    # And so says the claim, were the construction a pretrained model.
-    rows = table.with_columns(role=pl.lit("model"), causal=pl.lit(False))
-    holds = {(one["model"], one["learner"]): one["holds"] for _, one in kind.evidence(rows)}
-    assert holds == {
-        (model, matrix): model != "made" for model in expected for matrix in ("W_Q", "W_V")
-    }
+    # And so says the claim, of the two models that were trained.
+    whole = pl.read_parquet(output)
+    said = {one["learner"]: one for _, one in kind.evidence(whole)}
+    for matrix in "qv":
+        lacks = {
+            row["model"]: row["required"] - row["estimate"]
+            for row in table.filter(matrix=matrix, threshold=0.01).to_dicts()
+        }
+        one, own = said[f"W_{matrix.upper()}"], [lacks["llama-small"], lacks["gptj"]]
+        assert one["estimate"] == pytest.approx(sum(own) / 2)
+        assert one["error"] == pytest.approx(abs(own[0] - own[1]) / 2)
+        assert (one["model"], one["draws"], one["df"]) == ("2 models", 2, 1)
 
 
 def test_fused_gpt2_columns_are_split():
@@ -278,7 +284,10 @@ def test_extract_and_summarise(tmp_path):
     assert table.columns == [
         *("model", "matrix", "threshold", "measure"),
         *("estimate", "low", "high", "layers", "required"),
+        *("error", "df", "models"),
     ]
+    missing = table.filter(measure="missing")
+    assert len(missing) == 3 * 5 and missing["error"].null_count() == 15  # one model is no sample
     row = table.filter(matrix="q", threshold=1e-4, measure="share_rms").row(0, named=True)
     assert (row["estimate"], row["low"], row["high"], row["layers"]) == (0.5, 0.5, 0.5, 2)
     assert row["required"] == pytest.approx(1 - 4 / 64)  # width 8: four entries of 64 are filled

@@ -363,7 +363,7 @@ def test_every_metric_says_equal_where_icl_is_gd(control):
 @pytest.mark.slow
 def test_every_metric_of_agreement_falls_as_the_model_leaves(control):
     responses = control.drop_nulls("response").select("departure", "metric", "response").unique()
-    assert len(responses) == 4 * 10
+    assert len(responses) == 4 * 12
     # With so few label words ICL and GD are both certain, and their cosine stays within 1e-6 of 1.
     exceptions = responses.filter(pl.col("response") != "falls")
     assert set(exceptions["metric"]) <= {"label_ocs"}
@@ -393,10 +393,13 @@ def test_the_findings_of_the_control(control):
     steps = {row[4]: row for row in rows if row[2] == dose.STEPS}
     assert list(steps) == ["-2", "-1", "0", "1", "2"]
     assert steps["0"][5:8] == ["1 [1, 1]", "1 [1, 1]", "0 [0, 0]"]
-    assert steps["0"][-1] == "falls: 10" and steps["1"][-1] == ""
+    assert steps["0"][-1] == "falls: 12" and steps["1"][-1] == ""
 
 
 @pytest.mark.slow
 def test_only_what_is_no_gd_decides_whether_they_come_apart(control):
     table = judge.judged([(Figure("dose", "dose"), control)], CLAIMS)
-    assert table.select("learner", "verdict").rows() == [("causal", "holds")]
+    row = table.row(0, named=True)
+    # They surely come apart, though these few words are too certain for them to come far.
+    assert len(table) == 1 and row["learner"] == "causal"
+    assert 0 < row["low"] < row["high"] < 0.05 and row["verdict"] == "negligible"

@@ -79,7 +79,7 @@ FIGURES = {
     "equivalence": (
         equivalence,
         [],
-        ["difference of total variations", "multiple of the margin", "different", "no ICL that GD"],
+        ["excess total variation over ICL", "Primary tests", "smallest effect (0.05)", "no ICL"],
     ),
     "nearest": (nearest, [], ["training loss (nats", "total variation (0: equal)"]),
     "depth": (depth, [], ["K (most likely tokens)", "OCS"]),

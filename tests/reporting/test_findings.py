@@ -1,10 +1,18 @@
 """Tables of findings: readers' words, and cells by hand."""
 
-import polars as pl
-from support import summaries
-from support.roles import ROLES
+import json
+import re
 
+import polars as pl
+import pytest
+from support import summaries
+from support.reports import claim
+from support.roles import ROLES
+from support.steps import run_step
+
+from iclgd.io import parquet
 from iclgd.reporting import findings
+from iclgd.reporting.claims import judge
 from iclgd.reporting.kinds import depth, shots, variance
 from iclgd.reporting.names import Names
 
@@ -34,3 +42,23 @@ def test_the_tables_of_whole_curves(tmp_path):
     assert [row[3] for row in rows[2:]] == [
         f"{name}, epoch 200" for name in ("gd@0.001", "sgd-1@0.01", "adam@0.001")
     ]
+
+
+@pytest.mark.parametrize("judged", [None, [], [claim(), claim(verdict="cannot tell")]])
+def test_the_claims_stand_before_the_figures_one_row_each(tmp_path, judged):
+    summary = summaries.agreement(tmp_path / "shots.parquet", gds=["gd"], rates=[1e-3])
+    figures = {"shots": {"name": "shots", "kind": "shots", "roles": ROLES}}
+    given = ["--summaries", summary, "--figures", json.dumps(figures), "--manifests"]
+    given += summaries.manifests(tmp_path, {"llama-7b": 6.7e9})
+    if judged is not None:
+        parquet.write(pl.DataFrame(judged, schema=judge.SCHEMA), tmp_path / "claims.parquet")
+        given += ["--claims", tmp_path / "claims.parquet"]
+    run_step("report_findings", *given, "--output", tmp_path / "findings.txt")
+    blocks = (tmp_path / "findings.txt").read_text().strip().split("\n\n")
+    heads = [block.split()[0] for block in blocks]
+    assert heads == ["model", "Values", *(["claims"] if judged else []), "shots"]
+    if judged:
+        assert [re.split(r"\s{2,}", line.strip()) for line in blocks[2].splitlines()[1:]] == [
+            ["paper", "verdict", "cells", "claim"],
+            ["Shen et al.", "holds", "holds 1, cannot tell 1", "GD differs."],
+        ]

@@ -14,7 +14,19 @@ from support.workflow import STUDY, copy_project, snakemake
 NEW = {
     "models": [f"qm{i}-{word}" for i, word in enumerate(("gd", "x", "icl", "y", "z", "sgd"))],
     "tasks": ["qt0-icl", "qt1", "qt2-x"],
-    "learners": ["qa-adam", "qb.icl", "qc", "qd", "qe-deep", "qf-zs"],
+    "learners": [
+        "qa-adam",
+        "qb.icl",
+        "qc",
+        "qd",
+        "qe-deep",
+        "qf-zs",
+        "qg",
+        "qh-gd",
+        "qi",
+        "qj-sgd",
+        "qk",
+    ],
 }
 NEW["models"] += ["qm6", "qm7-construction", "qm8"]
 NAMES = {
@@ -62,7 +74,7 @@ def with_new_names(study: dict) -> dict:
         study[catalogue] = {names[name]: entry for name, entry in study[catalogue].items()}
         for entry in study[catalogue].values():
             for part in (entry, entry.get("construct", {})):
-                for key in {"of", "reference", "toward"} & set(part):
+                for key in {"of", "reference", "toward", "model"} & set(part):
                     part[key] = names[part[key]]
     for figure in study["figures"].values():
         for key in {"models", "tasks", "pairs", "runs", "learners"} & set(figure):

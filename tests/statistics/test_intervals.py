@@ -55,7 +55,7 @@ def test_intervals_stay_where_the_metric_can_be():
     x = np.zeros((5, 1, 10))
     x[0] = 1
     row = intervals.means(rows(x), ["model"], [METRICS["tv"]]).row(0, named=True)
-    assert (row["low"], row["high"]) == (0, pytest.approx(0.2 + 2.776445 * 0.2, rel=0.05))
+    assert row["low"] == 0 and 0.75 < row["high"] <= 1
     row = intervals.means(rows(x, accuracy=x.ravel()), ["model"], [METRICS["accuracy"]]).row(
         0, named=True
     )

@@ -88,34 +88,6 @@ def test_draw_means():
     assert means.rows() == [(0, "accuracy", 0.5), (1, "accuracy", 1.0)]
 
 
-def choices(*rows):
-    schema = ["learner", "epoch", "split", "accuracy", "status"]
-    frame = pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.lit("m").alias("model"))
-    return summaries.chosen(frame, ["model"], "learner", "accuracy").sort("learner").rows()
-
-
-def test_choice_uses_validation_rows_only():
-    rows = [
-        ("gd@1", 5, "validation", 0.6, "ok"),
-        ("gd@1", 5, "test", 0.0, "ok"),
-        ("gd@2", 5, "validation", 0.5, "ok"),
-        ("gd@2", 5, "test", 1.0, "ok"),
-    ]
-    assert choices(*rows) == [("m", "gd@1", 5)]
-
-
-def test_choice_prefers_sound_early_trained_rates():
-    rows = [
-        ("gd@1", 0, "validation", 0.9, "ok"),  # untouched: no learning
-        ("gd@1", 5, "validation", 0.6, "ok"),
-        ("gd@1", 9, "validation", 0.6, "ok"),  # as good, but later
-        ("gd@2", 5, "validation", 0.8, "ok"),
-        ("gd@2", 5, "validation", None, "diverged"),
-        ("icl", 0, "validation", 0.3, "ok"),
-    ]
-    assert choices(*rows) == [("m", "gd@1", 5), ("m", "icl", 0)]
-
-
 def test_names_are_taken_apart_at_their_value():
     frame = pl.DataFrame({"name": ["gd@0.001", "icl", "m@step1", None, "gd@0.001"]})
     parts = frame.select(families.family("name"), families.value("name"))

@@ -11,25 +11,32 @@ from support.summaries import GD, band
 
 
 def equivalence(path, models=("llama-7b",), draws=5, verdicts=("different", "equivalent")):
-    """Lanes of every learner, at nine multiples of the margin; on one task there is no ICL."""
+    """Lanes of every learner, at nine smallest effects; on one task there is no ICL.
+
+    ``verdicts``: of an excess beyond and within the smallest effect. The last learner is tested for
+    exploration.
+    """
     rows = []
     known = draws > 1
     for model, task in itertools.product(models, ("agnews", "cb")):
         for g, gd in enumerate(GD):
             for choice, shift in (("nearest", 0.0), ("accuracy", 0.1)):
                 for k in range(-4, 5):
-                    distance, margin = 0.3 * g + shift, 0.1 * 2.0**k
+                    excess, smallest = 0.3 * g + shift - 0.05, 0.05 * 2.0**k
+                    learned = known and task == "agnews"
+                    verdict = verdicts[excess < smallest] if learned else "inconclusive"
                     run = {"model": model, "task": task, "design": "n4", "shots": 4}
                     run |= {"a": "icl", "b": f"{gd}@0.01", "epoch": 20, "choice": choice}
                     run |= {"measure": "tv", "factor": 2.0**k, "queries": 96}
-                    run |= {"reference": 0.05, "untouched": 0.9, "margin": margin}
-                    run |= {"untouched_least": 0.85 if known and task == "agnews" else None}
-                    run |= {"excess": distance - 0.05, "excess_mde": 0.1}
-                    run |= {"excess_low": distance - 0.1 if known else None}
-                    run |= {"excess_high": distance if known else None}
-                    run |= {"distance_most": distance + 0.04 if known else None}
-                    run |= {"verdict": verdicts[distance < margin], "underpowered": False}
-                    rows.append(band(run, distance, 0.05, draws))
+                    run |= {"reference": 0.05, "untouched": 0.9, "smallest": smallest}
+                    run |= {"solver": 0.4 if task == "agnews" else None, "rounding": 1e-5}
+                    run |= {"untouched_least": 0.85 if learned else None}
+                    run |= {"primary": g < len(GD) - 1, "excess": excess, "excess_mde": 0.1}
+                    run |= {"excess_low": excess - 0.05 if known else None}
+                    run |= {"excess_high": excess + 0.05 if known else None}
+                    run |= {"verdict": verdict, "reason": None if learned else "no ICL"}
+                    run |= {"draws_needed": None, "underpowered": False}
+                    rows.append(band(run, excess + 0.05, 0.05, draws))
     return write(rows, path)
 
 

@@ -1,12 +1,27 @@
-"""What a verdict of equivalence must be, by what stands beside it."""
+"""What a verdict must be, by what stands beside it."""
 
 from __future__ import annotations
 
 
-def read_off(row):
-    """The verdict that a reader sees in the bounds and the margin beside it."""
-    if row["excess_low"] is not None and row["excess_low"] > 0:
-        return "trivially both" if row["distance_most"] < row["margin"] else "different"
-    known = row["distance_most"] is not None and row["untouched_least"] is not None
-    near = known and row["distance_most"] < row["margin"] < row["untouched_least"]
-    return "equivalent" if near else "inconclusive"
+def read_off(row: dict) -> tuple[str, str | None]:
+    """The verdict and the reason that a reader sees in the bounds beside it."""
+
+    def above(name: str, least: float) -> bool:
+        return row[name] is not None and row[name] > least
+
+    smallest = row["smallest"]
+    goes_on = "last epoch" in (row["border"] or "") and (row["ended"] or 0) < 1
+    goes_on = goes_on and row["ended"] is not None
+    within = row["excess_high"] is not None and row["excess_high"] < smallest
+    if not above("untouched_least", smallest):
+        return "inconclusive", "no ICL"
+    if above("rounding", smallest):
+        return "inconclusive", "rounding"
+    if above("excess_low", 0):
+        if within:
+            return "negligible", None
+        return ("inconclusive", "training goes on") if goes_on else ("different", None)
+    if within:
+        near = row["solver_name"] is None or above("nearer_least", 0)
+        return ("equivalent", None) if near else ("inconclusive", "solver")
+    return "inconclusive", "training goes on" if goes_on else "few draws"

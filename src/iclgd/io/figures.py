@@ -16,8 +16,10 @@ class Figure:
     model and task of the figure is (``iclgd.study.roles``); its keys are names without
     ``@value``. Some kinds have more: ``chance``, the accuracy of guessing by task;
     ``controls``, every control with its original and its kind; ``learners`` in the order of the
-    configuration; ``reference``, the learner that others are compared with; ``causal``,
-    the learners that train layer by layer.
+    configuration; ``reference``, the learner that others are compared with; ``replicates``,
+    learners with the same on reordered demonstrations; ``primary``, model, task, design and
+    learner of every primary test; ``smallest_effect`` of interest; ``causal``, the learners that
+    train layer by layer.
     """
 
     name: str
@@ -29,6 +31,9 @@ class Figure:
     controls: dict[str, list[str]] = field(default_factory=dict)
     learners: list[str] = field(default_factory=list)
     reference: str = ""
+    replicates: dict[str, str] = field(default_factory=dict)
+    primary: list[list[str]] = field(default_factory=list)
+    smallest_effect: float | None = None
     causal: list[str] = field(default_factory=list)
 
 

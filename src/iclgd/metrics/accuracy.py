@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iclgd.metrics.metric import SHARE, Metric, by_name
+from iclgd.metrics.metric import COSINE, SHARE, Metric, by_name
 
 METRICS = by_name(
     Metric(
@@ -29,4 +29,12 @@ METRICS = by_name(
         Metric(f"accuracy_{classes}way", SHARE, 0, "accuracy on held-out prompts", proportion=True)
         for classes in (2, 4)
     ),
+)
+# Differences of accuracies over the same draws and queries (`statistics.contrasts`).
+CONTRASTS = by_name(
+    Metric("accuracy_more", COSINE, 0, "accuracy with most demonstrations minus with fewest"),
+    Metric(
+        "accuracy_past_icl", COSINE, 0, "accuracy with most demonstrations minus ICL's with fewest"
+    ),
+    Metric("accuracy_change", COSINE, 0, "accuracy minus that of the checkpoint before"),
 )

@@ -12,44 +12,14 @@ from functools import cached_property
 
 import numpy as np
 
+from iclgd.metrics import distributions
+from iclgd.metrics.distributions import Top, ranks, shared
 from iclgd.metrics.metric import ABOVE, NATS, SHARE, Metric, by_name
 
 K = 10  # S compares the ten most likely tokens
 DEPTH = 100  # of the curves over K
+NUCLEUS = 0.99  # probability that a nucleus holds
 PERSISTENCE = 0.9  # of rank-biased overlap
-
-
-@dataclass(frozen=True)
-class Top:
-    """Most likely tokens of M distributions: ``ids`` [M, kept] from the most likely one,
-    natural ``logprobs`` [M, kept], and ``tail`` [M], the probability of all other tokens."""
-
-    ids: np.ndarray
-    logprobs: np.ndarray
-    tail: np.ndarray
-
-
-def ranks(ids: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Place (from 0) of every token of ``ids`` [M, n] in its row of ``other`` [M, m].
-
-    Tokens that are not there get ``m``.
-    """
-    rows, width = other.shape
-    table = np.full((rows, int(max(ids.max(), other.max())) + 1), width, np.int32)
-    np.put_along_axis(table, other, np.arange(width, dtype=np.int32)[None], 1)
-    return np.take_along_axis(table, ids, 1)
-
-
-def shared(a: Top, b: Top, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens of a's top ``k`` that are in b's top ``k`` too: mask, p and q, each [M, k].
-
-    p and q are 0 where the mask is false.
-    """
-    place = ranks(a.ids[:, :k], b.ids[:, :k])
-    mask = place < b.ids[:, :k].shape[1]
-    p = np.where(mask, np.exp(a.logprobs[:, :k].astype(float)), 0.0)
-    q = np.take_along_axis(np.exp(b.logprobs[:, :k].astype(float)), np.where(mask, place, 0), 1)
-    return mask, p, np.where(mask, q, 0.0)
 
 
 def token_overlap(a: Top, b: Top, k: int = K) -> np.ndarray:
@@ -105,56 +75,21 @@ def rank_biased_overlap(overlap: np.ndarray) -> np.ndarray:
     return overlap @ weight / weight.sum()
 
 
-@dataclass(frozen=True)
-class Divergences:
-    """Divergences between distributions, in nats except ``tv``, each [M]."""
+def nucleus_overlap(a: Top, b: Top) -> np.ndarray:
+    """Jaccard index of both nuclei, in [0, 1]: |A and B| / |A or B|.
 
-    js: np.ndarray
-    tv: np.ndarray
-    kl_ab: np.ndarray
-    kl_ba: np.ndarray
-
-
-def _bins(p: np.ndarray, q: np.ndarray) -> Divergences:
-    """Divergences of discrete distributions [M, bins] that sum to 1 each."""
-
-    def kl(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            terms = np.where(x > 0, x * (np.log(x) - np.log(y)), 0.0)
-        return np.maximum(terms.sum(1), 0.0)
-
-    middle = (p + q) / 2
-    js = (kl(p, middle) + kl(q, middle)) / 2
-    forward, backward = kl(p, q), kl(q, p)
-    finite = [np.where(np.isfinite(x), x, np.nan) for x in (forward, backward)]
-    return Divergences(js, np.abs(p - q).sum(1) / 2, *finite)
-
-
-def divergences(a: Top, b: Top) -> Divergences:
-    """Jensen-Shannon, total variation and both KL over all kept tokens.
-
-    Tokens that both rows keep are bins of their own and everything else is one more bin:
-    exact where the whole vocabulary is kept, else a lower bound (data processing).
+    A nucleus is the fewest likeliest tokens that hold 99 % of the probability (Holtzman et al.
+    2020, arXiv 1904.09751): unlike the ten likeliest, it has no tokens that hardly ever come. NaN
+    where the kept tokens hold less.
     """
-    kept = max(a.ids.shape[1], b.ids.shape[1])
-    mask, p, q = shared(a, b, kept)
-    back = ranks(b.ids, a.ids) == a.ids.shape[1]
-    rest_p = a.tail + np.where(mask, 0, np.exp(a.logprobs.astype(float))).sum(1)
-    rest_q = b.tail + np.where(back, np.exp(b.logprobs.astype(float)), 0).sum(1)
-    bins = [np.concatenate([x, r[:, None]], 1) for x, r in ((p, rest_p), (q, rest_q))]
-    return _bins(*(x / x.sum(1, keepdims=True) for x in bins))
-
-
-def label_agreement(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """JS, TV and cosine of the distributions over the label words alone.
-
-    ``a``, ``b``: natural log-probabilities [M, labels]; they are normalised first.
-    """
-    p, q = (np.exp(x.astype(float) - x.max(1, keepdims=True)) for x in (a, b))
-    p, q = (x / x.sum(1, keepdims=True) for x in (p, q))
-    over_labels = _bins(p, q)
-    cosine = (p * q).sum(1) / (np.linalg.norm(p, axis=1) * np.linalg.norm(q, axis=1))
-    return over_labels.js, over_labels.tv, cosine
+    totals = [np.exp(x.logprobs.astype(float)).cumsum(1) for x in (a, b)]
+    # The first token with which the sum is there; float32 log-probabilities may lack 1e-6.
+    sizes = [(total < NUCLEUS - 1e-6).sum(1) + 1 for total in totals]
+    place = ranks(a.ids, b.ids)
+    inside = np.arange(a.ids.shape[1]) < sizes[0][:, None]
+    common = (inside & (place < sizes[1][:, None])).sum(1)
+    whole = np.all([size <= x.ids.shape[1] for size, x in zip(sizes, (a, b), strict=True)], axis=0)
+    return np.where(whole, common / (sizes[0] + sizes[1] - common), np.nan)
 
 
 @dataclass(frozen=True)
@@ -178,12 +113,16 @@ class Pair:
         return curves(self.a, self.b)
 
     @cached_property
-    def divergences(self) -> Divergences:
-        return divergences(self.a, self.b)
+    def divergences(self) -> distributions.Divergences:
+        return distributions.divergences(self.a, self.b)
+
+    @cached_property
+    def total_variation(self) -> tuple[np.ndarray, np.ndarray]:
+        return distributions.total_variation(self.a, self.b)
 
     @cached_property
     def over_labels(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return label_agreement(self.labels_a, self.labels_b)
+        return distributions.label_agreement(self.labels_a, self.labels_b)
 
 
 METRICS = by_name(
@@ -231,6 +170,31 @@ METRICS = by_name(
         value=lambda pair: token_overlap(pair.a, pair.b),
     ),
     Metric(
+        "nucleus_overlap",
+        SHARE,
+        1,
+        "shared tokens among the fewest likeliest that hold 99 % of the probability (Jaccard"
+        " index); undefined where the kept tokens hold less",
+        "nucleus overlap (share)",
+        "nucleus overlap",
+        r"\|N(p) ∩ N(q)\| / \|N(p) ∪ N(q)\|; N: the fewest tokens with a probability of .99",
+        value=lambda pair: nucleus_overlap(pair.a, pair.b),
+    ),
+    Metric(
+        "mass_a",
+        SHARE,
+        0,
+        "probability of a's ten likeliest tokens",
+        value=lambda pair: distributions.mass(pair.a, K),
+    ),
+    Metric(
+        "mass_b",
+        SHARE,
+        0,
+        "probability of b's ten likeliest tokens",
+        value=lambda pair: distributions.mass(pair.b, K),
+    ),
+    Metric(
         "ocs",
         SHARE,
         1,
@@ -261,10 +225,17 @@ METRICS = by_name(
         "tv",
         SHARE,
         -1,
-        "total variation, 0 to 1; exact or a lower bound as `js`",
+        "total variation, 0 to 1; exact if the whole vocabulary is kept, else its lower bound",
         label="total variation (TV)",
         formula=r"½ Σ \|p − q\|",
-        value=lambda pair: pair.divergences.tv,
+        value=lambda pair: pair.total_variation[0],
+    ),
+    Metric(
+        "tv_most",
+        SHARE,
+        -1,
+        "the upper bound of total variation, the same as `tv` if the whole vocabulary is kept",
+        value=lambda pair: pair.total_variation[1],
     ),
     Metric(
         "kl_ab",

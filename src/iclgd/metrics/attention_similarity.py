@@ -181,6 +181,29 @@ CORRECTIONS = by_name(
     Metric("rec2ftp", SHARE, 1, "share of GD's corrections that ICL makes too", proportion=True),
     Metric("rec2ftp_chance", SHARE, 0, "what independent corrections give", proportion=True),
 )
+# The baseline of a measure; M_over is M minus it, of the same query.
+BASELINES = {
+    "sim_aou": "sim_aou_chance",
+    "sim_am": "sim_am_before",
+    "kendall": "kendall_random",
+    "kendall_before": "kendall_random",
+    "rec2ftp": "rec2ftp_chance",
+}
+CONTRASTS = by_name(
+    *(
+        Metric(
+            f"{one}_over",
+            COSINE if one == "rec2ftp" else (-2.0, 2.0),
+            1,
+            f"{one} minus {other}",
+        )
+        for one, other in BASELINES.items()
+    ),
+    Metric(
+        "sim_aou_untrained", (-2.0, 2.0), 0, "sim_aou of an untrained model minus a trained one's"
+    ),
+    Metric("sim_aou_raw_causal", (-2.0, 2.0), 0, "sim_aou_raw of layer-causal GD minus plain GD's"),
+)
 ATTENTION = pl.Schema(
     {
         **RUN_COLUMNS,

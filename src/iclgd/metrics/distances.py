@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import polars as pl
 
 from iclgd.metrics.agreement import METRICS
-from iclgd.metrics.metric import COSINE, SHARE, Metric, by_name
+from iclgd.metrics.metric import ANY, COSINE, SHARE, Metric, by_name
 
 
-def distance(metric: Metric) -> pl.Expr:
+class Distance(NamedTuple):
+    """A distance as columns of the agreement table: the least and the most that it can be.
+
+    They differ where not the whole vocabulary is kept.
+    """
+
+    least: pl.Expr
+    most: pl.Expr
+
+
+def distance(name: str, most: str | None = None) -> Distance:
     """The column of a metric from 0 to 1 as a distance, which falls with agreement."""
-    assert metric.range == SHARE and metric.direction, (
-        f"{metric.name} does not measure agreement from 0 to 1"
-    )
-    return pl.col(metric.name) if metric.direction < 0 else 1 - pl.col(metric.name)
+    found = []
+    for metric in (METRICS[name], METRICS[most or name]):
+        assert metric.range == SHARE and metric.direction, f"{metric.name} is no share of agreement"
+        column = pl.col(metric.name)
+        found.append(column if metric.direction < 0 else 1 - column)
+    return Distance(*found)
 
 
 # The first one decides verdicts.
-DISTANCES = {name: distance(METRICS[name]) for name in ("tv", "token_overlap")}
+DISTANCES = {"tv": distance("tv", "tv_most"), "token_overlap": distance("token_overlap")}
 ESTIMATED = by_name(
     Metric("distance", SHARE, -1, "distance of ICL from the learner"),
     Metric("reference", SHARE, 0, "distance of ICL from itself under another order"),
     Metric("untouched", SHARE, 0, "distance of ICL from the pretrained model (zero-shot)"),
+    Metric("solver", SHARE, 0, "distance of ICL from the nearest solver that is not GD"),
+    Metric("rounding", SHARE, 0, "distance of the learner from its replicate"),
     Metric("excess", COSINE, -1, "distance minus reference"),
+    Metric("excess_most", COSINE, -1, "upper bound of the excess"),
+    Metric("nearer", COSINE, 1, "solver minus distance"),
 )
 SIMILARITY = Metric("similarity", SHARE, 1, "1 - total variation", "1 - total variation")
 GAIN = Metric("gain", COSINE, 0, "accuracy of ICL minus that of the learner")
+SLOPE = Metric("tv_slope", ANY, -1, "slope of total variation over the dose, one a draw")

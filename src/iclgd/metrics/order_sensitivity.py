@@ -15,7 +15,7 @@ import polars as pl
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
-from iclgd.metrics.metric import ABOVE, COSINE, SHARE, Metric, by_name
+from iclgd.metrics.metric import ABOVE, ANY, COSINE, SHARE, Metric, by_name
 
 CELLS = 1 << 23  # of a dense block of probabilities (64 MiB in float64)
 FLOOR = 3e-4  # norm of a pattern below which it is rounding noise, grown by training in float32
@@ -228,6 +228,9 @@ MANTEL = by_name(
         "Mantel r with ICL",
     ),
     Metric("mantel_p", SHARE, -1, "p-value of that correlation", "Mantel p-value"),
+)
+CONTRASTS = by_name(
+    Metric("sen_below", ANY, 0, "`sen` of the reference minus the learner's, of the same query")
 )
 # Of the two learners of a pair.
 SEN_OF = by_name(*(Metric(f"sen_{side}", ABOVE, 0, "`sen` of one learner") for side in "ab"))

@@ -9,7 +9,7 @@ from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.curves import CURVES
 from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.metrics import agreement, registry
+from iclgd.metrics import agreement, distributions, registry
 
 _MATCH = ["draw", "order", "epoch", "example"]
 
@@ -48,9 +48,9 @@ def paired(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     return pairs
 
 
-def top(pairs: pl.DataFrame, suffix: str) -> agreement.Top:
+def top(pairs: pl.DataFrame, suffix: str) -> distributions.Top:
     """The distributions of one side of `paired` rows: suffix ``_a``, or none for the second."""
-    return agreement.Top(
+    return distributions.Top(
         parquet.matrix(pairs[f"top_ids{suffix}"]),
         parquet.matrix(pairs[f"top_logprobs{suffix}"]),
         pairs[f"tail_mass{suffix}"].to_numpy().astype(float),

@@ -21,11 +21,15 @@ from iclgd.metrics.metric import Ends, by_name
 
 METRICS = by_name(
     *accuracy.METRICS.values(),
+    *accuracy.CONTRASTS.values(),
     *agreement.METRICS.values(),
+    distances.SLOPE,
     *agreement.MACRO_F1.values(),
     *attention_similarity.SIMILARITIES.values(),
     *attention_similarity.CORRECTIONS.values(),
+    *attention_similarity.CONTRASTS.values(),
     *order_sensitivity.SENSITIVITIES.values(),
+    *order_sensitivity.CONTRASTS.values(),
     *order_sensitivity.MANTEL.values(),
     *order_sensitivity.SEN_OF.values(),
     *order_variance.SOURCES.values(),
@@ -34,6 +38,7 @@ METRICS = by_name(
     distances.GAIN,
     *sparsity_requirement.SHARES.values(),
     sparsity_requirement.REQUIRED,
+    sparsity_requirement.MISSING,
     *sparsity_requirement.INVARIANTS.values(),
     *model_metrics.PERPLEXITY.values(),
     *model_metrics.DRIFT.values(),

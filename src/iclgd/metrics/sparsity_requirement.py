@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 
-from iclgd.metrics.metric import SHARE, Metric, by_name
+from iclgd.metrics.metric import COSINE, SHARE, Metric, by_name
 
 SHARES = by_name(
     Metric("share", SHARE, 0, "share of entries below it"),
     Metric("share_rms", SHARE, 0, "the same after scaling the matrix to RMS 1"),
 )
 REQUIRED = Metric("required", SHARE, 0, "share that the construction of GD needs")
+MISSING = Metric("missing", COSINE, 0, "required minus share, over pretrained models")
 INVARIANTS = by_name(
     Metric(
         "stable_rank",

@@ -7,7 +7,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from iclgd.metrics import agreement, attention_similarity, model_metrics, sparsity_requirement
+from iclgd.metrics import (
+    accuracy,
+    agreement,
+    attention_similarity,
+    distances,
+    model_metrics,
+    order_sensitivity,
+    sparsity_requirement,
+)
 from iclgd.metrics.metric import Metric
 
 
@@ -67,6 +75,7 @@ ESTIMATE = {
     "high": "upper end of its 95 % interval (sparsity: the highest layer)",
     "error": "its standard error",
     "df": "degrees of freedom of its interval",
+    "skew": "skewness of its distribution, from that of the draws; 0 where it is unknown",
     "draws": "draws that have a value",
     "queries": "queries that have a value",
     "mde": "smallest difference that a test at 5 % detects with a power of 80 %",
@@ -77,11 +86,18 @@ def _meanings(metrics: Mapping[str, Metric]) -> dict[str, str]:
     return {name: metric.meaning for name, metric in metrics.items()}
 
 
+def _listed(metrics: Mapping[str, Metric]) -> str:
+    """Metrics with their meanings, in one line."""
+    return "; ".join(f"`{name}` ({one.meaning})" for name, one in metrics.items())
+
+
 def _keys(names: str) -> dict[str, str]:
     return {name: KEYS[name] for name in names.split()}
 
 
 RUN = _keys("model task design shots")
+DIFFERENCES = {**accuracy.CONTRASTS, **attention_similarity.CONTRASTS, "tv_slope": distances.SLOPE}
+MEASURED = {**order_sensitivity.CONTRASTS, "missing": sparsity_requirement.MISSING}
 ARTIFACTS = (
     Artifact(
         "results/tasks/{task}.parquet",
@@ -118,6 +134,7 @@ ARTIFACTS = (
             **_keys("task design draw order"),
             "position": "place in the prompt, from 0",
             "example": "number of the task's row at that place",
+            "binding": "label that each label of the task has in this draw; null: its own",
         },
     ),
     Artifact(
@@ -283,7 +300,9 @@ ARTIFACTS = (
             "p_holm": "the same after Holm's correction",
             **{name: ESTIMATE[name] for name in ("draws", "queries", "mde")},
             "underpowered": "power below 80 % for the paper's effect",
-            "verdict": "holds, fails, cannot tell",
+            "verdict": "holds, fails, negligible, cannot tell: of this place",
+            "overall": "the same of the claim over all places; mixed: it holds in some and fails in"
+            " others",
         },
     ),
     Artifact(
@@ -315,8 +334,9 @@ ARTIFACTS = (
         {
             **RUN,
             **_keys("learner a b epoch"),
-            "metric": "name of the metric, a column of `results/agreement` or `results/attention`",
-            "measure": "name of any other quantity",
+            "metric": "name of the metric, a column of `results/agreement` or `results/attention`,"
+            f" or a difference over the same draws and queries: {_listed(DIFFERENCES)}",
+            "measure": f"name of any other quantity; also: {_listed(MEASURED)}",
             **ESTIMATE,
             "diverged": "share of runs that diverged",
             "chosen": "rate and epoch of best accuracy on validation queries",
@@ -330,28 +350,43 @@ ARTIFACTS = (
             "normalised": "place of the estimate between floor (0) and ceiling (1)",
             "normalised_low": "the same of its lower end",
             "normalised_high": "the same of its upper end",
+            "against": "what a difference is from: a model, a learner or a design",
+            "family": "the learner without its rate",
             "choice": "how rate and epoch were chosen: best `accuracy`, or `nearest` to ICL",
+            "border": "which end of the epochs or rates tried it lies at; null: none",
+            "ended": "share of runs that had ended (converged or stalled) at the last epoch",
             "reference": "distance of ICL from itself under another order",
             "untouched": "distance of ICL from the pretrained model (zero-shot)",
-            "excess": "estimate minus reference",
-            "excess_{of}": "its standard error, df and mde, and the ends of its interval at the"
-            " level of its test, on either side",
-            "distance_most": "upper bound of the distance at the level of the test of equivalence",
+            "solver": "distance of ICL from the nearest solver of the task that does no GD",
+            "solver_name": "that solver; null: there is none",
+            "rounding": "distance of the learner from itself on reordered demonstrations, from"
+            " which full-batch GD differs by rounding alone",
+            "excess": "estimate minus reference, cell by cell",
+            "excess_most": "its upper bound, where not the whole vocabulary is kept",
+            "excess_{of}": "its standard error, df, skewness and mde, and its bounds at the levels"
+            " of its tests",
+            "nearer": "solver minus estimate, cell by cell",
             "untouched_least": "lower bound of `untouched` at the level of its test",
-            "level_{of}": "one-sided level at which Holm's procedure makes each of these tests",
-            "margin": "distance up to which two learners count as equivalent",
-            "factor": "multiple of that margin which is tested; the verdict is at 1",
+            "nearer_least": "lower bound of `nearer` at the level of its test",
+            "primary": "whether the study declares this test as a primary one",
+            "factor": "multiple of the study's smallest effect that is tested; the verdict is at 1",
+            "smallest": "the smallest effect of interest times that",
             "p_difference": 'p-value of "farther from ICL than ICL is from itself", by Holm',
-            "p_equivalence": 'p-value of "within the margin", by Holm',
-            "p_learned": 'p-value of "zero-shot is beyond the margin", by Holm',
-            "verdict": "equivalent, different, trivially both, inconclusive",
-            "underpowered": "power below 80 % for an excess as large as the margin",
+            "p_equivalence": 'p-value of "farther by less than the smallest effect", by Holm',
+            "p_learned": 'p-value of "zero-shot is farther than the smallest effect", by Holm',
+            "p_nearer": 'p-value of "nearer to ICL than the solver", by Holm',
+            "level_{of}": "one-sided level at which each of these tests is made, Holm's over the"
+            " primary ones",
+            "verdict": "equivalent, negligible, different, inconclusive",
+            "reason": "why it is inconclusive",
+            "draws_needed": "draws that decide it, if these estimates are the truth",
+            "underpowered": "power below 80 % for an excess of that size",
             "loss": "mean loss of the demonstrations at this epoch, nats",
             "nearest": "nearest to ICL of its family, on validation queries",
-            "best": "nearest to ICL of all, on validation queries",
             "matrix": "`q`, `k`, `v`, or the circuit `qk`, `ov`",
             "threshold": "absolute value of a weight",
             "layers": "number of layers",
+            "models": "pretrained models that have a value",
             "required": "share that the construction of GD needs",
             "revision": "checkpoint",
             "step": "its step of pretraining",

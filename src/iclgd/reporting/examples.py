@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.examples import EXAMPLES
 from iclgd.io.schemas.keys import KEY_COLUMNS
-from iclgd.metrics import agreement, pairing
+from iclgd.metrics import agreement, distributions, pairing
 from iclgd.models import loading
 from iclgd.tasks import prompts
 
@@ -45,7 +45,7 @@ def compared(a: pl.DataFrame, b: pl.DataFrame, name_b: str, epoch: int) -> pl.Da
     at: dict[int, str] = {}
     if len(pairs):
         tops = pairing.top(pairs, "_a"), pairing.top(pairs, "")
-        tv, overlap = agreement.divergences(*tops).tv, agreement.token_overlap(*tops)
+        tv, overlap = distributions.total_variation(*tops)[0], agreement.token_overlap(*tops)
         pairs = pairs.with_columns(tv=tv, token_overlap=overlap).sort("tv", *KEY_COLUMNS)
         for place, share in PLACES.items():
             at.setdefault(round(share * (len(pairs) - 1)), place)

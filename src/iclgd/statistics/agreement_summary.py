@@ -8,7 +8,7 @@ import polars as pl
 
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics.agreement import MACRO_F1, METRICS
-from iclgd.statistics import intervals, summaries
+from iclgd.statistics import choice, intervals
 
 PAIR = [*RUN_COLUMNS, "a", "b"]
 
@@ -18,7 +18,7 @@ def summarise(pairs: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
     Estimates are over test queries: ``PAIR, epoch, metric``, the columns of
     ``intervals.ESTIMATE``, ``diverged`` (share of rows) and ``chosen`` (the rate and epoch of
-    best accuracy on validation queries, see `summaries.chosen`).
+    best accuracy on validation queries, see `choice.chosen`).
     """
     found, choices = [], []
     for rows in pairs:
@@ -38,9 +38,9 @@ def summarise(pairs: Iterable[pl.DataFrame]) -> pl.DataFrame:
         )
         found.append(estimates.join(diverged, on=[*PAIR, "epoch"]))
         choices.append(rows.filter(pl.col("split") == "validation"))
-    choice = summaries.chosen(pl.concat(choices), [*RUN_COLUMNS, "a"], "b", "accuracy_b")
+    best = choice.chosen(pl.concat(choices), [*RUN_COLUMNS, "a"], "b", choice.SCORES["accuracy"])
     summary = pl.concat(found).join(
-        choice.with_columns(pl.lit(True).alias("chosen")), on=[*PAIR, "epoch"], how="left"
+        best.with_columns(pl.lit(True).alias("chosen")), on=[*PAIR, "epoch"], how="left"
     )
     summary = summary.with_columns(pl.col("chosen").fill_null(False))
     return summary.sort(*PAIR, "epoch", "metric")

@@ -22,6 +22,13 @@ def value(column: str) -> pl.Expr:
     return _each(column, names.value).alias("value")
 
 
+def step(column: str) -> pl.Expr:
+    """The step in the revision of each model, null without a number: 1000 of ``m@step1000``."""
+    revision = value(column)
+    numbers = (revision.str.extract(one) for one in (r"step[-_]?(\d+)", r"(\d+)"))
+    return pl.coalesce(*numbers).cast(pl.Int64).alias("step")
+
+
 def _each(column: str, part: Callable[[str], str]) -> pl.Expr:
     def parts(column: pl.Series) -> pl.Series:
         known = column.unique().drop_nulls().to_list()

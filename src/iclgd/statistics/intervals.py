@@ -1,4 +1,4 @@
-"""Tables of estimates with their intervals, from rows of draws and queries (`resampling`).
+"""Tables of estimates with their intervals, from rows of draws and queries (`crossed`).
 
 Metrics come as rows (`metric.Metric`), which say what they can be. No interval goes beyond that:
 those of proportions never do, and others are cut. To cut one costs no coverage, since the truth
@@ -13,12 +13,13 @@ import numpy as np
 import polars as pl
 
 from iclgd.metrics.metric import Metric
-from iclgd.statistics import resampling
+from iclgd.statistics import crossed
 
-# What every estimate comes with: its interval, standard error and degrees of freedom, how many
-# draws and queries have a value, and the smallest detectable difference.
+# What every estimate comes with: its interval, standard error, degrees of freedom and skewness
+# (`crossed.Spread`), how many draws and queries have a value, and the smallest detectable
+# difference.
 ESTIMATE = {
-    **dict.fromkeys(("estimate", "low", "high", "error", "df"), pl.Float64),
+    **dict.fromkeys(("estimate", "low", "high", "error", "df", "skew"), pl.Float64),
     **dict.fromkeys(("draws", "queries"), pl.Int32),
     "mde": pl.Float64,
 }
@@ -35,7 +36,7 @@ def means(rows: pl.DataFrame, by: list[str], metrics: Iterable[Metric]) -> pl.Da
     for key, cells in grids(rows, by, [metric.name for metric in metrics]):
         for metric, grid in zip(metrics, cells, strict=True):
             kept = _kept(~np.isnan(grid))
-            spread = resampling.ratio(grid[kept][None, None])
+            spread = crossed.ratio(grid[kept][None, None])
             found.append((*key, metric.name, *_numbers(metric, spread, kept)))
     return _table(rows, by, found)
 
@@ -59,7 +60,7 @@ def macro_f1(rows: pl.DataFrame, by: list[str], predicted: str, metric: Metric) 
         hits, both = np.split(np.nan_to_num(cells), 2)
         kept = _kept(both.any(0))
         hits, both = (counts[:, *kept][None] for counts in (hits, both))
-        found.append((*key, metric.name, *_numbers(metric, resampling.ratio(hits, both), kept)))
+        found.append((*key, metric.name, *_numbers(metric, crossed.ratio(hits, both), kept)))
     return _table(rows, by, found)
 
 
@@ -90,16 +91,16 @@ def _kept(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.ix_(known.any(1), known.any(0))
 
 
-def _numbers(metric: Metric, found: resampling.Spread, kept) -> tuple:
+def _numbers(metric: Metric, found: crossed.Spread, kept) -> tuple:
     """The values of ``ESTIMATE`` of one statistic."""
     draws, queries = kept[0].size, kept[1].size
     if metric.proportion:
-        low, high = resampling.proportion_interval(found, draws, queries)
+        low, high = crossed.proportion_interval(found, draws, queries)
     else:
-        low, high = (end.clip(*metric.range) for end in resampling.t_interval(found))
-    mde = resampling.detectable(found)
+        low, high = (end.clip(*metric.range) for end in crossed.interval(found))
+    mde = crossed.detectable(found)
     value = metric.rounded(found.value)
-    numbers = [float(x[0]) for x in (value, low, high, found.error, found.df)]
+    numbers = [float(x[0]) for x in (value, low, high, found.error, found.df, found.skew)]
     return (*numbers, draws, queries, float(mde[0]))
 
 

@@ -1,4 +1,4 @@
-"""Summaries: every metric with its interval, bands over draws, an honest choice of rates.
+"""Bands over draws or seeds, and what else summaries share.
 
 Intervals of what is measured query by query are those of `intervals`. `bands` is for what is
 measured once a draw (or seed).
@@ -12,8 +12,7 @@ import numpy as np
 import polars as pl
 
 from iclgd.metrics.metric import Metric, by_name
-from iclgd.statistics import resampling
-from iclgd.statistics.families import family
+from iclgd.statistics import crossed
 
 
 def bands(
@@ -27,7 +26,7 @@ def bands(
 
     One row of ``frame`` is one draw (or seed, or prompt). Nulls are left out; the 95 % interval
     is null below two draws. The column ``name`` of ``by`` says which of ``metrics`` the values
-    are of: between two ends the interval is `resampling.draws_interval`, else Student's t, cut at
+    are of: between two ends the interval is `crossed.draws_interval`, else Student's t, cut at
     an end. With ``difference`` the values are differences of two such: Student's t, as in their
     tests, cut likewise. Raises KeyError for the name of another metric.
     """
@@ -48,7 +47,7 @@ def bands(
         value, error, df, draws = numbers[:, mine]
         metric = known[one]
         value = value if difference else metric.rounded(value)
-        spread = resampling.Spread(value, error, df)
+        spread = crossed.Spread(value, error, df)
         found[:, mine] = value, *_ends(metric, spread, draws, difference)
     columns = dict(zip(("estimate", "low", "high"), found, strict=True))
     return grouped.with_columns(
@@ -57,13 +56,13 @@ def bands(
 
 
 def _ends(
-    metric: Metric, found: resampling.Spread, draws: np.ndarray, difference: bool
+    metric: Metric, found: crossed.Spread, draws: np.ndarray, difference: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     within = metric.difference() if difference else metric.range
     if difference or not np.isfinite(within).all():
-        return tuple(end.clip(*within) for end in resampling.t_interval(found))
+        return tuple(end.clip(*within) for end in crossed.interval(found))
     alike = draws if metric.proportion else np.zeros(len(draws))
-    return resampling.draws_interval(found, within, alike)
+    return crossed.draws_interval(found, within, alike)
 
 
 def draw_means(rows: pl.DataFrame, by: list[str], values: list[str]) -> pl.DataFrame:
@@ -73,32 +72,6 @@ def draw_means(rows: pl.DataFrame, by: list[str], values: list[str]) -> pl.DataF
     """
     means = rows.group_by(by, maintain_order=True).agg(pl.col(values).mean())
     return means.unpivot(values, index=by, variable_name="metric", value_name="value")
-
-
-def chosen(rows: pl.DataFrame, by: list[str], learner: str, value: str) -> pl.DataFrame:
-    """The rate and epoch with the best mean of ``value`` on validation queries.
-
-    ``rows`` are query rows with ``split`` and ``epoch``; the choice is made per group of
-    ``by`` and family of ``learner``, over all draws at once. Epoch 0, which is no learning,
-    is left out unless nothing else is there; of equals, the earliest epoch and the first
-    name win. A rate at which any row of that epoch diverged is not chosen. Returns the
-    columns ``by``, ``learner`` and ``epoch``. Reports use the test queries, which have no
-    part in it.
-    """
-    means = (
-        rows.filter(pl.col("split") == "validation")
-        .group_by(*by, learner, "epoch")
-        .agg(pl.col(value).mean(), (pl.col("status") == "ok").all().alias("sound"))
-        .filter("sound")
-        .with_columns(
-            family(learner),
-            (pl.col("epoch") == 0).alias("untouched"),
-        )
-    )
-    best = means.sort("untouched", pl.col(value).neg(), "epoch", learner).group_by(
-        *by, "family", maintain_order=True
-    )
-    return best.first().select(*by, learner, "epoch")
 
 
 def between(score: pl.Expr, floor: pl.Expr, ceiling: pl.Expr) -> pl.Expr:

@@ -170,10 +170,14 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
     for key in KINDS[entry["kind"]].keys:
         if key not in entry:
             problem(where, f"key {key!r} is missing (a figure of kind {entry['kind']!r} needs it)")
-    for key in set(entry) - {"kind", "title", *KINDS[entry["kind"]].keys}:
+    kind = KINDS[entry["kind"]]
+    for key in set(entry) - {"kind", "title", *kind.keys, *kind.optional}:
         problem(where, f"key {key!r} has no meaning for kind {entry['kind']!r}")
     if "of" in entry:
         _check_of(problem, f"{where}.of", entry["of"], config)
+        for name in entry.get("primary", []):
+            if name not in entry["of"]:
+                problem(f"{where}.primary", f"{name!r} is not in 'of' {nearest(name, entry['of'])}")
         return
     if "models" not in entry:
         return

@@ -302,6 +302,9 @@ class Figure(Entry):
     learners: Names = None
     pairs: Pairs = None
     runs: Pairs = None
+    # Of equivalence: figures among `of` whose tests decide, corrected together; default: all
+    primary: Names = None
+    smallest_effect: Fraction = None  # total variation that would matter; default: 0.05
 
 
 class Configuration(Entry):

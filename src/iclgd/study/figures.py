@@ -201,6 +201,27 @@ class Figure:
     def _reference(self) -> str:
         return self.order_reference if "of" in self.entry else self.entry["learners"][0]
 
+    def _replicates(self) -> dict[str, str]:
+        """Learners with the learner that is the same on reordered demonstrations."""
+        found = {names.base(a) for *_, a, _ in self.pairs} - {names.base(self.pairs[0][3])}
+        return {name: pairing.order_reference(self.config, name) for name in sorted(found)}
+
+    def _primary(self) -> list[list[str]]:
+        """(model, task, design, learner) of every primary test: what trains, and no control."""
+        known = roles.of_study(self.config)
+        entry = {**self.entry, "of": self.entry.get("primary", self.entry["of"])}
+        found = [
+            [model, task, design, names.base(b)]
+            for model, task, design, a, b in pairing.compared(self.config, entry)
+            if known[names.base(a)] == "icl" and known[names.base(b)] in roles.TRAINED
+            if known[names.base(model)] not in ("control", "construction")
+            if known[task] != "control"
+        ]
+        return [list(one) for one in dict.fromkeys(map(tuple, found))]
+
+    def _smallest_effect(self) -> float | None:
+        return self.entry.get("smallest_effect")
+
     def _causal(self) -> list[str]:
         learners = self.config["learners"]
         return [name for name in self.named() if "causal" in learners.get(name, {})]

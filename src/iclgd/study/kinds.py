@@ -35,12 +35,14 @@ class Statistic:
 STATISTICS = {
     "accuracy": Statistic(("logits",), ending=".accuracy"),
     "agreement": Statistic(("agreement",)),
-    "attention": Statistic(("attention", "logits"), figure_keys=("reference",)),
+    "attention": Statistic(("attention", "logits"), figure_keys=("reference", "causal")),
     "checkpoints": Statistic(("accuracy", "drift")),
     "controls": Statistic(("agreement",), figure_keys=("controls",)),
     "curves": Statistic(("agreement", "curves")),
     "dose": Statistic(("agreement", "logits", "manifests")),
-    "equivalence": Statistic(("agreement",), figure_keys=("reference",)),
+    "equivalence": Statistic(
+        ("agreement",), figure_keys=("reference", "replicates", "primary", "smallest_effect")
+    ),
     "nearest": Statistic(("agreement", "logits")),
     "order": Statistic(("logits",), figure_keys=("reference",), ending=".order"),
     "regression": Statistic(("models",), needs=("folders",), environment="torch"),
@@ -54,10 +56,10 @@ STATISTICS = {
 class Kind:
     """A kind of figure.
 
-    ``keys``: what its entry must have, beside ``kind`` and perhaps ``title``. ``statistic``:
-    what it shows. ``inputs``: other files that its plot reads. ``figure_keys``: keys of
-    ``--figure`` beside its title, labels and roles. ``explored``: whether the report's explorer
-    shows its pairs of learners.
+    ``keys``: what its entry must have, beside ``kind``; ``optional``: what it may have, beside
+    ``title``. ``statistic``: what it shows. ``inputs``: other files that its plot reads.
+    ``figure_keys``: keys of ``--figure`` beside its title, labels and roles. ``explored``: whether
+    the report's explorer shows its pairs of learners.
     """
 
     keys: tuple[str, ...]
@@ -66,6 +68,7 @@ class Kind:
     inputs: tuple[str, ...] = ()
     figure_keys: tuple[str, ...] = ()
     explored: bool = False
+    optional: tuple[str, ...] = ()
 
     def summary(self, figure: str) -> str:
         """The name of the table that a figure of this kind shows."""
@@ -101,7 +104,7 @@ KINDS = {
             cosine of the two distributions cut to their own ten most likely tokens. Horizontal
             lines: ICL itself, ICL against ICL with other orders or demonstrations, and the
             pretrained model without demonstrations (ZS, epoch 0). Bands: 95 % intervals over
-            draws and queries, which are crossed (two-way cluster bootstrap, Student's t; of
+            draws and queries, which are crossed (two random factors, Student's t; of
             accuracy Wilson's).
         """),
         figure_keys=("chance",),
@@ -113,20 +116,20 @@ KINDS = {
         _text("""
             Whether gradient descent is as near to ICL as ICL is to itself, by total variation
             between next-token distributions, over test queries; GD at the rate and epoch
-            nearest to ICL on validation queries. Left: the excess, the distance of GD from ICL
-            minus that of ICL from itself under another order of the same demonstrations, paired
-            draw by draw and query by query. Right: the distance as a multiple of the margin,
-            from the estimate to its upper bound; the margin is the 95th percentile over draws
-            of ICL's distance from itself on validation queries, an estimate itself. Bounds are
-            those of one-sided tests at 5 %, each at the level that Holm's procedure gives it
-            among all that one model is judged by, so that the verdict can be read off:
-            different, if the excess is surely above 0; equivalent, if it is not, while the
-            distance is surely within the margin and that of the pretrained model surely beyond
-            it; trivially both, if the excess is surely above 0 and the distance surely within
-            the margin. Below: where the pretrained model is not surely beyond the margin, so
-            that there is no ICL to compare. Distances above 100 margins or below a
-            hundredth of one are drawn at the edge.
+            nearest to ICL on the validation queries of the other draws. The excess is the
+            distance of GD from ICL minus that of ICL from itself under other orders of the same
+            demonstrations, paired draw by draw and query by query. Different: the excess is
+            surely above 0. Equivalent: it is surely below the smallest effect of interest
+            (dashed), which is fixed beforehand, not surely above 0, and GD is surely nearer to
+            ICL than every solver of the task that does no GD. Negligible: surely above 0, and
+            surely below the smallest effect. Inconclusive: neither, or, as said beside it, no
+            ICL to compare (the pretrained model is not surely farther away than the smallest
+            effect), training that had not ended, or rounding that alone moves GD by more. Bars:
+            bounds of one-sided tests at 5 %, at the level that Holm's procedure gives each of
+            the primary tests, which the study declares; tests below the line are for
+            exploration, without correction.
         """),
+        optional=("primary", "smallest_effect"),
     ),
     "nearest": Kind(
         ("of",),
@@ -148,7 +151,7 @@ KINDS = {
             Accuracy and agreement against the number of demonstrations. GD is shown at the rate
             and epoch with the best accuracy on validation queries; all values are over test
             queries, which are disjoint from those. Bands: 95 % intervals over draws and
-            queries, which are crossed (two-way cluster bootstrap, Student's t; of accuracy
+            queries, which are crossed (two random factors, Student's t; of accuracy
             Wilson's).
         """),
         figure_keys=("chance",),

@@ -81,4 +81,10 @@ def compared(config: dict, entry: dict) -> list[tuple[str, str, str, str, str]]:
             for *run, a, learner in learners
             for b in (learner, order_reference(config, a))
         ]
+    if entry["kind"] == "equivalence":
+        found += [
+            (*run, learner, again)
+            for *run, a, learner in found
+            if not is_reference(config, learner) and (again := order_reference(config, learner))
+        ]
     return [run for run in dict.fromkeys(found) if comparable(config, run[2], run[-1])]

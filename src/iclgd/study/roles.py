@@ -30,6 +30,7 @@ SHIFTS = {"order": "icl-reordered", "draw": "icl-redrawn"}
 LEARNERS = (*METHODS.values(), *SHIFTS.values(), "gd", "gd-middle", "gd-deep", "gd-other")
 LEARNERS += ("sgd", "adam")
 PLAIN = ("sgd", "monotone")  # optimisers that follow the gradient itself
+TRAINED = tuple(role for role in LEARNERS if role.startswith(("gd", "sgd", "adam")))
 
 
 def learner(entry: Mapping, learners: Mapping = MappingProxyType({})) -> str:

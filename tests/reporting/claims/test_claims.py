@@ -34,82 +34,122 @@ def judged(kind, *rows, roles=None, causal=()):
     return table
 
 
-def test_a_difference_has_the_error_of_independent_estimates():
-    # Errors 3 and 4: 5. Welch: 625 / (81 / 4 + 256 / 8).
-    found = estimates.minus(estimate(2, 3.0, 4.0), estimate(1, 4.0, 8.0) | {"draws": 3})
-    assert (found["estimate"], found["error"]) == (1, 5)
-    assert found["df"] == pytest.approx(625 / (81 / 4 + 256 / 8))
-    assert (found["draws"], found["queries"]) == (3, 96)
+def test_what_is_subtracted_from_a_constant_is_skewed_the_other_way():
+    row = estimate(0.3, skew=0.2)
+    assert estimates.below(0.5, row) == {**row, "estimate": 0.2, "skew": -0.2}
+    assert estimates.below(0.0, estimate(0.3))["skew"] == 0
+    assert estimates.plus(row, 0.1)["estimate"] == pytest.approx(0.4)
 
 
-def sens(icl, other, error=0.01):
+def sens(below, error=0.01):
+    """What Sen of SGD is below that of ICL, at two epochs."""
     return [
-        estimate(icl, error, learner="icl", epoch=0, measure="sen"),
-        estimate(9.0, error, learner="sgd", epoch=0, measure="sen"),
-        estimate(other, error, learner="sgd", epoch=50, measure="sen"),
+        estimate(9.0, error, learner="sgd", epoch=0, measure="sen_below"),
+        estimate(below, error, learner="sgd", epoch=50, measure="sen_below"),
+        estimate(0.4, error, learner="icl", epoch=0, measure="sen"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("icl", "other", "expected"),
-    [(0.4, 0.1, "holds"), (0.1, 0.4, "fails"), (0.2, 0.19, "cannot tell")],
+    ("below", "error", "expected"),
+    [
+        (0.3, 0.01, "holds"),
+        (-0.3, 0.01, "fails"),
+        (0.01, 0.03, "cannot tell"),
+        (0.01, 0.01, "negligible"),
+        (0.02, 0.001, "negligible"),  # surely above 0, and surely by less than the smallest effect
+    ],
 )
-def test_a_claim_holds_fails_or_cannot_be_told(icl, other, expected):
-    table = judged("order", *sens(icl, other))
-    assert table.select("learner", "verdict").rows() == [("sgd", expected)]
-    assert table["estimate"][0] == pytest.approx(icl - other)
-    t = (icl - other) / (0.01 * 2**0.5)
-    assert table["p"][0] == pytest.approx(2 * stats.t.sf(abs(t), 8))
+def test_a_claim_holds_fails_is_negligible_or_cannot_be_told(below, error, expected):
+    table = judged("order", *sens(below, error))
+    assert table.select("learner", "verdict", "overall").rows() == [("sgd", expected, expected)]
+    assert table["estimate"][0] == below
+    assert table["p"][0] == pytest.approx(2 * stats.t.sf(abs(below) / error, 4))
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([0.3], "holds"),
+        ([0.3, 0.3, None], "holds"),
+        ([0.3, None], "cannot tell"),
+        ([0.3, 0.3, 0.3, -0.3], "mixed"),
+        ([0.3, 0.0, 0.0], "negligible"),
+        ([0.3, 0.0, None], "cannot tell"),
+        ([-0.3, -0.3, 0.0], "fails"),
+    ],
+)
+def test_the_verdict_on_a_claim_is_that_of_most_of_its_cells(cells, expected):
+    rows = [
+        {**row, "model": f"m{i}"}
+        for i, x in enumerate(cells)
+        for row in sens(*((0.1, 0.3) if x is None else (x, 0.005)))
+    ]
+    assert set(judged("order", *rows)["overall"]) == {expected}
+
+
+def test_nothing_is_decided_without_a_test():
+    """A verdict of its own has evidence of the tests of equivalence alone."""
+    claim = judge.Claim("paper", "place", "order", "It is so.", "something")
+    row = {"claim": claim.claim, "verdict": "holds", "p": None}
+    with pytest.raises(ValueError, match=r"decided without a test: It is so\."):
+        judge.tested(pl.DataFrame([row], schema_overrides={"p": pl.Float64}), {"x": claim})
+    verdict = judge.Claim("paper", "place", "equivalence", "It is so.", "something")
+    judge.tested(pl.DataFrame([row], schema_overrides={"p": pl.Float64}), {"x": verdict})
 
 
 def test_underpowered_is_what_would_miss_the_papers_effect():
-    # The paper's effect on Sen is .087; an error of .1 cannot see it, one of .01 can.
-    assert judged("order", *sens(0.4, 0.1, 0.1))["underpowered"].to_list() == [True]
-    assert judged("order", *sens(0.4, 0.1, 0.01))["underpowered"].to_list() == [False]
+    # The paper's effect on Sen is .134; an error of .1 cannot see it, one of .01 can.
+    assert judged("order", *sens(0.3, 0.1))["underpowered"].to_list() == [True]
+    assert judged("order", *sens(0.3, 0.01))["underpowered"].to_list() == [False]
 
 
 def test_holm_is_over_the_rows_of_a_claim():
-    rows = sens(0.4, 0.3)
+    rows = sens(0.1)
     more = [{**row, "model": f"m{i}"} for i in range(3) for row in rows]
     alone, beside = judged("order", *rows), judged("order", *rows, *more)
     assert beside["p_holm"][0] == pytest.approx(4 * alone["p_holm"][0])
 
 
 def test_a_verdict_can_be_read_off_from_the_interval_beside_it():
-    """Random rows of one claim: 0 is outside of the interval if and only if Holm's test decides."""
+    """Random rows of one claim: 0 is outside of the interval if and only if Holm's test decides.
+
+    All of it within .05 of 0 is negligible.
+    """
     rng = np.random.default_rng(0)
     for _ in range(50):
         values = rng.normal(0.05, 0.1, 6)
-        rows = [
-            {**row, "model": f"m{i}"}
-            for i, x in enumerate(values)
-            for row in sens(0.4, 0.4 - x, 0.03)
-        ]
+        rows = [{**row, "model": f"m{i}"} for i, x in enumerate(values) for row in sens(x, 0.03)]
         table = judged("order", *rows)
-        read = pl.when(pl.col("low") > 0).then(pl.lit("holds"))
+        near = (pl.col("low") > -judge.SMALLEST) & (pl.col("high") < judge.SMALLEST)
+        read = pl.when(near).then(pl.lit("negligible"))
+        read = read.when(pl.col("low") > 0).then(pl.lit("holds"))
         read = read.when(pl.col("high") < 0).then(pl.lit("fails")).otherwise(pl.lit("cannot tell"))
         assert table.select(read.alias("verdict"))["verdict"].equals(table["verdict"])
 
 
+def gained(value, metric="accuracy_more", error=0.01, learner="gd@1", **more):
+    more = {"shots": 512, "against": "n8", "chosen": True, **more}
+    return estimate(value, error, metric=metric, learner=learner, **more)
+
+
 def test_an_interval_ends_where_the_quantity_does():
-    rows = [
-        {**estimate(a, 0.3, learner="gd@1", shots=n), "metric": "accuracy", "chosen": True}
-        for n, a in ((8, 0.1), (512, 0.95))
-    ]
-    row = judged("scale", *rows).row(0, named=True)
-    assert row["estimate"] == pytest.approx(0.85)
+    row = judged("scale", gained(0.85, error=0.4)).row(0, named=True)
     assert row["low"] < 0 and row["high"] == 1
 
 
 def test_many_demonstrations():
     rows = [
-        estimate(0.9, learner="icl", shots=8),
-        estimate(0.5, learner="gd@1", shots=8),
-        estimate(0.85, learner="gd@1", shots=512),
+        gained(0.35),
+        gained(-0.05, "accuracy_past_icl"),
+        gained(9.0, learner="bayes"),
+        gained(9.0, learner="icl"),
+        gained(9.0, learner="gd-v@1", chosen=False),
+        gained(0.85, "accuracy"),
     ]
-    table = judged("scale", *({**r, "metric": "accuracy", "chosen": True} for r in rows))
+    table = judged("scale", *rows)
     assert table["estimate"].to_list() == pytest.approx([0.35, 0.05])
-    assert table["verdict"].to_list() == ["holds", "holds"]
+    assert table["verdict"].to_list() == ["holds", "holds"]  # "within .10" has its own margin
 
 
 def similarity(metric, value, model="m", learner="gd-kv", chosen=True, layer=None):
@@ -121,13 +161,13 @@ def similarity(metric, value, model="m", learner="gd-kv", chosen=True, layer=Non
 
 def test_attention_is_compared_with_its_baselines_and_controls():
     rows = [
-        similarity("sim_aou", 0.5),
-        similarity("sim_aou_chance", 0.3),
-        similarity("sim_aou", 0.1, layer=0),
-        similarity("sim_aou", 0.1, chosen=False, learner="gd-kv@9"),
-        similarity("sim_aou", 0.49, model="m-random", learner="gd-kv@9"),
-        similarity("sim_aou_raw", 0.1),
+        similarity("sim_aou_over", 0.2),
+        similarity("sim_aou_over", 0.1, layer=0),
+        similarity("sim_aou_over", 0.1, chosen=False, learner="gd-kv@9"),
+        similarity("sim_aou_over", 0.1, model="m-random"),
+        similarity("sim_aou_untrained", -0.01, model="m-random", learner="gd-kv@9"),
         similarity("sim_aou_raw", 0.4, learner="layerwise"),
+        similarity("sim_aou_raw_causal", 0.3, learner="layerwise"),
     ]
     table = judged(
         "attention",
@@ -146,37 +186,29 @@ def test_attention_is_compared_with_its_baselines_and_controls():
     }
 
 
-def test_what_is_no_sample_is_decided_without_a_test():
-    rows = [
-        {
-            "model": m,
-            "matrix": x,
-            "threshold": 0.01,
-            "measure": "share",
-            "estimate": s,
-            "required": r,
-        }
-        for m, x, s, r in (("m", "q", 0.3, 0.99), ("m", "v", 0.8, 0.75), ("made", "q", 0.1, 0.9))
-    ]
-    table = judged("sparsity", *rows, roles={"made": "construction"})
-    assert table.select("learner", "verdict").rows() == [("W_Q", "holds"), ("W_V", "fails")]
-    assert table["p"].null_count() == 2
+def test_models_are_the_sample_of_weights():
+    def missing(matrix, value, models, threshold=0.01):
+        key = {"model": None, "matrix": matrix, "threshold": threshold, "measure": "missing"}
+        numbers = {"estimate": value, "error": 0.01, "df": models - 1.0, "models": models}
+        return {**key, **numbers}
+
+    rows = [missing("q", 0.6, 4), missing("v", -0.1, 4), missing("k", 0.6, 4)]
+    rows += [missing("q", 0.9, 4, 0.001), missing("q", 0.9, 1)]
+    table = judged("sparsity", *rows)
+    found = table.select("model", "learner", "draws", "verdict").rows()
+    assert found == [("4 models", "W_Q", 4, "holds"), ("4 models", "W_V", 4, "fails")]
+    assert table["p"].to_list() == pytest.approx([2 * stats.t.sf(x, 3) for x in (60, 10)])
 
 
 def judgement(verdict, estimate=0.3, excess=0.1, measure="tv", choice="nearest", **more):
-    """A row of an equivalence summary; what it has learned is beyond the margin."""
+    """A row of an equivalence summary; it has learned in context."""
     ends = {f"excess_{end}": excess + d for end, d in (("low", -0.02), ("high", 0.02))}
-    numbers = {"error": 0.01, "df": 9.0, "excess_error": 0.005, "excess_df": 4.0, "p_learned": 0.0}
-    verdicts_row = {
-        "b": "gd@1",
-        "factor": 1.0,
-        "verdict": verdict,
-        "measure": measure,
-        "choice": choice,
-    }
+    numbers = {"error": 0.01, "df": 9.0, "excess_error": 0.005, "excess_df": 4.0}
+    numbers |= {"excess_skew": 0.0, "p_learned": 0.0}
+    said = {"b": "gd@1", "factor": 1.0, "verdict": verdict, "measure": measure, "choice": choice}
     row = {**RUN, "estimate": estimate, "excess": excess, "draws": 5, "queries": 96}
-    row |= {"margin": 0.4, "distance_most": estimate + 0.03}
-    return {**row, **ends, **numbers, **verdicts_row, **more}
+    row |= {"smallest": 0.15, "reason": None}
+    return {**row, **ends, **numbers, **said, **more}
 
 
 def test_what_decides_the_main_comparison():
@@ -205,7 +237,7 @@ def test_what_decides_the_main_comparison():
     ("verdict", "expected"),
     [
         ("different", "holds"),
-        ("trivially both", "holds"),
+        ("negligible", "negligible"),
         ("equivalent", "fails"),
         ("inconclusive", "cannot tell"),
     ],
@@ -226,9 +258,9 @@ def test_the_positive_control_decides_by_its_verdict():
     assert table.select("model", "claim", "verdict").rows() == [
         ("made", CLAIMS["construction"].claim, "holds")
     ]
-    # What is left of a margin of .4 with a distance of .3, surely below .33.
+    # What is left of a smallest effect of .15 with an excess of .1, surely below .12.
     left = table.select("estimate", "low", "high").row(0)
-    assert left == pytest.approx((0.1, 0.07, 0.4))
+    assert left == pytest.approx((0.05, 0.03, 0.07))
     unsure = judged("equivalence", judgement("inconclusive", model="made"), roles=roles)
     assert unsure["verdict"].to_list() == ["cannot tell"]
 
@@ -241,93 +273,80 @@ def test_bayes_is_compared_where_the_model_learned():
 
 @pytest.mark.parametrize(("cosine", "expected"), [(0.1, "holds"), (0.9, "fails")])
 def test_changes_less_than_half_alike(cosine, expected):
-    rows = [*sens(0.4, 0.4), estimate(cosine, learner="sgd", epoch=50, measure="pattern_cosine")]
+    rows = [*sens(0.0), estimate(cosine, learner="sgd", epoch=50, measure="pattern_cosine")]
     table = judged("order", *rows).filter(claim=CLAIMS["pattern"].claim)
     assert table["estimate"].to_list() == pytest.approx([0.5 - cosine])
     assert table["verdict"].to_list() == [expected]
 
 
 def test_designs_learners_and_tasks_are_not_mixed():
-    other = [{**row, "design": "e", "estimate": row["estimate"] + 5} for row in sens(0.4, 0.1)]
-    assert judged("order", *sens(0.4, 0.1), *other)["estimate"].to_list() == pytest.approx(
-        [0.3] * 2
-    )
-    rows = [
-        {**estimate(a, learner=learner, shots=n), "metric": "accuracy", "chosen": True}
-        for learner, n, a in (
-            ("gd@1", 8, 0.5),
-            ("gd@1", 512, 0.9),
-            ("gd-v@1", 8, 0.7),
-            ("bayes", 8, 1),
-        )
-    ]
-    table = judged("scale", *rows)
-    assert table.select("learner", "estimate").rows() == [("gd@1", pytest.approx(0.4))]
-    rows = [
-        dosed(0.1 * i, dose=float(i), departure="d", response=r, task=t)
-        for t, r in (("t", "falls"), ("u", "blind"))
-        for i in range(3)
-    ]
-    table = judged("dose", *rows)
+    other = [{**row, "design": "e", "estimate": row["estimate"] + 5} for row in sens(0.3)]
+    table = judged("order", *sens(0.3), *other)
+    assert table["estimate"].to_list() == pytest.approx([0.3, 5.3])
+    table = judged("dose", sloped(0.4, "a"), sloped(-0.4, "a", task="u"))
     assert dict(table.select("task", "verdict").rows()) == {"t": "holds", "u": "fails"}
 
 
-@pytest.mark.parametrize("name", ["aou", "am", "kendall", "kendall before", "rec2ftp"])
+@pytest.mark.parametrize("name", attention.CONTRASTS)
 def test_a_likeness_is_beyond_its_baseline(name):
-    mine, baseline = attention.BASELINES[name]
-    for value, expected in ((0.5, "holds"), (0.1, "fails")):
-        table = judged("attention", similarity(mine, value), similarity(baseline, 0.3))
-        table = table.filter(claim=CLAIMS[name].claim)
-        assert table["estimate"].to_list() == pytest.approx([value - 0.3])
-        assert table["verdict"].to_list() == [expected]
+    for value, expected in ((0.2, "holds"), (-0.2, "fails")):
+        table = judged("attention", similarity(attention.CONTRASTS[name], value))
+        assert table["claim"].to_list() == [CLAIMS[name].claim]
+        assert table.select("estimate", "verdict").row(0) == (value, expected)
 
 
 def test_what_diverged_decides_nothing():
     lost = estimate(None, None, None)
-    assert judged(
-        "order", {**lost, "learner": "icl", "epoch": 0, "measure": "sen"}, *sens(0.4, 0.1)[1:]
-    ).is_empty()
-    rows = [
-        {**lost, "learner": "gd", "metric": "accuracy", "chosen": True, "shots": n} for n in (8, 9)
-    ]
-    assert judged("scale", *rows).is_empty()
-    rows = [similarity("sim_aou", None), similarity("sim_aou", 0.3, model="m-random")]
-    assert judged("attention", *rows, roles={"m-random": "control"}).is_empty()
+    row = {**lost, "learner": "sgd", "epoch": 50, "measure": "sen_below"}
+    assert judged("order", sens(0.3)[0] | {"epoch": 5}, row).is_empty()
+    assert judged("scale", gained(None)).is_empty()
+    assert judged("attention", similarity("sim_aou_over", None)).is_empty()
 
 
-def dosed(value, nature="not GD", **more):
-    return estimate(value, metric="tv", nature=nature, low=0.0, high=0.5, **more)
+def sloped(value, departure, nature="not GD", **more):
+    found = estimate(value, metric="tv_slope", departure=departure, nature=nature, dose=None)
+    return {**found, **more}
 
 
 def test_what_is_not_gd_falls_or_not_and_another_gd_says_nothing():
     rows = [
-        dosed(0.1 * i, nature, dose=float(i), departure=d, response=r)
-        for d, r, nature in (
-            ("a", "falls", "not GD"),
-            ("b", "blind", "not GD"),
-            ("c", "falls", "another kernel"),
-            ("d", "falls", "another rate, mostly"),
-            ("steps of GD", "falls", "another number of steps"),
-        )
-        for i in range(3)
+        sloped(0.4, "a"),
+        sloped(-0.4, "b"),
+        sloped(0.01, "c"),
+        sloped(0.4, "d", "another kernel"),
+        sloped(0.4, "e", "another rate, mostly"),
+        sloped(0.4, "steps of GD", "another number of steps"),
+        {**sloped(0.4, "a"), "metric": "tv", "dose": 1.0},
     ]
     table = judged("dose", *rows)
-    assert table.select("learner", "estimate", "low", "high", "verdict").rows() == [
-        ("a", pytest.approx(0.2), 0.0, 0.5, "holds"),
-        ("b", pytest.approx(0.2), 0.0, 0.5, "fails"),
+    assert table.select("learner", "verdict").rows() == [
+        ("a", "holds"),
+        ("b", "fails"),
+        ("c", "negligible"),
     ]
 
 
 def test_checkpoints_and_twins():
+    changes = {
+        "still": (0.6, 0.01),
+        "down": (0.6, -0.01),
+        "rising": (0.1, 0.7),
+        "falling": (0, -0.7),
+    }
     rows = [
-        {**estimate(a, learner="icl", measure="accuracy"), "step": s, "model": m}
-        for m, values in (("still", (0.1, 0.7, 0.71)), ("rising", (0.1, 0.2, 0.9)))
-        for s, a in enumerate(values)
+        {**estimate(a, learner="icl", measure="accuracy_change"), "step": s, "model": m}
+        for m, values in changes.items()
+        for s, a in enumerate(values, 1)
     ]
     drift = [{"measure": "mean_abs_change", "step": s, "estimate": 0.1 * s} for s in range(3)]
-    rows += [{**one, "model": m} for m in ("still", "rising") for one in drift]
+    rows += [{**one, "model": m} for m in changes for one in drift]
     table = judged("checkpoints", *rows)
-    assert dict(table.select("model", "verdict").rows()) == {"rising": "fails", "still": "holds"}
+    assert {m: (x, v) for m, x, v in table.select("model", "estimate", "verdict").rows()} == {
+        "still": (pytest.approx(0.09), "holds"),
+        "down": (pytest.approx(0.09), "holds"),
+        "rising": (pytest.approx(-0.6), "fails"),
+        "falling": (pytest.approx(-0.6), "fails"),
+    }
     twin = {"kind": "difference", "seed": None, "eta": 0.5, "seeds": 4, "error": 0.1, "df": 3.0}
     rows = [
         {**twin, "measure": "perplexity", "at": 9, "estimate": -2.0},

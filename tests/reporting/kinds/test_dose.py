@@ -65,6 +65,34 @@ def test_one_construction_is_needed():
         dose.graded(bands({**VALUES, ("two", 2): 0.0}), {**LAYERS, "two": 2}, NATURES)
 
 
+def test_every_draw_has_its_own_slope_over_the_distance_from_the_construction():
+    # Draw 0: .2 a step up to 1. Draw 1: 0, .1, .2 at 0, .3, 1, of mean .433 and .1.
+    distances = {
+        ("base", 1): (0.1, 0.0),
+        ("base", 2): (0.0, 0.0),
+        ("base", 3): (0.1, 0.4),
+        ("soft@0.3", 2): (0.06, 0.1),
+        ("soft@1", 2): (0.2, 0.2),
+        ("soft@1", 1): (9.0, 9.0),  # as many steps as layers count
+    }
+    key = {"task": "t", "design": "n", "shots": 8}
+    rows = [
+        {**key, "model": model, "epoch": epoch, "draw": draw, "metric": "tv", "value": value}
+        for (model, epoch), values in distances.items()
+        for draw, value in enumerate(values)
+    ]
+    table = dose.slopes(pl.DataFrame(rows), LAYERS, NATURES).sort("departure")
+    mean = 1.3 / 3
+    second = 0.1 / ((mean**2) + (0.3 - mean) ** 2 + (1 - mean) ** 2)
+    slopes = {"soft": (0.2, second), dose.STEPS: (0.1, 0.2)}
+    for row in table.to_dicts():
+        one, other = slopes[row["departure"]]
+        assert row["estimate"] == pytest.approx((one + other) / 2)
+        assert row["error"] == pytest.approx(abs(one - other) / 2)
+        assert (row["model"], row["metric"], row["draws"]) == ("base", "tv_slope", 2)
+    assert len(table) == 2
+
+
 @pytest.mark.parametrize(
     ("places", "values", "sense", "response"),
     [

@@ -15,6 +15,7 @@ from support.steps import run_step
 
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.reporting.claims import judge, overview
 from iclgd.reporting.names import Names
 from iclgd.reporting.page import contents, svg
 
@@ -74,7 +75,7 @@ def test_texts_from_outside_are_text(tmp_path):
     assert [tag for tag, _ in Page(page).elements] == [tag for tag, _ in Page(plain).elements]
     found = Page(page).texts
     assert HOSTILE in "".join(found["h3"])
-    assert "".join(found["td"]).count(HOSTILE) == len([*words, "label in the findings"])
+    assert "".join(found["td"]).count(HOSTILE) == len([*words, "label in the findings", "claim"])
     assert "What it <shows>." in "".join(found["p"])
     data = next(text for text in found["script"] if text.startswith("["))
     assert "<" not in data
@@ -107,13 +108,38 @@ def test_claims_are_shown_as_they_are_judged(tmp_path):
     silent = ("shots", "p_holm", "draws", "queries", "mde", "low", "high", "model")
     judged = [claim(), claim(verdict="fails", underpowered=True, **dict.fromkeys(silent))]
     page = built(tmp_path, judged=[*judged, claim()])
-    assert "By verdict: holds: 2, fails: 1." in page
+    assert "By verdict: holds 2, fails 1." in page
     first, second, _ = re.findall(r"<tr><td class=\"verdict\".*?</tr>", page)
     assert '<td class="estimate" data-sort="0.5">0.5 [0.25, 0.75]</td>' in first
     assert '<td class="mde" data-sort="0.1">0.1</td>' in first
     assert '<td class="estimate" data-sort="0.5">0.5</td>' in second
     assert '<td class="mde"> (underpowered)</td>' in second
     assert '<td class="shots"></td>' in second
+
+
+def test_every_claim_has_one_row_with_its_verdict_by_paper(tmp_path):
+    cells = [("A", "It is.", one) for one in ("fails", "holds", "negligible", "holds")]
+    cells += [("B", "It was.", "cannot tell"), ("A", "It will be.", "negligible")]
+    overall = {"It is.": "mixed", "It was.": "cannot tell", "It will be.": "negligible"}
+    judged = [
+        claim(paper=paper, claim=text, verdict=verdict, overall=overall[text])
+        for paper, text, verdict in cells
+    ]
+    page = built(tmp_path, judged=judged)
+    table = page.partition('<table id="papers">')[2].partition("</table>")[0]
+    assert re.findall(r"<th scope=\"rowgroup\"[^>]*>(.*?)</th>", table) == ["A", "B"]
+    rows = [tuple(re.findall("<td>(.*?)</td>", row)) for row in re.findall("<tr>.*?</tr>", table)]
+    assert [row for row in rows if row] == [
+        ("It is.", "mixed", "holds 2, fails 1, negligible 1"),
+        ("It will be.", "negligible", "negligible 1"),
+        ("It was.", "cannot tell", "cannot tell 1"),
+    ]
+    assert "By verdict: holds 2, negligible 2, fails 1, cannot tell 1." in page
+    found = overview.findings(pl.DataFrame(judged, schema=judge.SCHEMA))
+    assert found[:2] == [
+        ["paper", "verdict", "cells", "claim"],
+        ["A", "mixed", "holds 2, fails 1, negligible 1", "It is."],
+    ]
 
 
 def model(name, architecture="llama", pretraining=None, **source):

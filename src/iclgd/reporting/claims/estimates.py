@@ -1,36 +1,19 @@
 """Estimates from a summary: the evidence that a kind of figure has for claims of papers.
 
 ``evidence(summary)`` of a kind yields pairs of a claim's name in claims.yaml and an estimate: a
-value of the summary, or the difference of two with the error of independent ones (Welch), which
-is mostly too large for learners that share draws and queries. An estimate is a dict with
-``estimate``, ``error``, ``df``, the columns of `WHERE` and, where something else than a test
-decides, ``holds``: True, False, or None for "cannot tell".
+row of the summary. What two learners differ by is estimated where the summary is made, from what
+they have in common (`statistics.contrasts`), and no difference of two rows here. An estimate is a
+dict with ``estimate``, ``error``, ``df``, ``skew``, the columns of `WHERE` and, where the tests of
+equivalence decide, ``verdict``: one of `judge.VERDICTS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import polars as pl
-
 RUN = ("model", "task", "design", "shots")
 WHERE = ("model", "task", "shots", "learner")
 Evidence = Iterator[tuple[str, dict]]
-
-
-def minus(a: dict, b: dict) -> dict:
-    """a - b, its error and degrees of freedom, for independent estimates (Welch 1947)."""
-    known = [x.get("error") is not None for x in (a, b)]
-    error, df = None, None
-    if all(known):
-        variance = a["error"] ** 2 + b["error"] ** 2
-        parts = sum(x["error"] ** 4 / x["df"] for x in (a, b))
-        error, df = variance**0.5, variance**2 / parts if parts else min(a["df"], b["df"])
-    counts = {
-        name: min((x[name] for x in (a, b) if x.get(name) is not None), default=None)
-        for name in ("draws", "queries")
-    }
-    return {"estimate": a["estimate"] - b["estimate"], "error": error, "df": df, **counts}
 
 
 def plus(estimate: dict, shift: float) -> dict:
@@ -38,7 +21,7 @@ def plus(estimate: dict, shift: float) -> dict:
     return {**estimate, "estimate": estimate["estimate"] + shift}
 
 
-def one(rows: pl.DataFrame, **which) -> dict | None:
-    """The row with these values, if there is one with an estimate."""
-    rows = rows.filter(**which).drop_nulls("estimate")
-    return rows.row(0, named=True) if len(rows) else None
+def below(least: float, estimate: dict) -> dict:
+    """``least`` minus the estimate, whose distribution is skewed the other way."""
+    mirrored = {"estimate": least - estimate["estimate"], "skew": -(estimate.get("skew") or 0.0)}
+    return {**estimate, **mirrored}

@@ -19,9 +19,9 @@ from iclgd.metrics import ranges
 from iclgd.reporting.claims.estimates import WHERE
 from iclgd.reporting.kinds.registry import KINDS
 from iclgd.reporting.names import Names
-from iclgd.statistics import resampling
+from iclgd.statistics import crossed
+from iclgd.statistics.crossed import ALPHA
 from iclgd.statistics.families import family
-from iclgd.statistics.resampling import ALPHA
 
 SCHEMA = pl.Schema(
     {
@@ -31,9 +31,13 @@ SCHEMA = pl.Schema(
         "reference": pl.String,
         **dict.fromkeys(("p", "p_holm"), pl.Float64),
         **{"draws": pl.Int32, "queries": pl.Int32, "mde": pl.Float64},
-        **{"underpowered": pl.Boolean, "verdict": pl.String},
+        **{"underpowered": pl.Boolean, "verdict": pl.String, "overall": pl.String},
     }
 )
+VERDICTS = ("holds", "fails", "negligible", "cannot tell")
+MIXED = "mixed"  # a claim that holds in one place and fails in another
+TESTS = "equivalence"  # the kind of figures whose verdicts are tests themselves
+SMALLEST = 0.05  # of a share or a cosine: 5 points of 100
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Claim:
     quantity: str
     reference: str | None = None
     effect: float | None = None
+    smallest: float = SMALLEST
     within: ranges.Ends = ranges.COSINE
 
 
@@ -63,12 +68,14 @@ def read(path: Path) -> dict[str, Claim]:
 def judged(figures: list[tuple[Figure, pl.DataFrame]], claims: dict[str, Claim]) -> pl.DataFrame:
     """The table of claims (`SCHEMA`) from figures and their summaries.
 
-    A claim holds or
-    fails if its quantity differs surely from 0 (two-sided t-test at 5 %, Holm over all rows of
-    the claim), or by what its evidence decides (a verdict of equivalence, a whole response,
-    weights, which are no sample); else one cannot tell. ``low`` to ``high`` is the interval of the
-    quantity at the level at which it is tested (`resampling.holm_levels`): it leaves 0 out if and
-    only if the test decides. Evidence that decides by itself has its own interval, or none.
+    One row is one cell of a claim: a model, task, number of demonstrations and learner. There
+    the claim is *negligible* if its quantity is surely nearer to 0 than its smallest effect of
+    interest; else it *holds* or *fails* if the quantity differs surely from 0 (two-sided test at
+    5 %, Holm over all cells of the claim), or by the verdict of a test of equivalence; else one
+    *cannot tell*. ``low`` to ``high`` is the interval of the quantity at the level at which it is
+    tested (`crossed.holm_levels`): it leaves 0 out if and only if the test decides.
+    ``overall``: the verdict on the claim (`overall`). Raises ValueError where anything is decided
+    without a test.
     """
     found: dict[str, list[tuple[str, dict]]] = {name: [] for name in claims}
     for figure, summary in figures:
@@ -76,11 +83,22 @@ def judged(figures: list[tuple[Figure, pl.DataFrame]], claims: dict[str, Claim])
             for name, estimate in evidence(_with_roles(summary, figure)):
                 found[name].append((figure.name, estimate))
     rows = [row for name, some in found.items() if some for row in _rows(claims[name], some)]
-    table = pl.DataFrame(rows, schema={**SCHEMA, "holds": pl.Boolean}, orient="row")
-    sure = pl.col("p_holm") < ALPHA
-    above = pl.coalesce("holds", pl.when(sure).then(pl.col("estimate") > 0))
-    verdict = pl.when(above).then(pl.lit("holds")).when(~above).then(pl.lit("fails"))
-    table = table.with_columns(verdict.otherwise(pl.lit("cannot tell")).alias("verdict"))
+    table = pl.DataFrame(rows, schema={**SCHEMA, "smallest": pl.Float64}, orient="row")
+    small = pl.max_horizontal(pl.col("low").abs(), pl.col("high").abs()) < pl.col("smallest")
+    small &= pl.col("low").is_not_null() & pl.col("high").is_not_null()
+    sure, above = pl.col("p_holm") < ALPHA, pl.col("estimate") > 0
+    by_test = (
+        pl.when(small)
+        .then(pl.lit("negligible"))
+        .when(sure & above)
+        .then(pl.lit("holds"))
+        .when(sure)
+        .then(pl.lit("fails"))
+        .otherwise(pl.lit("cannot tell"))
+    )
+    table = table.with_columns(verdict=pl.coalesce("verdict", by_test))
+    table = table.with_columns(overall=overall().over("claim"))
+    tested(table, claims)
     order = {claim.claim: i for i, claim in enumerate(claims.values())}
     table = table.sort(
         pl.col("claim").replace_strict(order, return_dtype=pl.Int32),
@@ -89,6 +107,25 @@ def judged(figures: list[tuple[Figure, pl.DataFrame]], claims: dict[str, Claim])
         maintain_order=True,
     )
     return table.select(SCHEMA.keys())
+
+
+def tested(table: pl.DataFrame, claims: dict[str, Claim]) -> None:
+    """Raises ValueError where a claim is decided by neither a p-value nor tests of equivalence."""
+    by_verdict = [one.claim for one in claims.values() if one.kind == TESTS]
+    decided = table.filter(pl.col("verdict") != "cannot tell", ~pl.col("claim").is_in(by_verdict))
+    if untested := decided.filter(pl.col("p").is_null())["claim"].to_list():
+        raise ValueError(f"decided without a test: {untested[0]}")
+
+
+def overall() -> pl.Expr:
+    """The verdict on a claim over its cells: what most of them say, if no other decides otherwise.
+
+    ``mixed``: it holds in some and fails in others. ``cannot tell``: in most of them one cannot.
+    """
+    counts = {name: (pl.col("verdict") == name).sum() for name in VERDICTS}
+    clear = [pl.when(2 * counts[name] > pl.len()).then(pl.lit(name)) for name in VERDICTS[:-1]]
+    both = pl.when((counts["holds"] > 0) & (counts["fails"] > 0)).then(pl.lit(MIXED))
+    return pl.coalesce(both, *clear, pl.lit("cannot tell"))
 
 
 def _with_roles(summary: pl.DataFrame, figure: Figure) -> pl.DataFrame:
@@ -124,17 +161,18 @@ def _rows(claim: Claim, found: list[tuple[str, dict]]) -> list[dict]:
     def column(name: str) -> np.ndarray:
         return np.array([one.get(name) for _, one in found], float)
 
-    tested = np.array(["holds" not in one for _, one in found])
-    spread = resampling.Spread(*map(column, ("estimate", "error", "df")))
-    above = resampling.p_above(spread)
+    tested = np.array([one.get("verdict") not in VERDICTS for _, one in found])
+    skew = np.nan_to_num(column("skew"))
+    spread = crossed.Spread(*map(column, ("estimate", "error", "df")), skew)
+    above = crossed.p_above(spread)
     p = np.where(tested, 2 * np.minimum(above, 1 - above), np.nan)
-    ends = resampling.t_interval(spread, 1 - resampling.holm_levels(p))
+    ends = crossed.interval(spread, 1 - crossed.holm_levels(p))
     ends = (np.where(tested, end, column(x)) for end, x in zip(ends, ("low", "high"), strict=True))
-    mde = resampling.detectable(spread)
+    mde = crossed.detectable(spread)
     numbers = dict(zip(("low", "high"), (end.clip(*claim.within) for end in ends), strict=True))
-    numbers |= {"p": p, "p_holm": resampling.holm(p), "mde": mde}
+    numbers |= {"p": p, "p_holm": crossed.holm(p), "mde": mde}
     words = ("paper", "place", "claim", "quantity", "reference")
-    given = (*WHERE, "draws", "queries", "estimate", "holds")
+    given = (*WHERE, "draws", "queries", "estimate")
     rows = []
     for at, (figure, one) in enumerate(found):
         own = {name: float(values[at]) for name, values in numbers.items()}
@@ -144,6 +182,8 @@ def _rows(claim: Claim, found: list[tuple[str, dict]]) -> list[dict]:
                 **{name: one.get(name) for name in given},
                 **{name: None if np.isnan(value) else value for name, value in own.items()},
                 "figure": figure,
+                "smallest": claim.smallest,
+                "verdict": one["verdict"] if one.get("verdict") in VERDICTS else None,
                 "underpowered": claim.effect is not None and own["mde"] > claim.effect,
             }
         )

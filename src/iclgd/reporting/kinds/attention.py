@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting import select
-from iclgd.reporting.claims.estimates import RUN, Evidence, minus, one, plus
+from iclgd.reporting.claims.estimates import Evidence, plus
 from iclgd.reporting.findings import MODEL, USUAL, Row, value
-from iclgd.study.names import base
 
 BRACKETS = USUAL
-# Claim: the measure and the baseline that it has to exceed.
-BASELINES = {
-    "aou": ("sim_aou", "sim_aou_chance"),
-    "am": ("sim_am", "sim_am_before"),
-    "kendall": ("kendall", "kendall_random"),
-    "kendall before": ("kendall_before", "kendall_random"),
-    "rec2ftp": ("rec2ftp", "rec2ftp_chance"),
+# Claim: the difference that decides it.
+CONTRASTS = {
+    "aou": "sim_aou_over",
+    "am": "sim_am_over",
+    "kendall": "kendall_over",
+    "kendall before": "kendall_before_over",
+    "rec2ftp": "rec2ftp_over",
 }
 
 
@@ -43,22 +41,11 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 def evidence(summary: pl.DataFrame) -> Evidence:
     """Means over layers, of trained models and untrained controls."""
     rows = summary.filter(pl.col("chosen"), pl.col("layer").is_null()).drop_nulls("estimate")
-    plain = rows.filter(~pl.col("causal"))
-    for key, part in plain.filter(role="model").group_by(*RUN, "learner", maintain_order=True):
-        where = dict(zip((*RUN, "learner"), key, strict=True))
-        for claim, names in BASELINES.items():
-            both = [one(part, metric=name) for name in names]
-            if all(both):
-                yield claim, {**where, **minus(*both)}
-        mine = one(part, metric="sim_aou")
-        same = select.of_families("learner", [base(where["learner"])])
-        others = plain.filter(
-            same, role="control", metric="sim_aou", task=where["task"], design=where["design"]
-        )
-        for row in others.iter_rows(named=True) if mine else ():
-            yield "untrained", {**row, **plus(minus(row, mine), 0.05)}
-    raw = rows.filter(role="model", metric="sim_aou_raw")
-    for row in raw.filter("causal").iter_rows(named=True):
-        same = {name: row[name] for name in RUN}
-        for other in raw.filter(~pl.col("causal"), **same).iter_rows(named=True):
-            yield "causal", {**row, **minus(row, other)}
+    plain = rows.filter(~pl.col("causal"), role="model")
+    for claim, metric in CONTRASTS.items():
+        for row in plain.filter(metric=metric).iter_rows(named=True):
+            yield claim, row
+    for row in rows.filter(metric="sim_aou_untrained").iter_rows(named=True):
+        yield "untrained", plus(row, 0.05)
+    for row in rows.filter(metric="sim_aou_raw_causal", role="model").iter_rows(named=True):
+        yield "causal", row

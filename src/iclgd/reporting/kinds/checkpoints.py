@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting.claims.estimates import RUN, Evidence, minus
+from iclgd.reporting.claims.estimates import RUN, Evidence, below
 from iclgd.reporting.findings import USUAL, Row, value
 
 BRACKETS = USUAL
@@ -22,10 +22,10 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 def evidence(summary: pl.DataFrame) -> Evidence:
     """The last two checkpoints of every model, if its weights moved in between."""
     moved = summary.filter(measure="mean_abs_change").sort("step")
-    rows = summary.filter(measure="accuracy").sort("step").drop_nulls("estimate")
+    rows = summary.filter(measure="accuracy_change").sort("step").drop_nulls("estimate")
     for (model, *_), part in rows.group_by(*RUN, "learner", maintain_order=True):
         drift = moved.filter(model=model)["estimate"].tail(2)
-        if len(part) > 1 and len(drift) > 1 and drift[1] > drift[0]:
-            before, after = part.tail(2).rows(named=True)
-            change = minus(after, before)
-            yield "checkpoints", {**after, **change, "estimate": 0.1 - abs(change["estimate"])}
+        if len(drift) > 1 and drift[1] > drift[0]:
+            change = part.row(-1, named=True)
+            size = change if change["estimate"] > 0 else below(0.0, change)
+            yield "checkpoints", below(0.1, size)

@@ -12,8 +12,10 @@ import polars as pl
 
 from iclgd.io.cli import InputError
 from iclgd.metrics.agreement import METRICS
+from iclgd.metrics.distances import SLOPE
 from iclgd.reporting.claims.estimates import Evidence
 from iclgd.reporting.findings import USUAL, Row, interval
+from iclgd.statistics import summaries
 from iclgd.study.names import base, value
 
 BRACKETS = USUAL
@@ -49,16 +51,51 @@ def graded(
     the departure), ``dose`` and ``response`` (see below).
     Raises InputError unless exactly one model has a name without a value.
     """
-    names = sorted(set(bands["model"]))
+    table = _placed(bands, layers, natures).sort(*BY, "dose")
+    responses = [
+        (*key, response(part["dose"].to_list(), part["estimate"].to_list(), SENSE[key[-1]]))
+        for key, part in table.group_by(BY, maintain_order=True)
+        if key[-1] in SENSE
+    ]
+    schema = dict.fromkeys([*BY, "response"], pl.String)
+    found = pl.DataFrame(responses, schema=schema, orient="row")
+    return table.join(found, on=BY, how="left").sort(*BY, "dose")
+
+
+def slopes(
+    values: pl.DataFrame, layers: dict[str, int], natures: dict[str, str | None]
+) -> pl.DataFrame:
+    """`SLOPE` of every departure with its interval over draws; as in `graded` for the rest.
+
+    ``values``: total variation as the column ``value``, of every draw of models at every epoch of
+    GD. Every draw has its own least-squares slope over the distance from dose 0. The model is the
+    construction.
+    """
+    table = _placed(values, layers, natures).drop_nulls("value")
+    root = next(name for name in layers if not value(name))
+    dose = pl.col("dose").abs()
+    by = ["task", "design", "shots", "departure", "nature"]
+    own = table.group_by(*by, "draw", maintain_order=True).agg(
+        pl.when(dose.n_unique() > 1).then(pl.cov(dose, "value") / dose.var()).alias("value")
+    )
+    own = own.with_columns(model=pl.lit(root), metric=pl.lit(SLOPE.name)).sort(*by, "draw")
+    return summaries.bands(own, ["model", *by, "metric"], [SLOPE])
+
+
+def _placed(
+    rows: pl.DataFrame, layers: dict[str, int], natures: dict[str, str | None]
+) -> pl.DataFrame:
+    """Rows of models at epochs of GD with the ``departure``, its ``nature`` and its ``dose``."""
+    names = sorted(set(rows["model"]))
     roots = [name for name in names if not value(name)]
     if len(roots) != 1:
         raise InputError(f"one model without departures is needed, found {', '.join(roots)}")
     (root,) = roots
     depth = pl.col("model").replace_strict(layers, return_dtype=pl.Int32)
-    bands = bands.with_columns((pl.col("epoch") - depth).cast(pl.Float64).alias("dose"))
+    rows = rows.with_columns((pl.col("epoch") - depth).cast(pl.Float64).alias("dose"))
     steps = {"departure": STEPS, "nature": OTHER_STEPS}
-    parts = [bands.filter(model=root).with_columns(**{k: pl.lit(v) for k, v in steps.items()})]
-    compared = bands.filter(pl.col("dose") == 0)
+    parts = [rows.filter(model=root).with_columns(**{k: pl.lit(v) for k, v in steps.items()})]
+    compared = rows.filter(pl.col("dose") == 0)
     for family in dict.fromkeys(base(name) for name in names if name != root):
         dose = {root: 0.0} | {n: float(value(n)) for n in names if base(n) == family}
         parts.append(
@@ -68,15 +105,7 @@ def graded(
                 pl.col("model").replace_strict(dose, return_dtype=pl.Float64).alias("dose"),
             )
         )
-    table = pl.concat(parts).sort(*BY, "dose")
-    responses = [
-        (*key, response(part["dose"].to_list(), part["estimate"].to_list(), SENSE[key[-1]]))
-        for key, part in table.group_by(BY, maintain_order=True)
-        if key[-1] in SENSE
-    ]
-    schema = dict.fromkeys([*BY, "response"], pl.String)
-    found = pl.DataFrame(responses, schema=schema, orient="row")
-    return table.join(found, on=BY, how="left").sort(*BY, "dose")
+    return pl.concat(parts)
 
 
 def _of_family(family: str, natures: dict[str, str | None]) -> str | None:
@@ -109,6 +138,7 @@ def findings(summary: pl.DataFrame) -> list[Row]:
     shown = ["token_overlap", "ocs", "js", "accuracy_a", "sen_a"]
     head = ["token overlap", "OCS", "JS (nats)", "accuracy of ICL", "Sen of ICL"]
     found = [["task", "N", "departure", "which is", "dose", *head, "metrics of agreement"]]
+    summary = summary.drop_nulls("dose")
     keys = ("task", "shots", "departure", "nature")
     for key, part in summary.group_by(keys, maintain_order=True):
         responses = (
@@ -126,12 +156,10 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """The largest dose of each departure that is not GD; the response decides.
+    """The slope over the dose of each departure that is not GD.
 
     Departures that are another kind of GD are no evidence about departing from GD.
     """
-    rows = summary.filter(metric="tv", nature=NOT_GD).drop_nulls("estimate").sort("dose")
-    by = ["task", "design", "departure"]
-    for (*_, departure), part in rows.group_by(by, maintain_order=True):
-        row = part.row(-1, named=True)
-        yield "falls", {**row, "learner": departure, "holds": row["response"] == "falls"}
+    rows = summary.filter(metric=SLOPE.name, nature=NOT_GD).drop_nulls("estimate")
+    for row in rows.iter_rows(named=True):
+        yield "falls", {**row, "learner": row["departure"]}

@@ -6,30 +6,38 @@ import polars as pl
 
 from iclgd.reporting.claims.estimates import Evidence
 from iclgd.reporting.findings import MODEL, Row, at, interval, short
-from iclgd.statistics.resampling import ALPHA
+from iclgd.statistics.crossed import ALPHA
 from iclgd.study.names import value
 
-BRACKETS = "bounds at the level at which Holm's procedure tests them, on either side"
-# What a verdict means for a claim of equality, or of distance; other verdicts mean nothing.
-EQUAL = {"equivalent": True, "different": False}
-APART = {"equivalent": False, "different": True, "trivially both": True}
+BRACKETS = "bounds at the level of their tests, Holm's for primary ones, on either side"
+# What a verdict means for a claim of equality, and for one of distance.
+UNSURE = {"negligible": "negligible", "inconclusive": "cannot tell"}
+EQUAL = {"equivalent": "holds", "different": "fails", **UNSURE}
+APART = {"equivalent": "fails", "different": "holds", **UNSURE}
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
     """Verdicts on the rate and epoch nearest to ICL, by total variation, and what decides them."""
     rows = summary.filter(measure="tv", factor=1.0, choice="nearest")
-    head = ["learner", "farther than ICL from itself by", "distance at most", "margin"]
-    head += ["zero-shot at least", "draws x queries", "detectable excess", "verdict"]
+    head = ["learner", "test", "distance", "ICL reordered", "excess", "smallest effect"]
+    head += ["zero-shot", "best solver", "rounding", "draws x queries", "draws needed", "verdict"]
     found = [[*MODEL, *head]]
-    for row in rows.sort("model", "task", "shots", "b").iter_rows(named=True):
-        names = ("distance_most", "margin", "untouched_least")
-        levels = [excess(row), *(short(row[name]) for name in names)]
-        levels += [f"{row['draws']} x {row['queries']}", short(row["excess_mde"])]
-        weak = row["verdict"] == "inconclusive" and row["underpowered"]
-        verdict = row["verdict"] + (" (underpowered)" if weak else "")
+    rows = rows.sort(pl.col("primary").not_(), "model", "task", "shots", "b")
+    for row in rows.iter_rows(named=True):
         place = [row["model"], row["task"], str(row["shots"]), at(row["b"], row["epoch"])]
-        found.append([*place, *levels, verdict])
+        numbers = [short(row[name]) for name in ("estimate", "reference")]
+        numbers += [excess(row), short(row["smallest"])]
+        numbers += [short(row[name]) for name in ("untouched", "solver", "rounding")]
+        needed = "" if row["draws_needed"] is None else f"{row['draws_needed']:.0f}"
+        test = "primary" if row["primary"] else "exploratory"
+        numbers += [f"{row['draws']} x {row['queries']}", needed, in_words(row)]
+        found.append([*place, test, *numbers])
     return found
+
+
+def in_words(row: dict) -> str:
+    """The verdict, and if it is inconclusive the reason."""
+    return row["verdict"] if row["reason"] is None else f"{row['verdict']}: {row['reason']}"
 
 
 def excess(row: dict) -> str:
@@ -50,25 +58,25 @@ def evidence(summary: pl.DataFrame) -> Evidence:
     learned = summary.filter(pl.col("p_learned") < ALPHA, measure="tv").select(key).unique()
     rows = summary.join(learned, on=key, how="semi", maintain_order="left")
     for row in rows.drop_nulls("estimate").iter_rows(named=True):
-        ends = {part: row[f"excess_{part}"] for part in ("low", "high", "error", "df")}
+        ends = {part: row[f"excess_{part}"] for part in ("low", "high", "error", "df", "skew")}
         farther = {**row, **ends, "estimate": row["excess"]}
         measured = (row["role"], row["choice"], row["measure"])
         if row["learner_role"] == "bayes":
             if measured == ("model", "nearest", "tv"):
-                yield "bayes", _within(row)
+                yield "bayes", _within(farther)
         elif measured == ("model", "nearest", "tv"):
-            yield "apart", {**farther, "holds": APART.get(row["verdict"])}
+            yield "apart", {**farther, "verdict": APART[row["verdict"]]}
         elif measured == ("model", "accuracy", "token_overlap"):
             yield "tokens", farther
         elif measured == ("model", "accuracy", "gain"):
             yield "accuracy", row
         elif measured == ("construction", "nearest", "tv") and not value(row["model"]):
-            yield "construction", _within(row)
+            yield "construction", _within(farther)
 
 
 def _within(row: dict) -> dict:
-    """What is left of the margin, with its bounds; a distance is never below 0."""
-    most, margin = row["distance_most"], row["margin"]
-    ends = {"low": None, "high": None} if most is None else {"low": margin - most, "high": margin}
-    estimate = margin - row["estimate"]
-    return {**row, **ends, "estimate": estimate, "holds": EQUAL.get(row["verdict"])}
+    """What is left of the smallest effect, with its bounds."""
+    ends = {name: row[name] for name in ("estimate", "low", "high")}
+    less = {name: None if end is None else row["smallest"] - end for name, end in ends.items()}
+    less["low"], less["high"] = less["high"], less["low"]
+    return {**row, **less, "verdict": EQUAL[row["verdict"]]}

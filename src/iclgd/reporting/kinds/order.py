@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting.claims.estimates import RUN, Evidence, minus, one
+from iclgd.reporting.claims.estimates import RUN, Evidence, below
 from iclgd.reporting.findings import MODEL, USUAL, Row, value
 
 BRACKETS = USUAL
@@ -24,12 +24,9 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 def evidence(summary: pl.DataFrame) -> Evidence:
     """Each learner at its last epoch, against ICL."""
     last = summary.filter(pl.col("epoch") == pl.col("epoch").max().over(*RUN, "learner"))
-    last = last.drop_nulls(["estimate", "error"])
-    for _, part in last.group_by(RUN, maintain_order=True):
-        icl = part.filter(learner_role="icl")
-        sen = one(icl, measure="sen")
-        for row in part.join(icl, on="learner", how="anti").iter_rows(named=True):
-            if row["measure"] == "sen" and sen:
-                yield "order", {**row, **minus(sen, row)}
-            if row["measure"] == "pattern_cosine":
-                yield "pattern", {**row, "estimate": 0.5 - row["estimate"]}
+    last = last.filter(pl.col("learner_role") != "icl").drop_nulls(["estimate", "error"])
+    for row in last.iter_rows(named=True):
+        if row["measure"] == "sen_below":
+            yield "order", row
+        if row["measure"] == "pattern_cosine":
+            yield "pattern", below(0.5, row)

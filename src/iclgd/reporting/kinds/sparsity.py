@@ -26,9 +26,8 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """Pretrained models only; all their weights are measured, so no test is needed."""
-    rows = summary.filter(pl.col("matrix").is_in(["q", "v"]), measure="share", role="model")
-    for row in rows.filter(pl.col("threshold") == 1e-2).iter_rows(named=True):
-        missing = row["required"] - row["estimate"]
-        where = {"model": row["model"], "learner": f"W_{row['matrix'].upper()}"}
-        yield "sparse", {**where, "estimate": missing, "holds": missing > 0}
+    """Pretrained models are the sample; a single one is none."""
+    rows = summary.filter(pl.col("matrix").is_in(["q", "v"]), measure="missing")
+    for row in rows.filter(pl.col("threshold") == 1e-2, pl.col("models") > 1).iter_rows(named=True):
+        named = {"model": f"{row['models']} models", "learner": f"W_{row['matrix'].upper()}"}
+        yield "sparse", {**row, **named, "draws": row["models"]}

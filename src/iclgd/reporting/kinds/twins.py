@@ -8,7 +8,7 @@ import polars as pl
 
 from iclgd.io.cli import InputError
 from iclgd.metrics import accuracy, model_metrics
-from iclgd.reporting.claims.estimates import Evidence
+from iclgd.reporting.claims.estimates import Evidence, below
 from iclgd.reporting.findings import Row, value
 from iclgd.statistics import summaries
 
@@ -104,6 +104,6 @@ def evidence(summary: pl.DataFrame) -> Evidence:
     for row in last.iter_rows(named=True):
         where = {**row, "model": f"momentum {row['eta']:g}", "draws": row["seeds"]}
         if row["measure"] == "perplexity":
-            yield "perplexity", {**where, "estimate": -row["estimate"]}
+            yield "perplexity", below(0.0, where)
         else:
             yield "momentum", {**where, "task": row["measure"].removeprefix("accuracy_")}

@@ -136,12 +136,6 @@ def claims(table: pl.DataFrame) -> list[dict[str, tuple[str, float | str | None]
     ]
 
 
-def verdicts(table: pl.DataFrame) -> str:
-    """The number of claims by verdict, the most frequent one first."""
-    counts = table.group_by("verdict").len().sort("len", "verdict", descending=[True, False])
-    return ", ".join(f"{verdict}: {count}" for verdict, count in counts.rows())
-
-
 def _claim_text(name: str, row: dict) -> str:
     value = row[name]
     if name == "estimate":

@@ -1,0 +1,158 @@
+"""Distances of learners from ICL with all that they are held against, estimated from cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.metrics.distances import DISTANCES, ESTIMATED, GAIN
+from iclgd.statistics import choice, intervals
+from iclgd.statistics.families import family, value
+
+PLACE = [*RUN_COLUMNS, "a"]
+AT, CELL = ["b", "epoch"], ["draw", "example", "measure"]
+ENDED = ("converged", "stalled")  # states of a run
+
+
+@dataclass(frozen=True)
+class Run:
+    """Agreement tables of one model, task, design and ICL.
+
+    ``reference``: ICL under another order; ``learners``, ``solvers``: all others, which train or
+    not; ``replicates``: of learners with themselves on reordered demonstrations, whose ``a`` is
+    one of the learners ``b``. Each of them may have no rows.
+    """
+
+    reference: pl.DataFrame
+    learners: pl.DataFrame
+    solvers: pl.DataFrame
+    replicates: pl.DataFrame
+
+
+def estimates(run: Run) -> pl.DataFrame:
+    """One row for every family of learners, choice (`choice.SCORES`) and measure (`DISTANCES`).
+
+    ``PLACE, family, b, epoch, choice, measure``; the columns of ``intervals.ESTIMATE``, of the
+    distance from ICL; of the other metrics of `ESTIMATED` the estimate by its name, and
+    ``_error, _df, _skew, _mde``; ``solver_name``; ``border``: which end of the epochs or rates
+    the choice lies at, null inside; ``ended``: share of runs that had ended at the last epoch.
+    Measure ``gain`` is the accuracy of ICL minus that of the learner, with nothing beside it.
+    """
+    solver = _nearest_solver(run.solvers)
+    beside = {
+        "r": (_cells(run.reference, []), CELL),
+        "z": (_cells(_zero_shot(run.learners), []), CELL),
+        "s": (_cells(solver, []), CELL),
+        "n": (_cells(run.replicates.with_columns(b="a"), AT), [*CELL, *AT]),
+    }
+    found = []
+    for (name,), rows in run.learners.group_by(family("b"), maintain_order=True):
+        for chosen_by, score in choice.SCORES.items():
+            best = choice.chosen(rows, PLACE, "b", score)
+            if best.is_empty():  # diverged at every rate
+                continue
+            mine = rows.join(
+                choice.chosen_by_others(rows, "b", score), on=["draw", *AT], how="semi"
+            )
+            cells = _cells(mine, AT)
+            if not cells.join(beside["r"][0], on=CELL, how="anti").is_empty():
+                raise InputError(
+                    f"{best['b'][0]} has draws or queries that {run.reference['b'][0]} has not"
+                )
+            for letter, (other, on) in beside.items():
+                other = other.rename({end: f"{letter}_{end}" for end in ("least", "most")})
+                cells = cells.join(other, on=on, how="left")
+            gain = pl.col("accuracy_a") - pl.col("accuracy_b")
+            test = mine.filter(pl.col("split") == "test")
+            test = test.with_columns(measure=pl.lit("gain"), gain=gain)
+            parts = [
+                _wide(intervals.means(_differences(cells), ["measure"], ESTIMATED.values())),
+                intervals.means(test, ["measure"], [GAIN]).drop("metric"),
+            ]
+            named = best.with_columns(
+                family=pl.lit(name),
+                choice=pl.lit(chosen_by),
+                solver_name=pl.lit(None if solver.is_empty() else solver["b"][0], pl.String),
+                **_end(rows, *best.select(AT).row(0)),
+            )
+            found.append(named.join(pl.concat(parts, how="diagonal"), how="cross"))
+    return pl.concat(found)
+
+
+def _cells(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """``by, draw, example, measure, least, most`` of test queries: means over their orders."""
+    test = rows.filter(pl.col("split") == "test")
+    parts = [
+        test.group_by(*by, "draw", "example")
+        .agg(least=one.least.mean(), most=one.most.mean())
+        .with_columns(measure=pl.lit(name))
+        for name, one in DISTANCES.items()
+    ]
+    return pl.concat(parts)
+
+
+def _differences(cells: pl.DataFrame) -> pl.DataFrame:
+    """The metrics `ESTIMATED` of every cell."""
+    d, r = pl.col("least"), pl.col("r_least")
+    return cells.select(
+        *("draw", "example", "measure"),
+        distance=d,
+        reference=r,
+        untouched="z_least",
+        solver="s_least",
+        rounding="n_most",
+        excess=d - pl.col("r_most"),
+        excess_most=pl.col("most") - r,
+        nearer=pl.col("s_least") - pl.col("most"),
+    )
+
+
+def _wide(estimates: pl.DataFrame) -> pl.DataFrame:
+    """One row for each measure: that of the distance, and the others beside it."""
+    table = estimates.filter(metric="distance").drop("metric")
+    for name in ESTIMATED:
+        if name == "distance":
+            continue
+        parts = ("error", "df", "skew", "mde")
+        other = estimates.filter(metric=name).select(
+            "measure",
+            pl.col("estimate").alias(name),
+            *(pl.col(part).alias(f"{name}_{part}") for part in parts),
+        )
+        table = table.join(other, on="measure", how="left")
+    return table
+
+
+def _zero_shot(learners: pl.DataFrame) -> pl.DataFrame:
+    """Epoch 0 of a learner that trains; all are the same there."""
+    trained = learners.filter(pl.col("epoch").max().over("b") > 0)
+    return trained.filter(pl.col("epoch") == 0, pl.col("b") == pl.col("b").min())
+
+
+def _nearest_solver(solvers: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the solver that is nearest to ICL on validation queries; of equals the first."""
+    validation = solvers.filter(pl.col("split") == "validation")
+    means = validation.group_by("b").agg(score=choice.SCORES["nearest"].mean())
+    best = means.sort("score", "b", descending=[True, False]).head(1)
+    return solvers.join(best, on="b", how="semi")
+
+
+def _end(rows: pl.DataFrame, b: str, epoch: int) -> dict[str, pl.Expr]:
+    """``border`` and ``ended`` of a family at the chosen rate and epoch."""
+    last = rows.filter(pl.col("b") == b, pl.col("epoch") == rows["epoch"].max())
+    last = last.filter(pl.col("state").is_not_null())
+    ended = last["state"].is_in(ENDED).mean() if len(last) else None
+    borders = []
+    if epoch == rows.filter(pl.col("b") == b)["epoch"].max() and epoch > 0:
+        borders.append("last epoch")
+    rates = sorted(float(one) for one in rows.select(value("b"))["value"].unique() if one)
+    if len(rates) > 1:
+        own = float(rows.filter(pl.col("b") == b).select(value("b"))["value"][0])
+        borders += ["lowest rate"] * (own == rates[0]) + ["highest rate"] * (own == rates[-1])
+    return {
+        "border": pl.lit(", ".join(borders) or None, pl.String),
+        "ended": pl.lit(ended, pl.Float64),
+    }
