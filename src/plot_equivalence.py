@@ -41,7 +41,7 @@ TIPS = {
     **{"untouched": "zero-shot", "solver": "best solver", "verdict": "verdict"},
     **{"draws": "draws", "queries": "queries"},
 }
-MARKS = {"zero": ("zero-shot model", "stroke"), "solving": ("best solver without GD", "diamond")}
+MARKS = {"zero": ("zero-shot model", "square"), "solving": ("best solver without GD", "diamond")}
 
 
 def lanes(rows):
@@ -121,7 +121,10 @@ for primary, (rows, texts, heads) in parts.items():
         column(rows, "verdict", y, high),
     ]
     blocks.append(layout.block(panels, len(panels), BLOCKS[primary]))
-items = [{"label": label, "color": style.QUIET, "shape": shape} for label, shape in MARKS.values()]
+items = [
+    {"label": label, "color": style.QUIET, "shape": shape, "open": True}
+    for label, shape in MARKS.values()
+]
 smallest = table["smallest"][0] if len(table) else 0
 items.append({"label": f"smallest effect ({smallest:g})", "color": style.INK, "dash": [3, 3]})
 title = figure.title or "Is gradient descent as near to ICL as ICL is to itself?"

@@ -13,6 +13,8 @@ def read_off(row: dict) -> tuple[str, str | None]:
     goes_on = "last epoch" in (row["border"] or "") and (row["ended"] or 0) < 1
     goes_on = goes_on and row["ended"] is not None
     within = row["excess_high"] is not None and row["excess_high"] < smallest
+    if row["untouched_least"] is None:
+        return "inconclusive", "few draws"
     if not above("untouched_least", smallest):
         return "inconclusive", "no ICL"
     if above("rounding", smallest):

@@ -218,7 +218,9 @@ def _verdicts() -> list[pl.Expr]:
     rounded = (pl.col("rounding") > smallest).fill_null(False)
     at_end = pl.col("border").str.contains("last epoch").fill_null(False)
     goes_on = at_end & (pl.col("ended") < 1).fill_null(False)
+    several = pl.col("untouched_least").is_not_null()
     cases = (
+        (~several, "few draws"),
         (~learned, "no ICL"),
         (rounded, "rounding"),
         (farther & within, "negligible"),
