@@ -99,7 +99,7 @@ def attend(
         share = (1 - hard) * share
         share = share.scatter_add(-1, nearest, hard * all_of_it)
     if turns is not None:
-        value = (turns.to(value) @ value[..., None])[..., 0]
+        value = torch.einsum("tij,...tj->...ti", turns.to(value), value)
     return tokens + share @ value @ layer.o.mT
 
 

@@ -276,6 +276,13 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
         methods = [config["learners"][names.base(n)].get("method") for n in learners]
         if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
             problem(f"{where}.learners", "a learner of method icl is needed, then others of gd")
+    if entry["kind"] == "dose":
+        roots = pairing.models(config, {**entry, "models": models})
+        if len(roots) != 1:
+            problem(
+                f"{where}.models",
+                f"one model without a list is needed, found {', '.join(roots) or 'none'}",
+            )
     for task in tasks:
         rows = sizes.most_rows(pairing.original(config["tasks"], task), root)
         for design in designs:
