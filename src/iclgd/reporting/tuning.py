@@ -7,7 +7,7 @@ ICL is compared with the GD of the construction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import polars as pl
@@ -84,21 +84,37 @@ def sides(
 
 def distances(icl: pl.DataFrame, gd: dict[str, pl.DataFrame]) -> pl.DataFrame:
     """Total variation of ICL and every learner on validation queries, as `nearest` wants it."""
-    found = []
-    for learner, table in gd.items():
-        pairs = pairing.paired(icl, table.filter(pl.col("split") == "validation"))
-        sound = (pl.col("status") == "ok") & (pl.col("status_a") == "ok")
-        status = pl.when(sound).then(pl.lit("ok")).otherwise(pl.lit("diverged"))
-        ok = pairs.filter(sound)
-        keys = [*RUN, "draw", "order", "epoch", "example", "split"]
-        values = pl.DataFrame({DISTANCE: pairing.total_variation(ok)}).cast(pl.Float64)
-        known = pl.concat([ok.select(keys), values], how="horizontal")
-        found.append(
-            pairs.select(*keys, status.alias("status"))
-            .join(known, on=keys, how="left")
-            .with_columns(b=pl.lit(learner))
-        )
+
+    def measured(ok: pl.DataFrame) -> pl.DataFrame:
+        return pl.DataFrame({DISTANCE: pairing.total_variation(ok)}).cast(pl.Float64)
+
+    validation = (table.filter(pl.col("split") == "validation") for table in gd.values())
+    found = [_compared(icl, table, measured) for table in validation]
     return pl.concat(found)
+
+
+def rows(icl: pl.DataFrame, gd: pl.DataFrame, epochs: Iterable[int]) -> pl.DataFrame:
+    """Every metric of ICL and one learner at some epochs, on test queries.
+
+    The columns of ``registry.AGREEMENT`` that `estimates` reads.
+    """
+    test = gd.filter(pl.col("epoch").is_in(list(epochs)), pl.col("split") == "test")
+    return _compared(icl, test, lambda ok: pairing.metrics(ok)[0])
+
+
+def _compared(
+    icl: pl.DataFrame, gd: pl.DataFrame, measure: Callable[[pl.DataFrame], pl.DataFrame]
+) -> pl.DataFrame:
+    """Keys and what is measured of every pair that did not diverge; null where one did."""
+    pairs = pairing.paired(icl, gd)
+    keys = [*RUN, "draw", "order", "epoch", "example", "split"]
+    sound = (pl.col("status") == "ok") & (pl.col("status_a") == "ok")
+    ok, lost = pairs.filter(sound), pairs.filter(~sound)
+    parts = [lost.select(keys).with_columns(status=pl.lit("diverged"))]
+    if not ok.is_empty():
+        both = [ok.select(*keys, "status"), measure(ok)]
+        parts.append(pl.concat(both, how="horizontal"))
+    return pl.concat(parts, how="diagonal").with_columns(b=pl.lit(gd["learner"][0]))
 
 
 def nearest(grid: pl.DataFrame) -> Nearest:
@@ -117,12 +133,6 @@ def nearest(grid: pl.DataFrame) -> Nearest:
     return Nearest(learner, epoch, ends or epoch in (epochs[0], epochs[-1]))
 
 
-def rows(icl: pl.DataFrame, gd: pl.DataFrame, epochs: Iterable[int]) -> pl.DataFrame:
-    """The agreement table of ICL and one learner at some epochs (``registry.AGREEMENT``)."""
-    kept = gd.filter(pl.col("epoch").is_in(list(epochs)))
-    return pairing.compare(icl, kept, kept["learner"][0])[0]
-
-
 def estimates(rows: pl.DataFrame, icl: pl.DataFrame, gd: pl.DataFrame) -> pl.DataFrame:
     """Every metric of agreement rows over test queries, in the form of ``intervals.means``.
 
@@ -134,10 +144,13 @@ def estimates(rows: pl.DataFrame, icl: pl.DataFrame, gd: pl.DataFrame) -> pl.Dat
     rows = rows.filter(pl.col("split") == "test")
     found = [intervals.means(rows, by, registry.METRICS.values())]
     epochs = rows.select("epoch").unique()
-    for side, table in (("a", icl.drop("epoch").join(epochs, how="cross")), ("b", gd)):
-        table = table.filter(pl.col("split") == "test").join(epochs, on="epoch", how="semi")
-        metric = order_sensitivity.SEN_OF[f"sen_{side}"]
-        found.append(intervals.means(_sens(table, metric.name), by, [metric]))
+    for table, metric in zip((icl, gd), order_sensitivity.SEN_OF.values(), strict=True):
+        test = table.filter(pl.col("split") == "test")
+        if table is icl:  # the same at every epoch of GD
+            sens = _sens(test, metric.name).drop("epoch").join(epochs, how="cross")
+        else:
+            sens = _sens(test.join(epochs, on="epoch", how="semi"), metric.name)
+        found.append(intervals.means(sens, by, [metric]))
     alone = (
         rows.drop_nulls(DISTANCE)
         .group_by(*by, "draw")
