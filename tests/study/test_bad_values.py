@@ -80,7 +80,7 @@ BAD = {
     ),
     "models/construction-softmax/construct/causal": (
         [1],
-        "at most one of softmax, causal, mix, rotate, found softmax, causal",
+        "at most one of softmax, causal, hard, noise, mix, rotate, found softmax, causal",
     ),
     "models/construction-trained/construct/toward": (
         "linear-attenion",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -115,12 +116,11 @@ def turns(noise: float, count: int, d_x: int, d_y: int) -> Tensor | None:
     """
     if not noise:
         return None
-    generator = torch.Generator().manual_seed(NOISE)
-    found = torch.eye(d_x + d_y, dtype=torch.float64).repeat(count, 1, 1)
-    for one in found:
-        turned = rotation(d_y, generator)
-        one[d_x:, d_x:] = (1 - noise) * one[d_x:, d_x:] + noise * turned
-    return found
+    # NumPy's generator, as torch refuses to draw where runs are trained side by side (vmap).
+    drawn = np.random.default_rng(NOISE).standard_normal((count, d_y, d_y))
+    found = np.tile(np.eye(d_x + d_y), (count, 1, 1))
+    found[:, d_x:, d_x:] = (1 - noise) * np.eye(d_y) + noise * np.linalg.qr(drawn).Q
+    return torch.from_numpy(found)
 
 
 def predict(

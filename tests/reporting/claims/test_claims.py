@@ -296,6 +296,8 @@ def test_what_diverged_decides_nothing():
 
 
 def dosed(value, nature="not GD", **more):
+    reading = "untuned" if more["departure"] == "steps of GD" else "tuned"
+    more |= {"reading": reading, "draw": None}
     return estimate(value, metric="tv", nature=nature, low=0.0, high=0.5, **more)
 
 
