@@ -1,8 +1,10 @@
 """Plot how agreement with GD changes as a model departs from the construction in which ICL is GD.
 
-Columns: departures, and what each amounts to: another kind of GD, or no GD. Above: metrics of
-agreement, scaled so that 1 means equal. Below: accuracy and order sensitivity of ICL and of GD,
-which compare no distributions. One block per task and design.
+Columns: departures, and what each amounts to: no GD, or another kind of GD. Above: metrics of
+agreement, scaled so that 1 means equal, with GD at the rate and epoch nearest to ICL (on validation
+queries); thin: total variation with rate and steps of the construction, which is mismatch as
+well. Below: accuracy and order sensitivity of ICL and of GD, which compare no distributions.
+One block per task and design.
 """
 
 from iclgd.reporting import style
@@ -20,7 +22,8 @@ from iclgd.reporting.kinds import dose as kind
 from iclgd.reporting.names import Names
 
 names = Names(figure.roles, figure.labels)
-COLUMNS = "model task design shots departure nature dose metric estimate low high draws"
+COLUMNS = "model task design shots departure reading nature dose metric rate epoch at_end"
+COLUMNS += " estimate low high draws draw"
 # Metric: name, and the value that means "nothing in common".
 AGREEMENT = {
     "token_overlap": ("token overlap @10", 0),
@@ -31,6 +34,7 @@ AGREEMENT = {
 }
 ACCURACY = {"accuracy_a": "ICL", "accuracy_b": "GD"}
 SEN = {"sen_a": "ICL", "sen_b": "GD"}
+UNTUNED = "untuned"  # series
 colours = dict(zip(AGREEMENT, ["#009E73", "#882255", "#E69F00", "#3D4248", "#56B4E9"], strict=True))
 styles = {name: {"color": one, "dash": style.SOLID} for name, one in colours.items()}
 icl, gd = style.ROLES["icl"]["color"], style.ROLES["gd"]["color"]
@@ -39,17 +43,27 @@ for ours, theirs in (ACCURACY, SEN):
         ours: {"color": icl, "dash": style.SOLID},
         theirs: {"color": gd, "dash": style.DASHED},
     }
+styles[UNTUNED] = {"color": colours["tv"], "dash": style.DOTTED}
 called = {name: text for name, (text, _) in AGREEMENT.items()} | ACCURACY | SEN
-tips = {**charts.TIPS, "series": "metric"}
-summary = charts.read(args.summary, COLUMNS.split()).filter(pl.col("metric").is_in(list(called)))
+called[UNTUNED] = "1 - total variation, untuned"
+tips = {**charts.TIPS, "series": "metric", "rate": "rate of GD", "epoch": "its steps"}
+summary = charts.read(args.summary, COLUMNS.split()).filter(
+    pl.col("metric").is_in(list(called)), pl.col("draw").is_null()
+)
 worst = {name: float(value) for name, (_, value) in AGREEMENT.items() if value}
 divisor = pl.col("metric").replace_strict(worst, default=None, return_dtype=pl.Float64)
 summary = summary.with_columns(
     pl.when(divisor.is_null()).then(one).otherwise(1 - pl.col(other) / divisor).alias(one)
     for one, other in (("estimate", "estimate"), ("low", "high"), ("high", "low"))
 )
-departures = sorted(set(summary["departure"]) - {kind.STEPS})
 natures = dict(summary.select("departure", "nature").unique().rows())
+untuned = summary.filter(
+    pl.col("departure") != kind.STEPS, pl.col("reading") == kind.UNTUNED, pl.col("metric") == "tv"
+).with_columns(metric=pl.lit(UNTUNED), low=None, high=None)
+summary = kind.main(summary)
+departures = sorted(
+    set(summary["departure"]) - {kind.STEPS}, key=lambda one: (natures[one] != kind.NOT_GD, one)
+)
 departures += [kind.STEPS] if kind.STEPS in summary["departure"] else []
 
 
@@ -60,7 +74,8 @@ def across(departure: str) -> charts.Axis:
         return charts.Axis("share of it", scale, [0, 0.5, 1], "format(datum.value, '~g')")
     dose = summary.filter(pl.col("departure") == departure)["dose"]
     ends = [float(dose.min()), float(dose.max())]
-    ticks = list(range(int(ends[0]), int(ends[1]) + 1))
+    apart = max(1, math.ceil((ends[1] - ends[0]) / 5))
+    ticks = [t for t in range(int(ends[0]), int(ends[1]) + 1) if t % apart == 0]
     scale = {"domain": [ends[0] - 0.25, ends[1] + 0.25], "nice": False}
     return charts.Axis("steps of GD beyond the layers", scale, ticks)
 
@@ -74,7 +89,7 @@ rows = (
 )
 wide = layout.fit(len(departures), 150)
 blocks = []
-for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
+for (task, shots, design), part in summary.sort("task", "shots", "design").group_by(
     "task", "shots", "design", maintain_order=True
 ):
     panels = []
@@ -83,19 +98,26 @@ for (task, shots, _), part in summary.sort("task", "shots", "design").group_by(
             mine = part.filter(
                 pl.col("departure") == departure, pl.col("metric").is_in(list(shown))
             )
+            rough = untuned.filter(departure=departure, task=task, design=design)
             x, left = across(departure).inner(shown is SEN), y.inner(departure == departures[0])
             drawn = charts.curves(
                 charts.look(mine, "metric", styles, called), x, left, "dose", 30, tips
             )
+            if shown is AGREEMENT:
+                rough = charts.look(rough, "metric", styles, called)
+                drawn += charts.curves(rough, x, left, "dose", 0, tips, width=1)
             head = names.label(departure)
             head += f": {natures[departure]}" if natures[departure] else ""
             panels.append(charts.panel(drawn, x, left, (wide, high), head * (shown is AGREEMENT)))
     head = f"{names.label(task)} · {shots} demonstrations"
     blocks.append(layout.block(panels, len(departures), head))
-items = [{"label": called[one], **styles[one]} for one in (*AGREEMENT, *ACCURACY)]
+items = [{"label": called[one], **styles[one]} for one in (*AGREEMENT, UNTUNED, *ACCURACY)]
 title = figure.title or "Does agreement fall as ICL departs from gradient descent?"
-subtitle = "ICL of each model against GD with as many steps as the model has layers. At 0: the "
-subtitle += "construction of von Oswald et al., where both are the same. "
+subtitle = "ICL of each model against GD at the rate and steps nearest to it. At 0: the "
+subtitle += (
+    "construction of von Oswald et al., where both are the same. Dotted: with rate and steps "
+)
+subtitle += "of the construction. "
 subtitle += "Bands: 95 % over draws and queries."
 chart = layout.figure(blocks, items, title, subtitle, 700)
 chart = chart if blocks else layout.empty(title, "the summary is empty")

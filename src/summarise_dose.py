@@ -1,14 +1,19 @@
 """Summarise how agreement falls as a model departs from the construction of gradient descent.
 
 The one model without a list is the construction, dose 0 of every departure; `name@value`
-is the departure `name` at that dose. GD takes as many steps (epochs) as the model has layers. In
-the departure `steps of GD` GD itself departs: the construction against every recorded epoch, the
+is the departure `name` at that dose. Agreement is read twice (`reading`): `tuned`, with GD at the
+rate and epoch that are nearest to the model's ICL on validation queries, of all that the
+learner has, so that what is left is departure and not another rate; and `untuned`, with GD as the
+construction does it: its rate, and as many steps (epochs) as the model has layers. `at_end` says
+that the tuned rate or epoch is the first or last that was tried. In the departure
+`steps of GD` GD itself departs: the construction against every recorded epoch at its own rate, the
 dose being the steps beyond the layers. `nature` is what the departed model computes, compared with
 the learner: GD with another kernel, rate or number of steps, or not GD. Metrics are those of the
 agreement tables and `sen_a`, `sen_b` (order sensitivity of each learner); estimates over test
-queries with 95 % intervals. `response` is how a metric of agreement changes as the dose grows: it
-`falls`, `wavers`, or is `blind` (null for metrics that do not measure agreement). `tv_slope`,
-without a dose, is the slope of total variation over the dose, with its interval over draws.
+queries with 95 % intervals, and total variation of every draw alone in rows with its number in
+`draw`. `response` is how a metric of agreement changes as the dose grows: it `falls`,
+`wavers`, or is `blind` (null for metrics that do not measure agreement). `tv_slope`, without
+a dose, is the slope of total variation over the dose, with its interval over draws.
 """
 
 import json
@@ -21,9 +26,15 @@ from iclgd.metrics import registry
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument(
-    "--agreement", type=cli.existing, nargs="+", required=True, help="agreement tables"
+    "--agreement", type=cli.existing, nargs="+", required=True, help="those of the construction"
 )
-parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="their logits")
+parser.add_argument(
+    "--logits",
+    type=cli.existing,
+    nargs="+",
+    required=True,
+    help="of ICL of every model, and of GD of the construction",
+)
 parser.add_argument(
     "--manifests", type=cli.existing, nargs="+", required=True, help="of the models"
 )
@@ -32,36 +43,40 @@ args = parser.parse_args()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd.metrics import order_sensitivity
+from iclgd.reporting import tuning
 from iclgd.reporting.kinds import dose
-from iclgd.statistics import intervals, summaries
 
-RUN = list(RUN_COLUMNS)
 manifests = {m["model"]: m for m in (json.loads(path.read_text()) for path in args.manifests)}
+entries = {name: manifest["pretraining"] or {} for name, manifest in manifests.items()}
 layers = {name: manifest["layers"] for name, manifest in manifests.items()}
-natures = {name: dose.nature(m["pretraining"] or {}) for name, m in manifests.items()}
-found, distances, learners = [], [], set()
-for path in args.agreement:
-    rows = parquet.read(path, registry.AGREEMENT).filter(pl.col("split") == "test")
-    found.append(intervals.means(rows, [*RUN, "epoch"], registry.METRICS.values()))
-    distances.append(summaries.draw_means(rows, [*RUN, "epoch", "draw"], ["tv"]))
-    learners.add((parquet.only(rows, "a"), parquet.only(rows, "b")))
-if len(learners) > 1:
-    raise cli.InputError(f"--agreement: one pair of learners is needed, found {sorted(learners)}")
-side = {name: f"sen_{letter}" for name, letter in zip(learners.pop(), "ab", strict=True)}
-for path in args.logits:
-    rows = parquet.read(path, LOGITS).filter(pl.col("split") == "test")
-    name, sens = side[parquet.only(rows, "learner")], []
-    if rows["epoch"].n_unique() == 1:  # ICL is compared with this epoch of GD
-        rows = rows.with_columns(epoch=pl.lit(layers[parquet.only(rows, "model")], pl.Int32))
-    for _, group in rows.group_by("epoch", "draw", maintain_order=True):
-        if answers := order_sensitivity.read(group):
-            first = group.select(*RUN, "epoch", "draw").head(1)
-            own = pl.DataFrame({"example": answers.examples, name: order_sensitivity.sen(answers)})
-            sens.append(first.join(own, how="cross"))
-    found.append(
-        intervals.means(pl.concat(sens), [*RUN, "epoch"], [order_sensitivity.SEN_OF[name]])
-    )
+natures = {name: dose.nature(entry) for name, entry in entries.items()}
+root = dose.construction(layers)
+agreement = [parquet.read(path, registry.AGREEMENT) for path in args.agreement]
+pairs = sorted({(parquet.only(rows, "a"), parquet.only(rows, "b")) for rows in agreement})
+own = tuning.learner_of_rate(pairs, entries[root].get("rate"))
+logits = tuning.by_run(parquet.read(path, LOGITS) for path in args.logits)
+
+found = []
+for place, (icl, gd) in tuning.sides(logits, pairs, root).items():
+    parts = [rows for rows in agreement if rows.select(list(RUN_COLUMNS)).row(0) == place]
+    grid = pl.concat(parts) if parts else tuning.distances(icl, gd)
+    best = tuning.nearest(grid)
+    steps = range(1 + max(gd[own]["epoch"])) if place[0] == root else [layers[place[0]]]
+    for reading, learner, epochs in (
+        (dose.TUNED, best.learner, [best.epoch]),
+        (dose.UNTUNED, own, steps),
+    ):
+        rows = (
+            pl.concat(parts).filter(b=learner) if parts else tuning.rows(icl, gd[learner], epochs)
+        )
+        found.append(
+            tuning.estimates(
+                rows.filter(pl.col("epoch").is_in(epochs)), icl, gd[learner]
+            ).with_columns(
+                reading=pl.lit(reading),
+                rate=pl.lit(tuning.rate(learner), pl.Float64),
+                at_end=pl.lit(best.at_end if reading == dose.TUNED else None, pl.Boolean),
+            )
+        )
 graded = dose.graded(pl.concat(found), layers, natures)
-slopes = dose.slopes(pl.concat(distances), layers, natures)
-parquet.write(pl.concat([graded, slopes], how="diagonal"), args.output)
+parquet.write(pl.concat([graded, dose.slopes(graded, root)], how="diagonal"), args.output)

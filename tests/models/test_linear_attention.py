@@ -144,6 +144,100 @@ def test_one_causal_layer_is_still_a_step():
     )
 
 
+def by_hand(**departure) -> tuple[list[float], float]:
+    """Residuals of two demonstrations x = 1, y = 1 and x = 2, y = 4 after a layer of rate 0.1.
+
+    And the query's answer for x = 3; W_0 = 0, so that the scores of both are 1, 2; 2, 4; 3, 6.
+    """
+    zero = torch.zeros(1, 1, dtype=torch.float64)
+    shown = (torch.tensor(v, dtype=torch.float64) for v in ([[1.0], [2.0]], [[1.0], [4.0]], [3.0]))
+    prompt = linear_attention.tokens(*shown, zero)
+    layer, context = linear_attention.weights(zero, 0.1), torch.tensor([True, True, False])
+    found = linear_attention.attend(prompt, context, layer, **departure)
+    return found[:2, 1].tolist(), -found[2, 1].item()
+
+
+def test_departures_by_hand():
+    left, answer = by_hand()  # 0.1 / 2 of 1 * 1 + 2 * 4, 2 * 1 + 4 * 4, 3 * 1 + 6 * 4
+    assert left == pytest.approx([1 - 0.45, 4 - 0.9]) and answer == pytest.approx(1.35)
+    left, answer = by_hand(causal=1.0)  # the first sees itself alone: 0.1 / 1 of 1 * 1
+    assert left == pytest.approx([1 - 0.1, 4 - 0.9]) and answer == pytest.approx(1.35)
+    left, answer = by_hand(causal=0.5)  # 0.1 / 1.5 of 1 * 1 + 0.5 * 2 * 4
+    assert left == pytest.approx([1 - 0.5 / 1.5, 4 - 0.9])
+    left, answer = by_hand(hard=1.0)  # 0.1 / 2 of (1 + 2) * 4, (2 + 4) * 4, (3 + 6) * 4
+    assert left == pytest.approx([1 - 0.6, 4 - 1.2]) and answer == pytest.approx(1.8)
+    left, answer = by_hand(hard=0.5)  # half of each
+    assert left == pytest.approx([1 - 0.525, 4 - 1.05]) and answer == pytest.approx(1.575)
+    turns = torch.eye(2, dtype=torch.float64).repeat(3, 1, 1)
+    turns[1, 1, 1] = -1  # in one dimension: the second residual is turned round
+    left, answer = by_hand(turns=turns)  # 0.1 / 2 of 1 - 8, 2 - 16, 3 - 24
+    assert left == pytest.approx([1 + 0.35, 4 + 0.7]) and answer == pytest.approx(-1.05)
+
+
+def step_on_targets(y: torch.Tensor, **departure) -> torch.Tensor:
+    """What a layer takes from the residuals, from W_0 = 0, as a function of the targets."""
+    x, _, query, start = prompts(1)
+    prompt = linear_attention.tokens(x[0], y, query[0], 0 * start)
+    context = torch.arange(SHOTS + 1) < SHOTS
+    layer = linear_attention.weights(0 * start, 0.7)
+    return (prompt - linear_attention.attend(prompt, context, layer, **departure))[:-1, D_X:]
+
+
+@pytest.mark.parametrize(
+    ("departure", "symmetric"),
+    [
+        ({}, True),
+        ({"causal": 0.1}, False),
+        ({"causal": 1.0}, False),
+        ({"turns": linear_attention.turns(0.1, SHOTS + 1, D_X, D_Y)}, False),
+        ({"turns": linear_attention.turns(1.0, SHOTS + 1, D_X, D_Y)}, False),
+    ],
+)
+def test_what_a_step_on_a_squared_loss_does_to_residuals_is_symmetric(departure, symmetric):
+    """It is k(x_i, x_j) / N. Softmax attention is so in a scale of its own for each x, hard
+    attention where every demonstration is its own nearest: see below.
+    """
+    y = prompts(1)[1][0]
+    slope = torch.autograd.functional.jacobian(lambda y: step_on_targets(y, **departure), y)
+    slope = slope.reshape(y.numel(), -1)
+    gap = (slope - slope.mT).abs().max() / slope.abs().max()
+    assert gap < EXACT if symmetric else gap > 0.02
+
+
+def test_of_hard_attention_a_nearer_demonstration_takes_what_another_one_gave():
+    """A gradient is a sum over demonstrations: what one adds does not hang on the others."""
+
+    def weight_of_first(*others: float, **departure) -> float:
+        x = torch.tensor([[1.0], *([one] for one in others)], dtype=torch.float64)
+        zero, query = torch.zeros(1, 1, dtype=torch.float64), torch.tensor([1.0]).double()
+        layer = [linear_attention.weights(zero, float(len(x)))]  # the sum, not the mean
+
+        def answer(target: float) -> float:
+            y = torch.zeros_like(x)
+            y[0] = target
+            prompt = linear_attention.tokens(x, y, query, zero)
+            return linear_attention.predict(layer, prompt, 1, **departure).item()
+
+        return answer(1.0) - answer(0.0)
+
+    assert weight_of_first() == weight_of_first(0.5) == weight_of_first(2.0) == 1
+    assert weight_of_first(hard=1.0) == 1
+    assert weight_of_first(0.5, hard=1.0) == 1.5  # it is the nearest: all of the attention
+    assert weight_of_first(2.0, hard=1.0) == 0
+
+
+def test_noise_is_of_the_place_alone():
+    one, other = (linear_attention.turns(0.5, count, D_X, D_Y) for count in (3, 9))
+    assert torch.equal(one, other[:3])
+    assert torch.equal(
+        one[:, :D_X], torch.eye(D_X + D_Y, dtype=torch.float64)[:D_X].expand_as(one[:, :D_X])
+    )
+    whole = linear_attention.turns(1.0, 4, D_X, D_Y)
+    close(whole @ whole.mT, torch.eye(D_X + D_Y, dtype=torch.float64).expand_as(whole))
+    close(linear_attention.turns(0.25, 4, D_X, D_Y), 0.75 * torch.eye(D_X + D_Y) + 0.25 * whole)
+    assert linear_attention.turns(0.0, 4, D_X, D_Y) is None
+
+
 def test_softmax_attention_is_a_mean_of_values():
     x, y, query, _ = prompts()
     x, y = x[:, :1].expand_as(x), y[:, :1].expand_as(y)  # every demonstration the same
@@ -175,7 +269,8 @@ def test_departures_grow_with_their_share():
     prompt = linear_attention.tokens(x, y, query, start)
     layers = [linear_attention.weights(start, 0.7)] * 2
     exact = linear_attention.predict(layers, prompt, D_X)
-    for name in ("softmax", "causal"):
+    for name in ("softmax", "causal", "hard", "noise"):
+        assert torch.equal(linear_attention.predict(layers, prompt, D_X, **{name: 0.0}), exact)
         apart = [
             (linear_attention.predict(layers, prompt, D_X, **{name: share}) - exact).norm().item()
             for share in (0.0, 0.2, 0.5, 1.0)

@@ -26,9 +26,9 @@ BAD = {
         "learners.gd.optimiser: 'sdg' is not valid (did you mean 'sgd'?)",
     ),
     "learners/gd/epochs": (0, "learners.gd.epochs: 0: it is less than the minimum of 1"),
-    "learners/gd/rate": (
+    "learners/gd-fixed/rate": (
         0.1,
-        "learners.gd: exactly one of rate, rates is needed, found rate, rates",
+        "learners.gd-fixed: exactly one of rate, rates is needed, found rate, rates",
     ),
     "learners/gd/train": (
         {"layers": [1]},
@@ -80,7 +80,7 @@ BAD = {
     ),
     "models/construction-softmax/construct/causal": (
         [1],
-        "at most one of softmax, causal, mix, rotate, found softmax, causal",
+        "at most one of softmax, causal, hard, noise, mix, rotate, found softmax, causal",
     ),
     "models/construction-trained/construct/toward": (
         "linear-attenion",
@@ -161,7 +161,7 @@ BAD = {
     "learners/gd/stall": (1, "learners.gd.stall: 1: it is not less than 1"),
     "learners/gd/until": (0, "learners.gd.until: 0: it is not greater than 0"),
     "learners/gd/unil": (0.1, "learners.gd: unknown key 'unil' (did you mean 'until'?)"),
-    "learners/gd/cut": (0.3, "learners.gd: cut belongs to monotone, not to sgd"),
+    "learners/gd-fixed/cut": (0.3, "learners.gd-fixed: cut belongs to monotone, not to sgd"),
     "learners/gd/grow": (0.9, "learners.gd.grow: 0.9: it is less than the minimum of 1"),
     "learners/sgd-4/optimiser": (
         "monotone",
@@ -169,8 +169,8 @@ BAD = {
         "judges a step by the loss of all of them; leave 'batch' out",
     ),
     "learners/gd-replicate": (
-        {"reference": "gd-v-middle", "shift": "order"},
-        "learners.gd-replicate.reference: 'gd-v-middle' trains on one order of each draw "
+        {"reference": "gd-fixed", "shift": "order"},
+        "learners.gd-replicate.reference: 'gd-fixed' trains on one order of each draw "
         "('orders: 1'), so that there is no other to compare it with: give it 'orders: 2' or more",
     ),
     "learners/of-a-rate": (
@@ -186,8 +186,8 @@ BAD = {
         "'icl-reordered' is a reference of 'icl', which stands second and takes its rate from the "
         "first, as in [icl, icl-reordered]",
     ),
-    "tasks/topic4/bindings": (
-        "drawn",
+    "figures/fixed/pairs": (
+        [["icl", "icl-redrawn"]],
         "'icl-redrawn' has other demonstrations, which in task 'topic4' have other label words",
     ),
     "tasks/topic4/generate/mixed": (2, "tasks.topic4.generate.mixed: 2: it is greater than"),
@@ -217,7 +217,7 @@ def test_a_bad_value_is_named(path):
     assert message in str(caught.value)
 
 
-RUNS = {"tasks": ["topic4"], "demonstrations": ["n1"]}
+RUNS = {"tasks": ["topic2"], "demonstrations": ["n1"]}
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def kept(rows, path, **ints):
         "control",
         "departure",
         "nature",
+        "reading",
         "response",
     ]
     schema = {
@@ -61,7 +62,7 @@ def kept(rows, path, **ints):
         else pl.String
         if name in texts
         else pl.Boolean
-        if name == "chosen"
+        if name in ("chosen", "at_end")
         else pl.Float64
         for name in rows[0]
     }

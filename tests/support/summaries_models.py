@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from support.summaries import band, kept
 
 
@@ -29,8 +31,10 @@ def dose(path, draws=5, departures=("softmax", "causal")):
     places = {name: (0.0, 0.3, 1.0) for name in departures} | {"steps of GD": (-2, -1, 0, 1, 2, 3)}
     rows = []
     for departure, shares in places.items():
-        for share in shares:
+        steps = departure == "steps of GD"
+        for share, reading in itertools.product(shares, ("untuned", "tuned")[: 2 - steps]):
             for metric, change in slope.items():
+                change *= 1.3 if reading == "untuned" else 1.0
                 row = {
                     "model": f"{departure}@{share}" if share else "construction",
                     "task": "topic4",
@@ -41,6 +45,10 @@ def dose(path, draws=5, departures=("softmax", "causal")):
                     "departure": departure,
                     "nature": "not GD" if departure == "causal" else "another kernel",
                     "dose": share,
+                    "reading": reading,
+                    "rate": 1.0,
+                    "at_end": False,
+                    "draw": None,
                 }
                 level = 1.0 if change < 0 or metric == "accuracy_a" else 0.0
                 response = "falls" if change < 0 and not share else None

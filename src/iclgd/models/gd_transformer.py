@@ -25,21 +25,22 @@ from iclgd.tasks import synthetic
 D_X, D_Y = synthetic.TOPICS, 16
 SPREAD = 0.5  # norm of a word's deviation from its topic's direction, whose norm is 1
 TEMPERATURE = 0.05
+DEPARTURES = ("softmax", "causal", "hard", "noise")  # of the forward pass, each 0 to 1
 SEED = 0  # of embeddings and W_0: the same for every model, so that they can be mixed
 
 
 class ConstructedConfig(PretrainedConfig):
-    """``softmax`` and ``causal``: see ``linear_attention.attend``.
+    """``softmax``, ``causal``, ``hard``: see ``linear_attention.attend``; ``noise``: ``turns``.
 
     ``layer_types`` says that no keys and values can be kept for prompts that begin alike.
     """
 
     model_type = "constructed"
 
-    def __init__(
-        self, num_hidden_layers: int = 1, softmax: float = 0.0, causal: float = 0.0, **others
-    ):
-        self.num_hidden_layers, self.softmax, self.causal = num_hidden_layers, softmax, causal
+    def __init__(self, num_hidden_layers: int = 1, **others):
+        self.num_hidden_layers = num_hidden_layers
+        for name in DEPARTURES:
+            setattr(self, name, others.pop(name, 0.0))
         self.layer_types = ["linear_attention"] * num_hidden_layers
         self.hidden_size, self.num_attention_heads = D_X + D_Y, 1
         self.max_position_embeddings = 128
@@ -67,9 +68,15 @@ class Block(nn.Module):
 
     def forward(self, lines: Tensor) -> Tensor:
         """``lines`` [batch, L, L, d]: row q holds all lines as the prompt of line q sees them."""
-        config = self.attention.config
-        departure = {"softmax": config.softmax, "causal": config.causal}
-        return linear_attention.attend(lines, before(lines), self.attention.weights(), **departure)
+        given = departure(self.attention.config)
+        turned = linear_attention.turns(given.pop("noise"), lines.shape[-2], D_X, D_Y)
+        weights = self.attention.weights()
+        return linear_attention.attend(lines, before(lines), weights, turns=turned, **given)
+
+
+def departure(config: ConstructedConfig) -> dict[str, float]:
+    """How far the forward pass departs from the construction, by its kinds."""
+    return {name: getattr(config, name) for name in DEPARTURES}
 
 
 def before(lines: Tensor) -> Tensor:
@@ -181,8 +188,7 @@ def regressor(loaded) -> tuple[str, Callable[[Tensor, Tensor, Tensor], Tensor], 
 
     def predict(x: Tensor, y: Tensor, query: Tensor) -> Tensor:
         prompt = linear_attention.tokens(x, y, query, start)
-        departure = {"softmax": config.softmax, "causal": config.causal}
-        return linear_attention.predict(layers, prompt, D_X, **departure)
+        return linear_attention.predict(layers, prompt, D_X, **departure(config))
 
     return loaded.name, predict, start, config.num_hidden_layers
 
@@ -208,13 +214,13 @@ def build(
     """The model of a ``construct`` entry, in float64, and the losses of its training, if any.
 
     ``layers`` steps of GD of size ``rate``, or attention as trained by ``linear_attention.train``
-    with the keys of ``train``. At most one of: ``softmax`` or ``causal`` (0 to 1), ``mix`` (a
-    share, 0 to 1, of the attention of the model ``other``), ``rotate`` (a seed: the same
-    function in another basis).
+    with the keys of ``train``. At most one of: `DEPARTURES` (0 to 1), ``mix`` (a share, 0 to 1,
+    of the attention of the model ``other``), ``rotate`` (a seed: the same function in another
+    basis).
     """
     x, y, start = vectors()
-    departure = {key: entry[key] for key in ("softmax", "causal") if key in entry}
-    config = ConstructedConfig(entry["layers"], **departure, dtype="float64")
+    given = {key: entry[key] for key in DEPARTURES if key in entry}
+    config = ConstructedConfig(entry["layers"], **given, dtype="float64")
     model = ConstructedForCausalLM(config).double()
     tags = torch.zeros_like(y)
     tags[synthetic.FIRST_TAG :] = y[synthetic.FIRST_TAG :]

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 BATCH, SHOTS = 128, 8  # prompts a step of training, demonstrations in each
+NOISE = 0  # seed of `turns`
 
 
 class Weights(NamedTuple):
@@ -54,32 +56,85 @@ def tokens(x: Tensor, y: Tensor, query: Tensor, start: Tensor) -> Tensor:
 
 
 def attend(
-    tokens: Tensor, context: Tensor, layer: Weights, softmax: float = 0.0, causal: float = 0.0
+    tokens: Tensor,
+    context: Tensor,
+    layer: Weights,
+    softmax: float = 0.0,
+    causal: float = 0.0,
+    hard: float = 0.0,
+    turns: Tensor | None = None,
 ) -> Tensor:
     """One layer: e_i + P (1 / N) sum_j (W_V e_j) (W_K e_j)^T (W_Q e_i), [..., T, d].
 
-    ``context`` [..., T] is true for the N tokens that keys and values come from. Two ways to
-    leave the construction, each from 0 (not at all) to 1: ``softmax`` of the attention of a
-    language model stands in place of scores / N; ``causal`` takes from every token what it
-    sees of later tokens.
+    ``context`` [..., T] is true for the N tokens that keys and values come from. Ways to leave the
+    construction, each from 0 (to the last bit the construction) to 1:
+
+    ``softmax`` of the attention of a language model stands in place of scores / N. At 1 this is GD
+    on functions with the kernel exp(x.x'), at a step of its own for each x.
+
+    ``causal`` takes from every token what it sees of later ones; the mean is over what it sees,
+    as in a language model (Ding et al. 2308.06912). Demonstration i then corrects j > i, but j
+    does not correct i. What a gradient step does to the residuals of a squared loss is a symmetric
+    matrix, k(x_i, x_j) / N; at 1 this one is triangular, so that it is a step on no loss.
+
+    ``hard`` gives the nearest demonstration alone, the one of the largest score, what attention
+    gives to all of them: (1 / N) sum_j k(x, x_j), times the nearest's residual. The gradient of a
+    loss over functions with features fixed beforehand is a sum with a term for each demonstration
+    that depends on it alone; here a nearer demonstration takes away what another one
+    contributed. (With features that depend on the demonstrations, which of them is nearest, every
+    nearest neighbour is one of least squares.)
+
+    ``turns`` [T, d, d]: the value of token j is multiplied by the j-th matrix, see `turns`.
     """
     query, key, value = (tokens @ one.mT for one in layer[:3])
-    scores, shown = query @ key.mT, context[..., None, :].to(tokens.dtype)
-    share = scores * shown / shown.sum(-1, keepdim=True).clamp(min=1)
+    scores, seen = query @ key.mT, context[..., None, :].to(tokens.dtype)
+    seen = seen * (1 - causal * torch.ones_like(scores).triu(1)) if causal else seen
+    share = scores * seen / seen.sum(-1, keepdim=True).clamp(min=1)
     if softmax:
-        grown = scores.exp() * shown
+        grown = scores.exp() * seen
         total = grown.sum(-1, keepdim=True).clamp(min=torch.finfo(grown.dtype).tiny)
         share = (1 - softmax) * share + softmax * grown / total
-    if causal:
-        share = share * (1 - causal * torch.ones_like(scores).triu(1))
+    if hard:
+        nearest = scores.masked_fill(seen == 0, -torch.inf).argmax(-1, keepdim=True)
+        all_of_it = share.sum(-1, keepdim=True)
+        share = (1 - hard) * share
+        share = share.scatter_add(-1, nearest, hard * all_of_it)
+    if turns is not None:
+        value = torch.einsum("tij,...tj->...ti", turns.to(value), value)
     return tokens + share @ value @ layer.o.mT
 
 
-def predict(layers: Sequence[Weights], prompt: Tensor, d_x: int, **departure: float) -> Tensor:
-    """The prediction [..., d_y] after all layers: minus the y-part of the last token (O)."""
-    context = torch.arange(prompt.shape[-2]) < prompt.shape[-2] - 1
+def turns(noise: float, count: int, d_x: int, d_y: int) -> Tensor | None:
+    """Multiplicative noise on the values of ``count`` tokens, [count, d, d]; None at 0.
+
+    The y-part of the value of token j, its residual r_j, becomes (1 - noise) r_j + noise R_j r_j,
+    with R_j a random rotation of its place j in the prompt: of one seed, the same in every layer,
+    prompt and batch. At 1 every residual has its size and a direction without meaning. Layers are
+    W <- W - (P / N) sum_j R_j r_j x_j^T. Only symmetric matrices R_j are second derivatives
+    of a loss (its Hessian, sum_j x_j x_j^T (x) R_j, has to be symmetric): what is not symmetric in
+    a rotation is the gradient of no loss.
+    """
+    if not noise:
+        return None
+    # NumPy's generator, as torch refuses to draw where runs are trained side by side (vmap).
+    drawn = np.random.default_rng(NOISE).standard_normal((count, d_y, d_y))
+    found = np.tile(np.eye(d_x + d_y), (count, 1, 1))
+    found[:, d_x:, d_x:] = (1 - noise) * np.eye(d_y) + noise * np.linalg.qr(drawn).Q
+    return torch.from_numpy(found)
+
+
+def predict(
+    layers: Sequence[Weights], prompt: Tensor, d_x: int, noise: float = 0.0, **departure: float
+) -> Tensor:
+    """The prediction [..., d_y] after all layers: minus the y-part of the last token (O).
+
+    ``noise`` is that of `turns`, other departures those of `attend`.
+    """
+    count, width = prompt.shape[-2:]
+    context = torch.arange(count) < count - 1
+    turned = turns(noise, count, d_x, width - d_x)
     for layer in layers:
-        prompt = attend(prompt, context, layer, **departure)
+        prompt = attend(prompt, context, layer, turns=turned, **departure)
     return -prompt[..., -1, d_x:]
 
 

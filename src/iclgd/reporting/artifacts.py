@@ -394,6 +394,11 @@ ARTIFACTS = (
             "nature": "what the departed model computes, compared with the learner: GD with another"
             " kernel, rate or number of steps, or not GD",
             "dose": "size of the departure, 0 to 1; or steps of GD beyond the layers",
+            "reading": "GD at the rate and epoch nearest to ICL on validation queries (`tuned`), or"
+            " with rate and steps of the construction (`untuned`)",
+            "at_end": "the tuned rate or epoch is the first or last that was tried",
+            "draw": "doses: the draw that this total variation is of alone, its mean over test"
+            " queries and orders; null: over all draws",
             "response": "how the metric responds as the dose grows: falls, wavers or is blind",
             "rate": "step size of GD",
             "scale": "scale of the inputs, 1 in training",

@@ -138,8 +138,19 @@ TIPS = {
 }
 
 
-def curves(frame, x: Axis, y: Axis, at: str, points: float = 0, tips: dict | None = None) -> list:
-    """Lines with 95 % bands over the column ``at``; ``points`` is the area of visible dots."""
+def curves(
+    frame,
+    x: Axis,
+    y: Axis,
+    at: str,
+    points: float = 0,
+    tips: dict | None = None,
+    width: float = 1.7,
+) -> list:
+    """Lines with 95 % bands over the column ``at``; ``points`` is the area of visible dots.
+
+    ``width``: of the lines.
+    """
     frame = frame.drop_nulls([at, "estimate"]).sort("series", at)
     if frame.is_empty():
         return []
@@ -156,7 +167,7 @@ def curves(frame, x: Axis, y: Axis, at: str, points: float = 0, tips: dict | Non
         part = frame.filter(pl.Series([one == dash for one in frame["dash"].to_list()]))
         base = alt.Chart(values(part)).encode(x.x(at), y.y("estimate"), colour)
         layers.append(
-            base.mark_line(strokeWidth=1.7, strokeDash=dash, strokeCap="round", clip=True).encode(
+            base.mark_line(strokeWidth=width, strokeDash=dash, strokeCap="round", clip=True).encode(
                 alt.Detail("series:N")
             )
         )

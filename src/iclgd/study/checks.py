@@ -220,6 +220,13 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
         methods = [config["learners"][names.base(n)].get("method") for n in trained]
         if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
             problem(f"{where}.learners", "a learner of method icl is needed, then others of gd")
+    if entry["kind"] == "dose":
+        roots = pairing.models(config, {**entry, "models": models})
+        if len(roots) != 1:
+            problem(
+                f"{where}.models",
+                f"one model without a list is needed, found {', '.join(roots) or 'none'}",
+            )
 
     def trained_in(name: str) -> list[str]:
         return [run[0] for run in runs if run[1] == name] if runs else designs

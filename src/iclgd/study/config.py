@@ -163,7 +163,9 @@ class Construct(Entry):
     rotate: Whole = None  # seed of another basis: the same function
     # Shares, each its own model name@share:
     softmax: some(Fraction) = None  # of the attention that is softmax
-    causal: some(Fraction) = None  # of what demonstrations see of later ones
+    causal: some(Fraction) = None  # of what demonstrations see of later ones, taken away
+    hard: some(Fraction) = None  # of the attention that the nearest demonstration gets alone
+    noise: some(Fraction) = None  # of the values that is turned at random
     mix: some(Fraction) = None  # of the attention of the model toward
     toward: Text = None  # the model that is mixed in
 

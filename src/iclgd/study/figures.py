@@ -54,14 +54,15 @@ class Figure:
         """Of every logits table that the figure shows."""
         entry, learners = self.entry, self.config["learners"]
         if self.pairs:
-            return list(
-                dict.fromkeys(
-                    (model, task, design, learner)
-                    for model, task, design, *pair in self.pairs
-                    for learner in pair
-                    if not pairing.is_reference(self.config, learner)
-                )
-            )
+            found = [
+                (model, task, design, learner)
+                for model, task, design, *pair in self.pairs
+                for learner in pair
+                if not pairing.is_reference(self.config, learner)
+            ]
+            if entry["kind"] == "dose":
+                found += pairing.departed(self.config, entry)
+            return list(dict.fromkeys(found))
         shown = entry.get("runs") or [
             (design, learner)
             for design in entry.get("demonstrations", [])

@@ -259,13 +259,15 @@ KINDS = {
         "dose",
         _text("""
             The positive control: the construction of von Oswald et al. as a language model,
-            where ICL is GD, and how every metric responds as the two become different.
-            Softmax attention is still GD, with another kernel (at share 1 exactly); trained
-            weights are GD of another rate for the most part; with fewer or more steps than the
-            model has layers GD is another GD; only causal attention is not GD. So agreement
-            falls here with whatever makes two learners different, which is what it is for; its
-            fall does not show whether a model does GD of some kind. A metric that does
-            not fall cannot distinguish the two anywhere.
+            where ICL is GD, and how every metric responds as the two become different. GD is
+            at the rate and epoch nearest to each model's ICL on validation queries, so that a
+            mere mismatch of rate or steps is no departure; dotted, total variation with rate
+            and steps of the construction. Softmax attention is still GD, with another kernel
+            (at share 1 exactly); trained weights are GD of another rate for the most part; with
+            fewer or more steps than the model has layers GD is another GD. Not GD are causal
+            attention, attention to the nearest demonstration alone, and values that are turned
+            at random: no rate and no number of steps makes up for these. A metric that does not
+            fall there cannot distinguish the two anywhere.
         """),
     ),
     "regression": Kind(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from iclgd.study.values import nearest
 
 # Departures from a construction; a list of shares makes one model of each.
-DOSES = ("softmax", "causal", "mix")
+DOSES = ("softmax", "causal", "hard", "noise", "mix")
 
 
 def base(name: str) -> str:

@@ -58,6 +58,30 @@ def controlled_pairs(config: dict, entry: dict, model: str, task: str) -> list[l
     return [pair for pair in learners if not is_reference(config, pair[1])]
 
 
+def models(config: dict, entry: dict) -> list[str]:
+    """The models of a figure in which learners are compared row by row.
+
+    Of kind ``dose`` the construction alone. A model that departs from it learns the same by GD, to
+    the last bit: GD is asked the query alone, and departures are in the attention to other lines.
+    So their ICL is compared with the construction's GD, by the step that chooses a rate.
+    """
+    found = names.expand_all(entry["models"], config["models"])
+    return [one for one in found if not names.value(one)] if entry["kind"] == "dose" else found
+
+
+def departed(config: dict, entry: dict) -> list[tuple[str, str, str, str]]:
+    """(model, task, design, learner) of the ICL of models that depart from a construction."""
+    there = set(models(config, entry))
+    return [
+        (model, task, design, a)
+        for model in names.expand_all(entry["models"], config["models"])
+        if model not in there
+        for task in entry["tasks"]
+        for design in entry["demonstrations"]
+        for a in dict.fromkeys(pair[0] for pair in entry["pairs"])
+    ]
+
+
 def compared(config: dict, entry: dict) -> list[tuple[str, str, str, str, str]]:
     """(model, task, design, a, b) of every agreement table that a figure shows.
 
@@ -67,7 +91,7 @@ def compared(config: dict, entry: dict) -> list[tuple[str, str, str, str, str]]:
     found = [
         (model, task, design, a, b)
         for part in parts(config, entry)
-        for model in names.expand_all(part["models"], config["models"])
+        for model in models(config, part)
         for task in part["tasks"]
         for design in part["demonstrations"]
         for first, second in controlled_pairs(config, part, model, task)

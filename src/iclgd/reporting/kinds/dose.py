@@ -7,6 +7,7 @@ to fall there too. Source: O is von Oswald et al. 2023 (arXiv 2212.07677).
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -26,15 +27,24 @@ ROUNDING = 1e-6
 # The departure in which GD takes more or fewer steps than the model has layers. No model can have
 # such a name, as it has spaces.
 STEPS = "steps of GD"
-BY = ["task", "design", "departure", "metric"]
+BY = ["task", "design", "departure", "reading", "metric"]
 NOT_GD = "not GD"
-# What a model with this key in its ``construct`` entry computes, compared with the learner. Softmax
-# attention (share 1) is exactly GD on functions with the kernel exp(x.x'), as each layer adds the
-# residuals of the demonstrations with these weights to an answer; weights that were trained on
-# regression take larger steps (O, section 3); under a causal mask later demonstrations do not
-# correct earlier ones, which is the gradient of no loss.
-NATURES = {"softmax": "another kernel", "mix": "another rate, mostly", "causal": NOT_GD}
+# What a model with this key in its ``construct`` entry computes, compared with the learner
+# (``linear_attention.attend`` and ``turns`` say why). Softmax attention (share 1) is exactly GD on
+# functions with the kernel exp(x.x'); weights that were trained on regression take larger steps
+# (O, section 3). The others are the gradient of no loss.
+NATURES = {
+    "softmax": "another kernel",
+    "mix": "another rate, mostly",
+    "causal": NOT_GD,
+    "hard": NOT_GD,
+    "noise": NOT_GD,
+}
 OTHER_STEPS = "another number of steps"
+# GD at the rate and epoch nearest to the model's ICL, or with rate and steps of the construction.
+TUNED, UNTUNED = "tuned", "untuned"
+# The reading that a departure is judged by: of the learner's own departure there is one alone.
+MAIN = pl.when(pl.col("departure") == STEPS).then(pl.lit(UNTUNED)).otherwise(pl.lit(TUNED))
 
 
 def nature(entry: dict) -> str | None:
@@ -42,60 +52,37 @@ def nature(entry: dict) -> str | None:
     return next((one for key, one in NATURES.items() if key in entry), None)
 
 
+def construction(names: Iterable[str]) -> str:
+    """The one model that has a name without a value. Raises InputError if they are not one."""
+    roots = [name for name in sorted(names) if not value(name)]
+    if len(roots) != 1:
+        raise InputError(f"one model without departures is needed, found {', '.join(roots)}")
+    return roots[0]
+
+
+def main(summary: pl.DataFrame) -> pl.DataFrame:
+    """The rows that count, over all draws: tuned, and those of `STEPS`."""
+    return summary.filter(pl.col("draw").is_null(), pl.col("reading") == MAIN)
+
+
 def graded(
     bands: pl.DataFrame, layers: dict[str, int], natures: dict[str, str | None]
 ) -> pl.DataFrame:
-    """Rows of every departure by dose, from the ``bands`` of models at every epoch of GD.
+    """Rows of every departure by dose, from the ``bands`` of models at both readings.
 
-    ``layers`` and ``natures`` (see `nature`): of each model. Adds ``departure``, ``nature`` (of
-    the departure), ``dose`` and ``response`` (see below).
+    Untuned, the construction is there at every epoch of GD, any other model at as many as it has
+    layers. ``layers`` and ``natures`` (see `nature`): of each model. Adds ``departure``,
+    ``nature`` (of the departure), ``dose`` and ``response`` (see below; null in rows of one draw).
     Raises InputError unless exactly one model has a name without a value.
     """
-    table = _placed(bands, layers, natures).sort(*BY, "dose")
-    responses = [
-        (*key, response(part["dose"].to_list(), part["estimate"].to_list(), SENSE[key[-1]]))
-        for key, part in table.group_by(BY, maintain_order=True)
-        if key[-1] in SENSE
-    ]
-    schema = dict.fromkeys([*BY, "response"], pl.String)
-    found = pl.DataFrame(responses, schema=schema, orient="row")
-    return table.join(found, on=BY, how="left").sort(*BY, "dose")
-
-
-def slopes(
-    values: pl.DataFrame, layers: dict[str, int], natures: dict[str, str | None]
-) -> pl.DataFrame:
-    """`SLOPE` of every departure with its interval over draws; as in `graded` for the rest.
-
-    ``values``: total variation as the column ``value``, of every draw of models at every epoch of
-    GD. Every draw has its own least-squares slope over the distance from dose 0. The model is the
-    construction.
-    """
-    table = _placed(values, layers, natures).drop_nulls("value")
-    root = next(name for name in layers if not value(name))
-    dose = pl.col("dose").abs()
-    by = ["task", "design", "shots", "departure", "nature"]
-    own = table.group_by(*by, "draw", maintain_order=True).agg(
-        pl.when(dose.n_unique() > 1).then(pl.cov(dose, "value") / dose.var()).alias("value")
-    )
-    own = own.with_columns(model=pl.lit(root), metric=pl.lit(SLOPE.name)).sort(*by, "draw")
-    return summaries.bands(own, ["model", *by, "metric"], [SLOPE])
-
-
-def _placed(
-    rows: pl.DataFrame, layers: dict[str, int], natures: dict[str, str | None]
-) -> pl.DataFrame:
-    """Rows of models at epochs of GD with the ``departure``, its ``nature`` and its ``dose``."""
-    names = sorted(set(rows["model"]))
-    roots = [name for name in names if not value(name)]
-    if len(roots) != 1:
-        raise InputError(f"one model without departures is needed, found {', '.join(roots)}")
-    (root,) = roots
+    names = sorted(set(bands["model"]))
+    root = construction(names)
     depth = pl.col("model").replace_strict(layers, return_dtype=pl.Int32)
-    rows = rows.with_columns((pl.col("epoch") - depth).cast(pl.Float64).alias("dose"))
+    bands = bands.with_columns((pl.col("epoch") - depth).cast(pl.Float64).alias("dose"))
     steps = {"departure": STEPS, "nature": OTHER_STEPS}
-    parts = [rows.filter(model=root).with_columns(**{k: pl.lit(v) for k, v in steps.items()})]
-    compared = rows.filter(pl.col("dose") == 0)
+    own = bands.filter(model=root, reading=UNTUNED)
+    parts = [own.with_columns(**{k: pl.lit(v) for k, v in steps.items()})]
+    compared = bands.filter((pl.col("reading") == TUNED) | (pl.col("dose") == 0))
     for family in dict.fromkeys(base(name) for name in names if name != root):
         dose = {root: 0.0} | {n: float(value(n)) for n in names if base(n) == family}
         parts.append(
@@ -105,7 +92,34 @@ def _placed(
                 pl.col("model").replace_strict(dose, return_dtype=pl.Float64).alias("dose"),
             )
         )
-    return pl.concat(parts)
+    table = pl.concat(parts).sort(*BY, "dose", "draw")
+    responses = [
+        (*key, response(part["dose"].to_list(), part["estimate"].to_list(), SENSE[key[-1]]))
+        for key, part in table.filter(pl.col("draw").is_null()).group_by(BY, maintain_order=True)
+        if key[-1] in SENSE
+    ]
+    schema = dict.fromkeys([*BY, "response"], pl.String)
+    found = pl.DataFrame(responses, schema=schema, orient="row")
+    table = table.join(found, on=BY, how="left").sort(*BY, "dose", "draw")
+    return table.with_columns(pl.when(pl.col("draw").is_null()).then("response"))
+
+
+def slopes(table: pl.DataFrame, root: str) -> pl.DataFrame:
+    """`SLOPE` of every departure with its interval over draws, as rows of the construction.
+
+    ``table``: that of `graded`, whose rows of single draws give every draw its own least-squares
+    slope over the distance from dose 0, at the reading that counts.
+    """
+    rows = table.filter(
+        pl.col("draw").is_not_null(), pl.col("reading") == MAIN, metric="tv"
+    ).drop_nulls("estimate")
+    dose = pl.col("dose").abs()
+    by = ["task", "design", "shots", "departure", "nature"]
+    own = rows.group_by(*by, "draw", maintain_order=True).agg(
+        pl.when(dose.n_unique() > 1).then(pl.cov(dose, "estimate") / dose.var()).alias("value")
+    )
+    own = own.with_columns(model=pl.lit(root), metric=pl.lit(SLOPE.name)).sort(*by, "draw")
+    return summaries.bands(own, ["model", *by, "metric"], [SLOPE])
 
 
 def _of_family(family: str, natures: dict[str, str | None]) -> str | None:
@@ -137,8 +151,15 @@ def findings(summary: pl.DataFrame) -> list[Row]:
     """Every dose of every departure, and how many metrics of agreement fall."""
     shown = ["token_overlap", "ocs", "js", "accuracy_a", "sen_a"]
     head = ["token overlap", "OCS", "JS (nats)", "accuracy of ICL", "Sen of ICL"]
+    head += ["TV", "rate", "epoch", "TV untuned"]
     found = [["task", "N", "departure", "which is", "dose", *head, "metrics of agreement"]]
-    summary = summary.drop_nulls("dose")
+    rough = {
+        (row["task"], row["design"], row["departure"], row["dose"]): row
+        for row in summary.filter(pl.col("draw").is_null(), reading=UNTUNED, metric="tv").iter_rows(
+            named=True
+        )
+    }
+    summary = main(summary)
     keys = ("task", "shots", "departure", "nature")
     for key, part in summary.group_by(keys, maintain_order=True):
         responses = (
@@ -151,8 +172,19 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         for (dose,), rows in part.group_by("dose", maintain_order=True):
             value = {row["metric"]: row for row in rows.iter_rows(named=True)}
             cells = [interval(value[name], 3) if name in value else "-" for name in shown]
+            cells += _tuned(value.get("tv"), rough)
             found.append([*map(str, key), f"{dose:g}", *cells, "" if dose else "; ".join(words)])
     return found
+
+
+def _tuned(row: dict | None, rough: dict[tuple, dict]) -> list[str]:
+    """Total variation, the rate and epoch it is at (* at an end of those tried), and untuned."""
+    if row is None:
+        return ["-"] * 4
+    rate = "-" if row["rate"] is None else f"{row['rate']:g}"
+    epoch = f"{row['epoch']}{'*' if row['at_end'] else ''}"
+    other = rough.get((row["task"], row["design"], row["departure"], row["dose"]))
+    return [interval(row, 3), rate, epoch, interval(other, 3) if other else "-"]
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
