@@ -31,8 +31,8 @@ NEAR = ["#FAEBDD", "#F6B48F", "#F37651", "#E13342", "#AD1759", "#701F57", "#3519
 RIGHT = ["#2E1E3C", "#413D7B", "#37659E", "#348FA7", "#40B7AD", "#8AD9B1", "#DEF5E5"]
 SHADES = 120
 LANE, GAP = 17, 9  # pixels: height of a tile; between protocols
-HEAD, FOOT = 40, 78  # above and below the tiles
-RATE, TEXT = 44, 132  # widths: of rates; of the words beside the maps
+HEAD, FOOT = 48, 80  # above and below the tiles
+NAME, RATE, TEXT = 132, 40, 118  # widths: of protocols; of rates; of the words beside the maps
 BETWEEN, BESIDE = 10, 16  # maps; models and tasks
 ICL = style.ROLES["icl"]["color"]
 TIPS = {
@@ -115,11 +115,27 @@ def shade(value, stops, top):
     return style.ramp(stops, SHADES)[round(place * (SHADES - 1))]
 
 
+def light(colour):
+    """Whether dark ink shows better on a colour than paper does, by its luminance."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 > 0.18
+
+
+def lines_of(text, wide, size=10.0):
+    """A text wrapped to so many pixels."""
+    found = [""]
+    for word in text.split(" "):
+        longer = f"{found[-1]} {word}".strip()
+        fits = not found[-1] or style.width(longer, size) <= wide
+        found = [*found[:-1], longer] if fits else [*found, word]
+    return found
+
+
 def lanes_of(protocols):
     """The top of every protocol, the height of its tiles, and the end of all."""
     tops, at = {}, 0.0
     for family, rates in protocols.items():
-        high = max(LANE, 32 / len(rates))
+        high = max(LANE, (14 * len(said[family]) + 4) / len(rates))
         tops[family] = (at, high)
         at += high * len(rates) + GAP
     return tops, at - GAP
@@ -127,7 +143,7 @@ def lanes_of(protocols):
 
 def colourbar(sheet, x, y, wide, stops, top, marks, words):
     """A scale of colours below a map, from 0 on, with (value, colour) marked on it, and words."""
-    count = 60
+    count = max(int(wide / 3), 2)
     for i, colour in enumerate(style.ramp(stops, count)):
         ends = {"x": x + wide * i / count, "x2": x + wide * min(i + 1.2, count) / count}
         sheet.bars.append({**ends, "y": y, "y2": y + 8, "color": colour})
@@ -149,10 +165,13 @@ def drawn(title, part, x, wide):
     beside = second + wide + BETWEEN
     (own,) = part.filter(learner_role="icl-reordered").head(1).iter_rows(named=True)
     reach = own["reference"] + own["smallest"]
-    sheet.text(x, 7, title, weight="bold", size=11)
-    sheet.text(x, HEAD - 9, "distance from ICL", style.QUIET)
+    room = 2 * wide + TEXT + 2 * BETWEEN
+    for i, line in enumerate(reversed(lines_of(title, room, 11.5))):
+        sheet.text(x, HEAD - 28 - 14 * i, line, weight="bold", size=11)
+    sheet.text(x, HEAD - 9, "distance", style.QUIET)
     sheet.text(second, HEAD - 9, "accuracy", style.QUIET)
     sheet.text(beside, HEAD - 9, "closest: distance, excess", style.QUIET)
+    shades = {}
     best = {row["family"]: row for row in kind.closest(part)}
     for family, rates in protocols.items():
         top, high = tops[family]
@@ -168,8 +187,10 @@ def drawn(title, part, x, wide):
                 tips |= {"rate": style.number(rate), "steps": steps}
                 ends = (row["estimate"] if sound else None), (row["accuracy"] if sound else None)
                 at = x + tile * column, second + tile * column
-                sheet.tile(at[0], y, (tile, high), shade(ends[0], NEAR, far), **tips)
-                sheet.tile(at[1], y, (tile, high), shade(ends[1], RIGHT, 1.0), **tips)
+                colours = shade(ends[0], NEAR, far), shade(ends[1], RIGHT, 1.0)
+                shades[learner, row["epoch"]] = colours
+                for start, colour in zip(at, colours, strict=True):
+                    sheet.tile(start, y, (tile, high), colour, **tips)
                 if not sound:
                     for left in at:
                         cross = "M-.4,-.4L.4,.4M.4,-.4L-.4,.4"
@@ -195,13 +216,10 @@ def drawn(title, part, x, wide):
         sheet.text(beside, y + 7, verdict, colour, weight="bold")
         lane = list(rates.values()).index(row["learner"])
         column = columns.index(row["epoch"])
-        dark = shade(row["estimate"], NEAR, far) in style.ramp(NEAR, SHADES)[SHADES // 2 :]
         middle = HEAD + top + high * (lane + 0.5)
-        ring = style.PAPER if dark else style.INK
-        sheet.symbol(x + tile * (column + 0.5), middle, "circle", ring)
-        light = (row["accuracy"] or 0) > 0.5
-        ring = style.INK if light else style.PAPER
-        sheet.symbol(second + tile * (column + 0.5), middle, "circle", ring)
+        for start, colour in zip((x, second), shades[row["learner"], row["epoch"]], strict=True):
+            ring = style.INK if light(colour) else style.PAPER
+            sheet.symbol(start + tile * (column + 0.5), middle, "circle", ring)
     foot += HEAD
     labels = [str(one) for one in columns]
     places = [tile * (i + 0.5) for i in range(len(columns))]
@@ -239,11 +257,15 @@ for learner in sorted(grid["learner"].unique(), key=lambda one: figure.protocols
 entries = {one: figure.protocols[next(iter(rates.values()))] for one, rates in protocols.items()}
 protocols = {one: protocols[one] for one in kind.ordered(entries)}
 said = kind.protocols(entries, summary["shots"].max() or 0, names)
+said = {
+    family: [lines[0], *(part for line in lines[1:] for part in lines_of(line, NAME))]
+    for family, lines in said.items()
+}
 places = summary.sort(kind.PLACE).group_by(kind.PLACE, maintain_order=True)
 places = [(dict(zip(kind.PLACE, key, strict=True)), part) for key, part in places]
 side = min(len(places), 2)
 named = max((style.width(line, 10) for lines in said.values() for line in lines), default=0)
-left = min(named + 6, 170) + RATE
+left = named + RATE
 wide = (layout.WIDE - 2 * layout.PADDING - left) / max(side, 1) - TEXT - 2 * BETWEEN - BESIDE
 wide = min(wide / 2, 34 * max(len(columns), 1))
 each = 2 * wide + TEXT + 2 * BETWEEN + BESIDE
@@ -256,7 +278,7 @@ for first in range(0, len(places) if protocols else 0, 2):
         middle = HEAD + top + lane * len(rates) / 2
         for i, line in enumerate(said[family]):
             look = {"weight": "normal", "color": style.QUIET} if i else {"weight": "bold"}
-            sheet.text(0, middle + 14 * i - 7, line, **look)
+            sheet.text(0, middle + 14 * (i - (len(said[family]) - 1) / 2), line, **look)
         for i, rate in enumerate(rates):
             y = HEAD + top + lane * (i + 0.5)
             sheet.text(left - 6, y, style.number(rate), align="right")
@@ -268,18 +290,19 @@ items = [
     {"label": "at most ICL's own noise + smallest effect", "color": style.INK, "dash": style.SOLID},
     {"label": "ICL's own noise; ICL's accuracy", "color": ICL, "dash": style.SOLID},
     {"label": "nearest on validation queries", "color": style.INK, "shape": "circle", "open": True},
-    {"label": "a run diverged", "color": style.QUIET, "shape": "cross"},
 ]
+if (grid["diverged"] > 0).any():
+    items.append({"label": "a run diverged", "color": style.QUIET, "shape": "cross"})
 room = left + each * max(side, 1)
 subtitle = (
-    "Total variation from ICL and accuracy at every rate and epoch, over test queries. Words: "
+    "Distance: total variation between the next-token distributions of GD and ICL, over test "
 )
-subtitle += "each draw at the rate and epoch that the other draws choose on validation queries; "
-subtitle += "bounds of one-sided 5 % tests of the excess over ICL's own noise. "
+subtitle += "queries. Closest: each draw at the rate and epoch that the other draws choose on "
+subtitle += "validation queries; excess over ICL's own noise with bounds of one-sided 5 % tests. "
 subtitle += kind.borders(summary)
-sheet_title = kind.sentence(summary, names)
-chart = layout.figure(blocks, items, sheet_title, subtitle, room)
-chart["title"]["text"] = textwrap.wrap(sheet_title, int(room / 7.9))
+headline = kind.sentence(summary, names)
+chart = layout.figure(blocks, items, headline, subtitle, room)
+chart["title"]["text"] = textwrap.wrap(headline, int(room / 7.9))
 chart["title"]["subtitle"] = [topic, *chart["title"]["subtitle"]]
 chart = chart if blocks else layout.empty(topic, "the summary is empty")
 found = findings.of(kind, args.summary, names)

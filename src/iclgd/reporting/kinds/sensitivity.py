@@ -13,7 +13,7 @@ BRACKETS = "of the excess bounds of one-sided tests at 5 %, on either side; of a
 PLACE = ["model", "task", "shots", "design"]
 ENDS = {"estimate": "", "low": "_low", "high": "_high"}
 LOSSES = {"label": "label tokens", "all": "all tokens", "squared": "squared error"}
-OPTIMISERS = {"sgd": "SGD", "adam": "Adam"}
+OPTIMISERS = {"sgd": "SGD", "adam": "Adam", "monotone": "Monotone"}
 WORDED = ("rate", "batch", "optimiser", "loss", "train", "causal")  # keys with words of their own
 
 
@@ -179,9 +179,9 @@ def sentence(summary: pl.DataFrame, names: Names) -> str:
 def borders(summary: pl.DataFrame) -> str:
     """How many closest points lie where the grid of epochs and rates ends, in a sentence."""
     rows = [row["border"] or "" for row in closest(summary)]
-    ends = {"the last epoch": "last epoch", "an end of the rates": " rate"}
-    found = [f"{sum(end in row for row in rows)} at {words}" for words, end in ends.items()]
-    return f"Of {len(rows)} closest points {' and '.join(found)} tried."
+    ends = {"lie at the last epoch": "last epoch", "at an end of the rates": " rate"}
+    found = [f"{sum(end in row for row in rows)} {words}" for words, end in ends.items()]
+    return f"Of {len(rows)} closest points, {' and '.join(found)} tried."
 
 
 def _of(some: int, count: int) -> str:
