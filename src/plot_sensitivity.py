@@ -121,13 +121,15 @@ def light(colour):
     return 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 > 0.18
 
 
-def lines_of(text, wide, size=10.0):
-    """A text wrapped to so many pixels."""
-    found = [""]
-    for word in text.split(" "):
-        longer = f"{found[-1]} {word}".strip()
-        fits = not found[-1] or style.width(longer, size) <= wide
-        found = [*found[:-1], longer] if fits else [*found, word]
+def lines_of(parts, by, wide, size=10.0):
+    """Parts as lines, as many on each as so many pixels hold."""
+    found = []
+    for part in parts:
+        longer = f"{found[-1]}{by}{part}" if found else part
+        if found and style.width(longer, size) <= wide:
+            found[-1] = longer
+        else:
+            found.append(part)
     return found
 
 
@@ -166,7 +168,7 @@ def drawn(title, part, x, wide):
     (own,) = part.filter(learner_role="icl-reordered").head(1).iter_rows(named=True)
     reach = own["reference"] + own["smallest"]
     room = 2 * wide + TEXT + 2 * BETWEEN
-    for i, line in enumerate(reversed(lines_of(title, room, 11.5))):
+    for i, line in enumerate(reversed(lines_of(title.split(" · "), " · ", room, 11.5))):
         sheet.text(x, HEAD - 28 - 14 * i, line, weight="bold", size=11)
     sheet.text(x, HEAD - 9, "distance", style.QUIET)
     sheet.text(second, HEAD - 9, "accuracy", style.QUIET)
@@ -257,10 +259,7 @@ for learner in sorted(grid["learner"].unique(), key=lambda one: figure.protocols
 entries = {one: figure.protocols[next(iter(rates.values()))] for one, rates in protocols.items()}
 protocols = {one: protocols[one] for one in kind.ordered(entries)}
 said = kind.protocols(entries, summary["shots"].max() or 0, names)
-said = {
-    family: [lines[0], *(part for line in lines[1:] for part in lines_of(line, NAME))]
-    for family, lines in said.items()
-}
+said = {one: [parts[0], *lines_of(parts[1:], ", ", NAME)] for one, parts in said.items()}
 places = summary.sort(kind.PLACE).group_by(kind.PLACE, maintain_order=True)
 places = [(dict(zip(kind.PLACE, key, strict=True)), part) for key, part in places]
 side = min(len(places), 2)

@@ -311,6 +311,9 @@ def _check_protocols(problem, where: str, entry: dict, config: dict, compared: l
     """ICL with itself reordered in every design, and with learners that train."""
     learners = config["learners"]
     seconds: dict[str, set[str]] = {name: set() for name in entry["demonstrations"]}
+    icls = {a for *_, a, _ in compared if learners[names.base(a)].get("method") == "icl"}
+    if len(icls) > 1:
+        problem(f"{where}.pairs", f"one ICL is needed, found {', '.join(sorted(icls))}")
     for _, _, design, a, b in compared:
         if learners[names.base(a)].get("method") == "icl":
             seconds[design].add(names.base(b))

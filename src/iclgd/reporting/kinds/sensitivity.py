@@ -66,8 +66,8 @@ def verdict(row: dict) -> str:
 # --- words ---------------------------------------------------------------------------------
 
 
-def protocol(entry: Mapping, shots: int) -> tuple[str, str]:
-    """Two lines that name a protocol, by its entry in ``protocols`` of the figure.
+def protocol(entry: Mapping, shots: int) -> list[str]:
+    """The parts of a protocol's name, by its entry in ``protocols`` of the figure.
 
     ``Adam, full batch`` and ``label tokens``; what else it sets follows.
     """
@@ -80,16 +80,16 @@ def protocol(entry: Mapping, shots: int) -> tuple[str, str]:
         parts.append("layer-causal")
     parts += [f"{key} {one:g}" for key, one in entry.items() if key not in WORDED and one]
     steps = 1 if batch is None else -(-shots // batch)
-    return first, ", ".join([*parts, *([f"{steps} steps an epoch"] if steps > 1 else [])])
+    return [first, *parts, *([f"{steps} steps an epoch"] if steps > 1 else [])]
 
 
 def protocols(entries: Mapping[str, Mapping], shots: int, names: Names) -> dict[str, list[str]]:
-    """The lines of every protocol; those that no word tells apart have their learners' labels."""
+    """The name of every protocol; those that are told apart by nothing have their labels."""
     said = {family: protocol(entry, shots) for family, entry in entries.items()}
     alike = list(said.values())
     return {
-        family: [*lines] if alike.count(lines) == 1 else [*lines, names.label(family)]
-        for family, lines in said.items()
+        family: parts if alike.count(parts) == 1 else [*parts, names.label(family)]
+        for family, parts in said.items()
     }
 
 
