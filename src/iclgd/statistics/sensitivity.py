@@ -27,7 +27,7 @@ from iclgd.statistics.families import family, value
 
 PLACE = [*RUN_COLUMNS, "a"]
 AT, CELL = ["learner", "epoch"], ["draw", "example"]
-ACCURACY = METRICS["accuracy_b"]
+ACCURACY, NEAREST = METRICS["accuracy_b"], choice.SCORES["nearest"]
 MEASURED = [ESTIMATED[name] for name in ("distance", "reference", "excess", "excess_most")]
 TRAINED = ("gd", "sgd", "adam")  # how roles of what descends begin
 
@@ -91,12 +91,12 @@ def _closest(learners: pl.DataFrame, noise: pl.DataFrame, smallest: float) -> pl
     """The closest point of every protocol, named after what all draws choose together."""
     found = []
     for _, rows in learners.group_by(family("learner"), maintain_order=True):
-        best = choice.chosen(rows.rename({"learner": "b"}), [], "b", -pl.col("tv"))
+        best = choice.chosen(rows, [], "learner", NEAREST)
         if best.is_empty():
             continue
-        others = choice.chosen_by_others(rows, "learner", -pl.col("tv"))
+        others = choice.chosen_by_others(rows, "learner", NEAREST)
         mine = rows.join(others, on=["draw", *AT], how="semi")
-        at = {"learner": best["b"][0], "epoch": best["epoch"][0]}
+        at = {"learner": best["learner"][0], "epoch": best["epoch"][0]}
         mine = mine.with_columns(
             pl.lit(one).cast(rows.schema[name]).alias(name) for name, one in at.items()
         )
