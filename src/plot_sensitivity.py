@@ -29,7 +29,7 @@ COLUMNS += "loss diverged draws queries closest border"
 # Ramps that are even in lightness: light is near to ICL, and right.
 NEAR = ["#FAEBDD", "#F6B48F", "#F37651", "#E13342", "#AD1759", "#701F57", "#35193E"]
 RIGHT = ["#2E1E3C", "#413D7B", "#37659E", "#348FA7", "#40B7AD", "#8AD9B1", "#DEF5E5"]
-SHADES = 120
+SHADES, CROSS = 120, "M-1,-1L1,1M1,-1L-1,1"
 LANE, GAP = 17, 9  # pixels: height of a tile; between protocols
 HEAD, FOOT = 48, 80  # above and below the tiles
 NAME, RATE, TEXT = 132, 40, 118  # widths: of protocols; of rates; of the words beside the maps
@@ -84,7 +84,7 @@ class Sheet:
             marks = alt.Chart(rows_of(lines)).mark_rule(strokeWidth=width, strokeCap="square")
             layers.append(marks.encode(x, y, *to, charts.paint()))
         for shape, symbols in grouped(self.symbols, "shape"):
-            look = {"filled": False, "opacity": 1, "strokeWidth": 1.5, "size": 42, "shape": shape}
+            look = {"filled": False, "opacity": 1, "strokeWidth": 1.4, "size": 42, "shape": shape}
             layers.append(
                 alt.Chart(rows_of(symbols)).mark_point(**look).encode(x, y, charts.paint())
             )
@@ -195,8 +195,7 @@ def drawn(title, part, x, wide):
                     sheet.tile(start, y, (tile, high), colour, **tips)
                 if not sound:
                     for left in at:
-                        cross = "M-.4,-.4L.4,.4M.4,-.4L-.4,.4"
-                        sheet.symbol(left + tile / 2, y + high / 2, cross, style.QUIET)
+                        sheet.symbol(left + tile / 2, y + high / 2, CROSS, style.QUIET)
                 elif ends[0] is not None and ends[0] <= reach:
                     near.add((column, lane))
         for one in kind.outline(near):
