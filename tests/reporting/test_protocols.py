@@ -62,12 +62,27 @@ AIM = "within .05 of ICL's own noise"
         (
             [(CB, "gd"), (AG, "gd"), (CB, "adam")],
             {"models": ("m", "n")},
-            f"2 of 3 protocols come {AIM} in 4 of 4 settings; 1 for more than one task and model",
+            f"2 of 3 protocols come {AIM} somewhere: "
+            "1 for more than one task, 2 for more than one model",
         ),
     ],
 )
 def test_the_headline_says_whether_any_protocol_closes_the_gap(tmp_path, near, more, expected):
     assert kind.sentence(summary(tmp_path, near=near, **more), NAMES) == expected
+
+
+def test_two_tasks_of_one_model_are_no_two_models(tmp_path):
+    frame = summary(tmp_path, models=("m", "n"), near=[(CB, "gd"), (AG, "gd")])
+    other = (pl.col("model") == "n") & pl.col("reached")
+    frame = frame.with_columns(pl.when(other).then(False).otherwise("reached").alias("reached"))
+    found = f"1 of 3 protocols comes {AIM} somewhere: 1 for more than one task, none for more than "
+    assert kind.sentence(frame, NAMES) == found + "one model"
+
+
+def test_many_tasks_are_counted(tmp_path):
+    frame = summary(tmp_path, tasks=(CB, AG, "a", "m"), near=[(CB, "gd"), ("a", "gd")])
+    found = f"1 of 3 protocols comes {AIM} in 2 of 4 tasks; 1 for more than one task"
+    assert kind.sentence(frame, NAMES) == found
 
 
 def test_the_headline_does_not_take_what_is_open_for_what_is_not(tmp_path):

@@ -160,20 +160,23 @@ def sentence(summary: pl.DataFrame, names: Names) -> str:
     able = {row["family"] for found in reached.values() for row in found}
     if len(reached) == 1:
         return f"{_of(len(able), count)} {aim}{where}"
-    if len(reached) <= 3:
-        (first, *more) = sorted(reached.items(), key=lambda one: -len(one[1]))
-        told = f"{_of(len(first[1]), count)} {aim} in {first[0]}"
-        told += "".join(f", {len(own) or 'none'} in {name}" for name, own in more)
-    else:
-        some = sum(bool(found) for found in reached.values())
-        told = f"{_of(len(able), count)} {aim} in {some} of {len(reached)} {what}s"
-    if sum(bool(found) for found in reached.values()) == 1:
-        return told
     own: dict[str, list[dict]] = {}
     for row in (row for found in reached.values() for row in found):
         own.setdefault(row["family"], []).append(row)
-    wide = sum(set(varied) <= set(_varied(found)) for found in own.values())
-    return f"{told}; {wide or 'none'} for more than one {' and '.join(varied)}"
+    wide = {
+        name: sum(name in _varied(found) and len(found) > 1 for found in own.values())
+        for name in varied
+    }
+    beyond = [f"{some or 'none'} for more than one {name}" for name, some in wide.items()]
+    places = sum(bool(found) for found in reached.values())
+    if len(varied) > 1:
+        return f"{_of(len(able), count)} {aim} somewhere: {', '.join(beyond)}"
+    told = f"{_of(len(able), count)} {aim} in {places} of {len(reached)} {what}s"
+    if len(reached) <= 3:
+        (first, *more) = sorted(reached.items(), key=lambda one: -len(one[1]))
+        told = f"{_of(len(first[1]), count)} {aim} in {first[0]}"
+        told += "".join(f", {len(found) or 'none'} in {name}" for name, found in more)
+    return told if places == 1 else f"{told}; {beyond[0]}"
 
 
 def borders(summary: pl.DataFrame) -> str:
