@@ -209,6 +209,10 @@ JUDGED = [
         ("plot", f"figures/{name}.svg"),
     )
 ]
+PROTOCOLS = [
+    "summarise_sensitivity summary/sensitivity.parquet",
+    "plot_sensitivity figures/sensitivity.svg",
+]
 STUDIED = [
     "judge_claims summary/claims.parquet",
     "report_findings findings.txt",
@@ -238,6 +242,7 @@ def test_one_learning_rate_added(finished):
             ),
             CELLS,
             *JUDGED,
+            *PROTOCOLS,
             *STUDIED,
         ]
     )
@@ -262,6 +267,7 @@ def test_one_block_of_draws_added(finished):
             "plot_order figures/order.svg",
             CELLS,
             *JUDGED,
+            *PROTOCOLS,
             *STUDIED,
         ]
     )
@@ -333,12 +339,14 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "summarise_dose",
         "summarise_equivalence",
         "summarise_nearest",
+        "summarise_sensitivity",
         "judge_claims",
         "collect_examples",
         "build_report",
         "plot_dose",
         "plot_equivalence",
         "plot_nearest",
+        "plot_sensitivity",
         "plot_agreement",
         "plot_controls",
         "plot_shots",

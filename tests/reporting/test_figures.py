@@ -28,7 +28,7 @@ from support.summaries import (
     variance,
 )
 from support.summaries_models import attention, dose, regression, twins
-from support.summaries_verdicts import equivalence, nearest
+from support.summaries_verdicts import PROTOCOLS, equivalence, nearest, sensitivity
 
 from iclgd.reporting.export import latex
 
@@ -82,6 +82,11 @@ FIGURES = {
         ["excess total variation over ICL", "Primary tests", "smallest effect (0.05)", "no ICL"],
     ),
     "nearest": (nearest, [], ["training loss (nats", "total variation (0: equal)"]),
+    "sensitivity": (
+        lambda path: sensitivity(path, near=[("cb", "adam")]),
+        {"protocols": PROTOCOLS},
+        ["1 of 3 protocols comes within .05 of", "within reach", "4 steps an epoch", "epochs"],
+    ),
     "depth": (depth, [], ["K (most likely tokens)", "OCS"]),
     "dose": (dose, [], ["share of it", "steps of GD", "agreement (1: equal)", "Sen"]),
     "regression": (regression, [], ["scale of the inputs", "cosine of sensitivities"]),
@@ -119,6 +124,11 @@ HARD = {
     "twins-three": ("twins", lambda path: twins(path, etas=(0.0, 0.1, 0.5)), []),
     "equivalence-one": ("equivalence", lambda path: equivalence(path, draws=1), []),
     "nearest-lost": ("nearest", lambda path: nearest(path, draws=1, broken=True), []),
+    "sensitivity-lost": (
+        "sensitivity",
+        lambda path: sensitivity(path, tasks=("a", "b", "m"), draws=1, broken=True),
+        {"protocols": PROTOCOLS},
+    ),
     "depth-one-draw": ("depth", lambda path: depth(path, draws=1), []),
 }
 

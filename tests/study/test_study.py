@@ -51,6 +51,48 @@ def test_what_is_told_of_a_figure_is_what_its_steps_take():
     assert reference["reference"] == "icl-reordered" and "title" not in reference
 
 
+def test_protocols_are_what_entries_say_whatever_the_names():
+    learners = {**TINY["learners"], "b1": TINY["learners"]["gd"] | {"batch": 1, "momentum": 0.5}}
+    learners["b4"] = learners["gd"] | {"batch": 4}
+    pairs = [["icl", "icl-reordered"], *(["icl", one] for one in ("b1", "b4", "flow", "gd-kv"))]
+    entry = {**TINY["figures"]["sensitivity"], "pairs": pairs, "smallest_effect": 0.1}
+    study = tiny(learners=learners, figures={"f": entry})
+    told = FigureArgument(**json.loads(study.figure_json(Wildcards(figure="f"))))
+    usual = {"optimiser": "sgd", "loss": "label"}
+    assert told.protocols == {
+        "b1@0.01": {**usual, "rate": 0.01, "batch": 1, "momentum": 0.5},
+        "b4@0.01": {**usual, "rate": 0.01, "batch": None},
+        "flow": {**usual, "rate": 0.1, "batch": None, "optimiser": "monotone"},
+        "gd-kv@0.3": {
+            **usual,
+            **{"rate": 0.3, "batch": 1, "loss": "all", "causal": "block"},
+            "train": {"layers": "all", "matrices": ["k", "v"]},
+        },
+    }
+    summarised = json.loads(study.statistic_json(("smallest_effect",))(Wildcards(figure="f")))
+    assert summarised["smallest_effect"] == 0.1 and "protocols" not in summarised
+
+
+def test_a_figure_of_sensitivity_needs_icl_reordered_and_gradient_descent():
+    def refused(**changes) -> str:
+        with pytest.raises(ConfigError) as error:
+            tiny(figures={"f": TINY["figures"]["sensitivity"] | changes})
+        return str(error.value)
+
+    noise = (
+        "config: figures.f.pairs: design 'n4' has no pair of ICL and its reference with 'shift: "
+    )
+    noise += "order', which is ICL's own noise: name it, and give the design 'orders: 2' or more"
+    assert refused(pairs=[["icl", "gd"]]) == noise
+    none = "config: figures.f.pairs: no pair is of ICL and a learner of method gd"
+    assert refused(pairs=[["icl", "icl-reordered"]]) == none
+    other = [["icl", "icl-reordered"], ["icl", "gd"], ["icl-random", "gd"]]
+    assert "one ICL is needed, found icl, icl-random" in refused(pairs=other)
+    one_order = {**TINY["demonstrations"], "n4": {**TINY["demonstrations"]["n4"], "orders": 1}}
+    with pytest.raises(ConfigError, match="design 'n4' has no pair of ICL and its reference"):
+        tiny(demonstrations=one_order, figures={"f": TINY["figures"]["sensitivity"]})
+
+
 def test_a_renamed_learner_keeps_its_role():
     entries = {"prompted": {"method": "icl"}, "tuned": TINY["learners"]["gd"]}
     entries["again"] = {"reference": "prompted", "shift": "order"}

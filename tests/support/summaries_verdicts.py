@@ -59,7 +59,54 @@ def nearest(path, rates=(1e-3, 1e-2), draws=5, broken=False):
     return write(rows, path)
 
 
+PROTOCOLS = {  # of `sensitivity`
+    "gd@0.01": {"rate": 0.01, "batch": None, "optimiser": "sgd", "loss": "label"},
+    "gd@0.1": {"rate": 0.1, "batch": None, "optimiser": "sgd", "loss": "label"},
+    "sgd-1": {"rate": 0.03, "batch": 1, "optimiser": "sgd", "loss": "all", "momentum": 0.9},
+    "adam@0.001": {"rate": 0.001, "batch": None, "optimiser": "adam", "loss": "label"},
+}
+
+
+def sensitivity(path, models=("llama-7b",), tasks=("agnews", "cb"), draws=5, broken=False, near=()):
+    """Protocols at four epochs. Those of ``near``, (task, family), come within reach of ICL.
+
+    With ``broken`` Adam diverges.
+    """
+    rows = []
+    for model, task in itertools.product(models, tasks):
+        run = {"model": model, "task": task, "design": "n4", "shots": 4, "a": "icl"}
+        run |= {"reference": 0.1, "smallest": 0.05, "queries": 96, "border": None, "loss": None}
+
+        def add(learner, epoch, tv, acc, closest=False, lost=0.0, run=run):
+            own = {**run, "family": learner.split("@")[0], "learner": learner, "epoch": epoch}
+            own |= {"excess": None if tv is None else tv - 0.1, "accuracy": acc}
+            for name in ("excess", "accuracy"):
+                for end, wide in (("low", -0.03), ("high", 0.03)):
+                    known = draws > 1 and own[name] is not None
+                    own[f"{name}_{end}"] = own[name] + wide if known else None
+            known = own["excess_high"] is not None
+            own |= {"reached": known and own["excess_high"] < 0.05 and not lost}
+            own |= {"missed": known and own["excess_low"] > 0.05, "diverged": lost}
+            rows.append({**band(own, tv, 0.04, draws), "closest": closest})
+
+        add("icl-reordered", 0, 0.1, 0.75)
+        for learner, entry in PROTOCOLS.items():
+            family = learner.split("@")[0]
+            lost = broken and family == "adam"
+            for epoch in (0, 1, 10, 200):
+                tv = 0.11 + 0.79 * math.exp(-entry["rate"] * epoch)
+                tv = min(0.11, tv) if (task, family) in near and epoch == 200 else 0.2 + tv * 0.7
+                lose = 1.0 if lost and epoch else 0.0
+                add(learner, epoch, None if lose else tv, None if lose else 0.8 - tv / 2, lost=lose)
+            if not lost and learner != "gd@0.01":
+                closest = 0.11 if (task, family) in near else 0.4
+                add(learner, 200, closest, 0.6, closest=True)
+                rows[-1]["border"] = "last epoch, highest rate" if family == "gd" else "last epoch"
+    return write(rows, path)
+
+
 def write(rows, path):
     frame = pl.DataFrame(rows, infer_schema_length=None)
-    frame.cast({pl.Int64: pl.Int32, pl.Null: pl.Float64}).write_parquet(path)
+    texts = {name: pl.String for name in ("border",) if name in frame.columns}
+    frame.cast({pl.Int64: pl.Int32, pl.Null: pl.Float64, **texts}).write_parquet(path)
     return path

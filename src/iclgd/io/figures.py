@@ -19,7 +19,8 @@ class Figure:
     configuration; ``reference``, the learner that others are compared with; ``replicates``,
     learners with the same on reordered demonstrations; ``primary``, model, task, design and
     learner of every primary test; ``smallest_effect`` of interest; ``causal``, the learners that
-    train layer by layer.
+    train layer by layer; ``protocols``, how each learner that trains descends: keys of its
+    entry, ``rate``, ``batch`` (None: all demonstrations), ``optimiser`` and ``loss`` always.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Figure:
     primary: list[list[str]] = field(default_factory=list)
     smallest_effect: float | None = None
     causal: list[str] = field(default_factory=list)
+    protocols: dict[str, dict] = field(default_factory=dict)
 
 
 def figure(text: str) -> Figure:

@@ -310,6 +310,29 @@ def _check_compared(problem, where: str, entry: dict, config: dict) -> None:
             f"{where}.of",
             "no design there has 'orders: 2' or more: ICL under another order is the reference",
         )
+    if entry["kind"] == "sensitivity":
+        _check_protocols(problem, where, entry, config, found)
+
+
+def _check_protocols(problem, where: str, entry: dict, config: dict, compared: list) -> None:
+    """ICL with itself reordered in every design, and with learners that train."""
+    learners = config["learners"]
+    seconds: dict[str, set[str]] = {name: set() for name in entry["demonstrations"]}
+    icls = {a for *_, a, _ in compared if learners[names.base(a)].get("method") == "icl"}
+    if len(icls) > 1:
+        problem(f"{where}.pairs", f"one ICL is needed, found {', '.join(sorted(icls))}")
+    for _, _, design, a, b in compared:
+        if learners[names.base(a)].get("method") == "icl":
+            seconds[design].add(names.base(b))
+    for design, found in seconds.items():
+        if not any(learners[name].get("shift") == "order" for name in found):
+            problem(
+                f"{where}.pairs",
+                f"design {design!r} has no pair of ICL and its reference with 'shift: order', "
+                "which is ICL's own noise: name it, and give the design 'orders: 2' or more",
+            )
+        if not any(learners[name].get("method") == "gd" for name in found):
+            problem(f"{where}.pairs", "no pair is of ICL and a learner of method gd")
 
 
 def _check_of(problem, where: str, given: list[str], config: dict) -> None:

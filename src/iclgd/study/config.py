@@ -306,7 +306,8 @@ class Figure(Entry):
     runs: Pairs = None
     # Of equivalence: figures among `of` whose tests decide, corrected together; default: all
     primary: Names = None
-    smallest_effect: Fraction = None  # total variation that would matter; default: 0.05
+    # Of equivalence and sensitivity: total variation that would matter; default: 0.05
+    smallest_effect: Fraction = None
 
 
 class Configuration(Entry):

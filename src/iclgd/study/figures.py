@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from iclgd.study import names, pairing, paths, roles, sizes
+from iclgd.study import jobs, names, pairing, paths, roles, sizes
 from iclgd.study.kinds import KINDS, Kind
 
 Run = tuple[str, str, str, str]  # model, task, design, learner
 Pair = tuple[str, str, str, str, str]  # model, task, design, a, b
+
+UNTOLD = ("epochs", "record", "until", "stall")  # settings that are no part of a protocol
 
 
 def blocks(config: dict, template: str, run: Run) -> list[str]:
@@ -222,6 +224,24 @@ class Figure:
 
     def _smallest_effect(self) -> float | None:
         return self.entry.get("smallest_effect")
+
+    def _protocols(self) -> dict[str, dict]:
+        """How each learner that trains descends, its rate included, by its whole name.
+
+        A batch that no design of the figure has more demonstrations than is full: it is None.
+        """
+        designs = self.config["demonstrations"]
+        most = max((designs[run[2]]["shots"] for run in self.runs), default=0)
+        found = {}
+        for name in dict.fromkeys(run[-1] for run in self.runs):
+            entry = self.config["learners"][names.base(name)]
+            if entry.get("method") == "gd":
+                own = {"batch": None, "optimiser": "sgd", "loss": "label"}
+                own |= {key: one for key, one in jobs.learner(self.config, name).items()}
+                if own["batch"] is not None and own["batch"] >= most:
+                    own["batch"] = None
+                found[name] = {key: one for key, one in own.items() if key not in UNTOLD}
+        return found
 
     def _causal(self) -> list[str]:
         learners = self.config["learners"]

@@ -46,6 +46,7 @@ STATISTICS = {
     "nearest": Statistic(("agreement", "logits")),
     "order": Statistic(("logits",), figure_keys=("reference",), ending=".order"),
     "regression": Statistic(("models",), needs=("folders",), environment="torch"),
+    "sensitivity": Statistic(("agreement",), figure_keys=("smallest_effect",)),
     "sparsity": Statistic(("sparsity", "circuits")),
     "twins": Statistic(("perplexity", "manifests")),
     "variance": Statistic(("logits", "demonstrations", "task")),
@@ -143,6 +144,26 @@ KINDS = {
             last epoch or the largest rate others might). Blue dashes: ICL under another order
             of the same demonstrations. Bands: 95 % intervals over draws and queries.
         """),
+    ),
+    "sensitivity": Kind(
+        PAIRS,
+        "sensitivity",
+        _text("""
+            Whether what is said of gradient descent hangs on how it descends: one row for each
+            protocol (batch, optimiser, loss and what it trains), one tile for each rate and
+            recorded epoch. Left: total variation between the next-token distributions of GD and
+            ICL, light where they are near; outlined are the tiles that are no farther from
+            ICL than ICL is from itself under another order of the same demonstrations, plus
+            the smallest effect of interest. Right: accuracy. A cross: a run diverged. A
+            ring: the rate and epoch nearest to ICL on validation queries. In words: distance
+            and excess over ICL's own noise there, each draw at the rate and epoch that the other
+            draws choose, so that the best of many is not chosen by what it is judged by. Within
+            reach: the excess is surely below the smallest effect; out of reach: surely above
+            it; undecided: neither. Brackets: bounds of one-sided tests at 5 %, each by itself.
+            Epoch 0 is the pretrained model without demonstrations (zero-shot).
+        """),
+        figure_keys=("protocols",),
+        optional=("smallest_effect",),
     ),
     "shots": Kind(
         PAIRS,

@@ -56,8 +56,8 @@ KINDS = ("pretrained", "twin", "control", "construction")  # of models
 SHOWN = ("tv", "token_overlap", "instruction", "demonstrations", "demonstrations_b", "text")
 SHOWN += ("answer", "answer_token")
 # Folders of tables, with the kinds of figures that need them ("" for all).
-_ASKED = "agreement shots size depth scale order variance attention checkpoints controls dose"
-_PAIRED = "agreement shots size depth controls dose"
+_PAIRED = "agreement shots size depth controls dose sensitivity"
+_ASKED = f"{_PAIRED} scale order variance attention checkpoints"
 FOLDERS = {
     "models": ("manifests and weights of the models", ""),
     "tasks": ("the queries: prompts, answers, splits", _ASKED),
