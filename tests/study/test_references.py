@@ -33,8 +33,14 @@ def test_a_replicate_of_a_family_is_compared_rate_by_rate(first):
             "from the first, as in [gd-fixed@0.03, gd-replicate]",
         ),
         (("gd-replicate", "gd-fixed"), "as in [gd-fixed, gd-replicate]"),
-        (("gd-adam", "gd-replicate"), "'gd-replicate' is a reference of 'gd-fixed', not of 'gd-adam'"),
-        (("gd-fixed@0.3", "gd-replicate"), "'gd-fixed@0.3' is not in the catalogue (known: gd-fixed@0.01"),
+        (
+            ("gd-adam", "gd-replicate"),
+            "'gd-replicate' is a reference of 'gd-fixed', not of 'gd-adam'",
+        ),
+        (
+            ("gd-fixed@0.3", "gd-replicate"),
+            "'gd-fixed@0.3' is not in the catalogue (known: gd-fixed@0.01",
+        ),
     ],
 )
 def test_a_pair_that_is_no_replicate_is_refused(pair, message):
