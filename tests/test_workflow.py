@@ -118,6 +118,8 @@ def test_no_value_and_no_interval_is_beyond_what_its_quantity_can_be(project):
                 rows = table.filter(claim=claim.claim)
                 check(path, claim.claim, claim.within, rows, ["estimate", "low", "high"])
         elif path.name != "examples.parquet":
+            if not {*NAMED} & {*table.columns}:  # all are distances from ICL
+                table = table.with_columns(metric=pl.lit("distance"))
             (column,) = (name for name in NAMED if name in table.columns)
             kind = pl.col("kind") if "kind" in table.columns else pl.lit("")
             for name in table[column].unique():
@@ -221,6 +223,23 @@ STUDIED = [
 CELLS = "collect_examples summary/examples.parquet"
 
 
+def compared(task: str, draws: str) -> list[str]:
+    """The jobs of every learner of the figure `agreement` on a block of draws."""
+    steps = {"icl": "run_icl", "icl-random": "run_icl", "gd@0.01": "run_gd", "flow": "run_gd"}
+    steps |= dict.fromkeys(("oracle", "neighbours"), "run_solver")
+    pairs = [f"icl--{name}" for name in (*list(steps)[1:], "icl-reordered")]
+    return [
+        *(
+            f"{step} logits/llama-small/{task}/n4/{name}/{draws}.parquet"
+            for name, step in steps.items()
+        ),
+        *(
+            f"compare_logits agreement/llama-small/{task}/n4/{pair}.parquet"
+            for pair in (*pairs, "gd@0.01--gd-again")
+        ),
+    ]
+
+
 def test_one_learning_rate_added(finished):
     study = yaml.safe_load((finished / "config.yaml").read_text())
     study["learners"]["gd"]["rates"].append(0.1)
@@ -233,6 +252,7 @@ def test_one_learning_rate_added(finished):
                 f"compare_logits agreement/llama-small/topic2/{n}/icl--gd@0.1.parquet"
                 for n in designs
             ),
+            "compare_logits agreement/llama-small/topic2/n4/gd@0.1--gd-again.parquet",
             *(f"summarise_agreement summary/{x}.parquet" for x in ("agreement", "shots", "size")),
             "summarise_curves summary/depth.parquet",
             "summarise_accuracy summary/scale.accuracy.parquet",
@@ -255,10 +275,7 @@ def test_one_block_of_draws_added(finished):
     assert planned(finished) == sorted(
         [
             "sample_demonstrations demonstrations/topic2/n4/2-3.parquet",
-            "run_icl logits/llama-small/topic2/n4/icl/2-3.parquet",
-            f"run_gd {GD}@0.01/2-3.parquet",
-            f"compare_logits {PAIR}@0.01.parquet",
-            "compare_logits agreement/llama-small/topic2/n4/icl--icl-reordered.parquet",
+            *compared("topic2", "2-3"),
             "summarise_agreement summary/agreement.parquet",
             "summarise_curves summary/depth.parquet",
             "summarise_order summary/order.order.parquet",
@@ -282,10 +299,7 @@ def test_one_task_added(finished):
         [
             "prepare_task tasks/more.parquet",
             "sample_demonstrations demonstrations/more/n4/0-1.parquet",
-            "run_icl logits/llama-small/more/n4/icl/0-1.parquet",
-            "run_gd logits/llama-small/more/n4/gd@0.01/0-1.parquet",
-            "compare_logits agreement/llama-small/more/n4/icl--gd@0.01.parquet",
-            "compare_logits agreement/llama-small/more/n4/icl--icl-reordered.parquet",
+            *compared("more", "0-1"),
             "summarise_agreement summary/agreement.parquet",
             "plot_agreement figures/agreement.svg",
             CELLS,
@@ -323,7 +337,7 @@ def test_descent_edited_reruns_gd_and_what_follows(finished):
     assert [job for job in jobs if job.startswith("run_")] == sorted(
         f"run_gd {path.relative_to(finished / 'results')}"
         for path in (finished / "results/logits").rglob("*.parquet")
-        if not {"icl", "bayes"} & {*path.parts}
+        if {"gd@0.01", "flow", "gd-kv@0.3", "steps"} & {*path.parts}
     )
     assert not rules_of(jobs) & {"prepare_task", "sample_demonstrations", "fetch_model", "run_icl"}
     assert "compare_logits agreement/llama-small/topic2/n4/icl--icl-reordered.parquet" not in jobs
