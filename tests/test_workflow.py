@@ -228,13 +228,11 @@ def compared(task: str, draws: str) -> list[str]:
     steps = {"icl": "run_icl", "icl-random": "run_icl", "gd@0.01": "run_gd", "flow": "run_gd"}
     steps |= dict.fromkeys(("oracle", "neighbours"), "run_solver")
     pairs = [f"icl--{name}" for name in (*list(steps)[1:], "icl-reordered")]
+    place = f"llama-small/{task}/n4"
     return [
+        *(f"{step} logits/{place}/{name}/{draws}.parquet" for name, step in steps.items()),
         *(
-            f"{step} logits/llama-small/{task}/n4/{name}/{draws}.parquet"
-            for name, step in steps.items()
-        ),
-        *(
-            f"compare_logits agreement/llama-small/{task}/n4/{pair}.parquet"
+            f"compare_logits agreement/{place}/{pair}.parquet"
             for pair in (*pairs, "gd@0.01--gd-again")
         ),
     ]
