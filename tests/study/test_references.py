@@ -29,8 +29,8 @@ def test_a_replicate_of_a_family_is_compared_rate_by_rate(first):
     [
         (
             ("gd-fixed@0.03", "gd-replicate@0.03"),
-            "'gd-replicate@0.03' is a reference of 'gd-fixed', which stands second and takes its rate "
-            "from the first, as in [gd-fixed@0.03, gd-replicate]",
+            "'gd-replicate@0.03' is a reference of 'gd-fixed', which stands second and takes its "
+            "rate from the first, as in [gd-fixed@0.03, gd-replicate]",
         ),
         (("gd-replicate", "gd-fixed"), "as in [gd-fixed, gd-replicate]"),
         (
