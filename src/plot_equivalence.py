@@ -99,7 +99,7 @@ table = table.with_columns(
 ).sort("model", "task", "shots", "design", "b")
 parts = {primary: lanes(table.filter(primary=primary)) for primary in BLOCKS}
 room = max(layout.labels(texts) for _, texts, _ in parts.values())
-wide = layout.fit(1, 330, room + sum(WORDS.values()) + 2 * layout.SPACING)
+wide = max(layout.fit(1, 330, room + sum(WORDS.values()) + 2 * layout.SPACING), 90)
 ends = table.select(pl.min_horizontal("excess", "excess_low").min()).item() or 0.0
 low = next(one for one in (-0.2, -0.5, -1.0) if one <= ends or one == -1.0)
 scale = {"domain": [low, 1.0], "nice": False}

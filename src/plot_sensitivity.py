@@ -265,7 +265,8 @@ side = min(len(places), 2)
 named = max((style.width(line, 10) for lines in said.values() for line in lines), default=0)
 left = named + RATE
 wide = (layout.WIDE - 2 * layout.PADDING - left) / max(side, 1) - TEXT - 2 * BETWEEN - BESIDE
-wide = min(wide / 2, 34 * max(len(columns), 1))
+# Names of any length leave room for tiles that can be seen; the figure is then wider than a page.
+wide = max(min(wide / 2, 34 * max(len(columns), 1)), 60)
 each = 2 * wide + TEXT + 2 * BETWEEN + BESIDE
 blocks = []
 for first in range(0, len(places) if protocols else 0, 2):

@@ -29,6 +29,7 @@ def hostile() -> dict:
     study["models"]["llama-small"]["label"] = f"model {HOSTILE}"
     study["tasks"]["topic2"] |= {"label": f"task {HOSTILE}", "instruction": f"{HOSTILE}\n"}
     study["learners"]["gd"]["label"] = GD
+    study["figures"]["agreement"]["pairs"] = [["icl", "gd"], ["icl", "icl-reordered"]]
     return study
 
 
@@ -99,7 +100,10 @@ def test_every_figure_is_drawn_with_its_caption_and_alternative_text(browser, pr
         assert min(width, height) > 100
         assert marks > 10
         assert tips >= 1
-        assert alternative.startswith(f"{entry['title']}. Plotted ")
+        if entry["kind"] == "sensitivity":  # its title may say what was found; it has no axes
+            assert alternative.startswith(entry["title"]) or "protocol" in alternative
+        else:
+            assert alternative.startswith(f"{entry['title']}. Plotted ")
         assert caption == KINDS[entry["kind"]].caption
 
 
