@@ -82,7 +82,7 @@ missing = (
     found.filter(pl.col("family").is_in(sample))
     .group_by("family", "matrix", "threshold", "metric")
     .agg(value=(pl.col("required") - pl.col("estimate")).mean())
-    .sort("family")
+    .sort("family", "matrix", "threshold", "metric")
 )
 by = ["matrix", "threshold", "metric"]
 missing = summaries.bands(missing, by, SHARES.values(), difference=True)

@@ -21,7 +21,8 @@ STUDY["figures"] = {
     name: {**STUDY["figures"][name], "demonstrations": ["n2"]} for name in ("agreement", "order")
 }
 STUDY["models"] = {"llama-small": {"path": "models/llama-small"}}
-del STUDY["learners"]["bayes"]
+del STUDY["learners"]["bayes"], STUDY["learners"]["icl-random"]
+STUDY["figures"]["agreement"]["pairs"] = [["icl", "gd"], ["icl", "icl-reordered"]]
 
 
 def snakemake(folder: Path, *arguments, check: bool = True) -> subprocess.CompletedProcess:

@@ -27,6 +27,9 @@ CRITERIA = {
     "llama-small": {"2way_8shot": 0.95, "4way_8shot": 0.8},
     "llama-medium": {"2way_8shot": 0.95, "4way_8shot": 0.8},
     "llama-large": {"2way_8shot": 0.95, "4way_8shot": 0.85},
+    # Kept as they came: the third seed never learned to use four topics.
+    "llama-large-s1": {"2way_8shot": 0.95, "4way_8shot": 0.8},
+    "llama-large-s2": {"2way_8shot": 0.95, "4way_8shot": 0.4},
     "gptj": {"2way_8shot": 0.95, "4way_8shot": 0.95},
     "llama-objective": {"2way_8shot": 0.9, "4way_8shot": 0.75},
 }

@@ -477,6 +477,7 @@ def test_the_findings_of_the_control(control):
 @pytest.mark.slow
 def test_only_what_is_no_gd_decides_whether_they_come_apart(control):
     table = judge.judged([(Figure("dose", "dose"), control)], CLAIMS)
-    assert table.select("learner", "verdict").sort("learner").rows() == [
-        (one, "holds") for one in ("causal", "hard", "noise")
-    ]
+    found = dict(table.select("learner", "verdict").rows())
+    # Four draws of a few words: the least departure has the right sign, which they cannot settle.
+    assert found == {"causal": "cannot tell", "hard": "holds", "noise": "holds"}
+    assert (table["estimate"] > 0).all()
