@@ -25,7 +25,7 @@ NEW = {
         "qh-gd",
         "qi",
         "qj-sgd",
-        "qk",
+        "qk-steps",
     ],
 }
 NEW["models"] += ["qm6", "qm7-construction", "qm8"]
