@@ -15,14 +15,14 @@ import torch
 from iclgd.io.cli import InputError
 from iclgd.learners import evaluation, gradient_descent, in_context, trainable
 from iclgd.learners.settings import Learner
-from iclgd.models import architectures, loading, probes
+from iclgd.models import architectures, float64, loading, probes
 from iclgd.tasks.prompts import Demonstrations
 from iclgd.tasks.readouts.next_token import NextToken
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
-# Largest difference of label log-probabilities. In "float64" transformers computes the norms
-# and angles of many architectures in float32.
+# Largest difference of label log-probabilities.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
+PARTLY = 1e-5  # of a float64 model some part of which transformers computes in float32
 RATE, EPOCHS = 0.002, 2
 LABELS = [20, 21]
 V = {"layers": [0.5], "matrices": ["v"]}
@@ -104,7 +104,10 @@ def check(kind: str, model, dtype: torch.dtype) -> str:
 
     def near(found: np.ndarray, expected: torch.Tensor) -> None:
         difference = float(np.abs(found - expected.numpy()).max())
-        assert difference <= TOLERANCE[dtype], f"{kind}, {dtype}: {difference:.1e} apart"
+        assert difference <= most, f"{kind}, {dtype}: {difference:.1e} apart"
+
+    partly = dtype == torch.float64 and float64.narrow(model) is not None
+    most = PARTLY if partly else TOLERANCE[dtype]
 
     untouched = copy.deepcopy(model)
     loaded = loading.Loaded(kind, model, None, "cpu", None)
@@ -158,8 +161,8 @@ finds. Of every architecture that the installed `transformers` calls causal, a s
 with random weights is built, and ICL and gradient descent of the whole model (of W_V in the middle
 layer, too, where single projections are known by name) are compared with plain `transformers`, one
 whole prompt at a time without a cache, and a plain loop with `torch.optim.SGD`. Label
-log-probabilities agree to 1e-4 in float32 and 1e-6 in float64 (some architectures compute in
-float32 alone).
+log-probabilities agree to 1e-4 in float32 and 1e-6 in float64 (1e-5 where `transformers` computes
+a part in float32; some architectures compute in float32 alone).
 
 * **ICL**: whether the prompts' shared beginning goes through the model once. Where keys and values
   cannot be kept, or the model answers otherwise behind them, whole prompts go through it.
