@@ -12,7 +12,7 @@ import measure
 import polars as pl
 import torch
 
-from iclgd.learners import evaluation, gradient_descent, in_context, trainable
+from iclgd.learners import evaluation, gradient_descent, in_context, trainable, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.models import architectures
 from iclgd.models.loading import Loaded
@@ -29,7 +29,7 @@ model = measure.llama(
 )
 plain = copy.deepcopy(model)
 model, chosen = trainable.choose(model, TRAIN)
-batch = gradient_descent.tensors(measure.demonstrations(8, 60, 4000), "label")
+batch = training_batch.tensors(measure.demonstrations(8, 60, 4000), "label")
 sequences = [row for row, _ in measure.demonstrations(QUERIES, 60, 4000, seed=1)]
 (name,) = architectures.parameter_names(model.config, 30, "v")
 start = plain.get_parameter(name).detach().clone()

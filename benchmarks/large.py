@@ -17,7 +17,7 @@ import measure
 import polars as pl
 import torch
 
-from iclgd.learners import gradient_descent, trainable
+from iclgd.learners import gradient_descent, trainable, training_batch
 from iclgd.learners.settings import Learner
 
 CARD = torch.cuda.is_available()
@@ -46,7 +46,7 @@ def peak() -> int:
     return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
 
 
-def ours(model, batch: gradient_descent.Batch) -> dict[str, float]:
+def ours(model, batch: training_batch.Batch) -> dict[str, float]:
     """The share of a reset in a run, too."""
     model, chosen = trainable.choose(model, None)
     start = time.perf_counter()
@@ -60,7 +60,7 @@ def ours(model, batch: gradient_descent.Batch) -> dict[str, float]:
     return {"run": run, "reset": time.perf_counter() - start}
 
 
-def plain(model, batch: gradient_descent.Batch) -> dict[str, float]:
+def plain(model, batch: training_batch.Batch) -> dict[str, float]:
     """A copy to reset from, and torch.optim's step behind the backward pass."""
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     optimiser = torch.optim.SGD(model.requires_grad_(True).parameters(), lr=LEARNER.rate)
@@ -87,7 +87,7 @@ def arm(name: str) -> None:
     vocabulary = model.config.vocab_size
     rows = measure.demonstrations(8, 60, vocabulary)
     found = {"ours": ours, "plain": plain}[name](
-        model, gradient_descent.tensors(rows, "label", device)
+        model, training_batch.tensors(rows, "label", device)
     )
     print(
         json.dumps({**found, "epochs": LEARNER.epochs, "peak": peak() - before, "weights": weights})

@@ -11,7 +11,7 @@ import polars as pl
 import torch
 from transformers import AutoModelForCausalLM
 
-from iclgd.learners import evaluation, gradient_descent, in_context, trainable
+from iclgd.learners import evaluation, gradient_descent, in_context, trainable, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.models.loading import Loaded
 from iclgd.tasks.readouts.next_token import NextToken
@@ -20,7 +20,7 @@ RUNS, SHOTS, EPOCHS, QUERIES = 64, 8, 20, 128
 LABELS = [140, 133]
 
 
-def one_by_one(model, batches: list[gradient_descent.Batch], learner: Learner) -> None:
+def one_by_one(model, batches: list[training_batch.Batch], learner: Learner) -> None:
     """Each run on a copy of the model: what one would write."""
     for batch in batches:
         own = copy.deepcopy(model).requires_grad_(True)
@@ -42,7 +42,7 @@ def cases(name: str) -> list[pl.DataFrame]:
     learner = Learner(rate=0.01, epochs=EPOCHS, record=())
     model, chosen = trainable.choose(model, None)
     batches = [
-        gradient_descent.tensors(measure.demonstrations(SHOTS, 6, 140, seed), "label")
+        training_batch.tensors(measure.demonstrations(SHOTS, 6, 140, seed), "label")
         for seed in range(RUNS)
     ]
     size = gradient_descent.runs_at_once(model, chosen, batches, learner)

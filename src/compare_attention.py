@@ -34,7 +34,7 @@ import torch
 from iclgd.io import parquet
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import batches, gradient_descent, settings, trainable
+from iclgd.learners import batches, settings, trainable, training_batch
 from iclgd.metrics import activations, attention_table, token_alignment
 from iclgd.metrics.attention_similarity import ATTENTION
 from iclgd.models import loading, probes, row_check
@@ -57,7 +57,7 @@ model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"]
 constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 with parquet.Parts(args.output, ATTENTION) as table:
     for run, shown in cli.progress(zip(runs, encoded, strict=True), len(runs), "runs"):
-        batch = gradient_descent.tensors(shown, learner.loss, loaded.device)
+        batch = training_batch.tensors(shown, learner.loss, loaded.device)
         tuned = activations.train(model, chosen, batch, learner)
         for part in queries.iter_slices(batches.QUERIES):
             alone = prompts.encode_queries(loaded.tokenizer, part)

@@ -37,7 +37,14 @@ from iclgd.io import fingerprints, parquet
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import batches, evaluation, gradient_descent, settings, trainable
+from iclgd.learners import (
+    batches,
+    evaluation,
+    gradient_descent,
+    settings,
+    trainable,
+    training_batch,
+)
 from iclgd.models import loading, probes
 from iclgd.tasks import answer_tokens, prompts
 from iclgd.tasks.readouts.next_token import NextToken
@@ -57,7 +64,7 @@ shown = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
 texts = [*sequences, *(tokens for run in shown for tokens, _ in run)]
 prompts.check_length([len(tokens) for tokens in texts], loaded.context, **names)
 together, _ = probes.Ways(loaded).of(texts)
-trained_on = gradient_descent.demonstration_batches(shown, learner.loss, loaded.device, together)
+trained_on = training_batch.batches(shown, learner.loss, loaded.device, together)
 model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
 evaluated = evaluation.Queries(model, chosen, sequences, loaded.device, together)
 

@@ -13,7 +13,7 @@ import small
 import torch
 
 from iclgd.io.cli import InputError
-from iclgd.learners import evaluation, gradient_descent, in_context, trainable
+from iclgd.learners import evaluation, gradient_descent, in_context, trainable, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.models import architectures, float64, loading, probes
 from iclgd.tasks.prompts import Demonstrations
@@ -84,7 +84,7 @@ def gd(loaded, train: dict | None) -> tuple[dict[tuple[int, int], np.ndarray], b
     together, _ = probes.Ways(loaded).of([*QUERIES, *(tokens for tokens, _ in SHOWN.values())])
     model, chosen = trainable.choose(loaded.model, train)
     shown = [[SHOWN[example] for example in run.examples] for run in RUNS]
-    batches = gradient_descent.demonstration_batches(shown, "label", "cpu", together)
+    batches = training_batch.batches(shown, "label", "cpu", together)
     size = gradient_descent.runs_at_once(model, chosen, batches, learner)
     queries = evaluation.Queries(model, chosen, QUERIES, "cpu", together)
     found = {}

@@ -7,7 +7,7 @@ import torch
 from support.descents import RUNS
 from support.models import tiny_model
 
-from iclgd.learners import gradient_descent, trainable
+from iclgd.learners import gradient_descent, trainable, training_batch
 from iclgd.learners.endings import Endings, stalled
 from iclgd.learners.settings import Learner
 
@@ -24,7 +24,7 @@ def descended(runs, learner: Learner, **changes) -> list[gradient_descent.Record
     """All recorded epochs, with copies of the weights; those of a run alone as a stack of one."""
     learner = Learner(**{**vars(learner), "record": EVERY, **changes})
     model, chosen = trainable.choose(tiny_model("llama"), learner.train)
-    batches = [gradient_descent.tensors(run, learner.loss) for run in runs]
+    batches = [training_batch.tensors(run, learner.loss) for run in runs]
     found = []
     for now in gradient_descent.descend(model, chosen, batches, learner):
         weights = now.weights or {name: one[None] for name, one in chosen.start.items()}
@@ -38,20 +38,20 @@ def lows(*values: float) -> list[torch.Tensor]:
 
 
 def test_a_run_stalls_by_hand():
-    flat = lows(*[1.0] * 30)
-    assert not stalled(flat[:20], 0.5).any()  # epoch 19: there are no 20 epochs yet
-    assert stalled(flat[:21], 0.5).all()
-    # 1 at epoch 0, 0.9 at epoch 20: it fell by a tenth.
-    falling = lows(*(1 - i / 200 for i in range(21)))
+    flat = lows(*[1.0] * 110)
+    assert not stalled(flat[:100], 0.5).any()  # epoch 99: there are no 100 epochs yet
+    assert stalled(flat[:101], 0.5).all()
+    # 1 at epoch 0, 0.9 at epoch 100: it fell by a tenth.
+    falling = lows(*(1 - i / 1000 for i in range(101)))
     assert stalled(falling, 0.11).all() and not stalled(falling, 0.09).any()
-    # At epoch 400 the window is 40 epochs: 1 / 401 against 1 / 361 is a fall by 40 / 401.
-    power = lows(*(1 / (1 + t) for t in range(401)))
-    assert stalled(power, 40.1 / 401).all() and not stalled(power, 39.9 / 401).any()
+    # At epoch 2000 the window is 200 epochs: 1 / 2001 against 1 / 1801 is a fall by 200 / 2001.
+    power = lows(*(1 / (1 + t) for t in range(2001)))
+    assert stalled(power, 200.1 / 2001).all() and not stalled(power, 199.9 / 2001).any()
 
 
 def test_the_share_does_not_depend_on_the_time_or_the_size_of_the_loss():
     for scale in (1e-6, 1.0):
-        for epoch in (300, 3000):
+        for epoch in (1500, 3000):
             power = lows(*(scale / (1 + t) for t in range(epoch + 1)))
             to_a_limit = lows(*(scale * (1 + 1 / (1 + t)) for t in range(epoch + 1)))
             assert not stalled(power, 0.09).any()
@@ -60,16 +60,16 @@ def test_the_share_does_not_depend_on_the_time_or_the_size_of_the_loss():
 
 def test_a_loss_that_goes_up_and_down_or_is_not_finite():
     """Low points still fall, however high the loss is between them; what diverged is no stall."""
-    ending = Endings(Learner(rate=1, epochs=100, stall=0.05), 3)
-    for epoch in range(61):
+    ending = Endings(Learner(rate=1, epochs=200, stall=0.05), 3)
+    for epoch in range(121):
         swinging = (2.0 if epoch % 2 else 1.0) * 0.97**epoch
         rising = 1.0 + epoch / 10
         lost = math.nan if epoch > 5 else 1.0
         ending.see(epoch, torch.tensor([swinging, rising, lost]))
-    assert ending.at == {1: 20}
-    assert ending.states(60) == ["training", "stalled", "training"]
-    assert ending.trained(60) == [60, 20, 60]
-    assert ending.losses[1] == 3.0
+    assert ending.at == {1: 100}
+    assert ending.states(120) == ["training", "stalled", "training"]
+    assert ending.trained(120) == [120, 100, 120]
+    assert ending.losses[1] == 11.0
 
 
 def test_states_by_hand():
@@ -117,7 +117,7 @@ def test_a_run_does_not_depend_on_when_its_neighbours_end(name):
     for level in (None, 1e9):
         learner = Learner(**{**vars(LEARNERS[name]), "record": EVERY})
         model, chosen = trainable.choose(tiny_model("llama"), None)
-        batches = [gradient_descent.tensors(run, "label") for run in RUNS]
+        batches = [training_batch.tensors(run, "label") for run in RUNS]
         whole = Endings.see
 
         def see(self, epoch, losses, level=level, whole=whole):
@@ -176,6 +176,7 @@ def test_where_a_run_ends_does_not_depend_on_what_is_recorded(name, runs):
 
 def test_a_run_stalls_in_a_descent():
     """Nothing can be learned at a rate of next to nothing."""
-    found = descended(RUNS, Learner(rate=1e-9, epochs=24), stall=0.01)
-    assert found[20].states == ["stalled"] * 3 and found[19].states == ["training"] * 3
-    assert found[-1].trained == [20] * 3
+    found = descended(RUNS, Learner(rate=1e-9), epochs=104, record=(99, 100), stall=0.01)
+    states = {now.epoch: now.states for now in found}
+    assert states[100] == ["stalled"] * 3 and states[99] == ["training"] * 3
+    assert found[-1].trained == [100] * 3

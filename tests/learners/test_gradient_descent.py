@@ -9,7 +9,7 @@ from support.descents import QUERIES, RUNS, compare, followed, logprobs
 from support.models import ONE_BY_ONE, VOCABULARY, tiny_model, tolerance
 
 from iclgd.io.cli import InputError
-from iclgd.learners import evaluation, gradient_descent, settings, trainable
+from iclgd.learners import evaluation, gradient_descent, settings, trainable, training_batch
 from iclgd.learners.optimisers import OPTIMISERS, Optimiser
 from iclgd.learners.settings import Learner
 from iclgd.models import architectures
@@ -112,7 +112,7 @@ def test_adapters_equal_their_twin_and_begin_untouched(architecture):
     untouched = [model(torch.tensor([q])).logits[0, -1].log_softmax(-1) for q in QUERIES]
     wrapped, chosen = trainable.choose(model, learner.train)
     twins = [twin(wrapped, run, learner) for run in RUNS]
-    batches = [gradient_descent.tensors(run, "label") for run in RUNS]
+    batches = [training_batch.tensors(run, "label") for run in RUNS]
     found = {
         epoch: (logprobs(wrapped, weights), losses)
         for epoch, weights, losses, *_ in gradient_descent.descend(
@@ -146,7 +146,7 @@ def test_adapters_of_a_part_of_a_fused_weight_are_refused():
 def test_nothing_outside_the_chosen_matrices_moves(architecture, learner):
     model, chosen = trainable.choose(tiny_model(architecture), learner.train)
     before = copy.deepcopy(model.state_dict())
-    batches = [gradient_descent.tensors(RUNS[0], "label")]
+    batches = [training_batch.tensors(RUNS[0], "label")]
     for _ in gradient_descent.descend(model, chosen, batches, learner):
         weights = copy.deepcopy(chosen.start)
     for name in weights:
@@ -185,7 +185,7 @@ def test_the_loss_is_the_mean_over_scored_tokens(loss):
 def test_micro_batches_equal_one_batch(tokens_per_batch, runs, monkeypatch):
     model = tiny_model("llama")
     whole = followed(model, runs, LEARNERS["full batch"])
-    monkeypatch.setattr(gradient_descent, "TOKENS_PER_STEP", tokens_per_batch)
+    monkeypatch.setattr(training_batch, "TOKENS_PER_STEP", tokens_per_batch)
     parts = followed(model, runs, LEARNERS["full batch"])
     for epoch in whole:
         torch.testing.assert_close(parts[epoch], whole[epoch], rtol=0, atol=1e-12)
@@ -212,7 +212,7 @@ def test_a_run_that_diverges_leaves_the_others_alone():
     queries = evaluation.Queries(model, chosen, QUERIES, "cpu")
 
     def epochs_of(runs):
-        batches = [gradient_descent.tensors(run, "label") for run in runs]
+        batches = [training_batch.tensors(run, "label") for run in runs]
         for epoch, weights, losses, *_ in gradient_descent.descend(model, chosen, batches, learner):
             ((_, found),) = evaluation.answers(
                 model, weights, queries, NextToken([133, 140], VOCABULARY)
@@ -235,7 +235,7 @@ def test_a_huge_rate_gives_rows_that_say_diverged(task):
     rows = prompts.queries(task).head(len(QUERIES))
     model, chosen = trainable.choose(tiny_model("llama", "float32"), None)
     queries = evaluation.Queries(model, chosen, QUERIES, "cpu")
-    batches = [gradient_descent.tensors(run, "label") for run in RUNS]
+    batches = [training_batch.tensors(run, "label") for run in RUNS]
     steps = gradient_descent.descend(model, chosen, batches, Learner(rate=1e30, epochs=3))
     for epoch, weights, losses, *_ in steps:
         ((_, answers),) = evaluation.answers(model, weights, queries, NextToken([133, 140], 8))
@@ -249,7 +249,7 @@ def test_a_huge_rate_gives_rows_that_say_diverged(task):
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gptj", "opt"], indirect=True)
 def test_small_updates_of_bfloat16_models_are_not_lost(architecture):
     model, chosen = trainable.choose(tiny_model(architecture, "bfloat16"), None)
-    batches = [gradient_descent.tensors(run, "label") for run in RUNS]
+    batches = [training_batch.tensors(run, "label") for run in RUNS]
     learner = Learner(rate=1e-5, epochs=20, record=(1,))
     updates = {
         epoch: {n: w[0] - chosen.start[n] for n, w in weights.items()}
@@ -333,7 +333,7 @@ def test_demonstrations_are_trained_on_in_the_order_of_their_run(task, tokenizer
     shown = train["example"].to_list()[:3]
     runs = [prompts.Demonstrations(0, 0, tuple(shown)), prompts.Demonstrations(0, 1, (shown[2],))]
     encoded = answer_tokens.encode_demonstrations(tokenizer, task, runs)
-    long, short = gradient_descent.demonstration_batches(encoded, "label", "cpu")
+    long, short = training_batch.batches(encoded, "label", "cpu")
     rows = [train.row(i, named=True) for i in range(3)]
     whole = prompts.encode(tokenizer, [r["instruction"] + r["text"] + r["answer"] for r in rows])
     assert long.tokens.tolist() == whole
@@ -344,11 +344,11 @@ def test_demonstrations_are_trained_on_in_the_order_of_their_run(task, tokenizer
 
 def test_few_runs_at_once_where_weights_or_demonstrations_are_large(monkeypatch):
     model, chosen = trainable.choose(tiny_model("llama"), None)
-    batches, learner = [gradient_descent.tensors(run, "label") for run in RUNS], Learner(rate=0.1)
+    batches, learner = [training_batch.tensors(run, "label") for run in RUNS], Learner(rate=0.1)
     assert gradient_descent.runs_at_once(model, chosen, batches, learner) > 10
     monkeypatch.setattr(gradient_descent, "STACKED_BYTES", 12 * chosen.bytes)
     assert gradient_descent.runs_at_once(model, chosen, batches, learner) == 3
-    monkeypatch.setattr(gradient_descent, "TOKENS_PER_STEP", 2 * batches[0].tokens.numel())
+    monkeypatch.setattr(training_batch, "TOKENS_PER_STEP", 2 * batches[0].tokens.numel())
     assert gradient_descent.runs_at_once(model, chosen, batches, learner) == 2
     monkeypatch.setattr(gradient_descent, "STACKED_BYTES", 0)
     assert gradient_descent.runs_at_once(model, chosen, batches, learner) == 1

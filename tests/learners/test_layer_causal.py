@@ -6,7 +6,7 @@ from support.descents import RUNS, compare, followed
 from support.models import ARCHITECTURES, ONE_BY_ONE, tiny_model, tolerance
 
 from iclgd.io.cli import InputError
-from iclgd.learners import gradient_descent, layer_causal, settings, trainable
+from iclgd.learners import gradient_descent, layer_causal, settings, trainable, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.models import architectures
 
@@ -17,7 +17,7 @@ def gradients(model, reading: str) -> dict[str, torch.Tensor]:
     model, chosen = trainable.choose(model, KV)
     for parameter in chosen.start.values():
         parameter.requires_grad_(True)
-    batch = gradient_descent.tensors(RUNS[0], "all")
+    batch = training_batch.tensors(RUNS[0], "all")
     gradient_descent.summed_loss(model, 0, {}, *batch.inputs(), reading=reading).backward()
     return {name: parameter.grad.clone() for name, parameter in chosen.start.items()}
 
@@ -74,7 +74,7 @@ def test_the_loss_and_its_gradient_are_those_of_a_plain_loop(reading):
     loss.backward()
     for name, parameter in chosen.start.items():
         torch.testing.assert_close(found[name], parameter.grad, rtol=0, atol=1e-9)
-    batch = gradient_descent.tensors(RUNS[0], "all")
+    batch = training_batch.tensors(RUNS[0], "all")
     with torch.no_grad():
         summed = gradient_descent.summed_loss(model, 0, {}, *batch.inputs(), reading=reading)
     torch.testing.assert_close(summed, loss.detach(), rtol=0, atol=1e-9)

@@ -13,7 +13,7 @@ from support.models import LABELS, VOCABULARY, loaded, sequences, tiny_model
 from support.steps import SRC
 
 from iclgd.io import parquet
-from iclgd.learners import gradient_descent, in_context, trainable
+from iclgd.learners import gradient_descent, in_context, trainable, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.models import forward
 from iclgd.tasks.readouts.next_token import NextToken
@@ -92,7 +92,7 @@ def test_gradients_live_one_at_a_time():
         parameter.register_post_accumulate_grad_hook(
             lambda _: alive.append(sum(p.grad is not None for p in chosen.start.values()))
         )
-    batches = [gradient_descent.tensors(RUNS[0], "label")]
+    batches = [training_batch.tensors(RUNS[0], "label")]
     list(gradient_descent.descend(model, chosen, batches, Learner(rate=0.1, epochs=3)))
     assert alive == [1] * 3 * len(chosen.start)
     assert all(p.grad is None for p in chosen.start.values())
@@ -102,7 +102,7 @@ def test_gradients_live_one_at_a_time():
 def test_a_reset_is_exact_even_if_a_run_is_abandoned(train):
     model, chosen = trainable.choose(tiny_model("gpt2"), train)
     before = {name: tensor.clone() for name, tensor in chosen.start.items()}
-    batches = [gradient_descent.tensors(RUNS[0], "label")]
+    batches = [training_batch.tensors(RUNS[0], "label")]
     run = gradient_descent.descend(model, chosen, batches, Learner(rate=0.5, epochs=9))
     for _ in range(3):
         next(run)
@@ -119,7 +119,7 @@ import re, sys, torch
 sys.path.insert(0, {src!r})
 torch.set_num_threads(1)
 from transformers import LlamaConfig, LlamaForCausalLM
-from iclgd.learners import gradient_descent, trainable
+from iclgd.learners import gradient_descent, trainable, training_batch
 from iclgd.learners.settings import Learner
 peak = lambda: 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 config = LlamaConfig(vocab_size=4000, hidden_size=768, intermediate_size=2048,
@@ -127,7 +127,7 @@ config = LlamaConfig(vocab_size=4000, hidden_size=768, intermediate_size=2048,
 before = peak()
 model = LlamaForCausalLM(config).eval().requires_grad_(False)
 model, chosen = trainable.choose(model, None)
-batch = gradient_descent.tensors([([i, *range(5, 18)], 13) for i in range(8)], "label")
+batch = training_batch.tensors([([i, *range(5, 18)], 13) for i in range(8)], "label")
 learner = Learner(rate=1e-4, epochs=2)
 assert gradient_descent.runs_at_once(model, chosen, [batch, batch], learner) == 1
 assert gradient_descent.large(model, 0, batch)

@@ -11,7 +11,7 @@ from support.models import tiny_model
 from support.tasks import tiny_task
 
 from iclgd.io.cli import InputError
-from iclgd.learners import evaluation, gradient_descent, settings, trainable
+from iclgd.learners import evaluation, gradient_descent, settings, trainable, training_batch
 from iclgd.learners.monotone import Monotone
 from iclgd.learners.settings import Learner
 from iclgd.models import dimensions, float64, loading
@@ -72,7 +72,7 @@ def test_runs_equal_a_plain_loop_for_each_alone(learner, runs):
     refused = [epoch for epoch in range(1, 13) if twins[0][epoch][1] == twins[0][epoch - 1][1]]
     assert 2 <= len(refused) <= 10  # some steps are refused, not all
     model, chosen = trainable.choose(model, learner.train)
-    batches = [gradient_descent.tensors(run, learner.loss) for run in runs]
+    batches = [training_batch.tensors(run, learner.loss) for run in runs]
     for now in gradient_descent.descend(model, chosen, batches, learner):
         found = now.weights or {name: one[None] for name, one in chosen.start.items()}
         for run, twin in enumerate(twins):
@@ -121,7 +121,7 @@ def test_parts_of_the_demonstrations_make_one_step(limit, monkeypatch):
     model = tiny_model("llama")
     float64.complete(model)
     whole = followed(model, RUNS[:1], BOLD)
-    monkeypatch.setattr(gradient_descent, "TOKENS_PER_STEP", limit)
+    monkeypatch.setattr(training_batch, "TOKENS_PER_STEP", limit)
     parts = followed(model, RUNS[:1], BOLD)
     for epoch in whole:
         torch.testing.assert_close(parts[epoch], whole[epoch], rtol=0, atol=1e-10)
@@ -160,7 +160,7 @@ def order_changes(dtype: str, epochs: int, **learner) -> float:
     task = tiny_task("topic4", rows=60, classes=4, queries=24)
     runs = prompts.in_order(sampling.demonstrations(task, "n4", 4, 2, range(2)))
     shown = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
-    batches = gradient_descent.demonstration_batches(shown, "label", "cpu")
+    batches = training_batch.batches(shown, "label", "cpu")
     sequences = prompts.encode_queries(loaded.tokenizer, prompts.queries(task))
     model, chosen = trainable.choose(loaded.model, None)
     queries = evaluation.Queries(model, chosen, sequences, "cpu")

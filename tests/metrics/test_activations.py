@@ -10,7 +10,7 @@ from support.models import tiny_model, tolerance
 from support.projections import LAYER, per_head, weights, without_biases
 
 from iclgd.io.cli import InputError
-from iclgd.learners import gradient_descent, trainable
+from iclgd.learners import gradient_descent, trainable, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.metrics import activations
 from iclgd.models import architectures, attention
@@ -98,7 +98,7 @@ def test_training_is_the_descent_and_leaves_the_model_alone(architecture):
     model, chosen = trainable.choose(tiny_model(architecture), KV)
     start = {name: tensor.clone() for name, tensor in chosen.start.items()}
     shown, learner = demonstrations(3), Learner(**DAI)
-    batch = gradient_descent.tensors(shown, "all")
+    batch = training_batch.tensors(shown, "all")
     tuned = activations.train(model, chosen, batch, learner)
     assert all(torch.equal(chosen.start[name], start[name]) for name in start)
     run = gradient_descent.descend(model, chosen, [batch], learner)
@@ -109,7 +109,7 @@ def test_training_is_the_descent_and_leaves_the_model_alone(architecture):
     # The first demonstration is seen untrained, the second behind one step on the first.
     torch.testing.assert_close(tuned.during[0], tuned.before[0], rtol=0, atol=1e-12)
     one = activations.train(
-        model, chosen, gradient_descent.tensors(shown[:1], "all"), learner
+        model, chosen, training_batch.tensors(shown[:1], "all"), learner
     ).weights
     length = len(shown[1][0])
     with torch.no_grad():
@@ -128,7 +128,7 @@ def test_any_learner_and_half_precision_are_captured(architecture, dtype, train)
     model, chosen = trainable.choose(tiny_model(architecture, dtype), train)
     learner = Learner(**{**DAI, "train": train})
     tuned = activations.train(
-        model, chosen, gradient_descent.tensors(demonstrations(2), "all"), learner
+        model, chosen, training_batch.tensors(demonstrations(2), "all"), learner
     )
     before, after = (activations.at_last(model, [TOKENS], own) for own in ({}, tuned.weights))
     assert before.scores.dtype == before.outputs.dtype == tuned.during.dtype == torch.float32
@@ -137,7 +137,7 @@ def test_any_learner_and_half_precision_are_captured(architecture, dtype, train)
 
 def test_of_several_epochs_the_last_is_seen():
     model, chosen = trainable.choose(tiny_model("llama"), KV)
-    batch = gradient_descent.tensors(demonstrations(3), "all")
+    batch = training_batch.tensors(demonstrations(3), "all")
     found = [
         activations.train(model, chosen, batch, Learner(**{**DAI, "epochs": n})).during
         for n in (1, 2)

@@ -19,7 +19,7 @@ from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import gradient_descent, trainable
+from iclgd.learners import trainable, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.metrics import activations, attention_similarity, attention_table, token_alignment
 from iclgd.metrics.attention_similarity import ATTENTION, SIMILARITIES
@@ -210,7 +210,7 @@ def test_captures_of_one_batch_are_in_memory_at_a_time(monkeypatch, tokenizer):
     """However many queries there are: of 60 in batches of 3, three captures live at once."""
     model, chosen = trainable.choose(tiny_model("llama"), KV)
     shown = [([0, 7, 8, 9], 3)]
-    tuned = activations.train(model, chosen, gradient_descent.tensors(shown, "all"), Learner(**DAI))
+    tuned = activations.train(model, chosen, training_batch.tensors(shown, "all"), Learner(**DAI))
     alive, most = weakref.WeakSet(), []
     original = activations.at_last
 

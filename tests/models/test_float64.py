@@ -7,7 +7,7 @@ import torch
 from support.descents import RUNS
 from support.models import save_model, tiny_model
 
-from iclgd.learners import gradient_descent, trainable
+from iclgd.learners import gradient_descent, trainable, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.models import float64, loading, pretraining
 from iclgd.tasks import synthetic
@@ -94,7 +94,7 @@ def test_the_order_of_demonstrations_changes_nothing_in_float64(architecture):
     model = tiny_model(architecture)
     float64.complete(model)
     model, chosen = trainable.choose(model, None)
-    batches = [gradient_descent.tensors(run, "label") for run in (RUNS[0], RUNS[0][::-1])]
+    batches = [training_batch.tensors(run, "label") for run in (RUNS[0], RUNS[0][::-1])]
     learner = Learner(rate=0.3, epochs=50, optimiser="monotone", record=())
     for now in gradient_descent.descend(model, chosen, batches, learner):
         weights = {name: weight.clone() for name, weight in now.weights.items()}

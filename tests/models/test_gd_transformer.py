@@ -16,7 +16,7 @@ from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.figures import Figure
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import evaluation, gradient_descent, settings, trainable
+from iclgd.learners import evaluation, gradient_descent, settings, trainable, training_batch
 from iclgd.metrics import sparsity
 from iclgd.models import architectures, gd_transformer, linear_attention, loading, probes
 from iclgd.reporting.claims import judge
@@ -141,7 +141,7 @@ def learned(model, shots: int, steps: int = 2, runs: int = 3) -> list[torch.Tens
         ]
         for cut in (prompt[1:] for prompt in prompts)
     ]
-    batches = [gradient_descent.tensors(run, learner.loss) for run in demonstrations]
+    batches = [training_batch.tensors(run, learner.loss) for run in demonstrations]
     model, chosen = trainable.choose(model, learner.train)
     queries = [[0, *prompt[-3:].tolist()] for prompt in prompts]
     for _, weights, *_ in gradient_descent.descend(
@@ -261,7 +261,7 @@ def test_the_squared_loss_and_its_step(runs):
         {"rate": 0.1, "epochs": 1, "loss": "squared", "train": {"parameters": [name]}}
     )
     model, chosen = trainable.choose(model, learner.train)
-    batches = [gradient_descent.tensors(run, "squared") for run in RUNS[:runs]]
+    batches = [training_batch.tensors(run, "squared") for run in RUNS[:runs]]
     for epoch, weights, losses, *_ in gradient_descent.descend(model, chosen, batches, learner):
         if epoch == 0:
             assert losses.tolist() == pytest.approx([loss for loss, _ in twins], abs=1e-9)
@@ -277,7 +277,7 @@ def test_the_squared_loss_leaves_the_unembedding_alone():
     with pytest.raises(InputError, match="loss squared needs the unembedding as it is"):
         next(
             gradient_descent.descend(
-                model, chosen, [gradient_descent.tensors(RUNS[0], "squared")], learner
+                model, chosen, [training_batch.tensors(RUNS[0], "squared")], learner
             )
         )
 

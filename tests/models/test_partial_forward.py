@@ -5,7 +5,7 @@ import torch
 from support.descents import QUERIES, RUNS, followed
 from support.models import LABELS, VOCABULARY, tiny_model
 
-from iclgd.learners import batches, evaluation, gradient_descent, trainable
+from iclgd.learners import batches, evaluation, gradient_descent, trainable, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.models import forward, partial_forward
 from iclgd.tasks.readouts.next_token import NextToken
@@ -71,7 +71,7 @@ def test_nothing_below_the_lowest_trained_block_is_computed_twice(runs):
     for number, layer in enumerate(model.model.layers):
         layer.register_forward_hook(count(number))
     queries = evaluation.Queries(model, chosen, QUERIES, "cpu")
-    batches = [gradient_descent.tensors(run, "label") for run in runs]
+    batches = [training_batch.tensors(run, "label") for run in runs]
     learner = Learner(rate=0.1, epochs=5, train=TOP, record=(2,))
     for _, weights, *_ in gradient_descent.descend(model, chosen, batches, learner):
         list(evaluation.answers(model, weights, queries, NextToken(LABELS, 4)))
@@ -90,7 +90,7 @@ def test_queries_beyond_the_memory_for_hidden_states_run_whole(monkeypatch):
     part = evaluation.Queries(model, chosen, QUERIES, "cpu")
     assert len(part.hidden) == 2
     for _, weights, *_ in gradient_descent.descend(
-        model, chosen, [gradient_descent.tensors(run, "label") for run in RUNS], learner
+        model, chosen, [training_batch.tensors(run, "label") for run in RUNS], learner
     ):
         ((_, one),) = evaluation.answers(model, weights, whole, NextToken(LABELS, VOCABULARY))
         ((_, other),) = evaluation.answers(model, weights, part, NextToken(LABELS, VOCABULARY))
@@ -114,7 +114,7 @@ def test_checkpoints_change_no_bit(architecture, train, batch, monkeypatch):
 
 def test_checkpoints_are_for_many_tokens(monkeypatch):
     model = tiny_model("llama", "float32")
-    batch = gradient_descent.tensors(RUNS[0], "label")
+    batch = training_batch.tensors(RUNS[0], "label")
     kept = 4 * gradient_descent.KEPT_PER_UNIT * 16 * batch.tokens.numel()
     weights = 4 * sum(p.numel() for p in model.parameters())
     assert not gradient_descent.large(model, 0, batch)

@@ -15,7 +15,7 @@ from support.models import (
 from support.shared_prompts import orders
 
 from iclgd.io.cli import InputError
-from iclgd.learners import gradient_descent, in_context, trainable
+from iclgd.learners import gradient_descent, in_context, trainable, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.models import attention, families, forward, probes, tolerance
 from iclgd.tasks.readouts.next_token import NextToken
@@ -123,8 +123,8 @@ def test_demonstrations_on_both_sides_of_a_switch_are_trained_on_alone():
 LEARNER = Learner(rate=0.05, epochs=2)
 
 
-def batches(together: bool) -> list[gradient_descent.Batch]:
-    return gradient_descent.demonstration_batches(RUNS, "label", "cpu", together)
+def batches(together: bool) -> list[training_batch.Batch]:
+    return training_batch.batches(RUNS, "label", "cpu", together)
 
 
 def alone(model, run) -> dict[int, float]:
@@ -195,7 +195,7 @@ def test_want_of_memory_is_no_answer():
 @pytest.mark.parametrize("loss", ["label", "all"])
 def test_two_runs_side_by_side_are_what_each_is_alone(architecture, loss):
     model, chosen = trainable.choose(tiny_model(architecture), None)
-    both = [gradient_descent.tensors(run, loss) for run in RUNS[:2]]
+    both = [training_batch.tensors(run, loss) for run in RUNS[:2]]
     learner = Learner(rate=0.1, loss=loss)
     if architecture in ONE_BY_ONE:
         assert gradient_descent.runs_at_once(model, chosen, both, learner) == 1
@@ -213,7 +213,7 @@ def test_runs_that_reach_each_other_are_trained_one_at_a_time(monkeypatch, capsy
         return losses.mean().expand_as(losses)
 
     monkeypatch.setattr(gradient_descent, "over_runs", mixed)
-    both = [gradient_descent.tensors(run, "label") for run in RUNS[:2]]
+    both = [training_batch.tensors(run, "label") for run in RUNS[:2]]
     assert gradient_descent.runs_at_once(model, chosen, both, Learner(rate=0.1)) == 1
     assert "side by side they fail (losses or gradients differ by" in capsys.readouterr().err
 
@@ -222,7 +222,7 @@ def test_a_padding_token_in_the_configuration_changes_nothing():
     model = tiny_model("gpt2", pad_token_id=0)
     expected = followed(tiny_model("gpt2"), RUNS, LEARNER)
     assert trainable.choose(model, None)[0] is model
-    both = [gradient_descent.tensors(run, "label") for run in RUNS]
+    both = [training_batch.tensors(run, "label") for run in RUNS]
     assert gradient_descent.runs_at_once(model, trainable.choose(model, None)[1], both, LEARNER) > 1
     found = followed(model, RUNS, LEARNER)
     for epoch, (rows, losses) in expected.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from iclgd.learners import gradient_descent, trainable
+from iclgd.learners import gradient_descent, trainable, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.models import forward
 
@@ -37,7 +37,7 @@ def logprobs(model, weights: dict[str, torch.Tensor]) -> torch.Tensor:
 def followed(model, runs, learner: Learner) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """Descend on ``runs`` side by side: epoch to log-probabilities and losses."""
     model, chosen = trainable.choose(model, learner.train)
-    batches = [gradient_descent.tensors(run, learner.loss) for run in runs]
+    batches = [training_batch.tensors(run, learner.loss) for run in runs]
     return {
         epoch: (logprobs(model, weights), losses)
         for epoch, weights, losses, *_ in gradient_descent.descend(model, chosen, batches, learner)

@@ -16,7 +16,7 @@ from torch import Tensor
 from iclgd.learners.settings import Learner
 
 TRAINING, CONVERGED, STALLED, CAPPED = "training", "converged", "stalled", "capped"
-SHARE, LEAST = 10, 20  # a run stalls over the last tenth of its epochs, and at least 20
+SHARE, LEAST = 10, 100  # a run stalls over the last tenth of its epochs, and at least 100
 
 
 def stalled(lows: Sequence[Tensor], share: float) -> Tensor:
@@ -24,7 +24,7 @@ def stalled(lows: Sequence[Tensor], share: float) -> Tensor:
     [runs] so far.
 
     It has if the lowest loss fell by less than ``share`` of itself over the last tenth of the
-    epochs, at least 20. The lowest loss so far, as the loss of large steps goes up and
+    epochs, at least 100. The lowest loss so far, as the loss of large steps goes up and
     down. A share, as losses of one task lie orders of magnitude apart. A tenth, as losses fall
     like powers of time: where L is proportional to 1 / t^p the fall over the last tenth is
     1 - 0.9^p, soon or late (0.1 where the loss goes to 0 as 1 / t), and goes to 0 where the loss

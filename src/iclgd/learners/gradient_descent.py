@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -22,82 +22,23 @@ from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
 from iclgd.io.cli import InputError, out_of_memory
-from iclgd.learners import layer_causal
+from iclgd.learners import layer_causal, training_batch
 from iclgd.learners.endings import Endings
 from iclgd.learners.optimisers import OPTIMISERS, in_parts
 from iclgd.learners.settings import Learner
+from iclgd.learners.stack import Stack
 from iclgd.learners.stepping import stepping
 from iclgd.learners.trainable import Trained
+from iclgd.learners.training_batch import Batch
 from iclgd.models import dimensions, forward, partial_forward, tolerance
 
 # Runs side by side: bytes of all their weights, gradients, what a step computes from them (three
-# copies) and optimiser states; and tokens in one forward pass.
+# copies) and optimiser states.
 STACKED_BYTES, COPIES = 1 << 28, 3
-TOKENS_PER_STEP = 16_384
 # Numbers that a block keeps for its backward pass, per token and unit of width; measured for
 # LLaMA's blocks (16 for those of Korthikanti et al. 2205.05198, equation 2, without dropout).
 KEPT_PER_UNIT = 22
 SMALL_BYTES = 1 << 26  # small on any machine: not worth a second forward pass
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Demonstrations as tensors; D demonstrations, T tokens, P scored positions at most.
-
-    ``tokens`` [..., D, T]; ``positions`` [..., D, P], those *before* the scored tokens;
-    ``targets`` [..., D, P], -100 where a demonstration has fewer than P; ``hidden``
-    [..., D, T, width], what enters the lowest trained block (none: the model is run from its
-    tokens). A leading run dimension stands for the dots where runs are stacked. Demonstrations
-    that may not go through the model ``together`` (`probes`) go one by one, without padding.
-    """
-
-    tokens: Tensor
-    positions: Tensor
-    targets: Tensor
-    hidden: Tensor | None = None
-    together: bool = True
-
-    def inputs(self) -> tuple[Tensor, ...]:
-        """The tensors, without ``hidden`` if there is none."""
-        whole = (self.tokens, self.positions, self.targets, self.hidden)
-        return whole if self.hidden is not None else whole[:3]
-
-    def step(self, start: int, size: int) -> Batch:
-        """Demonstrations ``start`` ... ``start + size - 1`` of every run [runs, D, ...]."""
-        inputs = (x[:, start : start + size] for x in self.inputs())
-        return replace(self, **dict(zip(FIELDS, inputs, strict=False)))
-
-    def micro(self) -> list[Batch]:
-        """The same demonstrations in parts of at most `TOKENS_PER_STEP` tokens."""
-        size = max(1, TOKENS_PER_STEP * self.tokens.shape[1] // self.tokens.numel())
-        size = size if self.together else 1
-        parts = [self.step(start, size) for start in range(0, self.tokens.shape[1], size)]
-        return parts if self.together else [part.unpadded() for part in parts]
-
-    def unpadded(self) -> Batch:
-        """A single demonstration [1, 1, T] without what follows its last scored token."""
-        end = int(self.positions.max()) + 2
-        hidden = None if self.hidden is None else self.hidden[:, :, :end]
-        return replace(self, tokens=self.tokens[:, :, :end], hidden=hidden)
-
-
-FIELDS = ("tokens", "positions", "targets", "hidden")
-
-
-def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu") -> Batch:
-    """Demonstrations (`answer_tokens.encode_answers`) as a Batch [D, ...]."""
-    spans = [list(range(1 if loss == "all" else start, len(tokens))) for tokens, start in encoded]
-    width = max(map(len, spans))
-    positions = [[i - 1 for i in span] + [0] * (width - len(span)) for span in spans]
-    targets = [
-        [tokens[i] for i in span] + [-100] * (width - len(span))
-        for (tokens, _), span in zip(encoded, spans, strict=True)
-    ]
-    return Batch(
-        forward.pad([tokens for tokens, _ in encoded], device),
-        torch.tensor(positions, device=device),
-        torch.tensor(targets, device=device),
-    )
 
 
 def summed_loss(
@@ -154,20 +95,6 @@ def over_runs(function: Callable, weights: dict[str, Tensor], *rest: Tensor, sta
     return vmap(function, in_dims=dims, randomness="error")(weights, *rest)
 
 
-def stack(batches: list[Batch]) -> Batch:
-    """Stack the runs' demonstrations along a new leading dimension, padded to one width."""
-
-    def joined(field: str, fill: int) -> Tensor:
-        parts = [getattr(b, field) for b in batches]
-        width = max(p.shape[-1] for p in parts)
-        return torch.stack(
-            [torch.nn.functional.pad(p, (0, width - p.shape[-1]), value=fill) for p in parts]
-        )
-
-    joint = {"tokens": joined("tokens", 0), "positions": joined("positions", 0)}
-    return replace(batches[0], **joint, targets=joined("targets", -100))
-
-
 def with_hidden(batch: Batch, model, lowest: int) -> Batch:
     """``batch`` with what enters block ``lowest``, if anything lies below that."""
     if lowest == 0:
@@ -185,7 +112,7 @@ def runs_at_once(model, trained: Trained, batches: list[Batch], learner: Learner
     and one where stacking changes what a run computes."""
     copies = COPIES + OPTIMISERS[learner.optimiser].states + Endings(learner, 0).watched
     by_weights = STACKED_BYTES // (copies * trained.bytes)
-    size = max(1, min(by_weights, TOKENS_PER_STEP // batches[0].tokens.numel()))
+    size = max(1, min(by_weights, training_batch.TOKENS_PER_STEP // batches[0].tokens.numel()))
     if min(size, len(batches)) == 1 or not batches[0].together:
         return 1
     reason = tolerance.failure(lambda: side_by_side(model, trained, batches[:2], learner))
@@ -200,7 +127,7 @@ def side_by_side(model, trained: Trained, batches: list[Batch], learner: Learner
     They are those of each run's first demonstration at the start values.
     """
     lowest = partial_forward.lowest(model, trained.start)
-    together = with_hidden(stack(batches).step(0, 1), model, lowest)
+    together = with_hidden(training_batch.stacked(batches).step(0, 1), model, lowest)
 
     def descended(rows: slice, run: Callable) -> list[Tensor]:
         weights = trained.copies(rows.stop - rows.start)
@@ -260,7 +187,8 @@ def descend(
     """Train one run per batch side by side; yield at every recorded epoch.
 
     A run whose loss is not finite goes on with NaN weights, which cannot reach the other runs;
-    one that has ended (`endings`) keeps its weights. Once all have, nothing is computed any more.
+    one that has ended (`endings`) keeps its weights. Those that have leave the stack as soon as
+    they are `stack.LEAVING` of it; once all have ended, nothing is computed any more.
 
     A single batch is trained in the model's own tensors, and the dictionary is empty: the
     model *is* the trained one until the generator goes on, and as before at the end.
@@ -272,7 +200,7 @@ def descend(
     ):
         raise InputError("learner: loss squared needs the unembedding as it is; train less")
     lowest = partial_forward.lowest(model, trained.start)
-    together = with_hidden(stack(batches), model, lowest)
+    together = with_hidden(training_batch.stacked(batches), model, lowest)
     shots = together.tokens.shape[1]
     if reason := in_parts(learner.optimiser, learner.batch, shots):
         raise InputError(f"learner: {reason}")
@@ -280,7 +208,6 @@ def descend(
     parts = together.step(0, size).micro()
     ending, recorded = Endings(learner, len(batches)), learner.recorded()
     judged = OPTIMISERS[learner.optimiser].ours  # it knows the losses under its weights
-    kept: dict[int, dict[str, Tensor]] = {}  # weights of runs that have ended, by run
 
     def mean_losses(batch: Batch) -> Iterator[Tensor]:
         """Parts whose sum is the mean loss over ``batch``'s scored tokens, each [runs]."""
@@ -297,9 +224,9 @@ def descend(
             yield total / count
 
     def see(epoch: int, losses: Tensor) -> None:
-        for run in ending.see(epoch, losses):
+        for run in ending.see(epoch, stack.spread(losses, ending.losses)):
             if not alone:
-                kept[run] = {name: weight[run].detach().clone() for name, weight in weights.items()}
+                stack.end(run)
 
     def evaluate(batch: Batch, epoch: int | None) -> Tensor:
         """Backward passes of the mean losses [runs] over ``batch``, which are returned.
@@ -307,7 +234,7 @@ def descend(
         With an ``epoch`` these are the losses by which runs end, known before the last of the
         passes: where none is left to train, there is no gradient.
         """
-        losses = torch.zeros(len(batches), device=batch.tokens.device)
+        losses = torch.zeros(len(stack.there), device=batch.tokens.device)
         for number, part in enumerate(mean_losses(batch), 1):
             losses = losses + part.detach()
             if epoch is not None and number == len(parts):
@@ -332,18 +259,17 @@ def descend(
             said = str(error).strip().splitlines()[0]
             kind = model.config.model_type
             raise InputError(f"GD cannot train architecture {kind}: {said}") from error
-        for run, own in kept.items():
-            for name, weight in weights.items():
-                weight.data[run] = own[name]
+        stack.freeze()
         return losses
 
     with (
         trained.in_place() if alone else nullcontext(trained.copies(len(batches))) as weights,
         stepping(
             weights, trained.masks, learner.over, alone and len(parts) == 1 and not judged
-        ) as step,
+        ) as (step, keep),
         partial_forward.checkpointed(model, alone and large(model, lowest, parts[0])),
     ):
+        stack = Stack(weights, len(batches))
         before, known = -1, None  # the last recorded epoch; the losses now, if a step told them
         for epoch in range(learner.epochs + 1):
             needed = epoch in recorded or (ending.watched and size < shots)
@@ -353,7 +279,7 @@ def descend(
             if known is not None:
                 see(epoch, known)
             if epoch in recorded:
-                own = {} if alone else {name: weight.detach() for name, weight in weights.items()}
+                own = {} if alone else stack.whole()
                 moved = not ending.all or max(ending.at.values()) > before
                 states, epochs = ending.states(epoch), ending.trained(epoch)
                 yield Recorded(epoch, own, ending.losses, states, epochs, moved)
@@ -361,20 +287,10 @@ def descend(
             if epoch == learner.epochs:
                 return
             known = None
+            if not alone and not ending.all and (rows := stack.staying()) is not None:
+                rows = rows.to(together.tokens.device)
+                keep(rows)
+                together = together.of_runs(rows)
             for start in range(0, 0 if ending.all else shots, size):
                 losses = take(step, start, epoch)
                 known = losses if judged else None
-
-
-def demonstration_batches(
-    encoded: list[list[tuple[list[int], int]]],
-    loss: str,
-    device: str,
-    together: bool = True,
-) -> list[Batch]:
-    """The demonstrations of every run as a Batch, in its order.
-
-    ``encoded`` are those of `answer_tokens.encode_demonstrations`; ``together`` is the Batch's.
-    """
-    made = (tensors(shown, loss, device) for shown in encoded)
-    return [replace(batch, together=together) for batch in made]

@@ -47,9 +47,10 @@ class Monotone(torch.optim.Optimizer):
                     self.state[weight]["gradient"] = weight.grad
         moving = [weight for weight in weights if "gradient" in self.state[weight]]
         for weight in moving:
-            self.state[weight]["accepted"] = weight.clone()
+            state, accepted = self.state[weight], weight.data
+            state["accepted"] = accepted
             rates = self._each(self.rates.to(weight.dtype), weight)
-            weight.addcmul_(self.state[weight]["gradient"], rates, value=-1)
+            weight.data = torch.addcmul(accepted, state["gradient"], rates, value=-1)
         proposed = self._evaluated(closure)
         better = proposed <= self.losses  # NaN is not
         refused = (~better).nonzero()[:, 0]
@@ -63,6 +64,11 @@ class Monotone(torch.optim.Optimizer):
         self.losses = torch.where(better, proposed, self.losses)
         self.rates = torch.where(better, self.rates * group["grow"], self.rates * group["cut"])
         return self.losses
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with the runs ``rows`` alone. Tensors and their states are cut by the caller."""
+        if self.losses is not None:
+            self.losses, self.rates = self.losses[rows], self.rates[rows]
 
     def _evaluated(self, closure: Callable[[], Tensor]) -> Tensor:
         self.zero_grad()

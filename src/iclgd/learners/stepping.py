@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
+class Stepping(NamedTuple):
+    """``step`` is called with a function that runs the backward passes of the step, and returns
+    the losses; it returns what its optimiser makes of them. ``keep`` goes on with some of the runs:
+    tensors [runs, ...] and the optimiser's states lose the others."""
+
+    step: Callable[[Callable[[], Tensor]], Tensor]
+    keep: Callable[[Tensor], None]
+
+
 @contextmanager
 def stepping(
     weights: dict[str, Tensor], masks: dict[str, Tensor], optimised: Callable, arriving: bool
-) -> Iterator[Callable[[Callable[[], Tensor]], Tensor]]:
-    """Yields what makes a step: it is called with a function that runs the backward passes of
-    the step, and returns the losses; a step returns what its optimiser makes of them.
-    ``optimised`` makes an optimiser of tensors.
+) -> Iterator[Stepping]:
+    """Yields what makes the steps of ``weights``. ``optimised`` makes an optimiser of tensors.
 
     If ``arriving``, a step must be a single backward pass, and each tensor is updated as soon
     as its gradient is there, which is freed at once: a large model needs the memory of its
@@ -46,14 +54,28 @@ def stepping(
             optimiser.zero_grad()
             return losses
 
-        yield step
+        def keep(rows: Tensor) -> None:
+            for weight in weights.values():
+                state = optimiser.state[weight]
+                for key, value in state.items():
+                    if isinstance(value, Tensor) and value.dim():  # a count of steps has none
+                        state[key] = value[rows]
+                weight.data = weight.data[rows]
+            if hasattr(optimiser, "keep"):
+                optimiser.keep(rows)
+
+        yield Stepping(step, keep)
         return
     handles = [
         weight.register_post_accumulate_grad_hook(partial(update, name, optimised([weight])))
         for name, weight in weights.items()
     ]
     try:
-        yield lambda evaluate: evaluate()
+        yield Stepping(lambda evaluate: evaluate(), _one_run)
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _one_run(rows: Tensor) -> None:
+    raise AssertionError("a run that is trained in the model's own tensors is alone")

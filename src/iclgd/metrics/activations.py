@@ -18,7 +18,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from iclgd.io.cli import InputError
-from iclgd.learners import gradient_descent
+from iclgd.learners import gradient_descent, training_batch
 from iclgd.learners.settings import Learner
 from iclgd.learners.trainable import Trained
 from iclgd.models import architectures, attention, dimensions, forward, partial_forward
@@ -173,12 +173,12 @@ class FineTuned:
     during: Tensor
 
 
-def train(model, trained: Trained, batch: gradient_descent.Batch, learner: Learner) -> FineTuned:
+def train(model, trained: Trained, batch: training_batch.Batch, learner: Learner) -> FineTuned:
     """Train to the last epoch; ``model`` has its own weights again afterwards."""
     before = torch.cat([queries(model, one[None]) for one in batch.tokens])
     weights, seen = {}, []
 
-    def watch(step: gradient_descent.Batch) -> None:
+    def watch(step: training_batch.Batch) -> None:
         for part in step.micro():
             seen.extend(queries(model, part.tokens[0]))
         del seen[: -len(batch.tokens)]
