@@ -25,6 +25,7 @@ NUMBERS = "queries estimate reference excess excess_low excess_high smallest unt
 VERDICTS = {  # colours apart in lightness, too
     "equivalent": "#0072B2",
     "negligible": "#56A0D0",
+    "unspecific": "#009E73",
     "inconclusive": "#7A828A",
     "different": "#D55E00",
 }

@@ -96,7 +96,8 @@ BOUNDS = {  # further columns, by the quantity that they are of
     **dict.fromkeys(("excess", "excess_low", "excess_high"), "excess"),
     **{name: name for name in ("reference", "required", "solver", "rounding", "excess_most")},
     **dict.fromkeys(("untouched", "untouched_least"), "untouched"),
-    **dict.fromkeys(("nearer", "nearer_least"), "nearer"),
+    **dict.fromkeys(("nearer", "nearer_least", "nearer_at_most"), "nearer"),
+    "nearer_most": "nearer_most",
 }
 
 

@@ -252,7 +252,7 @@ def test_a_figure_with_nothing_to_compare_is_named(figure, message):
 
 
 def test_a_layer_outside_the_model_is_named():
-    config = changed("learners/gd-v-deep/train", {"layers": [17], "matrices": ["v"]})
+    config = changed("learners/gd-v/train", {"layers": [17], "matrices": ["v"]})
     with pytest.raises(ConfigError, match=r"17 is outside model 'llama-large'"):
         checks.check(config, ROOT)
 

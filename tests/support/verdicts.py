@@ -24,6 +24,8 @@ def read_off(row: dict) -> tuple[str, str | None]:
             return "negligible", None
         return ("inconclusive", "training goes on") if goes_on else ("different", None)
     if within:
-        near = row["solver_name"] is None or above("nearer_least", 0)
-        return ("equivalent", None) if near else ("inconclusive", "solver")
+        if row["solver_name"] is None or above("nearer_least", 0):
+            return "equivalent", None
+        known = row["nearer_at_most"] is not None and row["nearer_at_most"] < smallest
+        return ("unspecific", None) if known else ("inconclusive", "solver")
     return "inconclusive", "training goes on" if goes_on else "few draws"

@@ -18,7 +18,8 @@ class Figure:
     ``controls``, every control with its original and its kind; ``learners`` in the order of the
     configuration; ``reference``, the learner that others are compared with; ``replicates``,
     learners with the same on reordered demonstrations; ``primary``, model, task, design and
-    learner of every primary test; ``smallest_effect`` of interest; ``causal``, the learners that
+    learner of every primary test; ``smallest_effect`` of interest; ``seeds``,
+    models that differ in the seed of their pretraining alone; ``causal``, the learners that
     train layer by layer; ``protocols``, how each learner that trains descends: keys of its
     entry, ``rate``, ``batch`` (None: all demonstrations), ``optimiser`` and ``loss`` always.
     """
@@ -35,6 +36,7 @@ class Figure:
     replicates: dict[str, str] = field(default_factory=dict)
     primary: list[list[str]] = field(default_factory=list)
     smallest_effect: float | None = None
+    seeds: list[str] = field(default_factory=list)
     causal: list[str] = field(default_factory=list)
     protocols: dict[str, dict] = field(default_factory=dict)
 

@@ -41,6 +41,7 @@ ESTIMATED = by_name(
     Metric("excess", COSINE, -1, "distance minus reference"),
     Metric("excess_most", COSINE, -1, "upper bound of the excess"),
     Metric("nearer", COSINE, 1, "solver minus distance"),
+    Metric("nearer_most", COSINE, 1, "upper bound of solver minus distance"),
 )
 SIMILARITY = Metric("similarity", SHARE, 1, "1 - total variation", "1 - total variation")
 GAIN = Metric("gain", COSINE, 0, "accuracy of ICL minus that of the learner")

@@ -107,6 +107,7 @@ def _differences(cells: pl.DataFrame) -> pl.DataFrame:
         excess=d - pl.col("r_most"),
         excess_most=pl.col("most") - r,
         nearer=pl.col("s_least") - pl.col("most"),
+        nearer_most=pl.col("s_most") - d,
     )
 
 

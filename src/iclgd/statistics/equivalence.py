@@ -12,6 +12,7 @@ equivalence  d - r < smallest: by less than the smallest effect of interest, whi
              1987; a distance that is smaller than r needs no other side)
 learned      z > smallest: there is ICL that GD could be equal to
 nearer       s - d > 0: GD is nearer than something that is no GD
+as near      s - d < smallest: that is no nearer than GD by more than the smallest effect
 
 Primary tests are declared in the study. Each kind of test has Holm's correction over the
 primary tests, one-sided at 5 %; all others are made at 5 % each and are for exploration. What
@@ -37,16 +38,16 @@ from iclgd.statistics.families import family
 SMALLEST = 0.05  # total variation: no answer is then more or less likely by more than 5 points
 TOLERANCE = 1e-6  # distances below it are rounding: probabilities are stored in float32
 FACTORS = tuple(2.0**k for k in range(-4, 5))  # of the smallest effect, for its curve
-VERDICTS = ("equivalent", "negligible", "different", "inconclusive")
+VERDICTS = ("equivalent", "negligible", "unspecific", "different", "inconclusive")
 # Why a verdict is inconclusive, in the order in which the reasons count.
 REASONS = {
     "no ICL": "demonstrations do not surely change the answers by the smallest effect",
     "rounding": "the same descent with its sums in another order ends farther off than that",
     "training goes on": "the point that counts is the last one, and training had not ended",
-    "solver": "it is not surely nearer to ICL than a solver that does no GD",
+    "solver": "it is near, and a solver that does no GD may be farther from ICL or as near",
     "few draws": "the bounds allow for both",
 }
-TESTED = ("excess", "excess_most", "untouched", "nearer")
+TESTED = ("excess", "excess_most", "untouched", "nearer", "nearer_most")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def judged(pairs: Iterable[pl.DataFrame], tests: Tests) -> pl.DataFrame:
     (`choice`), by each of `DISTANCES`, at `FACTORS` of the smallest effect (``factor``; 1 is the
     verdict). Columns beside those of `distances.estimates`: ``smallest``, ``primary``; of each test
     ``p_`` and ``level_``; the bounds at these levels, ``excess_low``, ``excess_high``,
-    ``untouched_least``, ``nearer_least``; ``verdict`` and ``reason`` (`_verdicts`);
+    ``untouched_least``, ``nearer_least``, ``nearer_at_most``; ``verdict`` and ``reason``;
     ``draws_needed`` to decide what is inconclusive, if these estimates are the truth;
     ``underpowered``: an excess of the smallest effect would be missed in more than 20 % of cases.
     Raises InputError where no table is of the reference.
@@ -125,12 +126,13 @@ def _tested(table: pl.DataFrame, smallest: float, factor: float) -> pl.DataFrame
     smallest = smallest * factor
     table = table.with_columns(factor=pl.lit(factor), smallest=pl.lit(smallest))
     spread = {name: _spread(table, name) for name in TESTED}
-    excess, most, untouched, nearer = spread.values()
+    excess, most, untouched, nearer, nearer_most = spread.values()
     tests = {
         "difference": excess._replace(value=excess.value - TOLERANCE),
         "equivalence": mirrored(most, smallest),
         "learned": untouched._replace(value=untouched.value - smallest),
         "nearer": nearer,
+        "solved": mirrored(nearer_most, smallest),
     }
     p = {f"p_{name}": crossed.p_above(one) for name, one in tests.items()}
     table = _numbers(table, p)
@@ -143,6 +145,7 @@ def _tested(table: pl.DataFrame, smallest: float, factor: float) -> pl.DataFrame
         "excess_high": (_bound(table, most, "equivalence", 1), "excess"),
         "untouched_least": (_bound(table, untouched, "learned", 0), "untouched"),
         "nearer_least": (_bound(table, nearer, "nearer", 0), "nearer"),
+        "nearer_at_most": (_bound(table, nearer_most, "solved", 1), "nearer"),
     }
     table = _numbers(
         table, {name: end.clip(*ESTIMATED[of].range) for name, (end, of) in bounds.items()}
@@ -208,13 +211,15 @@ def _verdicts() -> list[pl.Expr]:
     more than the smallest effect. Different: surely farther from ICL than ICL from itself, which
     needs a training that had ended, or came nearer before. Negligible: that, but surely by less
     than the smallest effect. Equivalent: surely by less than that, not surely farther, and
-    surely nearer than every solver at hand.
+    surely nearer than every solver at hand. Unspecific: as near, but surely not nearer than the
+    best solver by the smallest effect, so that it says nothing about GD.
     """
     smallest = pl.col("smallest")
     farther = (pl.col("excess_low") > 0).fill_null(False)
     within = (pl.col("excess_high") < smallest).fill_null(False)
     learned = (pl.col("untouched_least") > smallest).fill_null(False)
     nearer = pl.col("solver_name").is_null() | (pl.col("nearer_least") > 0).fill_null(False)
+    solved = (pl.col("nearer_at_most") < smallest).fill_null(False)
     rounded = (pl.col("rounding") > smallest).fill_null(False)
     at_end = pl.col("border").str.contains("last epoch").fill_null(False)
     goes_on = at_end & (pl.col("ended") < 1).fill_null(False)
@@ -227,6 +232,7 @@ def _verdicts() -> list[pl.Expr]:
         (farther & ~goes_on, "different"),
         (goes_on & ~within, "training goes on"),
         (within & nearer, "equivalent"),
+        (within & solved, "unspecific"),
         (within, "solver"),
     )
     found = pl.lit("few draws")

@@ -178,6 +178,11 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
         for name in entry.get("primary", []):
             if name not in entry["of"]:
                 problem(f"{where}.primary", f"{name!r} is not in 'of' {nearest(name, entry['of'])}")
+        parts = [config["figures"].get(name, {}) for name in entry["of"]]
+        compared = {model for part in parts for model in part.get("models", [])}
+        for name in entry.get("seeds", []):
+            if name not in compared:
+                problem(f"{where}.seeds", f"{name!r} is no model of 'of' {nearest(name, compared)}")
         return
     if "models" not in entry:
         return

@@ -308,6 +308,8 @@ class Figure(Entry):
     primary: Names = None
     # Of equivalence and sensitivity: total variation that would matter; default: 0.05
     smallest_effect: Fraction = None
+    # Of equivalence: models that differ in the seed of their pretraining alone; default: none
+    seeds: Names = None
 
 
 class Configuration(Entry):

@@ -225,6 +225,9 @@ class Figure:
     def _smallest_effect(self) -> float | None:
         return self.entry.get("smallest_effect")
 
+    def _seeds(self) -> list[str]:
+        return self.entry.get("seeds", [])
+
     def _protocols(self) -> dict[str, dict]:
         """How each learner that trains descends, its rate included, by its whole name.
 

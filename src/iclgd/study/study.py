@@ -317,7 +317,7 @@ class Study:
 
     def figures_json(self, wildcards) -> str:
         """``--figures`` of steps about all figures."""
-        figure_keys = ("causal",)
+        figure_keys = ("causal", "seeds")
         return json.dumps(
             {name: one.description(figure_keys) for name, one in self.requested().items()}
         )

@@ -27,8 +27,8 @@ def estimate(value, error=0.01, df=4.0, **more):
     return {**RUN, "estimate": value, "error": error, "df": df, "draws": 5, "queries": 96, **more}
 
 
-def judged(kind, *rows, roles=None, causal=()):
-    figure = Figure("figure", kind, roles=ROLES | (roles or {}), causal=list(causal))
+def judged(kind, *rows, roles=None, **keys):
+    figure = Figure("figure", kind, roles=ROLES | (roles or {}), **keys)
     table = judge.judged([(figure, summary(*rows))], CLAIMS)
     assert table.schema == judge.SCHEMA
     return table
@@ -239,11 +239,27 @@ def test_what_decides_the_main_comparison():
         ("different", "holds"),
         ("negligible", "negligible"),
         ("equivalent", "fails"),
+        ("unspecific", "fails"),
         ("inconclusive", "cannot tell"),
     ],
 )
 def test_apart_is_what_the_verdict_says(verdict, expected):
     assert judged("equivalence", judgement(verdict))["verdict"].to_list() == [expected]
+
+
+def test_seeds_are_a_sample_of_models():
+    """Excesses of .1, .2 and .6 by hand: mean .3, error sqrt(.07 / 3), 2 degrees of freedom."""
+    rows = [judgement("different", excess=x, model=f"m{i}") for i, x in enumerate((0.1, 0.2, 0.6))]
+    rows.append(judgement("different", excess=0.9, model="other"))
+    table = judged("equivalence", *rows, seeds=["m0", "m1", "m2"])
+    row = table.row(by_predicate=pl.col("claim") == CLAIMS["seeds"].claim, named=True)
+    assert (row["model"], row["learner"], row["estimate"]) == ("3 seeds", "gd", pytest.approx(0.3))
+    error = (0.07 / 3) ** 0.5
+    assert row["p"] == pytest.approx(2 * stats.t.sf(0.3 / error, 2))
+    assert row["high"] == pytest.approx(0.3 + stats.t.ppf(0.975, 2) * error)
+    assert row["verdict"] == "cannot tell"
+    one = judged("equivalence", *rows, seeds=["m0"])
+    assert CLAIMS["seeds"].claim not in one["claim"]
 
 
 def test_without_icl_and_in_controls_nothing_is_decided():

@@ -133,7 +133,7 @@ def _with_roles(summary: pl.DataFrame, figure: Figure) -> pl.DataFrame:
 
     ``learner_role`` and the like (`Names.with_roles`); ``role``: of the model, or the task:
     ``control``, ``construction`` or ``model``; ``causal``: whether the learner trains layer by
-    layer.
+    layer; ``seeded``: whether the model is one of some that differ in their seed alone.
     """
 
     def among(column: str, names: Iterable[str]) -> pl.Expr:
@@ -151,6 +151,7 @@ def _with_roles(summary: pl.DataFrame, figure: Figure) -> pl.DataFrame:
         .with_columns(
             role.otherwise(pl.lit("model")).alias("role"),
             among("learner", figure.causal).alias("causal"),
+            among("model", figure.seeds).alias("seeded"),
         )
     )
 

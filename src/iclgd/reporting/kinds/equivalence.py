@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from iclgd.reporting.claims.estimates import Evidence
 from iclgd.reporting.findings import MODEL, Row, at, interval, short
 from iclgd.statistics.crossed import ALPHA
+from iclgd.statistics.families import family
 from iclgd.study.names import value
 
 BRACKETS = "bounds at the level of their tests, Holm's for primary ones, on either side"
 # What a verdict means for a claim of equality, and for one of distance.
 UNSURE = {"negligible": "negligible", "inconclusive": "cannot tell"}
-EQUAL = {"equivalent": "holds", "different": "fails", **UNSURE}
-APART = {"equivalent": "fails", "different": "holds", **UNSURE}
+EQUAL = {"equivalent": "holds", "unspecific": "cannot tell", "different": "fails", **UNSURE}
+APART = {"equivalent": "fails", "unspecific": "fails", "different": "holds", **UNSURE}
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
@@ -50,13 +53,16 @@ def excess(row: dict) -> str:
 def evidence(summary: pl.DataFrame) -> Evidence:
     """Models that learned in context, and the construction.
 
-    A model whose answers hardly change with demonstrations has no ICL to compare.
+    A model whose answers hardly change with demonstrations has no ICL to compare. What is said of
+    seeds has models as its sample.
     """
     renamed = {"b": "learner", "b_role": "learner_role"}
     summary = summary.filter(factor=1.0).rename(renamed)
     key = ["model", "task", "design"]
     learned = summary.filter(pl.col("p_learned") < ALPHA, measure="tv").select(key).unique()
     rows = summary.join(learned, on=key, how="semi", maintain_order="left")
+    for row in _over_seeds(rows):
+        yield "seeds", row
     for row in rows.drop_nulls("estimate").iter_rows(named=True):
         ends = {part: row[f"excess_{part}"] for part in ("low", "high", "error", "df", "skew")}
         farther = {**row, **ends, "estimate": row["excess"]}
@@ -72,6 +78,20 @@ def evidence(summary: pl.DataFrame) -> Evidence:
             yield "accuracy", row
         elif measured == ("construction", "nearest", "tv") and not value(row["model"]):
             yield "construction", _within(farther)
+
+
+def _over_seeds(rows: pl.DataFrame) -> Iterator[dict]:
+    """The mean excess over models that differ in their seed, with the error of that sample."""
+    nearest = rows.filter("seeded", measure="tv", choice="nearest")
+    excess, count = pl.col("excess"), pl.len()
+    groups = nearest.group_by("task", "shots", "design", learner=family("learner"))
+    means = groups.agg(
+        model=pl.format("{} seeds", count),
+        estimate=excess.mean(),
+        error=excess.std() / count.sqrt(),
+        df=count.cast(pl.Float64) - 1,
+    )
+    yield from means.filter(pl.col("df") > 0).sort("task", "shots", "learner").to_dicts()
 
 
 def _within(row: dict) -> dict:
