@@ -192,7 +192,7 @@ def test_what_readers_are_told_must_be_so(tmp_path, monkeypatch, file, more, mes
 
 
 def test_types_of_tensors_have_the_names_of_gguf():
-    assert gguf_header.TYPES == {one.value: one.name for one in gguf.GGMLQuantizationType}
+    assert {one.value: one.name for one in gguf.GGMLQuantizationType} == gguf_header.TYPES
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,9 @@ def check(problem, where: str, entry: dict, root: Path) -> None:
         problem(where, f"key {key!r} has no meaning for {file or 'a model without a GGUF file'}")
     if "path" in entry:
         path, wrong = places.model(entry["path"], root), None
-        if file:
+        if file and not path.is_file():
+            wrong = f"{entry['path']!r} does not exist"
+        elif file:
             try:
                 gguf_header.read_once(path)
             except InputError as error:
