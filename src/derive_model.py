@@ -29,7 +29,8 @@ base = json.loads(args.model.read_text())
 entry = {"of": loaded.name, "control": args.control, "dtype": base["dtype"]}
 entry["remote_code"] = base["remote_code"]
 # What is left of a model that was quantised is quantised.
-told = Told(None, None) if args.control == "random" else Told(base["quantised"], base["instruct"])
+kept = {} if args.control == "random" else base
+told = Told(kept.get("quantised"), kept.get("instruct"))
 
 with files.whole(args.folder) as partial:
     control.save_pretrained(partial)

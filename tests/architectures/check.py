@@ -1,7 +1,7 @@
 """ICL and gradient descent on one architecture, against plain transformers and torch.
 
-`row` is the line of docs/models.md; ``python tests/architectures/check.py`` writes them anew, below the
-text of the page.
+`row` is the line of docs/models.md; ``python tests/architectures/check.py`` writes all lines anew,
+below the text of the page.
 """
 
 from __future__ import annotations

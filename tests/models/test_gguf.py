@@ -1,6 +1,7 @@
 """A GGUF file becomes a model of plain float32 weights, equal to what gguf de-quantises."""
 
 import json
+import random
 
 import gguf
 import numpy as np
@@ -11,7 +12,7 @@ from support.steps import run_step
 from support.wheels import HEADS, KEY_HEADS, WIDTH, offline, tokens, wheel, write_gguf
 
 from iclgd.io.cli import InputError
-from iclgd.models import gguf_header, loading
+from iclgd.models import gguf_header, gguf_weights, loading
 
 NAMES = {
     **{"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj"},
@@ -144,6 +145,25 @@ def test_a_file_cut_short_is_named(tmp_path, share):
     message = refused(tmp_path, path)
     assert message.startswith("model.gguf")
     assert "cut short" in message or "not a GGUF file" in message
+
+
+def test_whatever_bytes_a_header_has_it_ends_in_one_line(tmp_path):
+    content = write_gguf(tmp_path / "model.gguf", chat=True).read_bytes()
+    end, rng = gguf_header.read(tmp_path / "model.gguf").data, random.Random(0)
+    read, lines = 0, set()
+    for _ in range(200):
+        changed = bytearray(content)
+        for _ in range(rng.choice([1, 2, 8])):
+            changed[rng.randrange(end)] = rng.randrange(256)
+        (tmp_path / "changed.gguf").write_bytes(changed)
+        try:
+            header = gguf_header.read(tmp_path / "changed.gguf")
+            gguf_weights._check_whole(tmp_path / "changed.gguf", header)
+            read += 1
+        except InputError as error:
+            lines.add(str(error))
+    assert read >= 10 and len(lines) >= 2
+    assert all(line.startswith("changed.gguf") for line in lines)
 
 
 @pytest.mark.parametrize(

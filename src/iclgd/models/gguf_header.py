@@ -22,6 +22,7 @@ ENDING = ".gguf"
 # Types of values: struct's letter for those of a fixed size.
 SCALARS = {**dict(enumerate("BbHhIif?")), 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
+DIMENSIONS = 4  # of a tensor, at most
 # Types of tensors (ggml_type); those whose number is missing have been given up.
 TYPES = {
     **{0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1"},
@@ -149,8 +150,10 @@ class _Cursor:
 
     def tensor(self) -> Tensor:
         name = self.text()
-        sizes = self.take("Q" * self.likely(self.take("I")[0]))
-        return Tensor(name, sizes, *self.take("IQ"))
+        (dimensions,) = self.take("I")
+        if dimensions > DIMENSIONS:
+            raise IndexError
+        return Tensor(name, self.take("Q" * dimensions), *self.take("IQ"))
 
     def scalar(self, kind: int) -> str:
         if kind not in SCALARS:

@@ -43,8 +43,12 @@ def figure(summary: Path, figures: Container[str]) -> str:
 
 
 def called(manifest: dict) -> str:
-    """A model's name, and in brackets what it was quantised to and that it follows instructions."""
-    return Told(manifest["quantised"], manifest["instruct"]).beside(manifest["model"])
+    """A model's name, and in brackets what it was quantised to and that it follows instructions.
+
+    Manifests that were made before models came from GGUF files say nothing of either.
+    """
+    told = Told(manifest.get("quantised"), manifest.get("instruct"))
+    return told.beside(manifest["model"])
 
 
 def with_models(table: list[Row], manifests: Iterable[dict]) -> list[Row]:
