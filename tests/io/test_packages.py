@@ -100,3 +100,20 @@ def test_no_module_of_the_working_directory_stands_in_for_pip(tmp_path, index, m
     monkeypatch.chdir(tmp_path)
     package = wheel(index, {FILE: b"{}\n"})
     assert fetched(tmp_path, {**package, "file": FILE}).read_bytes() == b"{}\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        ("ERROR: first\nERROR: last\nHint: none\n", "last"),
+        ("/usr/bin/python: No module named pip\n", "/usr/bin/python: No module named pip"),
+        ("", "it says nothing"),
+        (
+            "WARNING: Retrying (Retry(total=0)) after connection broken by 'ProxyError'\n"
+            "ERROR: No matching distribution found for tiny==1.0\n",
+            "the index cannot be reached (no network? pip's settings tell it which index)",
+        ),
+    ],
+)
+def test_of_all_that_pip_says_the_reason_is_one_line(log, reason):
+    assert packages._reason(log) == reason
