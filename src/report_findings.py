@@ -46,6 +46,7 @@ for path in args.summaries:
     usual = kind.BRACKETS == findings.USUAL
     head = figure.name if usual else f"{figure.name} (in brackets: {kind.BRACKETS})"
     table = kind.findings(Names(figure.roles).with_roles(parquet.read(path)))
+    table = findings.with_models(table, manifests)
     lines += ["", head, *(f"  {line}" for line in findings.layout(table))]
 
 with files.whole(args.output) as temporary:

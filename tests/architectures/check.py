@@ -1,6 +1,7 @@
 """ICL and gradient descent on one architecture, against plain transformers and torch.
 
-`row` is the line of docs/models.md; ``python tests/architectures/check.py`` writes the page anew.
+`row` is the line of docs/models.md; ``python tests/architectures/check.py`` writes all lines anew,
+below the text of the page.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from iclgd.tasks.prompts import Demonstrations
 from iclgd.tasks.readouts.next_token import NextToken
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+RULE = "|---|---|---|---|---|\n"  # between the head of its table and the lines
 # Largest difference of label log-probabilities.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
 PARTLY = 1e-5  # of a float64 model some part of which transformers computes in float32
@@ -154,32 +156,6 @@ def row(kind: str) -> str:
     return f"| {kind} | {found.pop()} | {'' if torch.float64 in built else 'float32 alone'} |"
 
 
-TEXT = """# Models: what was tried of every architecture
-
-Made by `python tests/architectures/check.py`; `make test-models` compares every line with what it
-finds. Of every architecture that the installed `transformers` calls causal, a small model
-with random weights is built, and ICL and gradient descent of the whole model (of W_V in the middle
-layer, too, where single projections are known by name) are compared with plain `transformers`, one
-whole prompt at a time without a cache, and a plain loop with `torch.optim.SGD`. Label
-log-probabilities agree to 1e-4 in float32 and 1e-6 in float64 (1e-5 where `transformers` computes
-a part in float32; some architectures compute in float32 alone).
-
-* **ICL**: whether the prompts' shared beginning goes through the model once. Where keys and values
-  cannot be kept, or the model answers otherwise behind them, whole prompts go through it.
-* **GD**: whether runs are trained side by side. Where two runs together are not what each is
-  alone, they are trained one at a time.
-* **single projections**: whether W_Q, W_K, W_V, W_O and the MLP of a layer can be trained alone.
-  That these are the right weights is tried on the model: at zero they must leave nothing of the
-  attention's output, of its choice of tokens, or of the MLP (`src/iclgd/models/row_check.py`).
-
-This is found by asking each model when it is loaded, not by its name, so a fine-tuned or changed
-model is safe as well. "Refused" is what `fetch_model` says of such a model, in one line.
-
-| architecture | ICL | GD | single projections | |
-|---|---|---|---|---|
-"""
-
-
 def documented() -> dict[str, str]:
     """The lines of the page by architecture."""
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
@@ -191,4 +167,5 @@ if __name__ == "__main__":
     for kind in small.KINDS:
         lines.append(row(kind))
         print(lines[-1], flush=True)
-    PAGE.write_text(TEXT + "\n".join(lines) + "\n")
+    text = PAGE.read_text().partition(RULE)[0]
+    PAGE.write_text(text + RULE + "\n".join(lines) + "\n")

@@ -38,6 +38,8 @@ def test_a_local_model_is_linked_described_and_loads(tmp_path, source):
         "layers": 3,
         "weights": sum(parameter.numel() for parameter in model.parameters()),
         "dtype": "float32",
+        "quantised": None,
+        "instruct": None,
         "remote_code": False,
         "in_context_learning": "pairs: not acquired",
         "objective": None,

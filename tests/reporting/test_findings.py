@@ -15,6 +15,7 @@ from iclgd.reporting import findings
 from iclgd.reporting.claims import judge
 from iclgd.reporting.kinds import depth, shots, variance
 from iclgd.reporting.names import Names
+from iclgd.reporting.page import contents
 
 
 def test_findings_use_readers_words_after_they_were_found(tmp_path):
@@ -62,3 +63,34 @@ def test_the_claims_stand_before_the_figures_one_row_each(tmp_path, judged):
             ["paper", "verdict", "cells", "claim"],
             ["Shen et al.", "holds", "holds 1, cannot tell 1", "GD differs."],
         ]
+
+
+QUANTISED = {
+    "model": "m",
+    "quantised": "Q4_1",
+    "instruct": True,
+    "weights": 1234,
+    "in_context_learning": None,
+    "source": {"path": "m.gguf"},
+    "commit": None,
+    "architecture": "llama",
+    "layers": 2,
+    "dtype": "float32",
+    "sha256": "f00",
+}
+PLAIN = {**QUANTISED, "model": "plain", "quantised": None, "instruct": None}
+
+
+def test_every_table_says_what_a_model_was_quantised_to():
+    manifests, told = [QUANTISED, PLAIN], "m (Q4_1, instruction-tuned)"
+    assert [row[0] for row in findings.models(manifests)] == ["model", told, "plain"]
+    assert [row[0] for row in contents.models(manifests)] == ["model", told, "plain"]
+    table = [["model", "task", "N"], ["m", "m", "1"], ["plain", "t", "2"], ["other", "t", "2"]]
+    assert findings.with_models(table, manifests) == [
+        table[0],
+        [told, "m", "1"],
+        *table[2:],
+    ]
+    judged = pl.DataFrame([claim(model="m"), claim(model="plain")], schema=judge.SCHEMA)
+    shown = contents.claims(judged, manifests)
+    assert [row["model"] for row in shown] == [(told, told), ("plain", "plain")]

@@ -43,7 +43,7 @@ BAD = {
     "models/llama-small": ({"path": "models/none"}, "'models/none' is no model folder"),
     "models/two": (
         {"path": "a", "hub": "b"},
-        "models.two: exactly one of path, hub, pretrain, of, construct is needed",
+        "models.two: exactly one of path, hub, package, pretrain, of, construct is needed",
     ),
     "models/of-none": (
         {"of": "llama-larg", "control": "random"},

@@ -45,7 +45,7 @@ CSV = "text,mood\n" + "".join(f"{row['text']},{row['mood']}\n" for row in ROWS)
         ({"a.csv": CSV.replace("film 3", '"film 3')}, {}, "a.csv, line 5: the quote that opens"),
         ({"a.csv": CSV.replace(",", ";")}, {}, "line 1: the columns are separated by semicolons"),
         ({"a.csv": CSV[:10]}, {}, "a.csv: there are no rows in it"),
-        ({"a.txt": CSV}, {}, "a.txt: one of .jsonl, .json, .csv or .parquet is needed"),
+        ({"a.txt": CSV}, {}, "a.txt: one of .jsonl, .json, .csv, .parquet, .pickle,"),
         ({"a.jsonl": LINES, "b.jsonl": LINES[:30]}, {}, "films: no row of test has the label '1'"),
         ({"a.jsonl": LINES[:30], "b.jsonl": LINES}, {}, "films: no row of train has the label '1'"),
         ({"a.json": LINES[:30]}, {}, "task films: no row has the label word 'good'"),

@@ -38,6 +38,8 @@ ONE_BY_ONE = ("bloom",)
 # transformers computes the attention of these in float32, whatever the model's dtype.
 FLOAT32_INSIDE = ("gptj", "gpt_neo", "bloom")
 LABELS = [140, 133]
+# Of a manifest:
+PLAIN = {"dtype": "float32", "remote_code": False, "quantised": None, "instruct": None}
 
 
 def tolerance(architecture: str) -> float:
@@ -77,9 +79,7 @@ def save_model(model, folder: Path, name: str = "tiny", **manifest) -> Path:
     model.save_pretrained(folder / name)
     tiny_tokenizer().save_pretrained(folder / name)
     path = folder / f"{name}.json"
-    path.write_text(
-        json.dumps({"model": name, "dtype": "float32", "remote_code": False, **manifest})
-    )
+    path.write_text(json.dumps({**PLAIN, "model": name, **manifest}))
     return path
 
 

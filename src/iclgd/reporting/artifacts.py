@@ -248,6 +248,8 @@ ARTIFACTS = (
             "layers": "number of layers",
             "weights": "number of weights",
             "dtype": "type of its weights",
+            "quantised": "type of most weights in the GGUF file that it is from",
+            "instruct": "whether it is tuned to follow instructions; null: nothing says so",
             "source": "where it came from",
             "commit": "commit of its repository; null for a folder",
             "sha256": "of its weights",

@@ -13,6 +13,7 @@ from types import ModuleType
 import polars as pl
 
 from iclgd.io import parquet, text
+from iclgd.models.gguf_header import Told
 from iclgd.reporting.names import Names
 from iclgd.study.names import base
 
@@ -41,6 +42,26 @@ def figure(summary: Path, figures: Container[str]) -> str:
     return name if name in figures else name.rpartition(".")[0]
 
 
+def called(manifest: dict) -> str:
+    """A model's name, and in brackets what it was quantised to and that it follows instructions.
+
+    Manifests that were made before models came from GGUF files say nothing of either.
+    """
+    told = Told(manifest.get("quantised"), manifest.get("instruct"))
+    return told.beside(manifest["model"])
+
+
+def with_models(table: list[Row], manifests: Iterable[dict]) -> list[Row]:
+    """A table in which every model is `called` what it is."""
+    known = {manifest["model"]: called(manifest) for manifest in manifests}
+    head, *rows = table
+    places = [place for place, column in enumerate(head) if column == "model"]
+    for row in (rows := [list(row) for row in rows]):
+        for place in places:
+            row[place] = known.get(row[place], row[place])
+    return [head, *rows]
+
+
 def models(manifests: Iterable[dict]) -> list[Row]:
     """Which models learned in context, header first; checkpoints have a table of their own."""
     found = [["model", "weights", "in-context learning, by its probes"]]
@@ -49,7 +70,7 @@ def models(manifests: Iterable[dict]) -> list[Row]:
             learned = (manifest["in_context_learning"] or "not probed").replace(
                 " with 8 demonstrations", ""
             )
-            found.append([manifest["model"], f"{manifest['weights']:,}", text.plain(learned)])
+            found.append([called(manifest), f"{manifest['weights']:,}", text.plain(learned)])
     return found
 
 

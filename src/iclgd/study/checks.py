@@ -15,9 +15,10 @@ from pathlib import Path
 from iclgd.learners import optimisers
 from iclgd.models import architectures
 from iclgd.study import config as types
-from iclgd.study import learners, names, pairing, places, sizes, taskfiles
+from iclgd.study import learners, modelfiles, names, pairing, places, sizes, taskfiles
 from iclgd.study.kinds import KINDS
 from iclgd.study.values import exactly_one, nearest
+from iclgd.tasks import readers
 
 CATALOGUES = ("models", "tasks", "demonstrations", "learners", "figures")
 RESERVED = ("claims", "examples")  # tables of a whole study beside those of its figures
@@ -74,17 +75,12 @@ def problems(config: dict, root: Path) -> list[str]:
 
 
 def _check_model(problem, where: str, name: str, entry: dict, models: dict, root: Path) -> None:
-    exactly_one(problem, where, entry, ("path", "hub", "pretrain", "of", "construct"))
+    exactly_one(problem, where, entry, ("path", "hub", "package", "pretrain", "of", "construct"))
     if "of" in entry:
         _check_derived(problem, "models", name, entry, names.underived(models))
     if "construct" in entry:
         _check_construction(problem, f"{where}.construct", entry["construct"], models)
-    if "path" in entry and sizes.shape(places.model(entry["path"], root)) is None:
-        problem(
-            f"{where}.path",
-            f"{entry['path']!r} is no model folder (there is no config.json that holds a map)"
-            f"{_home(entry['path'])}",
-        )
+    modelfiles.check(problem, where, entry, root)
     if "pretrain" in entry:
         _check_pretraining(problem, f"{where}.pretrain", entry["pretrain"])
         saved = [f"step{step}" for step in entry["pretrain"].get("checkpoints", [])]
@@ -96,7 +92,7 @@ def _check_model(problem, where: str, name: str, entry: dict, models: dict, root
 
 
 def _check_task(problem, where: str, name: str, entry: dict, tasks: dict, root: Path) -> None:
-    exactly_one(problem, where, entry, ("generate", "files", "hub", "of"))
+    exactly_one(problem, where, entry, ("generate", "files", "hub", "package", "of"))
     if "of" in entry:
         _check_derived(problem, "tasks", name, entry, names.underived(tasks))
         return
@@ -117,10 +113,12 @@ def _check_task(problem, where: str, name: str, entry: dict, tasks: dict, root: 
     for value in map(str, entry.get("leave_out", [])):
         if value in entry.get("labels", {}):
             problem(f"{where}.leave_out", f"{value!r} is one of the labels")
+    if "package" in entry and not readers.readable(entry["package"]["file"]):
+        problem(f"{where}.package.file", f"{entry['package']['file']!r}: {readers.NEEDED}")
     paths = taskfiles.by_split(entry).values()
     missing = [path for path in paths if not os.path.isfile(root / path)]
     for path in missing:
-        problem(f"{where}.files", f"{path!r} does not exist{_home(path)}")
+        problem(f"{where}.files", f"{path!r} does not exist{places.home(path)}")
     readable = not missing and {"files", "prompt", "labels"} <= entry.keys()
     if readable and (wrong := taskfiles.problem(name, entry, root)):
         problem(f"{where}.files", wrong)
@@ -148,10 +146,6 @@ def _check_unambiguous(problem, config: dict) -> None:
                     "distinguish them: rename one",
                 )
             seen[name] = catalogue
-
-
-def _home(path: str) -> str:
-    return "; '~' is read by shells alone: write the folder in full" if path[:1] == "~" else ""
 
 
 def _check_pretraining(problem, where: str, entry: dict) -> None:

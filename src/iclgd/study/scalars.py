@@ -153,6 +153,19 @@ ON_HUB = (
     "owner/name: letters, digits, '.', '_' and '-', as the hub takes them",
 )
 
+# pip is given ``name==version``: neither may be an option, an address or a range.
+PACKAGE = (
+    r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z",
+    "the package",
+    "letters, digits, '.', '_' and '-', a letter or digit first and last",
+)
+VERSION = (
+    r"[A-Za-z0-9][A-Za-z0-9.!+_-]*\Z",
+    "the version",
+    "one version as the index writes it: letters, digits, '.', '!', '+', '_' and '-'",
+)
+SHA256 = (r"[0-9a-f]{64}\Z", "the hash", "the sha256 of the wheel, 64 digits of 0-9 and a-f")
+
 
 def matches(pattern: tuple[str, str, str], value: str) -> bool:
     """Whether a text is what a pattern describes."""
@@ -162,6 +175,9 @@ def matches(pattern: tuple[str, str, str], value: str) -> bool:
 Name = words(0, pattern=NAME)
 Revision = words(0, pattern=REVISION)
 OnHub = words(most=96, pattern=ON_HUB)
+PackageName = words(most=200, pattern=PACKAGE)
+Version = words(most=200, pattern=VERSION)
+Sha256 = words(pattern=SHA256)
 Text = words()
 AnyText = words(0)
 Shown = words(most=200, also=_printable)

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from iclgd.models import dimensions
+from iclgd.models import dimensions, gguf_header
 from iclgd.study import places, taskfiles
 from iclgd.tasks import readers
 
@@ -51,9 +51,15 @@ def architecture(model: dict, root: Path) -> str | None:
 
 
 def _stored(model: dict, root: Path) -> dict:
-    """What is there of a config.json before any job."""
+    """What is there of a config.json before any job, or the same of a GGUF file.
+
+    Such a file has names of its own for architectures, so that the step tells those.
+    """
     if "path" in model:
-        return shape(places.model(model["path"], root)) or {}
+        path = places.model(model["path"], root)
+        if gguf_header.file(model):
+            return {dimensions.LAYERS[0]: gguf_header.read_once(path).layers}
+        return shape(path) or {}
     return model.get("pretrain", {}).get("shape", {})
 
 

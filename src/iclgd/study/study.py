@@ -104,7 +104,7 @@ class Study:
         return jobs.as_json(jobs.model(self.config, wildcards.model)["construct"])
 
     def model_source(self, wildcards) -> str:
-        """``--source`` of fetch_model: a local folder, or nothing for the hub."""
+        """``--source`` of fetch_model: a local folder or file, or nothing for one to be fetched."""
         name = wildcards.model
         entry = jobs.model(self.config, name)
         if "construct" in entry:
@@ -127,7 +127,8 @@ class Study:
         if "pretrain" in entry:
             return [paths.PRETRAINING.format(model=names.base(name))]
         if "path" in entry:
-            return sorted(map(str, places.model(entry["path"]).iterdir()))
+            source = places.model(entry["path"])
+            return sorted(map(str, source.iterdir())) if source.is_dir() else [str(source)]
         return []
 
     def mixed_in(self, wildcards) -> Files:

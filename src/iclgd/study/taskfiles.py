@@ -22,14 +22,15 @@ def problem(name: str, entry: dict, root: Path) -> str | None:
     """The error in the rows of a task's files, in the words of prepare_task, or None.
 
     Quick, since every run calls it: all but the first rows of a large file, Parquet, and large
-    JSON arrays are left to that step.
+    JSON arrays and pickles are left to that step.
     """
     labels: dict[str, set[int]] = {}
     try:
         for split, file in by_split(entry).items():
             path = root / file
             large, kind = path.stat().st_size > WHOLE, path.suffix.lower()
-            if kind == ".parquet" or (large and kind == ".json" and readers.is_array(path)):
+            at_once = kind in readers.PICKLES or (kind == ".json" and readers.is_array(path))
+            if kind == ".parquet" or (large and at_once):
                 continue
             rows = readers.render(readers.read(path, entry), entry, name)
             first = islice(rows, FIRST if large else None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import pickle
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -19,21 +20,23 @@ from iclgd.io.cli import InputError
 Placed = tuple[str, dict]  # a place for messages (file and line), and the row there
 # A CSV field from its first character on: in quotes, or with none (RFC 4180).
 QUOTED, PLAIN = re.compile(r'"[^"]*(?:""[^"]*)*"'), re.compile(r"[^,\r\n]*")
+NEEDED = "one of .jsonl, .json, .csv, .parquet, .pickle, .pkl or .dataset (a pickle) is needed"
+PICKLES = (".pickle", ".pkl", ".dataset")
+PAIRS = "a list of ([text], label) is needed"
 UNREADABLE = (OSError, UnicodeDecodeError, csv.Error)
 
 
 def read(path: Path, entry: dict) -> Iterator[Placed]:
-    """Rows of a JSONL, JSON (an array), CSV (with a header) or Parquet file, with their places.
+    """Rows of a JSONL, JSON (an array), CSV (with a header), Parquet or pickle file, and places.
 
     ``entry``: the task's; its labels tell a CSV field that has swallowed rows. Raises
     InputError that names file and line of a malformed row, or a file without rows.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist")
-    readers = {".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parquet": _parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(f"{path}: one of .jsonl, .json, .csv or .parquet is needed")
+    if not readable(path.name):
+        raise InputError(f"{path}: {NEEDED}")
+    reader = READERS[path.suffix.lower()]
     place = ""
     try:
         for place, row in reader(path, entry):
@@ -43,6 +46,20 @@ def read(path: Path, entry: dict) -> Iterator[Placed]:
         raise InputError(f"{path}{after}: {' '.join(str(error).split())}") from error
     if not place:
         raise InputError(f"{path}: there are no rows in it")
+
+
+def readable(name: str) -> bool:
+    """Whether a file of this name is of a kind that `read` knows."""
+    return Path(name).suffix.lower() in READERS
+
+
+def read_as(path: Path, entry: dict, called: str) -> Iterator[Placed]:
+    """`read`, with what the file is ``called`` in places and errors, not where it lies."""
+    try:
+        for place, row in read(path, entry):
+            yield place.replace(str(path), called, 1), row
+    except InputError as error:
+        raise InputError(error.args[0].replace(str(path), called)) from error
 
 
 # --- JSON ---------------------------------------------------------------------------------
@@ -213,6 +230,43 @@ def _parquet(path: Path, _: dict) -> Iterator[Placed]:
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise InputError(f"{path}: {' '.join(str(error).split())}") from error
 
+
+# --- pickles of plain lists ----------------------------------------------------------------
+
+
+class _Plain(pickle.Unpickler):
+    """Numbers, texts, lists, tuples and maps alone: without globals a pickle can run nothing."""
+
+    def find_class(self, module: str, name: str):
+        raise InputError(f"refused: it names {module}.{name}, and no plain data need that")
+
+
+def _pickle(path: Path, _: dict) -> Iterator[Placed]:
+    """Rows of a list of ``([text], label)``, as StaICC has them, with fields text and label."""
+    with path.open("rb") as file:
+        try:
+            found = _Plain(file).load()
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # a broken pickle may raise anything
+            raise InputError(f"{path}: not a pickle ({error})") from error
+    if not isinstance(found, list):
+        raise InputError(f"{path}: a pickle of a {type(found).__name__}; {PAIRS}")
+    for number, row in enumerate(found, start=1):
+        place = f"{path}, row {number}"
+        match row:
+            case ([str(content)], int() | str() as label):
+                yield place, {"text": content, "label": label}
+            case _:
+                raise InputError(f"{place}: {PAIRS}")
+
+
+READERS = {
+    **{".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parquet": _parquet},
+    **dict.fromkeys(PICKLES, _pickle),
+}
 
 # --- rows in a prompt ---------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ import polars as pl
 
 from iclgd.metrics import agreement
 from iclgd.reporting import examples
+from iclgd.reporting.findings import called
 from iclgd.reporting.names import Names
 from iclgd.study.names import base
 
@@ -30,8 +31,8 @@ FORMATS = {
     "png": "PNG",
     "tex": "LaTeX table",
 }
-PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "peft", "numpy", "scipy")
-PACKAGES += ("polars", "altair", "vl-convert-python", "snakemake")
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "peft", "numpy")
+PACKAGES += ("scipy", "polars", "altair", "vl-convert-python", "snakemake")
 # Columns of the claims table, in the order in which they are shown, with their headings.
 CLAIM = {
     "verdict": "verdict",
@@ -111,7 +112,7 @@ def models(manifests: Iterable[dict]) -> list[list[str]]:
             for key, value in one["source"].items()
         )
         shape = [one["architecture"], str(one["layers"]), f"{one['weights']:,}", one["dtype"]]
-        found.append([one["model"], source, one["commit"] or "", *shape, one["sha256"]])
+        found.append([called(one), source, one["commit"] or "", *shape, one["sha256"]])
     return found
 
 
@@ -128,8 +129,12 @@ def alt(title: str, across: list[str], up: list[str]) -> str:
 # --- claims -------------------------------------------------------------------------------
 
 
-def claims(table: pl.DataFrame) -> list[dict[str, tuple[str, float | str | None]]]:
+def claims(
+    table: pl.DataFrame, manifests: Iterable[dict]
+) -> list[dict[str, tuple[str, float | str | None]]]:
     """Each claim (``claims.parquet``) as text and sort key by column of CLAIM."""
+    known = {one["model"]: called(one) for one in manifests}
+    table = table.with_columns(pl.col("model").replace(known))
     return [
         {name: (_claim_text(name, row), row[name]) for name in CLAIM}
         for row in table.iter_rows(named=True)
