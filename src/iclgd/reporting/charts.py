@@ -275,10 +275,14 @@ def heading(text: str, wide: float) -> dict:
 
 
 def rate_look(frame: pl.DataFrame, column: str, colours: dict, names: Names) -> pl.DataFrame:
-    """``look`` by learning rate: a learner without one is drawn in black."""
+    """``look`` by learning rate; a learner without one is drawn in the colour of its role."""
     learners = frame[column].unique().to_list()
     styles = {
-        one: {"color": colours.get(rate(one), style.INK), "dash": style.SOLID} for one in learners
+        one: {
+            "color": colours.get(rate(one), style.ROLES[names.role(one)]["color"]),
+            "dash": style.SOLID,
+        }
+        for one in learners
     }
     return look(frame, column, styles, {one: names.label(one) for one in learners})
 

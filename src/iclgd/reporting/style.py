@@ -125,7 +125,10 @@ def config() -> dict:
         },
         # One width for all y labels keeps the panels of different rows in line.
         "axisY": {"minExtent": 30, "domain": False, "ticks": False},
-        "axisX": {"grid": False, "labelFlush": False},
+        "axisX": {
+            **{"grid": False, "labelFlush": False},
+            **{"labelOverlap": "greedy", "labelSeparation": 5},
+        },
         "legend": {**text, "labelLimit": 0, "titleLimit": 0},
         "title": {
             "font": FONT,
