@@ -2,7 +2,8 @@
 
 Rows: accuracy, token overlap and overlap cosine similarity with ICL. Columns: what GD trains.
 One line per learning rate. Horizontal lines: ICL, ICL with its demonstrations reordered or
-replaced, and the pretrained model (zero-shot). One grid per model, task and design of the summary.
+replaced, solvers that do no GD, and the pretrained model (zero-shot), named at their right ends.
+One grid per model, task and design of the summary.
 """
 
 from iclgd.reporting import style
@@ -68,6 +69,7 @@ for run, part in select.runs(summary):
                     *charts.marks(mine.filter("chosen"), bottom, y, "epoch", "circle"),
                 ]
             if one == families[-1]:
+                drawn = drawn or charts.nothing(bottom, y, size)
                 drawn += levels.ends(flat, y, size, chance)
             head = names.short(one) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))

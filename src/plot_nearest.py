@@ -2,8 +2,8 @@
 
 Rows: total variation and token overlap with ICL. Columns: what GD trains. One line per learning
 rate; circles: the rate and epoch of each family nearest to ICL on validation queries;
-horizontal lines: ICL with its demonstrations reordered. Epoch 0 is the pretrained model
-(zero-shot).
+horizontal lines, named at their right ends: ICL with its demonstrations reordered, and solvers that
+do no GD. Epoch 0 is the pretrained model (zero-shot).
 """
 
 from iclgd.reporting import style
@@ -66,6 +66,7 @@ for run, part in select.runs(summary):
                     lines.filter("nearest"), bottom, y, "loss", "circle", tips, size=90
                 )
             if one == families[-1]:
+                drawn = drawn or charts.nothing(bottom, y, size)
                 drawn += levels.ends(flat, y, size)
             head = names.short(one) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))

@@ -15,6 +15,7 @@ from iclgd.reporting.charts import Axis
 from iclgd.reporting.names import ZERO_SHOT, Names
 
 SIZE, GAP = 10, 12  # pixels: of the names, and from one to the next
+MOST = 240  # pixels for a name; longer ones are cut
 LEAD = 14  # pixels between the end of a line and its name
 SOLVER = {"color": "#8B929A", "dash": style.SOLID}
 CHANCE = "chance"
@@ -61,7 +62,7 @@ def ends(
         base = alt.Chart(alt.Data(values=[{"text": row["series"]}]))
         lead = base.mark_rule(color=row["color"], strokeWidth=0.7)
         text = base.mark_text(
-            align="left", baseline="middle", fontSize=SIZE, color=row["ink"], clip=False
+            align="left", baseline="middle", fontSize=SIZE, color=row["ink"], limit=MOST
         )
         at = {"x": alt.value(wide + 1), "x2": alt.value(wide + LEAD - 2)}
         layers.append(lead.encode(y=alt.value(row["end"]), y2=alt.value(place), **at))
@@ -72,7 +73,7 @@ def ends(
 
 def room(texts: list[str]) -> float:
     """Pixels that the names take beside a row of panels."""
-    return LEAD + max((style.width(text, SIZE) for text in texts), default=0)
+    return LEAD + min(max((style.width(text, SIZE) for text in texts), default=0), MOST)
 
 
 def height(count: int, usual: float = 150) -> float:

@@ -127,7 +127,7 @@ def config() -> dict:
         "axisY": {"minExtent": 30, "domain": False, "ticks": False},
         "axisX": {
             **{"grid": False, "labelFlush": False},
-            **{"labelOverlap": "greedy", "labelSeparation": 5},
+            **{"labelOverlap": "greedy", "labelSeparation": 3},
         },
         "legend": {**text, "labelLimit": 0, "titleLimit": 0},
         "title": {
