@@ -37,7 +37,7 @@ def page() -> str:
         "",
         "`python -m iclgd show PATH` prints this beside the data (`--rows 9`,",
         '`--where "epoch = 200 AND js > 0.5"`). Written by `make dictionary` from',
-        "`src/iclgd/reporting/artifacts.py` and `data/` beside it. Undefined values are null, never 0.",
+        "`src/iclgd/reporting/artifacts.py` and `data/` there. Undefined values are null, never 0.",
         "",
         *_table("file", {f"`{one.path}`": one.what for one in ARTIFACTS}),
         "",
