@@ -29,10 +29,10 @@ families = names.families(learners) or [""]
 colours = rates(learners)
 last = summary["epoch"].max() or 1
 styles = names.styles([*summary["a"].unique(), ZERO_SHOT, *summary["b"].unique()])
-x = charts.epochs(last)
 flat_names = [*(one for one in styles if one == ZERO_SHOT or names.is_reference(one))]
 beside = levels.room([names.label(one) for one in flat_names])
 size = (layout.fit(len(families), 210, 90 + beside), levels.height(len(flat_names) + 1))
+x = charts.epochs(last, size[0])
 wide = max(len(families) * (size[0] + 18) + beside, 460)
 
 

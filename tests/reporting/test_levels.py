@@ -59,7 +59,7 @@ def test_solvers_are_thin_and_have_one_colour_and_no_dash():
     looks = {row["b"]: (row["color"], row["dash"]) for row in rows.iter_rows(named=True)}
     assert looks["knn"] == looks["vote"] == (levels.SOLVER["color"], style.SOLID)
     assert looks["icl"][0] == style.ROLES["icl"]["color"]
-    x = charts.epochs(10)
+    x = charts.epochs(10, 200)
     thin, *others = levels.lines(rows, x, Y)
     assert thin.to_dict(validate=False)["mark"]["strokeWidth"] == 1
     assert len(others) > 1, "a band, a line and tooltips of what is compared"

@@ -82,11 +82,11 @@ def read(path: Path, columns: Iterable[str]) -> pl.DataFrame:
     )
 
 
-def epochs(last: float, title: str = "epochs of GD") -> Axis:
+def epochs(last: float, wide: float, title: str = "epochs of GD") -> Axis:
     """Epochs on a symlog axis, so that 0 can be shown and 1, 2, 5 are apart."""
     last = max(float(last), 1.0)
     scale = {"type": "symlog", "constant": 1, "domain": [0, last], "nice": False}
-    return Axis(title, scale, style.epoch_ticks(last), grid=False)
+    return Axis(title, scale, style.epoch_ticks(last, wide), grid=False)
 
 
 def share(title: str, low: float = 0.0, high: float = 1.0) -> Axis:
