@@ -29,32 +29,24 @@ args = parser.parse_args()
 cli.torch_step()
 
 import polars as pl  # after parsing: --help is quick
-import torch
 
 from iclgd.io import parquet
-from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
-from iclgd.io.schemas.task import TASK
-from iclgd.learners import batches, settings, trainable, training_batch
+from iclgd.learners import batches, inputs, settings, trainable, training_batch
 from iclgd.metrics import activations, attention_table, token_alignment
 from iclgd.metrics.attention_similarity import ATTENTION
-from iclgd.models import loading, probes, row_check
+from iclgd.models import probes, row_check
 from iclgd.tasks import answer_tokens, prompts
 from iclgd.tasks.readouts.next_token import NextToken
 
-torch.set_num_threads(args.threads)
-task = parquet.read(args.task, TASK)
-demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
-names = prompts.check_inputs(task, demonstrations)
 learner = settings.learner(args.learner)
-loaded = loading.load(args.model, args.device)
-queries = prompts.queries(task)
-runs = prompts.in_order(demonstrations, args.orders)
+loaded, task, runs, queries, names, constant = inputs.read(
+    args.model, args.task, args.demonstrations, args.name, args.device, args.threads, args.orders
+)
 NextToken.of_task(loaded.tokenizer, task, runs, loaded.model)  # answers and tokens are checked
 encoded = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
 ways = probes.Ways(loaded)
 row_check.check(loaded.model)
 model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
-constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 with parquet.Parts(args.output, ATTENTION) as table:
     for run, shown in cli.progress(zip(runs, encoded, strict=True), len(runs), "runs"):
         batch = training_batch.tensors(shown, learner.loss, loaded.device)

@@ -2,7 +2,8 @@
 
 Rows: accuracy, token overlap and overlap cosine similarity with ICL. Columns: what GD trains.
 One line per learning rate. Horizontal lines: ICL, ICL with its demonstrations reordered or
-replaced, and the pretrained model (zero-shot). One grid per model, task and design of the summary.
+replaced, solvers that do no GD, and the pretrained model (zero-shot), named at their right ends.
+One grid per model, task and design of the summary.
 """
 
 from iclgd.reporting import style
@@ -13,7 +14,7 @@ figure = args.figure
 import polars as pl
 
 from iclgd.metrics.agreement import METRICS
-from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting import charts, findings, layout, levels, select
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import agreement as kind
 from iclgd.reporting.names import REFERENCES, ZERO_SHOT, Names, rate_key, rates
@@ -28,14 +29,15 @@ families = names.families(learners) or [""]
 colours = rates(learners)
 last = summary["epoch"].max() or 1
 styles = names.styles([*summary["a"].unique(), ZERO_SHOT, *summary["b"].unique()])
-x = charts.epochs(last)
-size = (layout.fit(len(families), 210), 150)
-wide = max(len(families) * (size[0] + 18), 460)
-shown = set()
+flat_names = [*(one for one in styles if one == ZERO_SHOT or names.is_reference(one))]
+beside = levels.room([names.label(one) for one in flat_names])
+size = (layout.fit(len(families), 210, 90 + beside), levels.height(len(flat_names) + 1))
+x = charts.epochs(last, size[0])
+wide = max(len(families) * (size[0] + 18) + beside, 460)
 
 
 def references(part, metric):
-    """Horizontal lines of one row: ICL, its references, and zero-shot (epoch 0 of GD)."""
+    """Level lines of one row: ICL, its references, and zero-shot (epoch 0 of GD)."""
     found = part.filter(pl.col("metric") == metric, pl.col("epoch") == 0)
     rows = found.filter(pl.col("b_role").is_in(REFERENCES))
     zero = found.filter(pl.col("b").is_in(learners)).drop_nulls("estimate").head(1)
@@ -43,9 +45,7 @@ def references(part, metric):
     if metric == "accuracy_b":
         own = part.filter(pl.col("metric") == "accuracy_a").drop_nulls("estimate").head(1)
         rows.append(own.with_columns(b=family("a")))
-    lines = pl.concat(rows).drop_nulls("estimate")
-    shown.update(lines["b"].to_list())
-    return charts.look(lines, "b", styles, {one: names.label(one) for one in styles})
+    return levels.styled(pl.concat(rows).drop_nulls("estimate"), names, styles)
 
 
 blocks = []
@@ -63,19 +63,19 @@ for run, part in select.runs(summary):
             drawn = charts.curves(lines, bottom, y, "epoch")
             if drawn:
                 drawn = [
-                    *charts.chance(chance, bottom, y),
-                    *charts.flats(flat, bottom, y),
+                    *levels.lines(flat, bottom, y, chance),
                     *drawn,
                     *charts.marks(ends, bottom, y, "epoch", "cross", size=110),
                     *charts.marks(mine.filter("chosen"), bottom, y, "epoch", "circle"),
                 ]
+            if one == families[-1]:
+                drawn = drawn or charts.nothing(bottom, y, size)
+                drawn += levels.ends(flat, y, size, chance)
             head = names.short(one) if row == 0 else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
     blocks.append(layout.block(panels, len(families), names.run_title(run)))
 
-items = names.key([one for one in styles if one in shown], styles)
-if figure.chance:
-    items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
+items = []
 if summary["chosen"].any():
     items.append({"label": "chosen on validation queries", "color": style.QUIET, "shape": "circle"})
 if (summary["diverged"].max() or 0) > 0:

@@ -77,7 +77,7 @@ def across(departure: str) -> charts.Axis:
     apart = max(1, math.ceil((ends[1] - ends[0]) / 5))
     ticks = [t for t in range(int(ends[0]), int(ends[1]) + 1) if t % apart == 0]
     scale = {"domain": [ends[0] - 0.25, ends[1] + 0.25], "nice": False}
-    return charts.Axis("steps of GD beyond the layers", scale, ticks)
+    return charts.Axis("more steps of GD", scale, ticks)
 
 
 sen = summary.filter(pl.col("metric").is_in(list(SEN)))
@@ -107,7 +107,7 @@ for (task, shots, design), part in summary.sort("task", "shots", "design").group
                 rough = charts.look(rough, "metric", styles, called)
                 drawn += charts.curves(rough, x, left, "dose", 0, tips, width=1)
             head = names.label(departure)
-            head += f": {natures[departure]}" if natures[departure] else ""
+            head += f":\n{natures[departure]}" if natures[departure] else ""
             panels.append(charts.panel(drawn, x, left, (wide, high), head * (shown is AGREEMENT)))
     head = f"{names.label(task)} · {shots} demonstrations"
     blocks.append(layout.block(panels, len(departures), head))

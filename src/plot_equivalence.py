@@ -30,7 +30,6 @@ VERDICTS = {  # colours apart in lightness, too
     "different": "#D55E00",
 }
 LANE = 17  # pixels: height of a lane
-WORDS = {"excess": 138, "verdict": 190}  # pixels for a column of text
 BLOCKS = {
     True: "Primary tests, corrected together",
     False: "For exploration, each test by itself",
@@ -85,7 +84,7 @@ def column(rows, name, y, high):
     mark = alt.Chart(charts.values(rows)).mark_text(align="left", baseline="middle", fontSize=10)
     lane = alt.Y("lane:Q", scale=alt.Scale(**y.scale), axis=None)
     text = mark.encode(lane, alt.Text(f"{name}_text:N"), charts.paint(), x=alt.value(0))
-    return charts.layered([text], WORDS[name], high)
+    return charts.layered([text], words[name], high)
 
 
 table = charts.read(args.summary, [*COLUMNS.split(), *NUMBERS.split()])
@@ -99,8 +98,12 @@ table = table.with_columns(
     color=pl.col("verdict").replace_strict(VERDICTS, default=style.FAINT),
 ).sort("model", "task", "shots", "design", "b")
 parts = {primary: lanes(table.filter(primary=primary)) for primary in BLOCKS}
-room = max(layout.labels(texts) for _, texts, _ in parts.values())
-wide = max(layout.fit(1, 330, room + sum(WORDS.values()) + 2 * layout.SPACING), 90)
+room = max(layout.labels(texts) for _, texts, _ in parts.values()) - 18
+words = {  # pixels for a column of text
+    name: max((style.width(text, 10) for text in table[f"{name}_text"]), default=0)
+    for name in ("excess", "verdict")
+}
+wide = max(layout.fit(1, 330, room + sum(words.values()) + 2 * layout.SPACING), 90)
 ends = table.select(pl.min_horizontal("excess", "excess_low").min()).item() or 0.0
 low = next(one for one in (-0.2, -0.5, -1.0) if one <= ends or one == -1.0)
 scale = {"domain": [low, 1.0], "nice": False}
@@ -128,7 +131,8 @@ items = [
 ]
 smallest = table["smallest"][0] if len(table) else 0
 items.append({"label": f"smallest effect ({smallest:g})", "color": style.INK, "dash": [3, 3]})
-title = figure.title or "Is gradient descent as near to ICL as ICL is to itself?"
+topic = figure.title or "Is gradient descent as near to ICL as ICL is to itself?"
+title = kind.sentence(table)
 subtitle = (
     "Excess: distance of GD from ICL minus that of ICL from itself, demonstrations reordered. "
     "Different: its bar lies above 0. Equivalent: it ends below the smallest effect, and GD is "
@@ -136,6 +140,7 @@ subtitle = (
     "tests, Holm's for primary ones."
 )
 chart = layout.figure(blocks, items, title, subtitle, 700)
-chart = chart if blocks else layout.empty(title, "the summary is empty")
+chart["title"]["subtitle"] = [topic, *chart["title"]["subtitle"]]
+chart = chart if blocks else layout.empty(topic, "the summary is empty")
 found = findings.of(kind, args.summary, names)
-save(chart, args.output, title, args.library, found)
+save(chart, args.output, topic, args.library, found)

@@ -29,8 +29,8 @@ colours = rates(learners)
 styles = names.styles(summary["learner"].unique())
 called = {one: names.label(one) for one in styles}
 references = [one for one in styles if names.is_reference(one)]
-x = charts.epochs(summary["epoch"].max() or 1, "epochs of training")
 size = (layout.fit(len(families), 200), 150)
+x = charts.epochs(summary["epoch"].max() or 1, size[0], "epochs of training")
 wide = max(len(families) * (size[0] + 18), 460)
 
 

@@ -36,7 +36,7 @@ for index, entry in enumerate(entries):
     for place, one in enumerate(reversed(own)):
         styles[one] = {"color": colour, "dash": style.MORE_DASHES[place % 5]}
 called = {
-    one: names.label(base(one)) + (f", {rate(one):g}" if value(one) else "") for one in models
+    one: names.label(base(one)) + (f", share {rate(one):g}" if value(one) else "") for one in models
 }
 scales = summary["scale"].unique().sort().to_list() or [1.0, 2.0]
 axis = {"type": "log", "domain": [scales[0] / 1.1, 1.1 * scales[-1]], "nice": False}

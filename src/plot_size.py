@@ -46,7 +46,6 @@ facets = summary.select("task", "shots").unique().sort("task", "shots").rows()
 wide = layout.fit(len(facets), 460)
 exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
 low, high = (min(exact) - 0.3, max(exact) + 0.3) if models else (0, 1)
-low, high = (low, high) if high - low > 1.5 else (low - 0.5, high + 0.5)
 # A model's points need 18 pixels, or names and bars of models of one size overlap.
 place = dict(
     zip(models, layout.spread_labels(exact, 18 * (high - low) / wide, low, high), strict=True)
@@ -57,20 +56,20 @@ aside = {
     for one in families
 }
 trouble = {one: select.caveat(manifests[one]) for one in models}
-ticks = list(range(math.ceil(low), math.floor(high) + 1))
+steps = (1,) if high - low > 2 else (1, 2, 5)
+ticks = [e + math.log10(m) for e in range(int(low), int(high) + 1) for m in steps]
+ticks = [one for one in ticks if low <= one <= high]
 ticks = ticks[:: 1 + len(ticks) // 8]
-power = (
-    "pow(10, datum.value) >= 1e9 ? pow(10, datum.value) / 1e9 + ' B' : pow(10, datum.value) >= 1e6"
-)
-power += " ? pow(10, datum.value) / 1e6 + ' M' : pow(10, datum.value) >= 1e3 ?"
-power += " pow(10, datum.value) / 1e3 + ' k' : pow(10, datum.value)"
+weights = "round(pow(10, datum.value))"
+power = f"{weights} >= 1e9 ? {weights} / 1e9 + ' B' : {weights} >= 1e6 ? {weights} / 1e6 + ' M'"
+power += f" : {weights} >= 1e3 ? {weights} / 1e3 + ' k' : {weights}"
 x = charts.Axis("weights (number, log scale)", {"domain": [low, high], "nice": False}, ticks, power)
 tips = {"model": "model", "weights": "weights", "b": "rate", "epoch": "epoch", **charts.TIPS}
 panels = []
 for task, shots in facets:
     head = f"{names.label(task)}, {shots} demonstrations"
     texts = [names.label(one) + (f" ({trouble[one]})" if trouble[one] else "") for one in models]
-    panels.append(charts.slanted(texts, [place[one] for one in models], x, wide, head))
+    panels.append(charts.flags(texts, [place[one] for one in models], x, wide, head))
 for row, metric in enumerate(ROWS):
     for column, (task, shots) in enumerate(facets):
         y, bottom = (

@@ -45,9 +45,9 @@ matrices = [one for one in ("q", "k", "v") if one in shares["matrix"]]
 matrices += sorted(set(shares["matrix"].drop_nulls()) - set(matrices))
 for column, matrix in enumerate(matrices or ["q"]):
     y = replace(
-        charts.share("share of entries below it"),
+        charts.share(""),
         show=column == 0,
-        extent=room if column == 0 else 0,
+        extent=room + 18 if column == 0 else 0,
     )
     rows = shares.filter(pl.col("matrix") == matrix)
     dashes = {"share": style.SOLID, "share_rms": style.DASHED}
@@ -76,7 +76,7 @@ for column, matrix in enumerate(matrices or ["q"]):
         # Below the line: for W_Q and W_K it lies at the top of the panel.
         drawn.append(charts.note(text, 4, 170 * (1 - need[0]) + 10, style.INK, "left", 10))
     above.append(charts.panel(drawn, x, y, (wide, 170), f"W_{matrix.upper()}"))
-blocks = [layout.block(above, len(above), "Sparsity of the weights")]
+blocks = [layout.block(above, len(above), "Sparsity: share of entries below a threshold")]
 
 circuits = summary.filter(pl.col("measure").is_in(list(MEASURES)))
 if len(circuits):

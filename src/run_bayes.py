@@ -19,28 +19,19 @@ parser.add_argument("--output", type=Path, required=True, help="logits table to 
 args = parser.parse_args()
 cli.torch_step()
 
-import torch  # after parsing: --help is quick
-
-from iclgd.io import parquet
-from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io import parquet  # after parsing: --help is quick
 from iclgd.io.schemas.logits import LOGITS
-from iclgd.io.schemas.task import TASK
-from iclgd.learners import bayes
-from iclgd.models import loading
+from iclgd.learners import bayes, inputs
 from iclgd.tasks import ginc, prompts
 from iclgd.tasks.readouts.next_token import NextToken
 
-torch.set_num_threads(1)
-task = parquet.read(args.task, TASK)
-demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
-names = prompts.check_inputs(task, demonstrations)
-loaded = loading.load(args.model, "cpu")
+loaded, task, runs, queries, names, constant = inputs.read(
+    args.model, args.task, args.demonstrations, args.name, device="cpu", threads=1
+)
 ginc.check_tokenizer(loaded.tokenizer, loaded.name)
-queries = prompts.queries(task)
-runs, words = prompts.in_order(demonstrations), prompts.labels(task)
+words = prompts.labels(task)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 
-constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 with parquet.Parts(args.output, LOGITS) as table:
     for run in cli.progress(runs, len(runs), "draws and orders"):
         found = bayes.answer(loaded.tokenizer, task, run, queries, readout)

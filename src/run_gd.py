@@ -31,32 +31,26 @@ parser.add_argument("--output", type=Path, required=True, help="logits table to 
 args = parser.parse_args()
 cli.torch_step()
 
-import torch  # after parsing: --help is quick
-
-from iclgd.io import fingerprints, parquet
-from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io import fingerprints, parquet  # after parsing: --help is quick
 from iclgd.io.schemas.logits import LOGITS
-from iclgd.io.schemas.task import TASK
 from iclgd.learners import (
     batches,
     evaluation,
     gradient_descent,
+    inputs,
     settings,
     trainable,
     training_batch,
 )
-from iclgd.models import loading, probes
+from iclgd.models import probes
 from iclgd.tasks import answer_tokens, prompts
 from iclgd.tasks.readouts.next_token import NextToken
 
-torch.set_num_threads(args.threads)
-task = parquet.read(args.task, TASK)
-demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
-names = prompts.check_inputs(task, demonstrations)
 learner = settings.learner(args.learner)
-loaded = loading.load(args.model, args.device)
-queries = prompts.queries(task)
-runs, words = prompts.in_order(demonstrations, args.orders), prompts.labels(task)
+loaded, task, runs, queries, names, constant = inputs.read(
+    args.model, args.task, args.demonstrations, args.name, args.device, args.threads, args.orders
+)
+words = prompts.labels(task)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 
 sequences = prompts.encode_queries(loaded.tokenizer, queries)
@@ -68,7 +62,6 @@ trained_on = training_batch.batches(shown, learner.loss, loaded.device, together
 model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
 evaluated = evaluation.Queries(model, chosen, sequences, loaded.device, together)
 
-constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 size = gradient_descent.runs_at_once(model, chosen, trained_on, learner)
 blocks = [range(start, min(start + size, len(runs))) for start in range(0, len(runs), size)]
 starts = range(0, len(queries), batches.QUERIES)

@@ -28,34 +28,25 @@ parser.add_argument("--output", type=Path, required=True, help="logits table to 
 args = parser.parse_args()
 cli.torch_step()
 
-import torch  # after parsing: --help is quick
-
-from iclgd.io import parquet
-from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io import parquet  # after parsing: --help is quick
 from iclgd.io.schemas.logits import LOGITS
-from iclgd.io.schemas.task import TASK
-from iclgd.learners import batches, in_context
+from iclgd.learners import batches, in_context, inputs
 from iclgd.models import loading
 from iclgd.tasks import prompts
 from iclgd.tasks.readouts.next_token import NextToken
 
-torch.set_num_threads(args.threads)
-task = parquet.read(args.task, TASK)
-demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
-names = prompts.check_inputs(task, demonstrations)
-loaded = loading.load(args.model, args.device)
-compared = loaded.name
+loaded, task, runs, queries, names, constant = inputs.read(
+    args.model, args.task, args.demonstrations, args.name, args.device, args.threads
+)
 if args.compared and args.compared != args.model:
     manifest = json.loads(args.compared.read_text())
-    compared, folder = manifest["model"], args.compared.with_suffix("")
-    other = loading.load_tokenizer(folder, compared, loading.trust(manifest))
+    constant["model"], folder = manifest["model"], args.compared.with_suffix("")
+    other = loading.load_tokenizer(folder, manifest["model"], loading.trust(manifest))
     loading.check_same_tokens(loaded.tokenizer, other)
-runs = prompts.in_order(demonstrations)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 words = prompts.labels(task)
-parts = list(prompts.queries(task).iter_slices(batches.QUERIES))
+parts = list(queries.iter_slices(batches.QUERIES))
 
-constant = {"model": compared, **names, "shots": len(runs[0].examples), "learner": args.name}
 answers = in_context.answers(loaded, task, runs, parts, readout, names)
 with parquet.Parts(args.output, LOGITS) as table:
     for run, part, found in cli.progress(answers, len(runs) * len(parts), "blocks of queries"):

@@ -32,21 +32,15 @@ import numpy as np  # after parsing: --help is quick
 import torch
 
 from iclgd.io import parquet
-from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
-from iclgd.io.schemas.task import TASK
-from iclgd.learners import features, solvers, solving
-from iclgd.models import dimensions, loading
+from iclgd.learners import features, inputs, solvers, solving
+from iclgd.models import dimensions
 from iclgd.tasks import answer_tokens, prompts
 from iclgd.tasks.readouts.next_token import NextToken
 
-torch.set_num_threads(args.threads)
-task = parquet.read(args.task, TASK)
-demonstrations = parquet.read(args.demonstrations, DEMONSTRATIONS)
-names = prompts.check_inputs(task, demonstrations)
-loaded = loading.load(args.model, args.device)
-queries = prompts.queries(task)
-runs = prompts.in_order(demonstrations)
+loaded, task, runs, queries, names, constant = inputs.read(
+    args.model, args.task, args.demonstrations, args.name, args.device, args.threads
+)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 rows_of, words = prompts.rows_of(task, runs), prompts.labels(task)
 shown, asked = [None] * len(runs), None
@@ -60,7 +54,6 @@ if solvers.SOLVERS[args.learner["solver"]].reads:
     shown = features.last_states_of(loaded, texts, layer)
     asked = features.last_states(loaded, alone, layer)
 
-constant = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": args.name}
 vocabulary = dimensions.vocabulary(loaded.model)
 with parquet.Parts(args.output, LOGITS) as table:
     for run, states in cli.progress(zip(runs, shown, strict=True), len(runs), "draws and orders"):

@@ -23,7 +23,7 @@ figure = args.figure
 tests = equivalence.Tests(
     reference=figure.reference,
     smallest=figure.smallest_effect or equivalence.SMALLEST,
-    primary=frozenset(tuple(one) for one in figure.primary),
+    primary=None if figure.primary is None else frozenset(map(tuple, figure.primary)),
     replicates=figure.replicates,
     solvers=frozenset(name for name, role in figure.roles.items() if role == "solver"),
 )

@@ -18,3 +18,6 @@ def test_ramp_keeps_its_ends_and_darkens():
 def test_epoch_ticks():
     assert style.epoch_ticks(200) == [0, 1, 2, 5, 10, 20, 50, 100, 200]
     assert style.epoch_ticks(10000) == [0, 1, 10, 100, 1000, 10000]
+    assert style.epoch_ticks(400) == [0, 1, 2, 5, 10, 20, 50, 100, 200, 400]
+    assert style.epoch_ticks(400, wide=160) == [0, 1, 2, 5, 10, 20, 50, 100, 400]
+    assert style.epoch_ticks(400, wide=60) == [0, 2, 10, 50, 400]

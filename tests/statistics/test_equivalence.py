@@ -210,6 +210,18 @@ def test_holm_is_over_the_primary_tests_alone():
     assert beside["gd-v"] == p(["gd-v"], "gd-v")["gd-v"]
 
 
+def test_no_primary_test_is_not_the_same_as_none_declared():
+    pairs = [pair("icl-reordered", 0.1)] + [gd(one, 0.13, noise=0.3) for one in ("gd", "gd-v")]
+
+    def primary(declared):
+        return judged(pairs, tests=plan(primary=declared))
+
+    assert primary(None)["primary"].to_list() == [True, True]
+    none = primary(frozenset())
+    assert none["primary"].to_list() == [False, False]
+    assert none["level_difference"].to_list() == [0.05, 0.05]  # each by itself
+
+
 def test_the_table_has_every_estimate_column_and_what_is_missing_is_an_error():
     table = equivalence.judged([pair("icl-reordered", 0.1), gd("gd", 0.3)], plan())
     assert set(intervals.ESTIMATE) <= set(table.columns)

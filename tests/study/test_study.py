@@ -51,6 +51,20 @@ def test_what_is_told_of_a_figure_is_what_its_steps_take():
     assert reference["reference"] == "icl-reordered" and "title" not in reference
 
 
+def test_primary_figures_that_hold_only_controls_declare_no_primary_test():
+    controls = {**TINY["figures"]["agreement"], "models": ["small-random"]}
+    figures = {"agreement": TINY["figures"]["agreement"], "of_controls": controls}
+    both = {"kind": "equivalence", "of": [*figures]}
+
+    def primary(**more):
+        study = tiny(figures={**figures, "both": {**both, **more}})
+        told = study.statistic_json(("primary",))(Wildcards(figure="both"))
+        return FigureArgument(**json.loads(told)).primary
+
+    assert primary(primary=["of_controls"]) == []
+    assert primary() == primary(primary=["agreement"]) != []
+
+
 def test_protocols_are_what_entries_say_whatever_the_names():
     learners = {**TINY["learners"], "b1": TINY["learners"]["gd"] | {"batch": 1, "momentum": 0.5}}
     learners["b4"] = learners["gd"] | {"batch": 4}

@@ -82,11 +82,11 @@ def read(path: Path, columns: Iterable[str]) -> pl.DataFrame:
     )
 
 
-def epochs(last: float, title: str = "epochs of GD") -> Axis:
+def epochs(last: float, wide: float, title: str = "epochs of GD") -> Axis:
     """Epochs on a symlog axis, so that 0 can be shown and 1, 2, 5 are apart."""
     last = max(float(last), 1.0)
     scale = {"type": "symlog", "constant": 1, "domain": [0, last], "nice": False}
-    return Axis(title, scale, style.epoch_ticks(last), grid=False)
+    return Axis(title, scale, style.epoch_ticks(last, wide), grid=False)
 
 
 def share(title: str, low: float = 0.0, high: float = 1.0) -> Axis:
@@ -243,21 +243,20 @@ def layered(layers: list, wide: float, high: float) -> dict:
 def panel(layers: list, x: Axis, y: Axis, size: tuple[float, float], title: str = "") -> dict:
     """One panel; without layers, its axes and 'no data'."""
     wide, high = size
-    if not layers:
-        corner = pl.DataFrame({"x": [x.scale["domain"][0]], "y": [y.scale["domain"][0]]})
-        base = alt.Chart(values(corner.cast(pl.Float64)))
-        layers = [
-            base.mark_point(opacity=0).encode(x.x("x"), y.y("y")),
-            note("no data", wide / 2, high / 2),
-        ]
-    chart = layered(layers, wide, high)
+    chart = layered(layers or nothing(x, y, size), wide, high)
     return {**chart, "title": heading(title, wide)} if title else chart
+
+
+def nothing(x: Axis, y: Axis, size: tuple[float, float]) -> list:
+    """The axes with 'no data' between them."""
+    return [*axes(x, y), note("no data", size[0] / 2, size[1] / 2)]
 
 
 def axes(x: Axis, y: Axis) -> list:
     """The axes alone, for a panel that shows only words."""
     corner = pl.DataFrame({"x": [x.scale["domain"][0]], "y": [y.scale["domain"][0]]})
-    return [alt.Chart(values(corner)).mark_point(opacity=0).encode(x.x("x"), y.y("y"))]
+    base = alt.Chart(values(corner.cast(pl.Float64)))
+    return [base.mark_point(opacity=0).encode(x.x("x"), y.y("y"))]
 
 
 def note(text: str, x: float, y: float, color: str = style.FAINT, align: str = "center", size=12):
@@ -270,15 +269,22 @@ def note(text: str, x: float, y: float, color: str = style.FAINT, align: str = "
 
 def heading(text: str, wide: float) -> dict:
     """The title of one panel, centred, wrapped so that it does not run into its neighbours."""
-    lines = textwrap.wrap(text, int(wide / 6)) if style.width(text, 11.5) > wide + 4 else text
+    lines = []
+    for line in text.split("\n"):
+        fits = style.width(line, 11.5) <= wide + 4
+        lines += [line] if fits else textwrap.wrap(line, int(wide / 6))
     return {"text": lines, "fontSize": 11.5, "anchor": "middle", "offset": 6, "limit": 0}
 
 
 def rate_look(frame: pl.DataFrame, column: str, colours: dict, names: Names) -> pl.DataFrame:
-    """``look`` by learning rate: a learner without one is drawn in black."""
+    """``look`` by learning rate; a learner without one is drawn in the colour of its role."""
     learners = frame[column].unique().to_list()
     styles = {
-        one: {"color": colours.get(rate(one), style.INK), "dash": style.SOLID} for one in learners
+        one: {
+            "color": colours.get(rate(one), style.ROLES[names.role(one)]["color"]),
+            "dash": style.SOLID,
+        }
+        for one in learners
     }
     return look(frame, column, styles, {one: names.label(one) for one in learners})
 
@@ -341,11 +347,34 @@ def symbols(frame, x: Axis, y: Axis, at: str, tips: dict) -> list:
     ]
 
 
-def slanted(texts: list[str], places: list[float], x: Axis, wide: float, title: str) -> dict:
-    """A strip of slanted names above a panel, each over its place on ``x``."""
-    rows = pl.DataFrame({"text": texts, "at": places}, schema={"text": pl.String, "at": pl.Float64})
-    high = max(24.0, 0.75 * max((style.width(text, 10) for text in texts), default=0) + 8)
-    hidden = alt.X("at:Q", scale=alt.Scale(**x.scale), axis=None)
-    mark = alt.Chart(values(rows)).mark_text(angle=310, align="left", baseline="middle")
-    strip = mark.encode(hidden, alt.Text("text:N"), y=alt.value(high + 8))
-    return {**layered([strip], wide, high), "title": heading(title, wide)}
+def flags(texts: list[str], places: list[float], x: Axis, wide: float, title: str) -> dict:
+    """A strip of names above a panel, a line each, with a stem down to its place on ``x``.
+
+    ``places`` ascend. A name begins at its stem, or farther left if the panel ends before it does.
+    """
+    low, high = x.scale["domain"]
+    tall, line, rows = 14 * len(texts) + 12, 14, []
+    for i, (text, place) in enumerate(zip(texts, places, strict=True)):
+        at = wide * (place - low) / (high - low)
+        left = min(at - 2, max(wide - style.width(text, 10), 0))
+        rows.append({"text": text, "at": at, "left": left, "y": line * (i + 0.5), "end": tall})
+    base = alt.Chart(alt.Data(values=rows))
+    across = alt.Scale(domain=[0, wide], nice=False)
+    down = alt.Scale(domain=[0, tall], nice=False, reverse=True)
+    stems = base.transform_calculate(from_="datum.y + 7").mark_rule(
+        color=style.FAINT, strokeWidth=0.7
+    )
+    words = base.mark_text(align="left", baseline="middle")
+    layers = [
+        stems.encode(
+            alt.X("at:Q", scale=across, axis=None),
+            alt.Y("from_:Q", scale=down, axis=None),
+            alt.Y2("end:Q"),
+        ),
+        words.encode(
+            alt.X("left:Q", scale=across, axis=None),
+            alt.Y("y:Q", scale=down, axis=None),
+            alt.Text("text:N"),
+        ),
+    ]
+    return {**layered(layers, wide, tall), "title": heading(title, wide)}

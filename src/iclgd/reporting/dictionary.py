@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from iclgd.metrics import ranges
-from iclgd.reporting.artifacts import ARTIFACTS, KEYS, Artifact
+from iclgd.reporting.artifacts import ARTIFACTS
+from iclgd.reporting.data.artifact import KEYS, Artifact
 
 
 def of(path: str) -> tuple[Artifact, dict[str, str]] | None:
@@ -36,7 +37,7 @@ def page() -> str:
         "",
         "`python -m iclgd show PATH` prints this beside the data (`--rows 9`,",
         '`--where "epoch = 200 AND js > 0.5"`). Written by `make dictionary` from',
-        "`src/iclgd/reporting/artifacts.py`. Undefined values are null, never 0.",
+        "`src/iclgd/reporting/artifacts.py` and `data/` there. Undefined values are null, never 0.",
         "",
         *_table("file", {f"`{one.path}`": one.what for one in ARTIFACTS}),
         "",

@@ -18,6 +18,7 @@ from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.text import plain
 from iclgd.reporting import artifacts, dictionary
+from iclgd.reporting.data.artifact import Artifact
 
 BESIDE = 3  # rows of a table side by side
 FEW, LONG = 4, 40  # values of a text column that are named, and their length
@@ -126,7 +127,7 @@ def _folder(path: Path) -> Iterator[Text | Table]:
     yield lines
 
 
-def _known(path: Path) -> tuple[artifacts.Artifact, dict[str, str]] | None:
+def _known(path: Path) -> tuple[Artifact, dict[str, str]] | None:
     """The artifact that lies at this path, if that leads through a folder ``results``."""
     parts = path.absolute().parts
     if "results" not in parts:

@@ -8,6 +8,7 @@ references of in-context learning are dashed, ramps also run from light to dark.
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from iclgd.io import cli
@@ -76,12 +77,20 @@ def ramp(stops: list[str], count: int) -> list[str]:
     return colours
 
 
-def epoch_ticks(last: float) -> list[int]:
-    """0 and 1, 2, 5, 10, ... up to ``last``: readable on a symlog axis."""
-    ticks = [0] + [m * 10**e for e in range(9) for m in (1, 2, 5) if m * 10**e <= last]
-    if len(ticks) > 10:  # thousands of epochs: whole decades only
-        ticks = [0] + [10**e for e in range(9) if 10**e <= last]
-    return ticks
+def epoch_ticks(last: float, wide: float = 210) -> list[int]:
+    """0, the last epoch and 1, 2, 5, 10, ... between them on a symlog axis of ``wide`` pixels.
+
+    Where numbers would touch, round ones stay; from thousands of epochs on only whole decades do.
+    """
+    wanted = [m * 10**e for m in (1, 5, 2) for e in range(9) if m * 10**e <= last]
+    if len(wanted) > 9:
+        wanted = [10**e for e in range(9) if 10**e <= last]
+    kept: dict[int, tuple[float, float]] = {}
+    for one in dict.fromkeys([0, int(last), *wanted]):
+        place, half = wide * math.log1p(one) / math.log1p(last), width(str(one), 10) / 2
+        if all(abs(place - other) >= half + more + 4 for other, more in kept.values()):
+            kept[one] = (place, half)
+    return sorted(kept)
 
 
 def width(text: str, size: float = 11) -> float:
@@ -125,7 +134,10 @@ def config() -> dict:
         },
         # One width for all y labels keeps the panels of different rows in line.
         "axisY": {"minExtent": 30, "domain": False, "ticks": False},
-        "axisX": {"grid": False, "labelFlush": False},
+        "axisX": {
+            **{"grid": False, "labelFlush": False},
+            **{"labelOverlap": "greedy", "labelSeparation": 3},
+        },
         "legend": {**text, "labelLimit": 0, "titleLimit": 0},
         "title": {
             "font": FONT,

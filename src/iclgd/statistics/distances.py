@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from iclgd.io.cli import InputError
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics.distances import DISTANCES, ESTIMATED, GAIN
-from iclgd.statistics import choice, intervals
+from iclgd.statistics import cells, choice, intervals
+from iclgd.statistics.cells import CELL
 from iclgd.statistics.families import family, value
 
 PLACE = [*RUN_COLUMNS, "a"]
-AT, CELL = ["b", "epoch"], ["draw", "example", "measure"]
+AT = ["b", "epoch"]
 ENDED = ("converged", "stalled")  # states of a run
 
 
@@ -42,11 +42,11 @@ def estimates(run: Run) -> pl.DataFrame:
     Measure ``gain`` is the accuracy of ICL minus that of the learner, with nothing beside it.
     """
     solver = _nearest_solver(run.solvers)
+    reference = cells.distances(run.reference, [], DISTANCES)
     beside = {
-        "r": (_cells(run.reference, []), CELL),
-        "z": (_cells(_zero_shot(run.learners), []), CELL),
-        "s": (_cells(solver, []), CELL),
-        "n": (_cells(run.replicates.with_columns(b="a"), AT), [*CELL, *AT]),
+        "z": (cells.distances(_zero_shot(run.learners), [], DISTANCES), CELL),
+        "s": (cells.distances(solver, [], DISTANCES), CELL),
+        "n": (cells.distances(run.replicates.with_columns(b="a"), AT, DISTANCES), [*CELL, *AT]),
     }
     found = []
     for (name,), rows in run.learners.group_by(family("b"), maintain_order=True):
@@ -57,19 +57,22 @@ def estimates(run: Run) -> pl.DataFrame:
             mine = rows.join(
                 choice.chosen_by_others(rows, "b", score), on=["draw", *AT], how="semi"
             )
-            cells = _cells(mine, AT)
-            if not cells.join(beside["r"][0], on=CELL, how="anti").is_empty():
-                raise InputError(
-                    f"{best['b'][0]} has draws or queries that {run.reference['b'][0]} has not"
-                )
+            own = cells.distances(mine, AT, DISTANCES)
+            own = cells.against(own, reference, (best["b"][0], run.reference["b"][0]))
             for letter, (other, on) in beside.items():
-                other = other.rename({end: f"{letter}_{end}" for end in ("least", "most")})
-                cells = cells.join(other, on=on, how="left")
+                own = cells.beside(own, other, letter, on)
+            own = own.with_columns(
+                untouched="z_least",
+                solver="s_least",
+                rounding="n_most",
+                nearer=pl.col("s_least") - pl.col("most"),
+                nearer_most=pl.col("s_most") - pl.col("least"),
+            )
             gain = pl.col("accuracy_a") - pl.col("accuracy_b")
             test = mine.filter(pl.col("split") == "test")
             test = test.with_columns(measure=pl.lit("gain"), gain=gain)
             parts = [
-                _wide(intervals.means(_differences(cells), ["measure"], ESTIMATED.values())),
+                _wide(intervals.means(own, ["measure"], ESTIMATED.values())),
                 intervals.means(test, ["measure"], [GAIN]).drop("metric"),
             ]
             named = best.with_columns(
@@ -80,35 +83,6 @@ def estimates(run: Run) -> pl.DataFrame:
             )
             found.append(named.join(pl.concat(parts, how="diagonal"), how="cross"))
     return pl.concat(found)
-
-
-def _cells(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """``by, draw, example, measure, least, most`` of test queries: means over their orders."""
-    test = rows.filter(pl.col("split") == "test")
-    parts = [
-        test.group_by(*by, "draw", "example")
-        .agg(least=one.least.mean(), most=one.most.mean())
-        .with_columns(measure=pl.lit(name))
-        for name, one in DISTANCES.items()
-    ]
-    return pl.concat(parts)
-
-
-def _differences(cells: pl.DataFrame) -> pl.DataFrame:
-    """The metrics `ESTIMATED` of every cell."""
-    d, r = pl.col("least"), pl.col("r_least")
-    return cells.select(
-        *("draw", "example", "measure"),
-        distance=d,
-        reference=r,
-        untouched="z_least",
-        solver="s_least",
-        rounding="n_most",
-        excess=d - pl.col("r_most"),
-        excess_most=pl.col("most") - r,
-        nearer=pl.col("s_least") - pl.col("most"),
-        nearer_most=pl.col("s_most") - d,
-    )
 
 
 def _wide(estimates: pl.DataFrame) -> pl.DataFrame:

@@ -55,14 +55,15 @@ class Tests:
     """What is tested against what; names are those of learners' entries, without rates.
 
     ``reference``: ICL under another order. ``smallest``: the smallest effect of interest.
-    ``primary``: (model, task, design, learner) of every primary test; none: every test is one.
+    ``primary``: (model, task, design, learner) of every primary test, of which there may be none;
+    None: every test is one.
     ``replicates``: learners to the same on reordered demonstrations. ``solvers``: learners that
     do no GD.
     """
 
     reference: str
     smallest: float
-    primary: frozenset[tuple[str, str, str, str]] = frozenset()
+    primary: frozenset[tuple[str, str, str, str]] | None = None
     replicates: Mapping[str, str] = field(default_factory=dict)
     solvers: frozenset[str] = frozenset()
 
@@ -115,10 +116,11 @@ def _runs(pairs: Iterable[pl.DataFrame], tests: Tests) -> Iterable[Run]:
 
 
 def _is_primary(tests: Tests) -> pl.Expr:
-    if not tests.primary:
+    if tests.primary is None:
         return pl.lit(True)
-    declared = [" ".join(one) for one in sorted(tests.primary)]
-    return pl.concat_str("model", "task", "design", "family", separator=" ").is_in(declared)
+    declared = pl.Series([" ".join(one) for one in sorted(tests.primary)], dtype=pl.String)
+    test = pl.concat_str("model", "task", "design", "family", separator=" ")
+    return test.is_in(declared.implode())
 
 
 def _tested(table: pl.DataFrame, smallest: float, factor: float) -> pl.DataFrame:

@@ -20,13 +20,13 @@ import polars as pl
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics.agreement import METRICS
-from iclgd.metrics.distances import DISTANCES, ESTIMATED
-from iclgd.statistics import choice, crossed, intervals
+from iclgd.metrics.distances import ESTIMATED
+from iclgd.statistics import cells, choice, crossed, intervals
 from iclgd.statistics.crossed import ALPHA, Spread
 from iclgd.statistics.families import family, value
 
 PLACE = [*RUN_COLUMNS, "a"]
-AT, CELL = ["learner", "epoch"], ["draw", "example"]
+AT, MEASURE = ["learner", "epoch"], ["tv"]
 ACCURACY, NEAREST = METRICS["accuracy_b"], choice.SCORES["nearest"]
 MEASURED = [ESTIMATED[name] for name in ("distance", "reference", "excess", "excess_most")]
 TRAINED = ("gd", "sgd", "adam")  # how roles of what descends begin
@@ -71,23 +71,17 @@ def _of_place(
     reference: pl.DataFrame, learners: pl.DataFrame | None = None, *, smallest: float
 ) -> pl.DataFrame:
     """The rows of one model, task and design."""
-    noise = _cells(reference, []).select(*CELL, r_least="least", r_most="most")
-    parts = [_estimates(reference, noise, smallest)]
+    parts = [_estimates(reference, reference, smallest)]
     if learners is not None:
-        if not _cells(learners, []).join(noise, on=CELL, how="anti").is_empty():
-            raise InputError(
-                f"{learners['learner'][0]} has draws or queries that {reference['learner'][0]} "
-                "has not"
-            )
-        parts.append(_estimates(learners, noise, smallest))
-        parts.append(_closest(learners, noise, smallest))
+        parts.append(_estimates(learners, reference, smallest))
+        parts.append(_closest(learners, reference, smallest))
     whole = pl.concat(part for part in parts if len(part))
     return whole.with_columns(pl.lit(reference[name][0]).alias(name) for name in PLACE).select(
         *PLACE, pl.exclude(PLACE)
     )
 
 
-def _closest(learners: pl.DataFrame, noise: pl.DataFrame, smallest: float) -> pl.DataFrame:
+def _closest(learners: pl.DataFrame, reference: pl.DataFrame, smallest: float) -> pl.DataFrame:
     """The closest point of every protocol, named after what all draws choose together."""
     found = []
     for _, rows in learners.group_by(family("learner"), maintain_order=True):
@@ -100,26 +94,19 @@ def _closest(learners: pl.DataFrame, noise: pl.DataFrame, smallest: float) -> pl
         mine = mine.with_columns(
             pl.lit(one).cast(rows.schema[name]).alias(name) for name, one in at.items()
         )
-        row = _estimates(mine, noise, smallest)
+        row = _estimates(mine, reference, smallest)
         found.append(
             row.with_columns(closest=pl.lit(True), border=pl.lit(_border(rows, **at), pl.String))
         )
-    return pl.concat(found) if found else _estimates(learners.clear(), noise, smallest)
+    return pl.concat(found) if found else _estimates(learners.clear(), reference, smallest)
 
 
-def _estimates(rows: pl.DataFrame, noise: pl.DataFrame, smallest: float) -> pl.DataFrame:
+def _estimates(rows: pl.DataFrame, reference: pl.DataFrame, smallest: float) -> pl.DataFrame:
     """The columns of `summarised` from ``family`` on, of every learner and epoch in ``rows``."""
     test = rows.filter(pl.col("split") == "test")
-    cells = _cells(rows, AT).join(noise, on=CELL, how="left")
-    cells = cells.select(
-        *AT,
-        *CELL,
-        distance="least",
-        reference="r_least",
-        excess=pl.col("least") - pl.col("r_most"),
-        excess_most=pl.col("most") - pl.col("r_least"),
-    )
-    table = intervals.means(cells, AT, MEASURED)
+    own, noise = cells.distances(rows, AT, MEASURE), cells.distances(reference, [], MEASURE)
+    names = tuple(one["learner"].first() for one in (rows, reference))
+    table = intervals.means(cells.against(own, noise, names), AT, MEASURED)
     wide = table.filter(metric="distance").drop("metric")
     for name, end, of in (("excess", "low", "excess"), ("excess_most", "high", "excess_most")):
         own = table.filter(metric=name)
@@ -152,12 +139,6 @@ def _estimates(rows: pl.DataFrame, noise: pl.DataFrame, smallest: float) -> pl.D
         closest=pl.lit(False),
         border=pl.lit(None, pl.String),
     )
-
-
-def _cells(rows: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """``by, draw, example, least, most`` of test queries: means over their orders."""
-    test, tv = rows.filter(pl.col("split") == "test"), DISTANCES["tv"]
-    return test.group_by(*by, *CELL).agg(least=tv.least.mean(), most=tv.most.mean())
 
 
 def _bound(table: pl.DataFrame, end: str) -> np.ndarray:

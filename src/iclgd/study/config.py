@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any
 
 import yaml
 from pydantic import (
@@ -26,7 +26,7 @@ from pydantic import (
 from iclgd.io import text
 from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.learners.solvers import SOLVERS
-from iclgd.study import kinds, scalars, values
+from iclgd.study import kinds, scalars, values, wording
 from iclgd.study.scalars import (
     AnyText,
     Count,
@@ -51,6 +51,7 @@ from iclgd.study.scalars import (
     one_of,
     words,
 )
+from iclgd.study.wording import TAGS
 
 SHOWN = 20  # of many problems
 
@@ -225,9 +226,6 @@ class HubData(Entry):
     test: Text
 
 
-TAGS = ("<of each split>", "<one>")  # of alternatives, within the place of an error
-
-
 class Task(Entry):
     """A task: exactly one of generate, files, hub, package and of; prompt unless derived."""
 
@@ -350,49 +348,9 @@ def problems(config) -> list[str]:
         errors = error.errors(include_url=False)
         absent = [one for one in errors if one["type"] == "missing" and len(one["loc"]) == 1]
         # If the file is not a study at all, one missing key is reported, not all.
-        return list(dict.fromkeys(_line(one) for one in errors if one not in absent[1:]))
+        lines = (wording.line(one, Configuration) for one in errors if one not in absent[1:])
+        return list(dict.fromkeys(lines))
     return []
-
-
-TYPES = {"list_type": "array", "string_type": "string", "bool_type": "boolean"}
-OBJECTS = ("model_type", "model_attributes_type", "dict_type")
-
-
-def _line(error: dict) -> str:
-    place, value, kind = error["loc"], error["input"], error["type"]
-    if place[-1:] == ("[key]",):
-        place = place[:-2]
-    place = [part for part in place if part not in TAGS]
-    if kind == "extra_forbidden":
-        *place, key = place
-        known = _keys(Configuration, place)
-        return f"{values.where_in(place)}: unknown key {key!r} {values.nearest(key, known)}"
-    if kind == "missing":
-        *place, key = place
-        return f"{values.where_in(place)}: key {key!r} is missing"
-    message = error["msg"]
-    if kind in OBJECTS or kind in TYPES:
-        message = str(scalars.wrong_type(value, TYPES.get(kind, "object")))
-    elif kind == "too_short":
-        message = f"{value!r}: it should be non-empty"
-    return f"{values.where_in(place)}: {message}"
-
-
-def _keys(model: Any, place: Iterable) -> list[str]:
-    """The keys that an entry may have, by its place."""
-    for part in place:
-        if _is_entry(model):
-            fields = {one.alias or name: one for name, one in model.model_fields.items()}
-            model = fields[part].annotation
-        else:  # a map or list of entries
-            model = get_args(model)[-1]
-        while not _is_entry(model) and get_origin(model) not in (dict, list):
-            model = get_args(model)[0]  # the entry, where there is an alternative to it
-    return [one.alias or name for name, one in model.model_fields.items()]
-
-
-def _is_entry(model: Any) -> bool:
-    return isinstance(model, type) and issubclass(model, Entry)
 
 
 def simplify(config: dict) -> None:

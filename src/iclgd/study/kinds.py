@@ -103,10 +103,10 @@ KINDS = {
             the most likely token of the whole vocabulary is the first token of the answer;
             token overlap is the share of shared tokens among the ten most likely; OCS is the
             cosine of the two distributions cut to their own ten most likely tokens. Horizontal
-            lines: ICL itself, ICL against ICL with other orders or demonstrations, and the
-            pretrained model without demonstrations (ZS, epoch 0). Bands: 95 % intervals over
-            draws and queries, which are crossed (two random factors, Student's t; of
-            accuracy Wilson's).
+            lines: ICL itself, ICL against ICL with other orders or demonstrations, the
+            pretrained model without demonstrations (ZS, epoch 0), and, thin and without bands,
+            solvers of the task that do no GD. Bands: 95 % intervals over draws and queries,
+            which are crossed (two random factors, Student's t; of accuracy Wilson's).
         """),
         figure_keys=("chance",),
         explored=True,
@@ -142,7 +142,8 @@ KINDS = {
             left to right. Circles: the rate and epoch of each family nearest to ICL on
             validation queries; none of the rates and epochs tried comes nearer there (at the
             last epoch or the largest rate others might). Blue dashes: ICL under another order
-            of the same demonstrations. Bands: 95 % intervals over draws and queries.
+            of the same demonstrations; thin lines, without bands: solvers of the task that do
+            no GD. Bands: 95 % intervals over draws and queries.
         """),
     ),
     "sensitivity": Kind(

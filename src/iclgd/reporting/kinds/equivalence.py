@@ -9,6 +9,7 @@ import polars as pl
 from iclgd.reporting.claims.estimates import Evidence
 from iclgd.reporting.findings import MODEL, Row, at, interval, short
 from iclgd.statistics.crossed import ALPHA
+from iclgd.statistics.equivalence import VERDICTS
 from iclgd.statistics.families import family
 from iclgd.study.names import value
 
@@ -36,6 +37,22 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         numbers += [f"{row['draws']} x {row['queries']}", needed, in_words(row)]
         found.append([*place, test, *numbers])
     return found
+
+
+def sentence(rows: pl.DataFrame) -> str:
+    """How many of the primary tests came to each verdict; of all tests where none is primary.
+
+    ``rows``: those of one measure, factor and choice.
+    """
+    primary = rows.filter("primary")
+    tests, of = (rows, "") if primary.is_empty() else (primary, "primary ")
+    verdicts = tests["verdict"].to_list()
+    counts = [
+        f"{verdicts.count(one) or 'none'} {one}"
+        for one in VERDICTS
+        if one in verdicts or one == "equivalent"  # what was asked is answered, none or not
+    ]
+    return f"Of {len(tests)} {of}tests: {', '.join(counts)}"
 
 
 def in_words(row: dict) -> str:

@@ -1,0 +1,1 @@
+"""The data dictionary by room: artifacts with the meaning of their columns."""
