@@ -142,6 +142,7 @@ BAD = {
         "figures.equivalence.of: 'agrement' is no figure with pairs (did you mean 'agreement'?)",
     ),
     "figures/nearest/of": (["sparsity"], "figures.nearest.of: 'sparsity' is no figure with pairs"),
+    "figures/errors/pairs": ([["icl", "gd"]], "key 'pairs' has no meaning for kind 'errors'"),
     "figures/nearest/models": (["gptj"], "key 'models' has no meaning for kind 'nearest'"),
     "figures/claims": (
         {"kind": "sparsity", "models": ["gptj"]},

@@ -12,6 +12,7 @@ from iclgd.metrics import (
     agreement,
     attention_similarity,
     distances,
+    errors,
     model_metrics,
     order_sensitivity,
     sparsity_requirement,
@@ -96,7 +97,12 @@ def _keys(names: str) -> dict[str, str]:
 
 
 RUN = _keys("model task design shots")
-DIFFERENCES = {**accuracy.CONTRASTS, **attention_similarity.CONTRASTS, "tv_slope": distances.SLOPE}
+DIFFERENCES = {
+    **accuracy.CONTRASTS,
+    **attention_similarity.CONTRASTS,
+    "tv_slope": distances.SLOPE,
+    **errors.CONTRASTS,
+}
 MEASURED = {**order_sensitivity.CONTRASTS, "missing": sparsity_requirement.MISSING}
 ARTIFACTS = (
     Artifact(
@@ -335,7 +341,8 @@ ARTIFACTS = (
             **RUN,
             **_keys("learner a b epoch"),
             "metric": "name of the metric, a column of `results/agreement` or `results/attention`,"
-            f" or a difference over the same draws and queries: {_listed(DIFFERENCES)}",
+            f" or a difference over the same draws and queries: {_listed(DIFFERENCES)}; of errors"
+            f" (the likeliest label is not the right one): {_listed(errors.METRICS)}",
             "measure": f"name of any other quantity; also: {_listed(MEASURED)}",
             **ESTIMATE,
             "diverged": "share of runs that diverged",
@@ -378,6 +385,10 @@ ARTIFACTS = (
             "accuracy": "share of test queries that are answered right; of the reference ICL's",
             "accuracy_low": "lower end of its 95 % interval",
             "accuracy_high": "upper end of its 95 % interval",
+            "cells": "errors: cells of a draw and a query that the estimate is a share of; with"
+            " fewer than 20 it is null",
+            "p": "errors: one-sided p-value, of gaps that they are above 0, of differences from ICL"
+            " reordered that they are below",
             "p_difference": 'p-value of "farther from ICL than ICL is from itself", by Holm',
             "p_equivalence": 'p-value of "farther by less than the smallest effect", by Holm',
             "p_learned": 'p-value of "zero-shot is farther than the smallest effect", by Holm',
