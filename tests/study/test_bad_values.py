@@ -197,6 +197,11 @@ BAD = {
         0.5,
         "'share', that of wrong labels, belongs to 'control: labels'",
     ),
+    "demonstrations/n4/shots": (
+        3,
+        "design 'n4' shows 3 demonstrations, which is odd: task 'topic4-conflict' ('control: "
+        "conflict') shows each input twice",
+    ),
     "learners/solving": ({"method": "solver"}, "learners.solving: key 'solver' is missing"),
     "learners/voting": (
         {"method": "solver", "solver": "vote", "temperature": 1.0},

@@ -12,9 +12,10 @@ from support.tasks import tiny_task
 
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
-from iclgd.tasks import sampling
+from iclgd.tasks import controls, sampling
 
 FOUR = tiny_task("topic4", rows=60, classes=4)
+CONFLICT = controls.conflicting_labels(FOUR, "topic4")
 TRAIN = FOUR.filter(pl.col("split") == "train")
 
 
@@ -59,6 +60,45 @@ def test_more_shots_than_rows_are_an_error():
         InputError, match=f"task topic4: 99 shots requested, but there are only {len(TRAIN)}"
     ):
         sampling.draw(FOUR, 99, 0)
+
+
+@given(st.integers(1, 12), st.integers(0, 20))
+def test_with_conflict_every_input_has_two_labels_and_draws_are_nested(inputs, number):
+    chosen = sampling.draw_conflicting(CONFLICT, 2 * inputs, number)
+    rows = {row["example"]: row for row in CONFLICT.iter_rows(named=True)}
+    assert len(set(chosen)) == 2 * inputs
+    for one, other in zip(chosen[::2], chosen[1::2], strict=True):
+        assert rows[one]["text"] == rows[other]["text"]
+        assert rows[one]["label"] != rows[other]["label"]
+    assert len({rows[one]["text"] for one in chosen}) == inputs
+    first = Counter(rows[one]["label"] for one in chosen[::2])
+    assert max(first.values()) - min(first[label] for label in range(4)) <= 1
+    assert chosen == sampling.draw_conflicting(CONFLICT, 24, number)[: 2 * inputs]
+
+
+def test_conflict_needs_twins_and_an_even_number():
+    with pytest.raises(InputError, match="task topic4: 3 shots, but each input is shown twice"):
+        sampling.draw_conflicting(CONFLICT, 3, 0)
+    with pytest.raises(InputError, match="topic4: a text of a training row has one label only"):
+        sampling.draw_conflicting(FOUR, 4, 0)
+    inputs = len(TRAIN) + 1
+    with pytest.raises(InputError, match=f"{inputs} shots requested, but there are only"):
+        sampling.draw_conflicting(CONFLICT, 2 * inputs, 0)
+
+
+def test_the_table_of_conflict_has_every_order_of_both_labels():
+    table = sampling.demonstrations(CONFLICT, "n4", 4, "all", range(2), conflict=True)
+    rows = {row["example"]: row for row in CONFLICT.iter_rows(named=True)}
+    for _, own in table.group_by("draw", "order"):
+        texts = Counter(rows[one]["text"] for one in own["example"])
+        assert list(texts.values()) == [2, 2]
+
+
+def test_with_fewer_shots_than_classes_so_many_classes_are_shown():
+    label = dict(TRAIN.select("example", "label").rows())
+    shown = [{label[one] for one in sampling.draw(FOUR, 2, number)} for number in range(40)]
+    assert {len(own) for own in shown} == {2}  # 2 of 4 classes: queries of the others stay open
+    assert len({tuple(sorted(own)) for own in shown}) == 6  # and every two of them come
 
 
 @given(st.integers(1, 6), st.data())
