@@ -1,17 +1,22 @@
 """Draws are nested and balanced; orders are distinct; both depend on names alone."""
 
 import itertools
+import json
 from collections import Counter
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.steps import run_step
 from support.tasks import tiny_task
+from support.workflow import ROOT
 
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.study import jobs
 from iclgd.tasks import controls, sampling
 
 FOUR = tiny_task("topic4", rows=60, classes=4)
@@ -62,6 +67,7 @@ def test_more_shots_than_rows_are_an_error():
         sampling.draw(FOUR, 99, 0)
 
 
+@settings(deadline=None)  # the first call of polars is slow
 @given(st.integers(1, 12), st.integers(0, 20))
 def test_with_conflict_every_input_has_two_labels_and_draws_are_nested(inputs, number):
     chosen = sampling.draw_conflicting(CONFLICT, 2 * inputs, number)
@@ -132,3 +138,24 @@ def test_a_draw_does_not_depend_on_its_block():
     whole = sampling.demonstrations(FOUR, "n4", 4, 6, range(5))
     block = sampling.demonstrations(FOUR, "n4", 4, 6, range(3, 5))
     assert whole.filter(pl.col("draw") >= 3).equals(block)
+
+
+def test_many_demonstrations_of_the_default_study_differ_and_show_no_word_of_a_query(tmp_path):
+    """Its figure of kind scale: two draws share under a quarter of their demonstrations."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    (figure,) = (one for one in config["figures"].values() if one["kind"] == "scale")
+    (name,), design = figure["tasks"], figure["runs"][-1][0]
+    entry, output = json.dumps(jobs.task(config, name)), tmp_path / f"{name}.parquet"
+    run_step("prepare_task", "--task", name, "--entry", entry, "--output", output)
+    task = pl.read_parquet(output)
+    shots, count = (config["demonstrations"][design][key] for key in ("shots", "draws"))
+    draws = [set(sampling.draw(task, shots, number)) for number in range(count)]
+    shared = [len(one & other) / shots for one, other in itertools.combinations(draws, 2)]
+    pool = len(task.filter(pl.col("split") == "train"))
+    assert shots / pool < 0.25 and abs(np.mean(shared) - shots / pool) < 0.03
+    words = {
+        asked: {word for text in rows["text"] for word in text.split()} - {":"}
+        for (asked,), rows in task.group_by(pl.col("split") != "train")
+    }
+    assert not words[True] & words[False]
+    assert len(task.filter(pl.col("split") != "train")) == config["tasks"][name]["queries"]
