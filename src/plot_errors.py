@@ -61,7 +61,7 @@ def in_words(row):
 def lanes(everyone):
     """Points and words on their lanes; names of all lanes; which of them are headings."""
     texts, heads, points, words = [], [], [], []
-    places = {}
+    places, models = {}, set()
     for own in everyone:
         places.setdefault(tuple(own["place"].values()), []).append(own)
     order = names.families([own["learner"] for own in everyone])
@@ -72,7 +72,8 @@ def lanes(everyone):
 
     for some in places.values():
         place = some[0]["place"]
-        if names.label(place["model"]) not in texts:
+        if place["model"] not in models:
+            models.add(place["model"])
             heads.append(len(texts))
             texts.append(names.label(place["model"]))
         told = [own for own in some if own["metrics"]["error_gap"]["estimate"] is not None]
