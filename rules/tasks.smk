@@ -77,8 +77,10 @@ rule sample_demonstrations:
         shots=study.shots,
         orders=study.orders,
         bindings=study.bindings,
+        conflict=study.conflict,
     shell:
         "python {input.script:q} --task {input.task:q} --design {wildcards.design:q}"
         " --shots {params.shots} --orders {params.orders} {params.bindings}"
+        " {params.conflict}"
         " --draws {wildcards.draws}"
         " --output {output:q} > {log:q} 2>&1"

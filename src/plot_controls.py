@@ -26,6 +26,7 @@ WORDS = {
     "shuffled": "control: blocks shuffled",
     "labels": "control: random labels",
     "texts": "control: inputs of another task",
+    "conflict": "control: two labels for each input",
     "content-free": "control: no inputs",
 }
 COLUMNS = "model task design shots kind control b epoch metric estimate low high draws"

@@ -23,6 +23,9 @@ parser.add_argument(
     choices=["fixed", "drawn"],
     help="drawn: every draw gives the label words to the classes anew",
 )
+parser.add_argument(
+    "--conflict", action="store_true", help="show every input twice, with different labels"
+)
 parser.add_argument("--draws", required=True, help="first and last draw, such as 0-4")
 parser.add_argument("--output", type=Path, required=True, help="demonstrations table to write")
 args = parser.parse_args()
@@ -39,5 +42,7 @@ if not re.fullmatch(r"all|[1-9]\d*", args.orders):
 orders = "all" if args.orders == "all" else int(args.orders)
 task = parquet.read(args.task, TASK)
 draws, drawn = range(first, last + 1), args.bindings == "drawn"
-table = sampling.demonstrations(task, args.design, args.shots, orders, draws, drawn)
+table = sampling.demonstrations(
+    task, args.design, args.shots, orders, draws, drawn, conflict=args.conflict
+)
 parquet.write(table, args.output, DEMONSTRATIONS)

@@ -60,7 +60,7 @@ def test_rule_script_and_log_have_one_name():
 
 # Numbers and words that the schema has checked, and those that common.smk quotes by itself.
 CHECKED = {"threads", "params.keep", "params.shots", "params.orders", "wildcards.draws"}
-CHECKED |= {"params.share", "params.bindings"}
+CHECKED |= {"params.share", "params.bindings", "params.conflict"}
 QUOTED = {"params.second", "params.tables", "params.source", "params.texts", "params.toward"}
 
 

@@ -206,7 +206,7 @@ PAIR = "agreement/llama-small/topic2/n4/icl--gd"
 # What is about other figures, and what is about the whole study.
 JUDGED = [
     f"{verb}_{name} {place}"
-    for name in ("equivalence", "nearest")
+    for name in ("equivalence", "nearest", "errors")
     for verb, place in (
         ("summarise", f"summary/{name}.parquet"),
         ("plot", f"figures/{name}.svg"),
@@ -352,6 +352,7 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "summarise_dose",
         "summarise_equivalence",
         "summarise_nearest",
+        "summarise_errors",
         "summarise_sensitivity",
         "judge_claims",
         "collect_examples",
@@ -359,6 +360,7 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "plot_dose",
         "plot_equivalence",
         "plot_nearest",
+        "plot_errors",
         "plot_sensitivity",
         "plot_agreement",
         "plot_controls",

@@ -122,6 +122,37 @@ def test_wrong_labels_are_wrong_and_those_of_a_smaller_share_stay_wrong():
     assert wrong[0.25] < wrong[0.5] and abs(len(wrong[0.25]) / count - 0.25) < 0.07
 
 
+@pytest.mark.parametrize("classes", [2, 4])
+def test_conflicting_labels_are_twins_with_another_label(classes):
+    task = tiny_task("topic", rows=200, classes=classes, queries=40)
+    found = controls.conflicting_labels(task, "topic")
+    assert found.head(len(task)).equals(task) and found["example"].is_unique().all()
+    assert found.equals(controls.conflicting_labels(task, "topic"))  # by the seed alone
+    twins = found.tail(len(found) - len(task))
+    assert twins["text"].to_list() == shown(task)["text"].to_list()
+    assert (twins["label"] != shown(task)["label"]).all() and set(twins["split"]) == {"train"}
+    assert set(twins["label"]) == set(range(classes))
+    words = dict(task.select("label", "answer").iter_rows())
+    assert [words[label] for label in twins["label"]] == twins["answer"].to_list()
+
+
+def test_a_task_of_one_label_has_no_conflict():
+    task = tiny_task().filter(pl.col("label") == 0)
+    with pytest.raises(InputError, match="a task of one label has no other one to give"):
+        controls.conflicting_labels(task, "a")
+
+
+def test_the_step_derives_conflicting_labels_by_the_original_alone(tmp_path):
+    task, output = tiny_task("topic4", rows=60, classes=4), tmp_path / "derived.parquet"
+    parquet.write(task, tmp_path / "task.parquet", TASK)
+    more = ["--task", tmp_path / "task.parquet", "--control", "conflict", "--output", output]
+    run_step("derive_task", "--name", "named", *more)
+    found = pl.read_parquet(output)
+    assert set(found["task"]) == {"named"}
+    expected = controls.conflicting_labels(task, "topic4")
+    assert found.drop("task").equals(expected.drop("task").cast({"label": pl.Int32}))
+
+
 def test_foreign_texts_come_from_the_other_task_alone():
     task, other = tiny_task(rows=60), tiny_task("else", rows=32)
     control = controls.foreign_texts(task, other, "a")

@@ -28,7 +28,7 @@ from support.summaries import (
     variance,
 )
 from support.summaries_models import attention, dose, regression, twins
-from support.summaries_verdicts import PROTOCOLS, equivalence, nearest, sensitivity
+from support.summaries_verdicts import PROTOCOLS, equivalence, errors, nearest, sensitivity
 
 from iclgd.reporting.export import latex
 
@@ -81,6 +81,16 @@ FIGURES = {
         [],
         ["excess total variation over ICL", "Primary tests", "smallest effect (0.05)", "no ICL"],
     ),
+    "errors": (
+        errors,
+        [],
+        [
+            "errs where ICL errs in 2 of 4",
+            "share of queries with an error",
+            "by chance",
+            "ICL errs in",
+        ],
+    ),
     "nearest": (nearest, [], ["training loss (nats", "total variation (0: equal)"]),
     "sensitivity": (
         lambda path: sensitivity(path, near=[("cb", "adam")]),
@@ -123,6 +133,7 @@ HARD = {
     "twins-one-pair": ("twins", lambda path: twins(path, seeds=1), []),
     "twins-three": ("twins", lambda path: twins(path, etas=(0.0, 0.1, 0.5)), []),
     "equivalence-one": ("equivalence", lambda path: equivalence(path, draws=1), []),
+    "errors-few": ("errors", lambda path: errors(path, draws=1, few=("agnews", "cb")), []),
     "nearest-lost": ("nearest", lambda path: nearest(path, draws=1, broken=True), []),
     "sensitivity-lost": (
         "sensitivity",

@@ -142,6 +142,7 @@ BAD = {
         "figures.equivalence.of: 'agrement' is no figure with pairs (did you mean 'agreement'?)",
     ),
     "figures/nearest/of": (["sparsity"], "figures.nearest.of: 'sparsity' is no figure with pairs"),
+    "figures/errors/pairs": ([["icl", "gd"]], "key 'pairs' has no meaning for kind 'errors'"),
     "figures/nearest/models": (["gptj"], "key 'models' has no meaning for kind 'nearest'"),
     "figures/claims": (
         {"kind": "sparsity", "models": ["gptj"]},
@@ -195,6 +196,11 @@ BAD = {
     "tasks/topic4-texts/share": (
         0.5,
         "'share', that of wrong labels, belongs to 'control: labels'",
+    ),
+    "demonstrations/n4/shots": (
+        3,
+        "design 'n4' shows 3 demonstrations, which is odd: task 'topic4-conflict' ('control: "
+        "conflict') shows each input twice",
     ),
     "learners/solving": ({"method": "solver"}, "learners.solving: key 'solver' is missing"),
     "learners/voting": (

@@ -64,6 +64,8 @@ def test_models_and_tasks():
         "model",
     ]
     assert [roles.task({"of": "t", "control": "labels"}), roles.task({})] == ["control", "task"]
+    taught = ({"control": "labels", "share": 0.1}, {"control": "conflict"})
+    assert [roles.task({"of": "t", **entry}) for entry in taught] == ["task", "task"]
 
 
 def test_figures_have_a_colour_for_every_role():

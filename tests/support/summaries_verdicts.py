@@ -59,6 +59,36 @@ def nearest(path, rates=(1e-3, 1e-2), draws=5, broken=False):
     return write(rows, path)
 
 
+def errors(path, models=("llama-7b",), tasks=("agnews", "cb"), draws=5, few=(), near=(0.3, 0.0)):
+    """Two learners that train err with ICL by ``near``; ``few``: tasks where ICL hardly errs."""
+    gaps = {"icl-reordered": 0.4, "gd@0.01": near[0], "gd-v-middle@0.01": near[1], "oracle": 0.0}
+    rows = []
+    for model, task in itertools.product(models, tasks):
+        for learner, gap in gaps.items():
+            run = {"model": model, "task": task, "design": "n4", "shots": 4, "a": "icl"}
+            run |= {"learner": learner, "epoch": 20 if "gd" in learner else 0, "queries": 96}
+
+            def add(metric, value, cells, p=None, run=run, task=task):
+                known = task not in few or metric == "error_a"
+                own = {**run, "metric": metric, "cells": cells if known else 3.0}
+                own["p"] = p if known and draws > 1 else None
+                rows.append(band(own, value if known else None, 0.05, draws))
+
+            right = learner == "oracle"
+            add("error_a", 0.0 if task in few else 0.3, 480.0)
+            add("error_b", 0.0 if right else 0.35, 480.0)
+            add("error_with", 0.0 if right else 0.3 + gap, 144.0)
+            add("error_without", 0.0 if right else 0.3, 336.0)
+            add("error_gap", gap, 144.0, 0.01 if gap else 0.5)
+            add("same_wrong", None if right else 0.34 + gap, 0.0 if right else 60.0)
+            add("same_chance", None if right else 0.34, 0.0 if right else 60.0)
+            add("same_gap", None if right else gap, 60.0, None if right else 0.01 if gap else 0.5)
+            if learner != "icl-reordered":
+                add("error_gap_excess", gap - 0.4, 144.0, 0.2 if gap > 0.2 else 0.001)
+                add("same_gap_excess", None if right else gap - 0.4, 60.0, None)
+    return write(rows, path)
+
+
 PROTOCOLS = {  # of `sensitivity`
     "gd@0.01": {"rate": 0.01, "batch": None, "optimiser": "sgd", "loss": "label"},
     "gd@0.1": {"rate": 0.1, "batch": None, "optimiser": "sgd", "loss": "label"},

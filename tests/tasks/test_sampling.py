@@ -1,20 +1,26 @@
 """Draws are nested and balanced; orders are distinct; both depend on names alone."""
 
 import itertools
+import json
 from collections import Counter
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.steps import run_step
 from support.tasks import tiny_task
+from support.workflow import ROOT
 
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
-from iclgd.tasks import sampling
+from iclgd.study import jobs
+from iclgd.tasks import controls, sampling
 
 FOUR = tiny_task("topic4", rows=60, classes=4)
+CONFLICT = controls.conflicting_labels(FOUR, "topic4")
 TRAIN = FOUR.filter(pl.col("split") == "train")
 
 
@@ -61,6 +67,46 @@ def test_more_shots_than_rows_are_an_error():
         sampling.draw(FOUR, 99, 0)
 
 
+@settings(deadline=None)  # the first call of polars is slow
+@given(st.integers(1, 12), st.integers(0, 20))
+def test_with_conflict_every_input_has_two_labels_and_draws_are_nested(inputs, number):
+    chosen = sampling.draw_conflicting(CONFLICT, 2 * inputs, number)
+    rows = {row["example"]: row for row in CONFLICT.iter_rows(named=True)}
+    assert len(set(chosen)) == 2 * inputs
+    for one, other in zip(chosen[::2], chosen[1::2], strict=True):
+        assert rows[one]["text"] == rows[other]["text"]
+        assert rows[one]["label"] != rows[other]["label"]
+    assert len({rows[one]["text"] for one in chosen}) == inputs
+    first = Counter(rows[one]["label"] for one in chosen[::2])
+    assert max(first.values()) - min(first[label] for label in range(4)) <= 1
+    assert chosen == sampling.draw_conflicting(CONFLICT, 24, number)[: 2 * inputs]
+
+
+def test_conflict_needs_twins_and_an_even_number():
+    with pytest.raises(InputError, match="task topic4: 3 shots, but each input is shown twice"):
+        sampling.draw_conflicting(CONFLICT, 3, 0)
+    with pytest.raises(InputError, match="topic4: a text of a training row has one label only"):
+        sampling.draw_conflicting(FOUR, 4, 0)
+    inputs = len(TRAIN) + 1
+    with pytest.raises(InputError, match=f"{inputs} shots requested, but there are only"):
+        sampling.draw_conflicting(CONFLICT, 2 * inputs, 0)
+
+
+def test_the_table_of_conflict_has_every_order_of_both_labels():
+    table = sampling.demonstrations(CONFLICT, "n4", 4, "all", range(2), conflict=True)
+    rows = {row["example"]: row for row in CONFLICT.iter_rows(named=True)}
+    for _, own in table.group_by("draw", "order"):
+        texts = Counter(rows[one]["text"] for one in own["example"])
+        assert list(texts.values()) == [2, 2]
+
+
+def test_with_fewer_shots_than_classes_so_many_classes_are_shown():
+    label = dict(TRAIN.select("example", "label").rows())
+    shown = [{label[one] for one in sampling.draw(FOUR, 2, number)} for number in range(40)]
+    assert {len(own) for own in shown} == {2}  # 2 of 4 classes: queries of the others stay open
+    assert len({tuple(sorted(own)) for own in shown}) == 6  # and every two of them come
+
+
 @given(st.integers(1, 6), st.data())
 def test_orders_are_different_permutations(shots, data):
     most = len(list(itertools.permutations(range(shots))))
@@ -92,3 +138,24 @@ def test_a_draw_does_not_depend_on_its_block():
     whole = sampling.demonstrations(FOUR, "n4", 4, 6, range(5))
     block = sampling.demonstrations(FOUR, "n4", 4, 6, range(3, 5))
     assert whole.filter(pl.col("draw") >= 3).equals(block)
+
+
+def test_many_demonstrations_of_the_default_study_differ_and_show_no_word_of_a_query(tmp_path):
+    """Its figure of kind scale: two draws share under a quarter of their demonstrations."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    (figure,) = (one for one in config["figures"].values() if one["kind"] == "scale")
+    (name,), design = figure["tasks"], figure["runs"][-1][0]
+    entry, output = json.dumps(jobs.task(config, name)), tmp_path / f"{name}.parquet"
+    run_step("prepare_task", "--task", name, "--entry", entry, "--output", output)
+    task = pl.read_parquet(output)
+    shots, count = (config["demonstrations"][design][key] for key in ("shots", "draws"))
+    draws = [set(sampling.draw(task, shots, number)) for number in range(count)]
+    shared = [len(one & other) / shots for one, other in itertools.combinations(draws, 2)]
+    pool = len(task.filter(pl.col("split") == "train"))
+    assert shots / pool < 0.25 and abs(np.mean(shared) - shots / pool) < 0.03
+    words = {
+        asked: {word for text in rows["text"] for word in text.split()} - {":"}
+        for (asked,), rows in task.group_by(pl.col("split") != "train")
+    }
+    assert not words[True] & words[False]
+    assert len(task.filter(pl.col("split") != "train")) == config["tasks"][name]["queries"]

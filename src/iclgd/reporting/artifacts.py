@@ -9,13 +9,19 @@ from iclgd.metrics import (
     accuracy,
     attention_similarity,
     distances,
+    errors,
     order_sensitivity,
     sparsity_requirement,
 )
 from iclgd.reporting.data import learners, metrics, models, tasks
 from iclgd.reporting.data.artifact import ESTIMATE, RUN, Artifact, keys, listed
 
-DIFFERENCES = {**accuracy.CONTRASTS, **attention_similarity.CONTRASTS, "tv_slope": distances.SLOPE}
+DIFFERENCES = {
+    **accuracy.CONTRASTS,
+    **attention_similarity.CONTRASTS,
+    "tv_slope": distances.SLOPE,
+    **errors.CONTRASTS,
+}
 MEASURED = {**order_sensitivity.CONTRASTS, "missing": sparsity_requirement.MISSING}
 STUDY = (
     Artifact(
@@ -71,7 +77,8 @@ STUDY = (
             **RUN,
             **keys("learner a b epoch"),
             "metric": "name of the metric, a column of `results/agreement` or `results/attention`,"
-            f" or a difference over the same draws and queries: {listed(DIFFERENCES)}",
+            f" or a difference over the same draws and queries: {listed(DIFFERENCES)}; of errors"
+            f" (the likeliest label is not the right one): {listed(errors.METRICS)}",
             "measure": f"name of any other quantity; also: {listed(MEASURED)}",
             **ESTIMATE,
             "diverged": "share of runs that diverged",
@@ -116,6 +123,10 @@ STUDY = (
             "accuracy": "share of test queries that are answered right; of the reference ICL's",
             "accuracy_low": "lower end of its 95 % interval",
             "accuracy_high": "upper end of its 95 % interval",
+            "cells": "errors: cells of a draw and a query that the estimate is a share of; with"
+            " fewer than 20 it is null",
+            "p": "errors: one-sided p-value, of gaps that they are above 0, of differences from ICL"
+            " reordered that they are below",
             "p_difference": 'p-value of "farther from ICL than ICL is from itself", by Holm',
             "p_equivalence": 'p-value of "farther by less than the smallest effect", by Holm',
             "p_learned": 'p-value of "zero-shot is farther than the smallest effect", by Holm',

@@ -239,8 +239,17 @@ def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) ->
                 "words ('bindings: drawn'): leave one of them out",
             )
         rows = sizes.most_rows(pairing.original(config["tasks"], task), root)
+        conflict = config["tasks"][task].get("control") == "conflict"
+        if conflict and rows is not None:
+            rows *= 2
         for design in designs:
             shots = config["demonstrations"][design]["shots"]
+            if conflict and shots % 2:
+                problem(
+                    f"{where}.tasks",
+                    f"design {design!r} shows {shots} demonstrations, which is odd: task {task!r} "
+                    "('control: conflict') shows each input twice",
+                )
             if rows is not None and shots > rows:
                 problem(
                     f"{where}.tasks",

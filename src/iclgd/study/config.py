@@ -230,7 +230,8 @@ class Task(Entry):
     """A task: exactly one of generate, files, hub, package and of; prompt unless derived."""
 
     of: Text = None  # the task that this one is a control of
-    control: one_of("labels", "texts", "content-free") = None  # src/derive_task.py
+    # src/derive_task.py; conflict: every input is shown twice, with two labels
+    control: one_of("labels", "conflict", "texts", "content-free") = None
     texts: Text = None  # the task whose inputs are shown instead
     share: Fraction = None  # of `control: labels`: wrong ones; default: each is drawn anew
     generate: Generate = None
@@ -255,7 +256,7 @@ class Task(Entry):
 
 
 class Design(Entry):
-    shots: Count
+    shots: Count  # classes take turns: fewer shots than classes show so many classes alone
     draws: Count
     orders: either("all", otherwise=Count) = None  # per draw; default: 1
     block: Count = None  # draws per job; default: 5

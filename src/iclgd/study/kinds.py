@@ -43,6 +43,7 @@ STATISTICS = {
     "equivalence": Statistic(
         ("agreement",), figure_keys=("reference", "replicates", "primary", "smallest_effect")
     ),
+    "errors": Statistic(("agreement",)),
     "nearest": Statistic(("agreement", "logits")),
     "order": Statistic(("logits",), figure_keys=("reference",), ending=".order"),
     "regression": Statistic(("models",), needs=("folders",), environment="torch"),
@@ -131,6 +132,22 @@ KINDS = {
             the study declares; tests below the line are for exploration, without correction.
         """),
         optional=("primary", "smallest_effect", "seeds"),
+    ),
+    "errors": Kind(
+        ("of",),
+        "errors",
+        _text("""
+            Whether learners err where ICL errs, where it does (accuracy and distances cannot say so
+            where it is unsure). An error: the likeliest label is not the right one. Left: how
+            often a learner errs where ICL errs, and where ICL is right; if errors have nothing
+            in common, both are the same. Right: where both err, how often with one wrong
+            label; by chance is how often ICL's wrong label in one draw is the learner's in
+            another, at the same right label. ICL under another order of the same
+            demonstrations shows how far ICL's errors are its own; solvers that do no GD show
+            what the task alone leads to. GD at the rate and epoch nearest to ICL, for each
+            draw by the validation queries of the others. Bars: 95 % intervals over draws and
+            queries; tests are one-sided at 5 %, each by itself.
+        """),
     ),
     "nearest": Kind(
         ("of",),

@@ -73,9 +73,10 @@ def model(entry: Mapping) -> str:
 def task(entry: Mapping) -> str:
     """The role of a task: ``control`` or ``task``.
 
-    With a share of wrong labels, demonstrations teach something still.
+    With some wrong labels, or two labels for each input, demonstrations teach something still.
     """
-    return "control" if "of" in entry and "share" not in entry else "task"
+    teaches = "share" in entry or entry.get("control") == "conflict"
+    return "control" if "of" in entry and not teaches else "task"
 
 
 ROLES = {"models": model, "tasks": task, "learners": learner}

@@ -198,6 +198,10 @@ class Study:
         drawn = pairing.original(self.tasks, wildcards.task).get("bindings") == "drawn"
         return "--bindings drawn" if drawn else ""
 
+    def conflict(self, wildcards) -> str:
+        """``--conflict`` for a task in which each input is shown with two labels."""
+        return "--conflict" if self.tasks[wildcards.task].get("control") == "conflict" else ""
+
     def shots(self, wildcards) -> int:
         return jobs.design(self.config, wildcards.design)["shots"]
 

@@ -1,7 +1,8 @@
 """Tasks made of a task by what its demonstrations show: other labels, other texts, or none.
 
 With labels drawn at random, foreign texts or empty ones they are negative controls, whose
-demonstrations teach nothing.
+demonstrations teach nothing. With some wrong labels, or two labels for each input, they teach
+something still, but a learner cannot be sure.
 
 Queries stay as they are. Random labels and foreign inputs are those of Min et al. (2202.12837),
 empty inputs those of Zhao et al. (2102.09690).
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from iclgd.io.cli import InputError
 from iclgd.tasks import prompts, readers
 from iclgd.tasks.task_tables import generator
 
@@ -44,6 +46,27 @@ def wrong_labels(task: pl.DataFrame, share: float, seed: str) -> pl.DataFrame:
     return task.with_columns(label).with_columns(
         pl.col("label").replace_strict(answers, return_dtype=pl.String).alias("answer")
     )
+
+
+def conflicting_labels(task: pl.DataFrame, seed: str) -> pl.DataFrame:
+    """Every training row with a twin of the same text that has another label, drawn at random.
+
+    Twins come last and are numbered on. A learner that weighs its demonstrations cannot be sure
+    of an input that it has seen with two labels. Raises InputError if the task has one label.
+    """
+    answers = dict(enumerate(prompts.labels(task)))
+    if len(answers) < 2:
+        raise InputError("a task of one label has no other one to give")
+    twins = task.filter(_SHOWN).sort("example")
+    shift = generator(seed, "conflict").integers(1, len(answers), len(twins))
+    twins = twins.with_columns(
+        example=pl.int_range(pl.len(), dtype=pl.Int32) + task["example"].max() + 1,
+        label=(pl.col("label") + pl.Series(shift, dtype=pl.Int32)) % len(answers),
+    )
+    twins = twins.with_columns(
+        answer=pl.col("label").replace_strict(answers, return_dtype=pl.String)
+    )
+    return pl.concat([task, twins.select(task.columns)])
 
 
 def foreign_texts(task: pl.DataFrame, other: pl.DataFrame, seed: str) -> pl.DataFrame:

@@ -42,6 +42,24 @@ def draw(task: pl.DataFrame, shots: int, number: int) -> list[int]:
     return chosen
 
 
+def draw_conflicting(task: pl.DataFrame, shots: int, number: int) -> list[int]:
+    """Examples of draw ``number`` of `controls.conflicting_labels`: inputs, each with two labels.
+
+    Half as many inputs as ``shots`` are drawn as by `draw`, and each is followed by its twin of
+    the same text. Raises InputError if ``shots`` is odd or a text has no twin.
+    """
+    name = parquet.only(task, "task")
+    if shots % 2:
+        raise InputError(f"task {name}: {shots} shots, but each input is shown twice")
+    train = task.filter(pl.col("split") == "train").sort("example")
+    pairs = train.group_by("text", maintain_order=True).agg("example", "label")
+    if any(len(set(labels)) < 2 for labels in pairs["label"]):
+        raise InputError(f"task {name}: a text of a training row has one label only")
+    twins = dict(pair[:2] for pair in pairs["example"])
+    inputs = draw(train.filter(pl.col("example").is_in(list(twins))), shots // 2, number)
+    return [one for example in inputs for one in (example, twins[example])]
+
+
 def orders(rng: np.random.Generator, shots: int, count: int | str) -> list[tuple[int, ...]]:
     """``count`` different random orders of 0 ... shots - 1, or ``all`` of them.
 
@@ -66,16 +84,17 @@ def demonstrations(
     count: int | str,
     draws: Iterable[int],
     drawn: bool = False,
+    conflict: bool = False,
 ) -> pl.DataFrame:
     """The demonstrations table (``DEMONSTRATIONS``) of some draws.
 
     ``drawn``: each draw has another random binding of the classes to the task's label words, the
-    same in every design.
+    same in every design. ``conflict``: each input is shown with two labels (`draw_conflicting`).
     """
     name, classes = parquet.only(task, "task"), task["label"].n_unique()
     rows = []
     for number in draws:
-        chosen = draw(task, shots, number)
+        chosen = (draw_conflicting if conflict else draw)(task, shots, number)
         rng = generator(name, design, number, "orders")
         binding = (
             generator(name, number, "binding").permutation(classes).tolist() if drawn else None
