@@ -93,8 +93,11 @@ def test_tables_hold_their_keys_and_promised_columns(project):
 
 NAMED = ("metric", "measure", "source")  # the column that says what a summary's value is
 BOUNDS = {  # further columns, by the quantity that they are of
-    **dict.fromkeys(("excess", "excess_low", "excess_high"), "excess"),
-    **{name: name for name in ("reference", "required", "solver", "rounding", "excess_most")},
+    **dict.fromkeys(("excess", "excess_low", "excess_high", "excess_at_least"), "excess"),
+    **{
+        name: name
+        for name in ("reference", "required", "solver", "rounding", "excess_most", "excess_settled")
+    },
     **dict.fromkeys(("untouched", "untouched_least"), "untouched"),
     **dict.fromkeys(("nearer", "nearer_least", "nearer_at_most"), "nearer"),
     "nearer_most": "nearer_most",

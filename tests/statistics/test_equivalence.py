@@ -109,6 +109,17 @@ def test_what_goes_on_training_is_not_judged_different_but_may_be_near():
     assert verdict(0.1, 0.5, 0.1, state="capped")["verdict"] == "equivalent"
 
 
+def test_few_unfinished_runs_cannot_change_a_difference():
+    """One draw of ten at 0 leaves an excess of .35; with eight of ten there may be none."""
+    for unfinished, expected in ((1, "different"), (8, "inconclusive")):
+        rows = gd("gd", 0.6, 0.5, draws=10)
+        capped = pl.when(pl.col("draw") < unfinished, pl.col("epoch") > 0).then(pl.lit("capped"))
+        rows = rows.with_columns(state=pl.coalesce(capped, "state"))
+        row = judged([pair("icl-reordered", 0.1, draws=10), rows]).row(0, named=True)
+        assert row["verdict"] == expected
+        assert row["excess_settled"] == pytest.approx(0.5 * (1 - unfinished / 10) - 0.1, abs=0.02)
+
+
 def test_borders_of_rates():
     rates = [gd("gd@1", 0.5, 0.6), gd("gd@10", 0.4, 0.6), gd("gd@9", 0.45, 0.6)]
     reference = pair("icl-reordered", 0.1)

@@ -11,7 +11,7 @@ def read_off(row: dict) -> tuple[str, str | None]:
 
     smallest = row["smallest"]
     goes_on = "last epoch" in (row["border"] or "") and (row["ended"] or 0) < 1
-    goes_on = goes_on and row["ended"] is not None
+    goes_on = goes_on and row["ended"] is not None and not above("excess_at_least", 0)
     within = row["excess_high"] is not None and row["excess_high"] < smallest
     if row["untouched_least"] is None:
         return "inconclusive", "few draws"

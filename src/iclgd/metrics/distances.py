@@ -40,6 +40,7 @@ ESTIMATED = by_name(
     Metric("rounding", SHARE, 0, "distance of the learner from its replicate"),
     Metric("excess", COSINE, -1, "distance minus reference"),
     Metric("excess_most", COSINE, -1, "upper bound of the excess"),
+    Metric("excess_settled", COSINE, -1, "excess if runs that had not ended went on to ICL itself"),
     Metric("nearer", COSINE, 1, "solver minus distance"),
     Metric("nearer_most", COSINE, 1, "upper bound of solver minus distance"),
 )

@@ -106,6 +106,9 @@ STUDY = (
             " which full-batch GD differs by rounding alone",
             "excess": "estimate minus reference, cell by cell",
             "excess_most": "its upper bound, where not the whole vocabulary is kept",
+            "excess_settled": "excess if runs that had not ended at the last epoch, where that is"
+            " the nearest, went on to ICL itself",
+            "excess_at_least": "lower bound of it at the level of the test of a difference",
             "excess_{of}": "its standard error, df, skewness and mde, and its bounds at the levels"
             " of its tests (sensitivity: 5 %)",
             "nearer": "solver minus estimate, cell by cell",

@@ -61,7 +61,8 @@ def estimates(run: Run) -> pl.DataFrame:
             own = cells.against(own, reference, (best["b"][0], run.reference["b"][0]))
             for letter, (other, on) in beside.items():
                 own = cells.beside(own, other, letter, on)
-            own = own.with_columns(
+            own = own.join(_unfinished(rows), on=["draw", *AT], how="left").with_columns(
+                excess_settled=pl.when("unfinished").then(-pl.col("r_most")).otherwise("excess"),
                 untouched="z_least",
                 solver="s_least",
                 rounding="n_most",
@@ -99,6 +100,15 @@ def _wide(estimates: pl.DataFrame) -> pl.DataFrame:
         )
         table = table.join(other, on="measure", how="left")
     return table
+
+
+def _unfinished(learners: pl.DataFrame) -> pl.DataFrame:
+    """``draw, b, epoch, unfinished``: the last epoch of runs that had not ended there."""
+    last = learners.filter(
+        pl.col("epoch") == pl.col("epoch").max().over("b"), pl.col("state").is_not_null()
+    )
+    going = last.filter(~pl.col("state").is_in(ENDED))
+    return going.select("draw", *AT, unfinished=True).unique()
 
 
 def _zero_shot(learners: pl.DataFrame) -> pl.DataFrame:

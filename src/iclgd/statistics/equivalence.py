@@ -43,11 +43,11 @@ VERDICTS = ("equivalent", "negligible", "unspecific", "different", "inconclusive
 REASONS = {
     "no ICL": "demonstrations do not surely change the answers by the smallest effect",
     "rounding": "the same descent with its sums in another order ends farther off than that",
-    "training goes on": "the point that counts is the last one, and training had not ended",
+    "training goes on": "the runs that had not ended could still come near enough to change it",
     "solver": "it is near, and a solver that does no GD may be farther from ICL or as near",
     "few draws": "the bounds allow for both",
 }
-TESTED = ("excess", "excess_most", "untouched", "nearer", "nearer_most")
+TESTED = ("excess", "excess_most", "excess_settled", "untouched", "nearer", "nearer_most")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def judged(pairs: Iterable[pl.DataFrame], tests: Tests) -> pl.DataFrame:
     (`choice`), by each of `DISTANCES`, at `FACTORS` of the smallest effect (``factor``; 1 is the
     verdict). Columns beside those of `distances.estimates`: ``smallest``, ``primary``; of each test
     ``p_`` and ``level_``; the bounds at these levels, ``excess_low``, ``excess_high``,
-    ``untouched_least``, ``nearer_least``, ``nearer_at_most``; ``verdict`` and ``reason``;
+    ``excess_at_least``, ``untouched_least``, ``nearer_least``, ``nearer_at_most``; ``verdict`` and
+    ``reason``;
     ``draws_needed`` to decide what is inconclusive, if these estimates are the truth;
     ``underpowered``: an excess of the smallest effect would be missed in more than 20 % of cases.
     Raises InputError where no table is of the reference.
@@ -128,7 +129,7 @@ def _tested(table: pl.DataFrame, smallest: float, factor: float) -> pl.DataFrame
     smallest = smallest * factor
     table = table.with_columns(factor=pl.lit(factor), smallest=pl.lit(smallest))
     spread = {name: _spread(table, name) for name in TESTED}
-    excess, most, untouched, nearer, nearer_most = spread.values()
+    excess, most, settled, untouched, nearer, nearer_most = spread.values()
     tests = {
         "difference": excess._replace(value=excess.value - TOLERANCE),
         "equivalence": mirrored(most, smallest),
@@ -145,6 +146,7 @@ def _tested(table: pl.DataFrame, smallest: float, factor: float) -> pl.DataFrame
     bounds = {
         "excess_low": (_bound(table, excess, "difference", 0), "excess"),
         "excess_high": (_bound(table, most, "equivalence", 1), "excess"),
+        "excess_at_least": (_bound(table, settled, "difference", 0), "excess"),
         "untouched_least": (_bound(table, untouched, "learned", 0), "untouched"),
         "nearer_least": (_bound(table, nearer, "nearer", 0), "nearer"),
         "nearer_at_most": (_bound(table, nearer_most, "solved", 1), "nearer"),
@@ -210,10 +212,10 @@ def _verdicts() -> list[pl.Expr]:
     """``verdict``, and of what is inconclusive the ``reason`` (`REASONS`).
 
     Nothing is said where there is no ICL, or where rounding alone moves the learner by
-    more than the smallest effect. Different: surely farther from ICL than ICL from itself, which
-    needs a training that had ended, or came nearer before. Negligible: that, but surely by less
-    than the smallest effect. Equivalent: surely by less than that, not surely farther, and
-    surely nearer than every solver at hand. Unspecific: as near, but surely not nearer than the
+    more than the smallest effect. Different: surely farther from ICL than ICL from itself, even if
+    runs that had not ended at the last epoch, where that is the nearest, went on to ICL itself.
+    Negligible: surely farther, but by less than the smallest effect. Equivalent: surely by less
+    than that, not surely farther, and surely nearer than every solver at hand. Unspecific: as near, but surely not nearer than the
     best solver by the smallest effect, so that it says nothing about GD.
     """
     smallest = pl.col("smallest")
@@ -224,7 +226,8 @@ def _verdicts() -> list[pl.Expr]:
     solved = (pl.col("nearer_at_most") < smallest).fill_null(False)
     rounded = (pl.col("rounding") > smallest).fill_null(False)
     at_end = pl.col("border").str.contains("last epoch").fill_null(False)
-    goes_on = at_end & (pl.col("ended") < 1).fill_null(False)
+    settled = (pl.col("excess_at_least") > 0).fill_null(False)
+    goes_on = at_end & (pl.col("ended") < 1).fill_null(False) & ~settled
     several = pl.col("untouched_least").is_not_null()
     cases = (
         (~several, "few draws"),
