@@ -215,8 +215,8 @@ def _verdicts() -> list[pl.Expr]:
     more than the smallest effect. Different: surely farther from ICL than ICL from itself, even if
     runs that had not ended at the last epoch, where that is the nearest, went on to ICL itself.
     Negligible: surely farther, but by less than the smallest effect. Equivalent: surely by less
-    than that, not surely farther, and surely nearer than every solver at hand. Unspecific: as near, but surely not nearer than the
-    best solver by the smallest effect, so that it says nothing about GD.
+    than that, not surely farther, and surely nearer than every solver at hand. Unspecific: as near,
+    but surely not nearer than the best solver by the smallest effect: it says nothing about GD.
     """
     smallest = pl.col("smallest")
     farther = (pl.col("excess_low") > 0).fill_null(False)
