@@ -54,6 +54,8 @@ def test_the_claims_stand_before_the_figures_one_row_each(tmp_path, judged):
     if judged is not None:
         parquet.write(pl.DataFrame(judged, schema=judge.SCHEMA), tmp_path / "claims.parquet")
         given += ["--claims", tmp_path / "claims.parquet"]
+    given += ["--configurations", json.dumps({"shots": "0123456789ab"})]
+    given += ["--quantities", tmp_path / "findings.csv"]
     run_step("report_findings", *given, "--output", tmp_path / "findings.txt")
     blocks = (tmp_path / "findings.txt").read_text().strip().split("\n\n")
     heads = [block.split()[0] for block in blocks]

@@ -120,6 +120,7 @@ def test_what_is_of_a_study_lies_in_its_folder():
     one, other = tiny(), tiny(study="other")
     assert one.paths.report == "results/tiny/report.html"
     ours = {*one.all_figures(None), *one.summaries(None), one.paths.claims, one.paths.findings}
+    ours.add(one.paths.quantities)
     theirs = {*other.all_figures(None), *other.summaries(None), other.paths.claims}
     assert not ours & theirs
     assert other.paths.summary("x") == "results/other/summary/x.parquet"

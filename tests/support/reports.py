@@ -75,6 +75,7 @@ def inputs(folder: Path, title="One", examples=None, judged=None, label="Model M
     }
     (folder / "m.json").write_text(json.dumps({**manifest, "in_context_learning": None}))
     figure = {"kind": "scale", "title": title, "caption": "What it <shows>."}
+    figure["configuration"] = "0123456789ab"
     figure |= {"summary": str(folder / "summary/one.parquet"), "files": [str(drawn)]}
     study = {"figures": {"one": figure}, "labels": {"m": label}}
     study["config"] = {"models": {"m": {"label": label}}, "tasks": {}, "learners": LEARNERS}
