@@ -11,7 +11,7 @@ from support.reports import claim
 from support.steps import SRC
 
 from iclgd.io.cli import InputError
-from iclgd.reporting import quantities
+from iclgd.reporting import dictionary, quantities
 from iclgd.reporting.claims import judge
 from iclgd.reporting.quantities import COLUMNS, Quantity, by_key
 
@@ -104,6 +104,11 @@ def test_bytes_are_those_of_the_values_in_any_order(tmp_path):
     assert quantities.read(tmp_path / "a.csv") == by_key(ours)
     with pytest.raises(ValueError, match="two quantities"):
         quantities.write(tmp_path / "a.csv", [ours[0], ours[0]])
+
+
+def test_its_columns_are_in_the_data_dictionary():
+    artifact, names = dictionary.of("results/default/findings.csv")
+    assert (tuple(artifact.columns), names) == (COLUMNS, {"study": "default"})
 
 
 def test_one_digit_is_named():

@@ -101,7 +101,8 @@ def problems(text: str) -> list[str]:
         "By .25, at 8, dose .5.\n<!-- from mine: f / dose -->",
         "ICL has 1.00,\nGD .64 at 400.\n<!-- from mine: icl; f / m / gd; config -->",
         "* .64 <!-- from mine: f / m / gd -->\n* .005 <!-- from mine: k -->",
-        "Seven, by Xie (2022). <!-- from mine: by hand: 7 --> 7",
+        "ICL has 1.00, <!-- from mine: icl --> k .005. <!-- from mine: k -->",
+        "7, by Xie (2022). <!-- from mine: by hand: 7 -->",
         "No number.",
         PAGE,
     ],
@@ -118,6 +119,15 @@ def test_prose_with_numbers_of_the_reference(text):
         ("At .005, or 0.5 <!-- from mine: k -->", ["At .005, or 0.5: 0.5 is not in k"]),
         ("At 4.\n\nNo more. <!-- from mine: m -->", ["At 4.: it does not say what"]),
         ("* .64\n* .005 <!-- from mine: k -->", ["* .64: it does not say what"]),
+        # A comment is about what stands since the one before it.
+        (
+            ".64 <!-- from mine: icl --> 1.00",
+            [".64 1.00: it does not say what 1.00 is", ".64 1.00: 0.64 is not in icl"],
+        ),
+        (
+            "1.00 <!-- from mine: k --> .005 <!-- from mine: icl -->",
+            ["1.00 .005: 1.00 is not in k", "1.00 .005: 0.005 is not in icl"],
+        ),
     ],
 )
 def test_a_number_that_the_reference_does_not_have_is_named(text, lines):

@@ -14,9 +14,10 @@ names rows of ``docs/reference/STUDY.csv`` by some of the parts of their keys, i
     ...
     <!-- end -->
 
-Prose says after its last sentence which rows its numbers are of: ``<!-- from default: equivalence /
-gptj / gd; dose -->``. Every number of the paragraph has to be printed there, or be a coarser
-rounding of it. Numbers that are settings are ``config``; any other is said to be ``by hand: 0.5``.
+Prose says after its numbers which rows they are of: ``<!-- from default: equivalence / gptj / gd;
+dose -->``. Every number since the last such comment of the paragraph has to be printed there, or be
+a coarser rounding of it. Numbers that are settings are ``config``; any other is said to be
+``by hand: 0.5``. The fewer rows a comment names, the more it checks.
 """
 
 from __future__ import annotations
@@ -102,26 +103,26 @@ def _cell(known: Found, row: str, column: str) -> str:
 
 
 def unsupported(text: str, references: References, settings: Callable[[str], str]) -> list[str]:
-    """A line for every number in the prose of a page that is not where its paragraph says.
+    """A line for every number in the prose of a page that is not where it is said to be.
 
     ``settings``: the configuration of a study, as text. Tables that are written count as checked,
-    others and paragraphs with numbers have to say what they are from. Raises InputError for a
+    others have to say what they are from. Raises InputError for a
     selector that selects nothing.
     """
     lines = []
     for paragraph in PARAGRAPH.split(TABLE.sub("", text)):
-        wanted = list(numbers(paragraph))
-        said = FROM.findall(paragraph)
-        if wanted and not said:
-            lines.append(f"{_start(paragraph)}: it does not say what its numbers are from")
-            continue
-        known = [one for study, of in said for one in _printed(study, of, references, settings)]
-        percent = "%" in UNCOUNTED.sub("", paragraph)
-        lines += [
-            f"{_start(paragraph)}: {number} is not in {'; '.join(of for _, of in said)}"
-            for number in wanted
-            if not any(_is(number, one, percent) for one in known)
-        ]
+        *parts, rest = FROM.split(paragraph)
+        if unsaid := list(numbers(rest)):
+            told = f"it does not say what {', '.join(unsaid)} is from"
+            lines.append(f"{_start(paragraph)}: {told}")
+        for part, study, of in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+            known = list(_printed(study, of, references, settings))
+            percent = "%" in UNCOUNTED.sub("", part)
+            lines += [
+                f"{_start(paragraph)}: {number} is not in {' '.join(of.split())}"
+                for number in numbers(part)
+                if not any(_is(number, one, percent) for one in known)
+            ]
     return lines
 
 
