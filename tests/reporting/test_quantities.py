@@ -191,6 +191,15 @@ def test_a_run_becomes_the_reference_and_others_are_held_against_it(tmp_path, co
         "f / m / t / 4 / gd / primary / excess: 0.31 [-0.10, 5e-05]"
         " (reference run: 0.30 [-0.10, 5e-05])"
     ]
+    spec = "study: mine\nof: f\nhead: M\ncolumns: {excess: excess}\nrows: {GD: gd}"
+    for page in ("README.md", "docs/results.md"):
+        (tmp_path / "copy" / page).write_text(f"a\n<!-- table\n{spec}\n-->\n<!-- end -->\nb\n")
+    assert command("pages").returncode == 0
+    for page in ("README.md", "docs/results.md"):
+        text = (tmp_path / "copy" / page).read_text()
+        assert text.endswith(
+            "| M | excess |\n| --- | --- |\n| GD | .30 [-.10, 5e-05] |\n<!-- end -->\nb\n"
+        )
     done = command("write", tmp_path / "results")
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
