@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run report test test-quick test-models test-slurm test-browser bench digests lint pretrain dictionary notebook lock
+.PHONY: run report test test-quick test-models test-slurm test-browser bench digests lint pretrain dictionary reference notebook lock
 
 run: .venv/ready
 	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host
@@ -45,6 +45,12 @@ bench: .venv-bench/ready
 # The sha256 of every artifact: the same before and after a change that should change none.
 digests:
 	@cd results && find . -type f | LC_ALL=C sort | xargs -d '\n' sha256sum
+
+# The numbers that pages quote, from a finished run (RUN=FOLDER of another study or place).
+RUN ?= results/default
+reference: .venv/ready
+	PYTHONPATH=src python -m iclgd reference write $(RUN)
+	PYTHONPATH=src python -m iclgd reference pages
 
 lint: .venv/ready
 	ruff check .

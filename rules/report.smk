@@ -31,7 +31,8 @@ rule report_findings:
         script=own("src/report_findings.py"),
         lib=imports("src/report_findings.py"),
     output:
-        study.paths.findings,
+        text=study.paths.findings,
+        quantities=study.paths.quantities,
     log:
         f"logs/report_findings/{study.name}.log",
     benchmark:
@@ -41,10 +42,12 @@ rule report_findings:
         "../envs/plot.yaml"
     params:
         figures=study.figures_json,
+        configurations=study.configurations_json,
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --manifests {input.manifests:q}"
-        " --claims {input.claims:q} --figures {params.figures:q} --output {output:q}"
-        " > {log:q} 2>&1"
+        " --claims {input.claims:q} --figures {params.figures:q}"
+        " --configurations {params.configurations:q} --output {output.text:q}"
+        " --quantities {output.quantities:q} > {log:q} 2>&1"
 
 
 rule collect_examples:
@@ -80,6 +83,7 @@ rule build_report:
         manifests=study.manifests,
         examples=study.paths.examples,
         claims=study.paths.claims,
+        reference=study.reference,
         parts=[
             own("docs/methods.md"),
             *expand(
@@ -106,5 +110,5 @@ rule build_report:
         study=study.study_json,
     shell:
         "python {input.script:q} --parts {input.parts:q} --study {params.study:q}"
-        " --manifests {input.manifests:q} --examples {input.examples:q}"
+        " --manifests {input.manifests:q} --examples {input.examples:q} --reference {input.reference:q}"
         " --claims {input.claims:q} --output {output:q} > {log:q} 2>&1"

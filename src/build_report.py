@@ -23,6 +23,9 @@ parser.add_argument(
     "--examples", type=cli.existing, required=True, help="example prompts and answers"
 )
 parser.add_argument("--claims", type=cli.existing, help="table of claims (none: no such section)")
+parser.add_argument(
+    "--reference", type=cli.existing, nargs="?", help="numbers of the reference run of this study"
+)
 parser.add_argument("--output", type=Path, required=True, help="page to write")
 args = parser.parse_args()
 
@@ -33,11 +36,11 @@ from markupsafe import Markup
 
 from iclgd.io import files, parquet
 from iclgd.io.schemas.examples import EXAMPLES
-from iclgd.reporting import findings, select
+from iclgd.reporting import findings, quantities, select
 from iclgd.reporting.claims import overview
 from iclgd.reporting.kinds.registry import KINDS
 from iclgd.reporting.names import Names
-from iclgd.reporting.page import contents, svg
+from iclgd.reporting.page import beside, contents, svg
 from iclgd.study import roles
 
 parts = {path.name: path.read_text() for path in args.parts}
@@ -46,10 +49,15 @@ names = Names(roles.of_study(config), args.study["labels"])
 manifests = select.manifests(args.manifests)
 examples = parquet.read(args.examples, EXAMPLES)
 claims = parquet.read(args.claims) if args.claims else None
+configurations = {name: one["configuration"] for name, one in args.study["figures"].items()}
+known = quantities.read(args.reference) if args.reference else {}
+known = quantities.comparable(known, configurations)
 
 figures, summaries = [], []
 for name, entry in args.study["figures"].items():
-    summaries.append(parquet.read(entry["summary"]))
+    summary = parquet.read(entry["summary"])
+    summaries.append(summary)
+    plain = KINDS[entry["kind"]].findings(names.with_roles(summary))
     table, brackets = findings.of(KINDS[entry["kind"]], Path(entry["summary"]), names)
     drawn = svg.inline(Path(entry["files"][0]), name, entry["title"])
     figures.append(
@@ -60,6 +68,7 @@ for name, entry in args.study["figures"].items():
             "alt": contents.alt(entry["title"], drawn.across, drawn.up),
             "table": table,
             "brackets": brackets,
+            "beside": beside.verdicts(name, entry["kind"], plain, known),
             "links": [
                 (contents.FORMATS[Path(path).suffix[1:]], contents.link(path, args.output))
                 for path in entry["files"]
@@ -79,6 +88,9 @@ page = environment.from_string(parts["page.html"]).render(
     summary=contents.summary(manifests.values(), summaries, config["tasks"]),
     claims=None if claims is None else contents.claims(claims, manifests.values()),
     papers=None if claims is None else overview.by_paper(claims),
+    beside_cells=None if claims is None else beside.cells(claims, known),
+    beside_claims=None if claims is None else beside.claims(claims, known),
+    reference=Path(args.reference).name if known else None,
     verdicts=None if claims is None else overview.counts(claims),
     columns=contents.CLAIM,
     models=contents.models(manifests.values()),

@@ -282,6 +282,7 @@ def test_what_a_model_says_of_itself_is_text(folder, tmp_path):
         *("--summaries", tmp_path / "depth.parquet"),
         *("--figures", json.dumps({"depth": {"name": "depth", "kind": "depth", "roles": ROLES}})),
         *("--manifests", fetch(folder), "--output", tmp_path / "findings.txt"),
+        *("--configurations", json.dumps({"depth": ""}), "--quantities", tmp_path / "f.csv"),
     )
     found = (tmp_path / "findings.txt").read_text()
     assert r"\x1b]0;owned\x07 \u202e<script>" in found

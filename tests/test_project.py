@@ -109,7 +109,7 @@ def test_every_output_of_a_rule_is_in_the_data_dictionary():
         ours.claims,
         ours.examples,
         *(ours.summary(kind.summary("f")) for kind in KINDS.values()),
-        *(ours.findings, ours.report, ours.record, *ours.figure("f")),
+        *(ours.findings, ours.quantities, ours.report, ours.record, *ours.figure("f")),
     ]
     outputs = [one for one in outputs if one.startswith("results/")]
     outputs[outputs.index(paths.MODEL)] += "/"

@@ -11,7 +11,7 @@ from support.roles import ROLES
 from support.steps import run_step
 
 from iclgd.io import parquet
-from iclgd.reporting import findings
+from iclgd.reporting import findings, quantities
 from iclgd.reporting.claims import judge
 from iclgd.reporting.kinds import depth, shots, variance
 from iclgd.reporting.names import Names
@@ -54,7 +54,16 @@ def test_the_claims_stand_before_the_figures_one_row_each(tmp_path, judged):
     if judged is not None:
         parquet.write(pl.DataFrame(judged, schema=judge.SCHEMA), tmp_path / "claims.parquet")
         given += ["--claims", tmp_path / "claims.parquet"]
+    given += ["--configurations", json.dumps({"shots": "0123456789ab"})]
+    given += ["--quantities", tmp_path / "findings.csv"]
     run_step("report_findings", *given, "--output", tmp_path / "findings.txt")
+    values = quantities.read(tmp_path / "findings.csv").values()
+    # Each cell of the text is a value.
+    cells = re.split(r"\s{2,}|\n", (tmp_path / "findings.txt").read_text())
+    shown = [one.printed for one in values if one.kind == "shots" and one.estimate]
+    assert len(shown) >= 9 and set(shown) <= set(cells)
+    assert {"configuration", "weights"} <= {one.quantity for one in values}
+    assert ("claims" in {one.kind for one in values}) == bool(judged)
     blocks = (tmp_path / "findings.txt").read_text().strip().split("\n\n")
     heads = [block.split()[0] for block in blocks]
     assert heads == ["model", "Values", *(["claims"] if judged else []), "shots"]

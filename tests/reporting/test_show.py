@@ -128,6 +128,7 @@ def test_a_folder_by_file_or_by_kind(tmp_path, monkeypatch):
         ("bytes.json", b"\xff", "bytes.json: not a whole JSON file"),
         ("list.json", b"[]", "list.json: not a manifest"),
         ("x.svg", b"<svg/>", "x.svg: neither a table"),
+        ("empty.csv", b"", "empty.csv: no CSV table"),
         ("", None, "no artifact in this folder"),
     ],
 )

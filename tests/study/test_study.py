@@ -120,6 +120,7 @@ def test_what_is_of_a_study_lies_in_its_folder():
     one, other = tiny(), tiny(study="other")
     assert one.paths.report == "results/tiny/report.html"
     ours = {*one.all_figures(None), *one.summaries(None), one.paths.claims, one.paths.findings}
+    ours.add(one.paths.quantities)
     theirs = {*other.all_figures(None), *other.summaries(None), other.paths.claims}
     assert not ours & theirs
     assert other.paths.summary("x") == "results/other/summary/x.parquet"
@@ -143,6 +144,34 @@ def test_shipped_studies_can_share_one_folder(tmp_path):
     for path in SHIPPED:
         config = yaml.safe_load(path.read_text())
         assert shared.problems(config, path.stem, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "change", "changed"),
+    [
+        ("figures", "agreement", {"title": "another"}, set()),
+        ("models", "llama-small", {"label": "another"}, set()),
+        ("learners", "gd", {"label": "another"}, set()),
+        ("learners", "flow", {"epochs": 7}, {"agreement", "equivalence"}),
+        ("figures", "agreement", {"tasks": ["ginc"]}, {"agreement", "equivalence"}),
+        ("figures", "equivalence", {"smallest_effect": 0.1}, {"equivalence"}),
+    ],
+)
+def test_a_figure_is_another_one_if_what_it_needs_is(part, name, change, changed):
+    """Its own entry, those that it names, and those of the figures that it is of."""
+    entry = {**TINY[part][name], **change}
+    before, after = tiny(), tiny(**{part: {**TINY[part], name: entry}})
+    differ = {
+        one
+        for one in ("agreement", "equivalence", "order", "sparsity")
+        if shared.meaning(before.config, one) != shared.meaning(after.config, one)
+    }
+    assert differ == changed
+    told = json.loads(after.configurations_json(None))
+    assert list(told) == list(after.figures)
+    assert all(re.fullmatch("[0-9a-f]{12}", one) for one in told.values())
+    figures = json.loads(after.study_json(None))["figures"]
+    assert {one: entry["configuration"] for one, entry in figures.items()} == told
 
 
 def test_a_name_with_two_meanings_is_told_with_both(tmp_path):

@@ -10,12 +10,14 @@ import polars as pl
 
 from iclgd.io import parquet
 from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.reporting import quantities
 from iclgd.reporting.claims import judge
 from support.steps import SRC, run_step
 
 PAGE = SRC / "iclgd/reporting/page"
 PARTS = [PAGE / name for name in ("page.html", "page.js", "style.css")]
 PARTS.append(SRC.parent / "docs/methods.md")
+CONFIGURATION = "0123456789ab"  # of the figure
 LEARNERS = {
     "icl": {"method": "icl"},
     "icl-reordered": {"reference": "icl", "shift": "order"},
@@ -52,8 +54,13 @@ def claim(**changes) -> dict:
     return row | {"verdict": "holds", "overall": "holds"} | changes
 
 
-def inputs(folder: Path, title="One", examples=None, judged=None, label="Model M") -> list[str]:
-    """Arguments of build_report for a study of one figure; ``judged``: claims, None for none."""
+def inputs(
+    folder: Path, title="One", examples=None, judged=None, label="Model M", reference=None
+) -> list[str]:
+    """Arguments of build_report for a study of one figure.
+
+    ``judged``: claims, None for none; ``reference``: likewise, quantities of the reference run.
+    """
     (folder / "figures").mkdir(parents=True)
     (folder / "summary").mkdir()
     drawn = folder / "figures/one.svg"
@@ -75,6 +82,7 @@ def inputs(folder: Path, title="One", examples=None, judged=None, label="Model M
     }
     (folder / "m.json").write_text(json.dumps({**manifest, "in_context_learning": None}))
     figure = {"kind": "scale", "title": title, "caption": "What it <shows>."}
+    figure["configuration"] = CONFIGURATION
     figure |= {"summary": str(folder / "summary/one.parquet"), "files": [str(drawn)]}
     study = {"figures": {"one": figure}, "labels": {"m": label}}
     study["config"] = {"models": {"m": {"label": label}}, "tasks": {}, "learners": LEARNERS}
@@ -89,6 +97,9 @@ def inputs(folder: Path, title="One", examples=None, judged=None, label="Model M
         table = pl.DataFrame(judged, schema=judge.SCHEMA)
         parquet.write(table, folder / "summary/claims.parquet")
         arguments["claims"] = [str(folder / "summary/claims.parquet")]
+    if reference is not None:
+        quantities.write(folder / "mine.csv", reference)
+        arguments["reference"] = [str(folder / "mine.csv")]
     return [part for name, values in arguments.items() for part in (f"--{name}", *values)]
 
 

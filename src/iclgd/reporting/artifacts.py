@@ -14,7 +14,7 @@ from iclgd.metrics import (
     sparsity_requirement,
 )
 from iclgd.reporting.data import learners, metrics, models, tasks
-from iclgd.reporting.data.artifact import ESTIMATE, RUN, Artifact, keys, listed
+from iclgd.reporting.data.artifact import ESTIMATE, KEYS, RUN, Artifact, keys, listed
 
 DIFFERENCES = {
     **accuracy.CONTRASTS,
@@ -183,6 +183,28 @@ STUDY = (
     ),
     Artifact("results/{study}/report.html", "the report, one page that needs no network", {}),
     Artifact("results/{study}/findings.txt", "the numbers of every figure as short tables", {}),
+    Artifact(
+        "results/{study}/findings.csv",
+        "the same as one long table, one row per value, with the digits that are printed; a copy of"
+        " it is the reference run of a study, `docs/reference/{study}.csv`",
+        {
+            "figure": "the figure, or `models` or `claims`",
+            "kind": "its kind, or `models` or `claims`",
+            "model": KEYS["model"],
+            "task": KEYS["task"],
+            "shots": KEYS["shots"],
+            "learner": "name of the learner, without a rate that was chosen for it",
+            "of": "what else the value is of: a metric, a dose, a test, a claim",
+            "quantity": "column of `findings.txt`; `rate and epoch`: those that were chosen;"
+            " `verdicts: different`: how many there are; `configuration`: a hash of all entries"
+            " that the figure needs",
+            "estimate": "the value",
+            "low": "lower end of its interval, of which `findings.txt` says what it is",
+            "high": "upper end of that interval",
+            "p": "p-value; of claims after Holm's correction",
+            "said": "what is no number, such as a verdict; after an estimate its baseline",
+        },
+    ),
     Artifact(
         "results/{study}/figures/{figure}.{format}",
         "a figure: `svg`, `png`, `pdf`, `html` (with tooltips), `tex` (its numbers as a table)",

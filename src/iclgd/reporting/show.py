@@ -35,15 +35,15 @@ def show(path: Path, rows: int, where: str | None = None) -> Iterator[Text | Tab
         raise InputError(f"{path} does not exist")
     if path.is_dir():
         return _folder(path)
-    if path.suffix == ".parquet":
+    if path.suffix in (".parquet", ".csv"):
         return _table(path, rows, where)
     if path.suffix == ".json":
         return _manifest(path)
-    raise InputError(f"{path}: neither a table (.parquet), a manifest (.json) nor a folder")
+    raise InputError(f"{path}: neither a table (.parquet, .csv), a manifest (.json) nor a folder")
 
 
 def _table(path: Path, rows: int, where: str | None) -> Iterator[Text | Table]:
-    frame = parquet.read(path)
+    frame = parquet.read(path) if path.suffix == ".parquet" else _csv(path)
     artifact, names = _known(path) or (dictionary.by_columns(frame.columns), {})
     yield from _heading(path, artifact, names)
     size = f"{len(frame):,} rows, {frame.width} columns, {_size(path.stat().st_size)}"
@@ -72,6 +72,14 @@ def _table(path: Path, rows: int, where: str | None) -> Iterator[Text | Table]:
         yield lines
 
 
+def _csv(path: Path) -> pl.DataFrame:
+    """A table of text; empty cells are null."""
+    try:
+        return pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{path}: no CSV table ({str(error).splitlines()[0]})") from error
+
+
 def _manifest(path: Path) -> Iterator[Text | Table]:
     try:
         entries = json.loads(path.read_text())
@@ -93,7 +101,7 @@ def _folder(path: Path) -> Iterator[Text | Table]:
     files = [
         (one, found[0] if (found := _known(one)) else None)
         for one in sorted(path.rglob("*"))
-        if one.suffix in (".parquet", ".json")
+        if one.suffix in (".parquet", ".json", ".csv")
         and not any(part.startswith(".") for part in one.relative_to(path).parts)
     ]
     files = [(one, kind) for one, kind in files if kind or one.suffix == ".parquet"]

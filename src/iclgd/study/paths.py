@@ -55,6 +55,11 @@ class OfStudy:
         return f"{self.folder}/findings.txt"
 
     @property
+    def quantities(self) -> str:
+        """The findings as one long table."""
+        return f"{self.folder}/findings.csv"
+
+    @property
     def report(self) -> str:
         return f"{self.folder}/report.html"
 

@@ -21,6 +21,11 @@ def model(path: str, root: Path = Path(".")) -> Path:
     return next((p for p in (root / path, Path(own(path))) if p.exists()), root / path)
 
 
+def reference(study: str) -> str:
+    """The committed numbers of a study's reference run, if it comes with the workflow."""
+    return own(f"docs/reference/{study}.csv")
+
+
 def home(path: str) -> str:
     """What to add to the news that a file is not there, if its name begins with ``~``."""
     return "; '~' is read by shells alone: write the folder in full" if path[:1] == "~" else ""

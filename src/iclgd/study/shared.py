@@ -6,6 +6,7 @@ of these names another meaning is refused before it overwrites anything.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -34,6 +35,26 @@ def used(config: dict) -> dict:
             found["learners"][learner] = _learner(config, learner)
             runs.add(f"{model}/{task}/{design}/{learner}")
     return found | {"runs": sorted(runs)}
+
+
+def meaning(config: dict, name: str) -> str:
+    """12 hex digits that are the same where a figure has the same entries, in any study.
+
+    Of its own entry, of the figures that it is of, and of all models, tasks, designs and learners
+    that they name. Titles and labels, which only readers see, do not count.
+    """
+    figure = figures.Figure(config, name)
+    named = {name, *figure.entry.get("of", [])}
+    own = {**config, "figures": {one: config["figures"][one] for one in named}}
+    learners = [one for one in figure.named() if one in config["learners"]]
+    parts = [own["figures"], {one: config["learners"][one] for one in learners}]
+    told = [{key: _untold(one) for key, one in part.items()} for part in parts]
+    text = json.dumps([told, used(own)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _untold(entry: dict) -> dict:
+    return {key: one for key, one in entry.items() if key not in ("title", "label")}
 
 
 def _model(config: dict, name: str, found: dict) -> None:

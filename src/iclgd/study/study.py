@@ -327,6 +327,15 @@ class Study:
             {name: one.description(figure_keys) for name, one in self.requested().items()}
         )
 
+    def configurations_json(self, wildcards) -> str:
+        """What every figure is of, to compare only like with like (`shared.meaning`)."""
+        return json.dumps({name: shared.meaning(self.config, name) for name in self.requested()})
+
+    def reference(self, wildcards) -> Files:
+        """The committed numbers of the study of this name, if it comes with the workflow."""
+        path = places.reference(self.name)
+        return [path] if Path(path).exists() else []
+
     def shifts_json(self, wildcards) -> str:
         """The key that is shifted in every reference."""
         learners = self.learners.items()
@@ -342,6 +351,7 @@ class Study:
                 "caption": figure.kind.caption,
                 "summary": self.summary(name),
                 "files": self.paths.figure(name),
+                "configuration": shared.meaning(self.config, name),
             }
             for name, figure in self.figures.items()
         }

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from support.reports import HOSTILE, SVG, built, claim, example, inputs
+from support.reports import CONFIGURATION, HOSTILE, SVG, built, claim, example, inputs
 from support.roles import ROLES
 from support.steps import run_step
 
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.reporting import quantities
 from iclgd.reporting.claims import judge, overview
 from iclgd.reporting.names import Names
-from iclgd.reporting.page import contents, svg
+from iclgd.reporting.page import beside, contents, svg
 
 
 class Page(HTMLParser):
@@ -238,3 +239,61 @@ def test_attributes_that_act_are_left_out(tmp_path):
 def test_a_figure_that_is_no_svg_is_named(tmp_path):
     with pytest.raises(InputError, match=r"figure\.svg: not an SVG"):
         svg.inline(drawn(tmp_path, "<svg>"), "one", "One")
+
+
+# --- the reference run --------------------------------------------------------------------
+
+
+def reference(configuration=CONFIGURATION, **changes) -> list[quantities.Quantity]:
+    """The quantities of a run with one claim."""
+    table = pl.DataFrame([claim(**changes)], schema=judge.SCHEMA)
+    known = quantities.of_configuration("one", "scale", configuration)
+    return [known, *quantities.of_claims(table)]
+
+
+def others(page: str) -> list[str]:
+    """The cells of the reference run: of whole claims, then of single cells."""
+    return re.findall(r'<td class="other"[^>]*>(.*?)</td>', page)
+
+
+def test_claims_stand_beside_those_of_the_reference_run(tmp_path):
+    same = built(tmp_path / "same", judged=[claim()], reference=reference())
+    assert others(same) == ["holds", "0.5 [0.25, 0.75], p 0.02, holds"]
+    assert same.count("reference run</") == 2
+    assert "docs/reference/mine.csv" in same
+    other = built(tmp_path / "other", judged=[claim()], reference=reference(estimate=0.51))
+    mark = ' <span class="differs" title="this run differs">≠</span>'
+    assert others(other) == ["holds", f"0.51 [0.25, 0.75], p 0.02, holds{mark}"]
+    new = built(tmp_path / "new", judged=[claim(), claim(model="k")], reference=reference())
+    assert others(new)[2] == f"not in it{mark}"
+
+
+@pytest.mark.parametrize("known", [None, reference("another"), []])
+def test_a_study_without_a_reference_shows_nothing_of_one(tmp_path, known):
+    page = built(tmp_path, judged=[claim()], reference=known)
+    assert others(page) == []
+    assert "reference run" not in page
+
+
+def test_texts_of_a_reference_are_text(tmp_path):
+    known = reference(paper=HOSTILE, verdict=HOSTILE, overall=HOSTILE)
+    page = built(tmp_path / "hostile", judged=[claim(paper=HOSTILE)], reference=known)
+    known = reference(verdict="fails", overall="fails")
+    plain = built(tmp_path / "plain", judged=[claim()], reference=known)
+    assert [tag for tag, _ in Page(page).elements] == [tag for tag, _ in Page(plain).elements]
+    sorts = [a.get("data-sort") for tag, a in Page(page).elements if a.get("class") == "other"]
+    assert sorts == [HOSTILE, f"0.5 [0.25, 0.75], p 0.02, {HOSTILE}"]
+
+
+def test_verdicts_stand_beside_those_of_the_reference_run():
+    head = ["model", "learner", "excess", "verdict"]
+    here = [head, ["m", "gd@0.1, epoch 5", "0.30", "different"], ["k", "gd", "0.1", "negligible"]]
+    there = [head, ["m", "gd@0.2, epoch 9", "0.30", "different"], ["k", "gd", "0.2", "negligible"]]
+    known = quantities.by_key(quantities.of_table("f", "equivalence", there))
+    found = beside.verdicts("f", "equivalence", here, known)
+    assert [(one.said, one.same) for one in found] == [
+        ("0.30, different", True),
+        ("0.2, negligible", False),
+    ]
+    assert beside.verdicts("f", "equivalence", here, {}) is None
+    assert beside.verdicts("f", "scale", [head[:3], here[1][:3]], known) is None
