@@ -24,6 +24,7 @@ from werkzeug.wrappers import Request, Response
 from support.steps import SRC
 
 LARGE = (".safetensors", ".bin", ".gguf", ".parquet")
+LOOPBACK = Path(__file__).parent / "loopback"
 PAGE = 3  # files on one page of a listing
 TOKEN = "hf_thisTokenMustNeverBeShown"
 API = "/api/<any(models, datasets):kind>/<owner>/<name>"
@@ -259,14 +260,13 @@ def _git(data: bytes) -> str:
 
 def environment(hub: FakeHub, folder: Path, **more: str) -> dict[str, str]:
     """Variables for a process that knows this hub alone, with a cache of its own in ``folder``."""
-    loopback = Path(__file__).parent / "loopback"
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
     return kept | {
         "HF_ENDPOINT": hub.address,
         "HF_HOME": str(folder / "cache"),
         "HF_TOKEN": TOKEN,
         "FOREIGN": str(folder / "foreign"),
-        "PYTHONPATH": f"{loopback}:{SRC}",
+        "PYTHONPATH": f"{LOOPBACK}:{SRC}",
         **more,
     }
 
