@@ -157,6 +157,11 @@ def test_faults_that_pass_are_survived(hub, tmp_path, source):
         ("portal", "config.json$", ", config.json: "),
         ("cut", "^/cdn/", f", {WEIGHTS}: "),
         ("short", "^/cdn/", f", {WEIGHTS}: Consistency check failed: file should be of size "),
+        (
+            "xet",
+            f"{WEIGHTS}$",
+            f", {WEIGHTS}: Task error: File reconstruction error: CAS Client Error",
+        ),
         ("flipped", "^/cdn/", f", {WEIGHTS}: it arrived with another hash than the hub has"),
     ],
 )

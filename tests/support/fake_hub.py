@@ -38,6 +38,7 @@ ROUTES = Map(
         Rule("/<owner>/<name>/resolve/<revision>/<path:file>", endpoint="file"),
         Rule("/datasets/<owner>/<name>/resolve/<revision>/<path:file>", endpoint="data"),
         Rule("/cdn/<digest>", endpoint="cdn"),
+        Rule(f"{API}/xet-read-token/<revision>", endpoint="xet"),
     ]
 )
 
@@ -129,6 +130,10 @@ class FakeHub:
         if fault.name == "portal":
             return Response("<html>Log in to this network</html>", content_type="text/html")
         whole = self._answer(request)
+        if fault.name == "xet":  # the file is in a storage of Xet, and that has lost it
+            route = f"{self.address}/api/models/any/any/xet-read-token/main"
+            whole.headers.update({"X-Xet-Hash": "ab" * 32, "X-Xet-Refresh-Route": route})
+            return whole
         data = whole.get_data()
         if fault.name == "cut":  # the connection ends before the file does
             whole.response, length = iter([data[: len(data) // 2]]), len(data)
@@ -145,6 +150,9 @@ class FakeHub:
         endpoint, found = ROUTES.bind_to_environ(request.environ).match()
         if endpoint == "cdn":
             return self._cdn(request, found["digest"])
+        if endpoint == "xet":
+            way = {"X-Xet-Cas-Url": f"{self.address}/storage", "X-Xet-Access-Token": "storage"}
+            return Response("{}", headers={**way, "X-Xet-Token-Expiration": "4000000000"})
         kind = found.pop("kind", "datasets" if endpoint == "data" else "models")
         name = f"{found.pop('owner')}/{found.pop('name')}"
         commit, content = self._commit(kind, name, found.pop("revision"))
@@ -297,6 +305,7 @@ def step(name: str, hub: FakeHub, folder: Path, *arguments, **more: str) -> Outc
         env=environment(hub, folder, PAUSES=str(pauses), **more),
         capture_output=True,
         text=True,
+        cwd=folder,
     )
     said = done.stdout + done.stderr
     assert not foreign.exists(), foreign.read_text()

@@ -87,6 +87,7 @@ def test_configurations_splits_and_revisions_are_the_ones_asked_for(hub, tmp_pat
     assert texts(tmp_path, "test") < expected("new test", 8)
     assert not [path for _, path, _ in hub.seen if "/loud/" in path]
 
+    (tmp_path / NAME).mkdir(parents=True)  # a folder of the same name is not the data set
     assert prepare(hub, tmp_path, "loud", "asked", "v1").status == 0
     assert texts(tmp_path) == expected("OLD first", 12)
     assert texts(tmp_path, "test") < expected("OLD asked", 8)

@@ -63,17 +63,18 @@ def hub_rows(
         raise InputError(f"{what}: offline, a revision must be a commit, of 40 hexadecimal digits")
 
     def build() -> datasets.DatasetBuilder:
+        address = f"hf://datasets/{dataset}"  # the name alone may be that of a folder here
         try:
-            builder = datasets.load_dataset_builder(dataset, name, revision=commit)
+            builder = datasets.load_dataset_builder(address, name, revision=commit)
         except datasets.exceptions.FileNotFoundDatasetsError as error:  # an OSError that stays
             raise InputError(f"{what}: {error}") from error
         if commit and builder.hash != commit:
             reason = f"the hub does not give commit {commit}; in the cache is {builder.hash}"
             raise ConnectionError(reason) if source else InputError(f"{what}: offline, {reason}")
         if source and not Path(builder.cache_dir).exists():
-            address = f"hf://datasets/{dataset}@{commit}/"
+            pinned = f"{address}@{commit}/"
             paths = [path for split in builder.config.data_files.values() for path in split]
-            own = [path.removeprefix(address) for path in paths if path.startswith(address)]
+            own = [path.removeprefix(pinned) for path in paths if path.startswith(pinned)]
             repositories.bring(source, own, None)
         builder.download_and_prepare()
         return builder
