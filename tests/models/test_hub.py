@@ -218,6 +218,7 @@ def wrapped(error: Exception):
         (responded(403), 1),
         (wrapped(responded(401)), 1),
         (OfflineModeIsEnabled("offline"), 1),
+        (PermissionError(13, "Permission denied"), 1),
     ],
 )
 def test_what_may_pass_is_tried_again(slept, error, tries):

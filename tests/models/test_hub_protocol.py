@@ -152,6 +152,7 @@ def test_faults_that_pass_are_survived(hub, tmp_path, source):
         ("broken", "^/api/models", ": Server error '503 SERVICE UNAVAILABLE'"),
         ("broken", "config.json$", ", config.json: Server error '503 SERVICE UNAVAILABLE'"),
         ("broken", "^/cdn/", f", {WEIGHTS}: Server error '503 SERVICE UNAVAILABLE'"),
+        ("silent", "^/api/models", ": timed out"),
         ("busy", "^/cdn/", f", {WEIGHTS}: 429 Too Many Requests"),
         ("portal", "^/api/models", ": the answer is not one of a hub (HF_ENDPOINT?)"),
         ("portal", "config.json$", ", config.json: "),
@@ -168,7 +169,7 @@ def test_faults_that_pass_are_survived(hub, tmp_path, source):
 def test_a_fault_that_stays_is_one_line(hub, tmp_path, source, fault, where, reason):
     hub.push(NAME, source)
     hub.fail(fault, where)
-    outcome = fetch(hub, tmp_path)
+    outcome = fetch(hub, tmp_path, HF_HUB_ETAG_TIMEOUT="1")
     assert outcome.error.startswith(f"{NAME} at main{reason}")
     assert sum(outcome.pauses) <= 30 * 60
 

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -123,7 +124,9 @@ class FakeHub:
             fault.times -= 1
         if fault.name == "busy":
             return Response("slow down", 429, {"Retry-After": "77"})
-        if fault.name == "broken":
+        if fault.name == "silent":
+            time.sleep(3)
+        if fault.name in ("broken", "silent"):
             return Response("oh", 503)
         if fault.name == "gone":
             return _refuse(404, "EntryNotFound", "Entry not found").args[0]

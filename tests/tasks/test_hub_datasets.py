@@ -151,11 +151,20 @@ def test_what_is_not_there_or_refused_is_named_at_once(hub, tmp_path):
     assert outcome.pauses == []
 
 
-def test_a_broken_file_of_the_data_set_itself_is_one_line(hub, tmp_path):
-    broken = {**content(), "plain/train-1.parquet": b"PAR1 nothing of the kind PAR1"}
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ({**content(), "plain/train-1.parquet": b"PAR1 not a table PAR1"}, "Parquet"),
+        ({**content(), "README.md": b"---\nconfigs: [\n---\n"}, "expected the node content"),
+        ({"README.md": b"# None here\n"}, "doesn't contain any data files"),
+        ({"README.md": CARD.encode()}, "No (supported) data files found"),
+    ],
+)
+def test_a_broken_data_set_is_one_line(hub, tmp_path, broken, reason):
     hub.push(NAME, broken, kind="datasets")
     outcome = prepare(hub, tmp_path)
-    assert outcome.error.startswith(f"data set {NAME}: ") and "Parquet" in outcome.error
+    assert outcome.error.startswith(f"data set {NAME}: ") and reason in outcome.error
+    assert outcome.pauses == []
 
 
 def test_offline_the_cache_serves_what_was_asked_for_and_nothing_else(hub, tmp_path):
@@ -172,8 +181,7 @@ def test_offline_the_cache_serves_what_was_asked_for_and_nothing_else(hub, tmp_p
         assert outcome.status == 0 and f"commit {commit}" in outcome.said
         assert (tmp_path / "results/films.parquet").read_bytes() == first
     other = prepare(hub, tmp_path, revision="0" * 40, **offline)
-    assert other.error.startswith(f"data set {NAME}: offline, the hub does not give commit 0000")
-    assert other.error.endswith(f"; in the cache is {commit}")
+    assert other.error == f"data set {NAME}: offline, and in the cache is commit {commit}"
     assert other.pauses == []
     branch = prepare(hub, tmp_path, revision="main", **offline).error
     assert branch.startswith(f"data set {NAME}: offline, a revision must be a commit")

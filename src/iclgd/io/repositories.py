@@ -39,13 +39,20 @@ def look_up(kind: str, name: str, revision: str | None) -> Commit:
     of reach (`retry.persist`).
     """
     from huggingface_hub import HfApi
+    from huggingface_hub.constants import HF_HUB_ETAG_TIMEOUT
     from huggingface_hub.errors import HFValidationError
 
     what = f"{'data set ' if kind == 'dataset' else ''}{name} at {revision or 'main'}"
 
     def ask():
         try:
-            return HfApi().repo_info(name, repo_type=kind, revision=revision, files_metadata=True)
+            return HfApi().repo_info(
+                name,
+                repo_type=kind,
+                revision=revision,
+                files_metadata=True,
+                timeout=HF_HUB_ETAG_TIMEOUT,  # without one it would wait for ever
+            )
         except HFValidationError as error:
             raise InputError(f"{what}: {error}") from error
         except (json.JSONDecodeError, KeyError) as error:  # a login page, or another server

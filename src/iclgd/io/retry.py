@@ -21,8 +21,8 @@ def persist(ask: Callable, what: str):
     """``ask()``, tried again after each of `PAUSES` if the network failed.
 
     A pause is longer, up to `LONGEST`, if the hub asks for that. Raises InputError naming ``what``,
-    at once if another try could not help: the hub does not have it or refuses it, or the network is
-    switched off on purpose.
+    at once if another try could not help: the hub does not have it or refuses it, the network is
+    switched off on purpose, or a folder here may not be written.
     """
     from huggingface_hub.errors import HTTPError
 
@@ -79,4 +79,6 @@ def _final(error: BaseException) -> bool:
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     status = _status(error)
-    return isinstance(error, OfflineModeIsEnabled) or (status < 500 and status not in (408, 429))
+    return isinstance(error, (OfflineModeIsEnabled, PermissionError)) or (
+        status < 500 and status not in (408, 429)
+    )

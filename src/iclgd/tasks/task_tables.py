@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import re
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from iclgd.io import repositories, retry
 from iclgd.io.cli import InputError
 from iclgd.io.text import plain
 from iclgd.tasks.readers import check_classes, parse_template
 
-COMMIT = re.compile("[0-9a-f]{40}")
 # Why a row is in no split, in the words of the log.
 REASONS = {
     "leave_out": "have a label of leave_out",
@@ -37,60 +31,6 @@ def generator(*names: str | int) -> np.random.Generator:
     """A generator that depends on the names alone, such as (task, draw)."""
     digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16]))
-
-
-def hub_rows(
-    dataset: str, train: str, test: str, name: str | None = None, revision: str | None = None
-) -> dict[str, Iterator[tuple[str, dict]]]:
-    """Rows of two splits of a data set on the hub, through `datasets` (it keeps a cache).
-
-    `datasets` runs no code of a data set. Where it cannot reach the hub it takes the newest copy in
-    its cache, of whichever commit: here only with HF_HUB_OFFLINE, and only if that is ``revision``.
-    Raises InputError with what it says of a failure.
-    """
-    # A count of downloads would go to another host than the hub; behind a firewall that takes time.
-    os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
-    import datasets
-    from huggingface_hub.constants import is_offline_mode
-
-    what, source, commit = f"data set {dataset}", None, revision
-    if not is_offline_mode():
-        source = repositories.look_up("dataset", dataset, revision)
-        commit = source.commit
-        # `datasets` asks for it first, and loses the reason if it cannot have it.
-        repositories.bring(source, {"README.md"} & source.hashes.keys(), None)
-    elif revision and not COMMIT.fullmatch(revision):
-        raise InputError(f"{what}: offline, a revision must be a commit, of 40 hexadecimal digits")
-
-    def build() -> datasets.DatasetBuilder:
-        address = f"hf://datasets/{dataset}"  # the name alone may be that of a folder here
-        try:
-            builder = datasets.load_dataset_builder(address, name, revision=commit)
-        except datasets.exceptions.FileNotFoundDatasetsError as error:  # an OSError that stays
-            raise InputError(f"{what}: {error}") from error
-        if commit and builder.hash != commit:
-            reason = f"the hub does not give commit {commit}; in the cache is {builder.hash}"
-            raise ConnectionError(reason) if source else InputError(f"{what}: offline, {reason}")
-        if source and not Path(builder.cache_dir).exists():
-            pinned = f"{address}@{commit}/"
-            paths = [path for split in builder.config.data_files.values() for path in split]
-            own = [path.removeprefix(pinned) for path in paths if path.startswith(pinned)]
-            repositories.bring(source, own, None)
-        builder.download_and_prepare()
-        return builder
-
-    try:
-        builder = retry.persist(build, what)
-        tables = {name: builder.as_dataset(split=name) for name in (train, test)}
-    except (ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        cause = f" ({error.__cause__})" if error.__cause__ else ""
-        raise InputError(f"{what}: {' '.join(f'{error}{cause}'.split())}") from error
-    print(f"{what}: commit {builder.hash}", file=sys.stderr)
-
-    def rows(split: str) -> Iterator[tuple[str, dict]]:
-        return ((f"{dataset} {split}, row {i}", row) for i, row in enumerate(tables[split]))
-
-    return {"train": rows(train), "test": rows(test)}
 
 
 @dataclass(frozen=True)
