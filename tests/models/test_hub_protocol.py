@@ -93,6 +93,7 @@ def test_a_gguf_file_of_a_repository_comes_alone(hub, tmp_path):
     assert fetch(hub, tmp_path, {"hub": NAME, "file": path.name}).status == 0
     told = manifest(tmp_path)
     assert (told["commit"], told["quantised"]) == (commit, "Q4_1")
+    assert not list((tmp_path / "results").rglob("*.gguf"))
     assert not [path for _, path, _ in hub.seen if "Q8_0" in path]
     missing = fetch(hub, tmp_path / "other", {"hub": NAME, "file": "tiny.Q2_K.gguf"})
     assert missing.error == f"{NAME} at main: tiny.Q2_K.gguf is not there"
