@@ -51,7 +51,12 @@ class _Quiet(WSGIRequestHandler):
 
 @dataclass
 class Fault:
-    """What goes wrong, on paths that match, how often (-1: always)."""
+    """What goes wrong, on paths that match, how often (-1: always).
+
+    busy (429), broken (503), silent (for 3 s), gone (404), portal (a page of a network that wants a
+    login), cut (the connection ends halfway), short (the file is), flipped (a bit is), xet (the
+    file is said to be in a storage of Xet, which has lost it).
+    """
 
     name: str
     where: str
@@ -61,7 +66,8 @@ class Fault:
 class FakeHub:
     """``with FakeHub() as hub``: repositories that were pushed, at ``hub.address``.
 
-    ``seen``: method, path and whether a token came with it, of every request.
+    ``refused``: status and error code for the files of a repository; with RepoNotFound it is as
+    good as not there. ``seen``: method, path and whether a token came with it, of every request.
     """
 
     def __init__(self):
