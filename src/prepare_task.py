@@ -26,7 +26,7 @@ parser.add_argument("--manifest", type=Path, help="JSON to write: rows left out,
 args = parser.parse_args()
 
 from iclgd.io import files, packages  # after parsing: --help is quick
-from iclgd.tasks import ginc, readers, synthetic, task_tables
+from iclgd.tasks import ginc, hub_datasets, readers, synthetic, task_tables
 
 entry, queries = args.entry, args.entry.get("queries", 500)
 if "generate" in entry:
@@ -46,7 +46,7 @@ elif "package" in entry:
         called = f"{package['name']} {package['version']}, {package['file']}"
         sources = {"train": list(readers.read_as(path, entry, called))}
 else:
-    sources = task_tables.hub_rows(**entry["hub"])
+    sources = hub_datasets.hub_rows(**entry["hub"])
 
 table = {split: readers.render(source, entry, args.task) for split, source in sources.items()}
 sifted = task_tables.sift(table, entry, args.task)

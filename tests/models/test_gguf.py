@@ -104,30 +104,6 @@ def test_a_model_from_a_package_is_the_one_from_its_file(tmp_path, monkeypatch):
     assert json.loads(local.read_text())["instruct"] is False
 
 
-def test_a_file_of_a_hub_repository(tmp_path, monkeypatch):
-    import types
-
-    import huggingface_hub
-
-    content = write_gguf(tmp_path / "model.gguf").read_bytes()
-    there = [types.SimpleNamespace(rfilename="tiny.Q4_1.gguf")]
-    info = types.SimpleNamespace(sha="c0ffee", siblings=there)
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda self, hub, revision: info)
-
-    def hf_hub_download(hub, name, revision, local_dir):
-        assert (hub, name, revision) == ("a/b", "tiny.Q4_1.gguf", "c0ffee")
-        (local_dir / name).write_bytes(content)
-        return str(local_dir / name)
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hf_hub_download)
-    folder, manifest = fetch(tmp_path, None, entry={"hub": "a/b", "file": "tiny.Q4_1.gguf"})
-    entry = json.loads(manifest.read_text())
-    assert (entry["commit"], entry["quantised"]) == ("c0ffee", "Q4_1")
-    assert not list(folder.rglob("*.gguf"))
-    with pytest.raises(InputError, match=r"^a/b at main: other.Q4_1.gguf is not there$"):
-        fetch(tmp_path, None, "other", {"hub": "a/b", "file": "other.Q4_1.gguf"})
-
-
 def refused(tmp_path, path, entry=None) -> str:
     """The one line with which a file is refused; nothing is left of it."""
     with pytest.raises(InputError) as caught:

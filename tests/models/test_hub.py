@@ -12,7 +12,6 @@ from support.models import tiny_model, tiny_tokenizer
 from iclgd.io import retry
 from iclgd.io.cli import InputError
 from iclgd.models import hub, loading
-from iclgd.tasks import task_tables
 
 TOKENS = torch.tensor([[0, 7, 40, 90, 12]])
 
@@ -178,31 +177,13 @@ BIN = ["pytorch_model.bin", "training_args.bin"]
         (SMALL + OTHER + SAFE, True, [*SMALL, *SAFE, "model.py"]),
     ],
 )
-def test_downloads_are_pinned_and_no_more_than_needed(
-    tmp_path, monkeypatch, there, remote_code, wanted
-):
-    import huggingface_hub
+def test_no_more_than_a_model_needs_is_chosen(tmp_path, there, remote_code, wanted):
+    def index(name: str):
+        (tmp_path / name).write_text("{}")
+        return tmp_path / name
 
-    calls = []
-
-    def model_info(self, hub, revision):
-        calls.append((hub, revision))
-        siblings = [types.SimpleNamespace(rfilename=name) for name in there]
-        return types.SimpleNamespace(sha="c0ffee", siblings=siblings)
-
-    def snapshot_download(hub, revision, local_dir, allow_patterns):
-        calls.append((hub, revision))
-        from huggingface_hub.utils import filter_repo_objects
-
-        (local_dir / ".cache").mkdir()
-        for name in filter_repo_objects(there, allow_patterns=allow_patterns):
-            (local_dir / name).write_text("{}")
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    assert hub.download("org/model", "step1000", remote_code, tmp_path) == "c0ffee"
-    assert calls == [("org/model", "step1000"), ("org/model", "c0ffee")]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(wanted)
+    chosen = hub.choose(there, remote_code, "org/model", index)
+    assert sorted(chosen) == sorted(wanted)
 
 
 @pytest.fixture
@@ -213,26 +194,11 @@ def slept(monkeypatch) -> list[float]:
     return pauses
 
 
-def test_a_failing_download_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, slept, capsys):
-    import huggingface_hub
-
-    def model_info(self, hub, revision):
-        raise OSError("no route\n\nto host")
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
-    with pytest.raises(InputError, match=r"^org/model at main: no route to host$"):
-        fetch(tmp_path, None, entry={"hub": "org/model"})
-    assert list((tmp_path / "results").iterdir()) == []
-    assert slept == [2, 8, 32]
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "org/model at main: no route to host; trying again in 2 s"
-
-
-def responded(status: int):
+def responded(status: int, headers: dict | None = None):
     from huggingface_hub.errors import HfHubHTTPError
 
     error = HfHubHTTPError.__new__(HfHubHTTPError)
-    error.response = types.SimpleNamespace(status_code=status)
+    error.response = types.SimpleNamespace(status_code=status, headers=headers or {})
     return error
 
 
@@ -252,6 +218,7 @@ def wrapped(error: Exception):
         (responded(403), 1),
         (wrapped(responded(401)), 1),
         (OfflineModeIsEnabled("offline"), 1),
+        (PermissionError(13, "Permission denied"), 1),
     ],
 )
 def test_what_may_pass_is_tried_again(slept, error, tries):
@@ -278,59 +245,22 @@ def test_a_network_that_comes_back_is_used(slept):
     assert slept == [2, 8]
 
 
-def test_a_download_that_stops_halfway_is_no_model(tmp_path, monkeypatch, slept):
-    """Without network the hub's client is content with a folder that has some files already."""
-    import huggingface_hub
+@pytest.mark.parametrize(
+    ("headers", "pauses"),
+    [
+        ({"Retry-After": "20"}, [20, 20, 32]),
+        ({"Retry-After": "5000"}, [300, 300, 300]),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, [2, 8, 32]),
+        ({"ratelimit": '"api";r=0;t=55'}, [55, 55, 55]),
+        ({"ratelimit": '"api";r=7;t=55'}, [2, 8, 32]),
+    ],
+)
+def test_a_pause_is_as_long_as_the_hub_asks_for(slept, headers, pauses):
+    """In seconds, or until its window ends in which no request is left; up to five minutes."""
 
-    there = [types.SimpleNamespace(rfilename=name) for name in ("config.json", "model.safetensors")]
-    info = types.SimpleNamespace(sha="c0ffee", siblings=there)
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda self, hub, revision: info)
+    def ask():
+        raise wrapped(responded(429, headers))
 
-    def snapshot_download(hub, revision, local_dir, allow_patterns):
-        (local_dir / "config.json").write_text("{}")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    with pytest.raises(InputError, match=r"^org/m at main: model.safetensors did not arrive$"):
-        hub.download("org/m", None, False, tmp_path)
-    assert len(slept) == 3
-
-
-def test_a_data_set_out_of_reach_is_one_line(slept, monkeypatch):
-    import datasets
-
-    def load_dataset(*_, **__):
-        raise ConnectionError("Couldn't reach 'a/b'\non the Hub")
-
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    with pytest.raises(InputError, match=r"^data set a/b, split train: Couldn't reach 'a/b' on"):
-        task_tables.hub_rows("a/b", "train", "test")
-    assert len(slept) == 3
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_gated_model_says_what_to_do(tmp_path, monkeypatch, status):
-    import httpx2
-    import huggingface_hub
-    from huggingface_hub.utils import hf_raise_for_status
-
-    def model_info(self, hub, revision):
-        """As the hub answers: 401 to who has not logged in, 403 to who has no access yet."""
-        request = httpx2.Request("GET", f"https://hub.example/api/models/{hub}")
-        headers = {"X-Error-Code": "GatedRepo"}
-        hf_raise_for_status(httpx2.Response(status, headers=headers, request=request))
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
-    with pytest.raises(
-        InputError, match=r"^org/model at main: the hub refuses it: .*hf auth login"
-    ):
-        fetch(tmp_path, None, entry={"hub": "org/model"})
-    assert list((tmp_path / "results").iterdir()) == []
-
-
-def test_a_hub_model_without_weights_is_named(tmp_path, monkeypatch):
-    import huggingface_hub
-
-    info = types.SimpleNamespace(sha="c0ffee", siblings=[])
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda self, hub, revision: info)
-    with pytest.raises(InputError, match="org/model: neither model"):
-        hub.download("org/model", None, False, tmp_path)
+    with pytest.raises(InputError, match=r"^the thing: "):
+        retry.persist(ask, "the thing")
+    assert slept == pauses

@@ -1,8 +1,6 @@
 """Rows of any file become a task table, or an error that names file and line."""
 
 import json
-import sys
-import types
 
 import polars as pl
 import pytest
@@ -277,22 +275,6 @@ def test_generators_depend_on_names_alone():
     assert task_tables.generator("topic2", 3).integers(1 << 60) != task_tables.generator(
         "topic", 23
     ).integers(1 << 60)
-
-
-def test_rows_of_the_hub(monkeypatch):
-    query_texts = []
-
-    def load_dataset(*names, **options):
-        query_texts.append((names, options))
-        return ROWS[:2]
-
-    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
-    rows = task_tables.hub_rows("nyu/glue", "train", "validation", name="sst2", revision="abc")
-    assert query_texts == [
-        (("nyu/glue", "sst2"), {"split": split, "revision": "abc"})
-        for split in ("train", "validation")
-    ]
-    assert list(rows["test"])[1] == ("nyu/glue validation, row 1", ROWS[1])
 
 
 def test_generated_rows_fit_their_prompt():

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 
-from iclgd.io import files, packages, retry
+from iclgd.io import files, packages, repositories
 from iclgd.io.cli import InputError
 from iclgd.models import dimensions, loading
 from iclgd.models.gguf_header import Told
@@ -43,44 +42,24 @@ def download(hub: str, revision: str | None, remote_code: bool, folder: Path) ->
 
     Copies in subfolders or other formats stay where they are.
     """
-    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-
-    what = f"{hub} at {revision or 'main'}"
-    info = retry.persist(lambda: HfApi().model_info(hub, revision=revision), what)
-    names = [file.rfilename for file in info.siblings]
+    source = repositories.look_up("model", hub, revision)
 
     def index(name: str) -> Path:
-        found = retry.persist(lambda: hf_hub_download(hub, name, revision=info.sha), what)
-        return Path(found)
+        repositories.bring(source, [name], folder)
+        return folder / name
 
-    chosen = choose(names, remote_code, hub, index)
-
-    def bring() -> None:
-        with files.room_for(folder):
-            snapshot_download(hub, revision=info.sha, local_dir=folder, allow_patterns=chosen)
-        # Without a network it returns what the folder already has and raises nothing.
-        if missing := [name for name in chosen if not (folder / name).exists()]:
-            raise ConnectionError(f"{missing[0]} did not arrive")
-
-    retry.persist(bring, what)
-    shutil.rmtree(folder / ".cache", ignore_errors=True)
-    return info.sha
+    repositories.bring(source, choose(list(source.hashes), remote_code, hub, index), folder)
+    files.remove(folder / ".cache")
+    return source.commit
 
 
 def download_file(hub: str, revision: str | None, name: str, folder: Path) -> tuple[Path, str]:
     """Download one file of ``hub`` at ``revision`` into ``folder``; return it and the commit."""
-    from huggingface_hub import HfApi, hf_hub_download
-
-    what = f"{hub} at {revision or 'main'}"
-    info = retry.persist(lambda: HfApi().model_info(hub, revision=revision), what)
-    if name not in [file.rfilename for file in info.siblings]:
-        raise InputError(f"{what}: {name} is not there")
-
-    def bring() -> str:
-        with files.room_for(folder):
-            return hf_hub_download(hub, name, revision=info.sha, local_dir=folder)
-
-    return Path(retry.persist(bring, what)), info.sha
+    source = repositories.look_up("model", hub, revision)
+    if name not in source.hashes:
+        raise InputError(f"{source.what}: {name} is not there")
+    repositories.bring(source, [name], folder)
+    return folder / name, source.commit
 
 
 def gguf(entry: dict, source: Path | None, folder: Path) -> tuple[Path, str | None]:

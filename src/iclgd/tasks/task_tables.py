@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from iclgd.io import retry
 from iclgd.io.cli import InputError
 from iclgd.io.text import plain
 from iclgd.tasks.readers import check_classes, parse_template
@@ -32,28 +31,6 @@ def generator(*names: str | int) -> np.random.Generator:
     """A generator that depends on the names alone, such as (task, draw)."""
     digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16]))
-
-
-def hub_rows(
-    dataset: str, train: str, test: str, name: str | None = None, revision: str | None = None
-) -> dict[str, Iterator[tuple[str, dict]]]:
-    """Rows of two splits of a data set on the hub, through `datasets` (it keeps a cache).
-
-    `datasets` runs no code of a data set. Raises InputError with what it says of a failure.
-    """
-    import datasets
-
-    def rows(split: str) -> Iterator[tuple[str, dict]]:
-        what = f"data set {dataset}, split {split}"
-        try:
-            table = retry.persist(
-                lambda: datasets.load_dataset(dataset, name, split=split, revision=revision), what
-            )
-        except (ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            raise InputError(f"{what}: {' '.join(str(error).split())}") from error
-        return ((f"{dataset} {split}, row {i}", row) for i, row in enumerate(table))
-
-    return {"train": rows(train), "test": rows(test)}
 
 
 @dataclass(frozen=True)
