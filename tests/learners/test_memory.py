@@ -130,7 +130,7 @@ model, chosen = trainable.choose(model, None)
 batch = training_batch.tensors([([i, *range(5, 18)], 13) for i in range(8)], "label")
 learner = Learner(rate=1e-4, epochs=2)
 assert gradient_descent.runs_at_once(model, chosen, [batch, batch], learner) == 1
-assert gradient_descent.large(model, 0, batch)
+gradient_descent.memory.free = lambda threads: 0  # as if there was no more
 for _ in gradient_descent.descend(model, chosen, [batch], learner):
     pass
 print((peak() - before) / chosen.bytes)

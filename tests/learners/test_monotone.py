@@ -86,12 +86,14 @@ def test_a_step_by_hand():
     """f(w) = w^2 for w = 1 and w = 3: the second starts with a rate that is too large for both."""
     weight = torch.tensor([[1.0], [3.0]], dtype=torch.float64, requires_grad=True)
     optimiser = Monotone([weight], lr=1.5, grow=2.0, cut=0.25)
-    places = []
+    places, backward = [], []
 
-    def closure():
+    def closure(wanted=lambda _: True):
         places.append(weight.detach().flatten().tolist())
         losses = weight.square().sum(1)
-        losses.sum().backward()
+        if wanted(losses.detach()):
+            backward.append((places[-1], list(optimiser.state[weight])))
+            losses.sum().backward()
         return losses.detach()
 
     # 1 - 1.5 * 2 = -2 and 3 - 1.5 * 6 = -6 are refused, the rates are 0.375.
@@ -101,6 +103,13 @@ def test_a_step_by_hand():
     assert optimiser.step(closure).tolist() == [0.0625, 0.5625]
     assert optimiser.rates.tolist() == [0.75] * 2
     assert places == [[1.0, 3.0], [-2.0, -6.0], [0.25, 0.75]]
+    # What both runs refuse needs no gradient; where both accept nothing else is kept beside it.
+    assert backward == [([1.0, 3.0], []), ([0.25, 0.75], [])]
+    # 0.25 - 0.75 * 0.5 = -0.125 is accepted; 0.75 is put at a place with a rate that is too large.
+    optimiser.rates[1] = 2.0
+    assert optimiser.step(closure).tolist() == [0.015625, 0.5625]
+    assert weight.flatten().tolist() == [-0.125, 0.75]
+    assert backward[-1] == ([-0.125, -2.25], ["gradient", "accepted"])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
+from iclgd.io import memory
 from iclgd.io.cli import InputError, out_of_memory
 from iclgd.learners import layer_causal, training_batch
 from iclgd.learners.endings import Endings
@@ -35,6 +36,7 @@ from iclgd.models import dimensions, forward, partial_forward, tolerance
 # Runs side by side: bytes of all their weights, gradients, what a step computes from them (three
 # copies) and optimiser states.
 STACKED_BYTES, COPIES = 1 << 28, 3
+KEPT_BYTES = 1 << 30  # runs side by side: what all their blocks keep for a backward pass
 # Numbers that a block keeps for its backward pass, per token and unit of width; measured for
 # LLaMA's blocks (16 for those of Korthikanti et al. 2205.05198, equation 2, without dropout).
 KEPT_PER_UNIT = 22
@@ -108,11 +110,15 @@ def with_hidden(batch: Batch, model, lowest: int) -> Batch:
 
 
 def runs_at_once(model, trained: Trained, batches: list[Batch], learner: Learner) -> int:
-    """How many of the runs train side by side: few enough for weights and tokens to stay small,
-    and one where stacking changes what a run computes."""
+    """How many of the runs train side by side: few enough for weights, tokens and what is kept of
+    them to stay small, and one where stacking changes what a run computes."""
     copies = COPIES + OPTIMISERS[learner.optimiser].states + Endings(learner, 0).watched
     by_weights = STACKED_BYTES // (copies * trained.bytes)
-    size = max(1, min(by_weights, training_batch.TOKENS_PER_STEP // batches[0].tokens.numel()))
+    tokens = batches[0].tokens.numel()
+    by_tokens = training_batch.TOKENS_PER_STEP // tokens
+    lowest = partial_forward.lowest(model, trained.start)
+    by_kept = KEPT_BYTES // max(1, kept_bytes(model, lowest, tokens))
+    size = max(1, min(by_weights, by_tokens, by_kept))
     if min(size, len(batches)) == 1 or not batches[0].together:
         return 1
     reason = tolerance.failure(lambda: side_by_side(model, trained, batches[:2], learner))
@@ -154,11 +160,23 @@ def side_by_side(model, trained: Trained, batches: list[Batch], learner: Learner
     return None
 
 
-def large(model, lowest: int, batch: Batch) -> bool:
-    """Whether blocks would keep more for a backward pass than an eighth of the model's weights."""
+def kept_bytes(model, lowest: int, tokens: int) -> int:
+    """Bytes that the blocks from ``lowest`` on keep of so many tokens for a backward pass."""
     width = dimensions.width(model) * (dimensions.layers(model.config) - lowest)
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    return 4 * KEPT_PER_UNIT * batch.tokens.numel() * width > max(weights / 8, SMALL_BYTES)
+    return 4 * KEPT_PER_UNIT * tokens * width
+
+
+def large(model, lowest: int, batch: Batch) -> bool:
+    """Whether blocks would keep more for a backward pass than half of the free memory.
+
+    The other half is for gradients, what an optimiser keeps, and the logits.
+    """
+    kept = kept_bytes(model, lowest, batch.tokens.numel())
+    if kept <= SMALL_BYTES:
+        return False
+    if batch.tokens.is_cuda:
+        return kept > torch.cuda.mem_get_info(batch.tokens.device)[0] / 2
+    return kept > memory.free(torch.get_num_threads()) / 2
 
 
 class Recorded(NamedTuple):
@@ -213,33 +231,40 @@ def descend(
         """Parts whose sum is the mean loss over ``batch``'s scored tokens, each [runs]."""
         count = (batch.targets != -100).sum((1, 2))
         for part in batch.micro():
-            total = over_runs(
-                lambda w, *inputs: summed_loss(
-                    model, lowest, w, *inputs, reading=learner.causal, squared=squared
-                ),
-                {} if alone else weights,
-                *part.inputs(),
-                stacked=True,
-            )
-            yield total / count
+            yield sum(summed(group) for group in part.groups()) / count
+
+    def summed(group: Batch) -> Tensor:
+        """The summed losses [runs] over demonstrations that go through the model at once."""
+        return over_runs(
+            lambda w, *inputs: summed_loss(
+                model, lowest, w, *inputs, reading=learner.causal, squared=squared
+            ),
+            {} if alone else weights,
+            *group.inputs(),
+            stacked=True,
+        )
 
     def see(epoch: int, losses: Tensor) -> None:
         for run in ending.see(epoch, stack.spread(losses, ending.losses)):
             if not alone:
                 stack.end(run)
 
-    def evaluate(batch: Batch, epoch: int | None) -> Tensor:
+    def evaluate(
+        batch: Batch, epoch: int | None, wanted: Callable[[Tensor], bool] = lambda _: True
+    ) -> Tensor:
         """Backward passes of the mean losses [runs] over ``batch``, which are returned.
 
         With an ``epoch`` these are the losses by which runs end, known before the last of the
-        passes: where none is left to train, there is no gradient.
+        passes: where none is left to train, there is no gradient. Nor is there one that is not
+        ``wanted`` with these losses.
         """
         losses = torch.zeros(len(stack.there), device=batch.tokens.device)
         for number, part in enumerate(mean_losses(batch), 1):
             losses = losses + part.detach()
-            if epoch is not None and number == len(parts):
-                see(epoch, losses)
-                if ending.all:
+            if number == len(parts):
+                if epoch is not None:
+                    see(epoch, losses)
+                if ending.all or not wanted(losses):
                     for weight in weights.values():
                         weight.grad = None
                     break

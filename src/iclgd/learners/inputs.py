@@ -8,7 +8,7 @@ from typing import NamedTuple
 import polars as pl
 import torch
 
-from iclgd.io import parquet
+from iclgd.io import memory, parquet
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.task import TASK
 from iclgd.models import loading
@@ -41,6 +41,7 @@ def read(
     of threads of torch. Raises InputError for tables that do not belong together, and for what
     cannot be loaded.
     """
+    memory.keep_freed()
     torch.set_num_threads(threads)
     rows, shown = parquet.read(task, TASK), parquet.read(demonstrations, DEMONSTRATIONS)
     names = prompts.check_inputs(rows, shown)

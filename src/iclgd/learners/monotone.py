@@ -9,6 +9,7 @@ depend on rounding.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,7 +22,8 @@ class Monotone(torch.optim.Optimizer):
     and evaluates loss and gradient there, once. If L' <= L the proposal is accepted and the run's
     rate becomes rate * ``grow``; otherwise (also where L' is not finite) the weights go back to w
     and the rate becomes rate * ``cut``. So a step costs one forward and one backward pass, as one
-    of plain descent; the first one costs two, as it begins with L and g of the start.
+    of plain descent, and only the forward pass if all runs refuse it; the first one costs two, as
+    it begins with L and g of the start.
 
     ``params``: tensors [runs, ...] of runs side by side, or [...] of one alone. ``lr``: the
     rate of the first step. ``losses`` [runs]: L; None before the first step.
@@ -34,8 +36,9 @@ class Monotone(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor]) -> Tensor:
-        """Propose, evaluate and decide. ``closure`` leaves gradients in the tensors and returns the
-        losses [runs] under them. Returns the losses under the weights that are there now."""
+        """Propose, evaluate and decide. ``closure`` returns the losses [runs] under the tensors
+        and leaves gradients in them, unless it is given a function that says with the losses that
+        they are not wanted. Returns the losses under the weights that are there now."""
         (group,) = self.param_groups
         weights = group["params"]
         if self.losses is None:
@@ -51,19 +54,34 @@ class Monotone(torch.optim.Optimizer):
             state["accepted"] = accepted
             rates = self._each(self.rates.to(weight.dtype), weight)
             weight.data = torch.addcmul(accepted, state["gradient"], rates, value=-1)
-        proposed = self._evaluated(closure)
+        proposed = self._evaluated(partial(closure, partial(self._wanted, moving)))
         better = proposed <= self.losses  # NaN is not
         refused = (~better).nonzero()[:, 0]
         for weight in moving:
             state = self.state[weight]
-            accepted = state.pop("accepted")
+            if not better.any():
+                weight.data = state.pop("accepted")
+                continue
             if len(refused):  # few are, so that only these are copied
-                self._runs(weight)[refused] = self._runs(accepted)[refused]
+                self._runs(weight)[refused] = self._runs(state["accepted"])[refused]
                 self._runs(weight.grad)[refused] = self._runs(state["gradient"])[refused]
+            state.pop("accepted", None)
             state["gradient"] = weight.grad
         self.losses = torch.where(better, proposed, self.losses)
         self.rates = torch.where(better, self.rates * group["grow"], self.rates * group["cut"])
         return self.losses
+
+    def _wanted(self, moving: list[Tensor], proposed: Tensor) -> bool:
+        """Whether the gradient under the proposals is needed, which some run must have accepted.
+
+        If all have, what was accepted before is freed before the backward pass: a large model needs
+        the memory of two sets of weights and one gradient.
+        """
+        better = proposed <= self.losses
+        if better.all():
+            for weight in moving:
+                self.state[weight].clear()
+        return bool(better.any())
 
     def keep(self, rows: Tensor) -> None:
         """Go on with the runs ``rows`` alone. Tensors and their states are cut by the caller."""

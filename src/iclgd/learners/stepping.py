@@ -45,8 +45,8 @@ def stepping(
         optimiser = optimised(list(weights.values()))
 
         def step(evaluate: Callable[[], Tensor]) -> Tensor:
-            def closure() -> Tensor:
-                losses = evaluate()
+            def closure(*wanted: Callable[[Tensor], bool]) -> Tensor:
+                losses = evaluate(*wanted)
                 masked(list(weights))
                 return losses
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -10,6 +12,9 @@ from torch import Tensor
 from iclgd.models import forward
 
 TOKENS_PER_STEP = 16_384  # in one forward pass
+# What another group costs: its gradient is added to that of the others, 12 bytes a weight, in which
+# time about so many tokens go forward and backward through it.
+PER_GROUP = 32
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,15 @@ class Batch:
 
     def step(self, start: int, size: int) -> Batch:
         """Demonstrations ``start`` ... ``start + size - 1`` of every run [runs, D, ...]."""
-        inputs = (x[:, start : start + size] for x in self.inputs())
-        return replace(self, **dict(zip(FIELDS, inputs, strict=False)))
+        return self.of(lambda x: x[:, start : start + size])
 
     def of_runs(self, rows: Tensor) -> Batch:
         """The demonstrations of some of the runs."""
-        return replace(self, **dict(zip(FIELDS, (x[rows] for x in self.inputs()), strict=False)))
+        return self.of(lambda x: x[rows])
+
+    def of(self, part: Callable[[Tensor], Tensor]) -> Batch:
+        """With ``part`` of every tensor."""
+        return replace(self, **dict(zip(FIELDS, map(part, self.inputs()), strict=False)))
 
     def micro(self) -> list[Batch]:
         """The same demonstrations in parts of at most `TOKENS_PER_STEP` tokens."""
@@ -50,14 +58,42 @@ class Batch:
         parts = [self.step(start, size) for start in range(0, self.tokens.shape[1], size)]
         return parts if self.together else [part.unpadded() for part in parts]
 
+    def groups(self) -> list[Batch]:
+        """Those of a run alone in groups of about one length, each in their order.
+
+        Runs that are stacked stay together: they have no lengths in common.
+        """
+        if len(self.tokens) > 1 or not self.together:
+            return [self]
+        lengths = (self.positions[0].amax(-1) + 2).tolist()
+        chosen = grouped(tuple(lengths))
+        rows = (torch.tensor(one, device=self.tokens.device) for one in chosen)
+        return [self.of(lambda x, own=own: x[:, own]).unpadded() for own in rows]
+
     def unpadded(self) -> Batch:
-        """A single demonstration [1, 1, T] without what follows its last scored token."""
+        """Demonstrations [1, D, T] without what follows the last scored token of all."""
         end = int(self.positions.max()) + 2
         hidden = None if self.hidden is None else self.hidden[:, :, :end]
         return replace(self, tokens=self.tokens[:, :, :end], hidden=hidden)
 
 
 FIELDS = ("tokens", "positions", "targets", "hidden")
+
+
+@cache
+def grouped(lengths: tuple[int, ...]) -> list[list[int]]:
+    """Numbers of sequences in groups that compute the fewest tokens, padding included.
+
+    A group counts `PER_GROUP` tokens more. Within a group the numbers rise.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    best: list[tuple[int, list[list[int]]]] = [(0, [])]
+    for end in range(1, len(order) + 1):
+        longest = lengths[order[end - 1]]
+        costs = [best[i][0] + (end - i) * longest + PER_GROUP for i in range(end)]
+        start = costs.index(min(costs))
+        best.append((costs[start], [*best[start][1], sorted(order[start:end])]))
+    return best[-1][1]
 
 
 def tensors(encoded: list[tuple[list[int], int]], loss: str, device: str = "cpu") -> Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 import sys
 from collections.abc import Iterator
@@ -199,6 +200,10 @@ def load_folder(folder: Path, entry: dict, device: str = "auto") -> Loaded:
         gpus.claim()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        # The fused attention then reads keys and values that heads share where they are; the
+        # same bytes. On a card transformers knows better.
+        os.environ.setdefault("TRANSFORMERS_SDPA_FORCE_GQA", "1")
     name, arguments, dtype = entry["model"], trust(entry), getattr(torch, entry["dtype"])
     if dtype == torch.float16 and device == "cpu":
         print(f"model {name}: float16 is computed in float32 on the CPU", file=sys.stderr)
