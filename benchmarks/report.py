@@ -23,6 +23,9 @@ AIMS = {
     "queries of llama-small, evaluated": 1,
     "queries of llama-large, evaluated": 1,
     "queries of gptj, evaluated": 1,
+    "SmolLM2, ICL, 8 demonstrations, queries": 8.5,
+    "SmolLM2, ICL, share of the peak": 0.65,
+    "GD of SmolLM2, share of the peak": 0.65,
 }
 
 

@@ -346,6 +346,12 @@ def test_few_runs_at_once_where_weights_or_demonstrations_are_large(monkeypatch)
     model, chosen = trainable.choose(tiny_model("llama"), None)
     batches, learner = [training_batch.tensors(run, "label") for run in RUNS], Learner(rate=0.1)
     assert gradient_descent.runs_at_once(model, chosen, batches, learner) > 10
+    kept = gradient_descent.kept_bytes(model, 0, batches[0].tokens.numel())
+    with monkeypatch.context() as less:
+        less.setattr(gradient_descent, "KEPT_BYTES", 4 * kept)
+        assert gradient_descent.runs_at_once(model, chosen, batches, learner) == 4
+        less.setattr(gradient_descent, "KEPT_BYTES", 0)
+        assert gradient_descent.runs_at_once(model, chosen, batches, learner) == 1
     monkeypatch.setattr(gradient_descent, "STACKED_BYTES", 12 * chosen.bytes)
     assert gradient_descent.runs_at_once(model, chosen, batches, learner) == 3
     monkeypatch.setattr(training_batch, "TOKENS_PER_STEP", 2 * batches[0].tokens.numel())

@@ -36,7 +36,7 @@ from iclgd.models import dimensions, forward, partial_forward, tolerance
 # Runs side by side: bytes of all their weights, gradients, what a step computes from them (three
 # copies) and optimiser states.
 STACKED_BYTES, COPIES = 1 << 28, 3
-KEPT_BYTES = 1 << 30  # runs side by side: what all their blocks keep for a backward pass
+KEPT_BYTES = 1 << 28  # runs side by side: what all their blocks keep for a backward pass
 # Numbers that a block keeps for its backward pass, per token and unit of width; measured for
 # LLaMA's blocks (16 for those of Korthikanti et al. 2205.05198, equation 2, without dropout).
 KEPT_PER_UNIT = 22

@@ -14,7 +14,7 @@ from iclgd.models import forward
 TOKENS_PER_STEP = 16_384  # in one forward pass
 # What another group costs: its gradient is added to that of the others, 12 bytes a weight, in which
 # time about so many tokens go forward and backward through it.
-PER_GROUP = 32
+PER_GROUP = 64
 
 
 @dataclass(frozen=True)
