@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run report test test-quick test-models test-slurm test-browser bench digests lint pretrain dictionary reference notebook lock
+.PHONY: run real real-quick report test test-quick test-models test-slurm test-browser bench digests lint pretrain dictionary reference notebook lock
 
 run: .venv/ready
 	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host
@@ -13,6 +13,13 @@ run: .venv/ready
 	@echo
 	@echo "Figures: results/default/figures/ (*.png, *.svg; *.html with tooltips; for a paper *.pdf, *.tex)"
 	@echo "Report: results/default/report.html (one page, opens in any browser)"
+
+# A language model on real data, by packages from the package index: SmolLM2-135M-Instruct on SST-2
+# alone, or with everything.
+real-quick real: .venv/ready
+	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host --configfile config/$@.yaml
+	@cat results/$@/findings.txt
+	@echo "Report: results/$@/report.html (one page, opens in any browser)"
 
 # The report alone, and whatever of the study it still lacks.
 report: .venv/ready
