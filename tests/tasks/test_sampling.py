@@ -124,6 +124,17 @@ def test_all_orders():
         sampling.orders(np.random.default_rng(0), 4, 25)
 
 
+def test_the_next_of_all_orders_is_any_other():
+    """By chance 20 / 23 places of 4 stay: 20 fixed points in the 23 orders that are not the same."""
+    rng = np.random.default_rng(0)
+    stayed = []
+    for _ in range(100):
+        found = sampling.orders(rng, 4, "all")
+        pairs = zip(found, found[1:] + found[:1], strict=True)
+        stayed += [sum(a == b for a, b in zip(*pair, strict=True)) for pair in pairs]
+    assert np.mean(stayed) == pytest.approx(20 / 23, abs=0.06)
+
+
 def test_the_table_has_every_demonstration_once_in_every_order():
     table = sampling.demonstrations(FOUR, "n4", 4, 6, range(2, 5))
     assert table.schema == DEMONSTRATIONS
