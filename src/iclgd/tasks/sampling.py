@@ -63,8 +63,9 @@ def draw_conflicting(task: pl.DataFrame, shots: int, number: int) -> list[int]:
 def orders(rng: np.random.Generator, shots: int, count: int | str) -> list[tuple[int, ...]]:
     """``count`` different random orders of 0 ... shots - 1, or ``all`` of them.
 
-    All of them are in random order, too: ICL is compared with itself under the next one, which in
-    the order of a dictionary would be its neighbour. Raises InputError if there are fewer than ``count``.
+    All of them are in random order, too: ICL is compared with itself under the next one, which
+    would be its neighbour in the order of a dictionary. Raises InputError if there are fewer than
+    ``count``.
     """
     if count == "all":
         every = list(itertools.permutations(range(shots)))
