@@ -19,13 +19,11 @@ def read_off(row: dict) -> tuple[str, str | None]:
         return "inconclusive", "no ICL"
     if above("rounding", smallest):
         return "inconclusive", "rounding"
-    if above("excess_low", 0):
-        if within:
-            return "negligible", None
-        return ("inconclusive", "training goes on") if goes_on else ("different", None)
     if within:
         if row["solver_name"] is None or above("nearer_least", 0):
-            return "equivalent", None
+            return "negligible" if above("excess_low", 0) else "equivalent", None
         known = row["nearer_at_most"] is not None and row["nearer_at_most"] < smallest
         return ("unspecific", None) if known else ("inconclusive", "solver")
+    if above("excess_low", 0) and not goes_on:
+        return "different", None
     return "inconclusive", "training goes on" if goes_on else "few draws"

@@ -214,9 +214,10 @@ def _verdicts() -> list[pl.Expr]:
     Nothing is said where there is no ICL, or where rounding alone moves the learner by
     more than the smallest effect. Different: surely farther from ICL than ICL from itself, even if
     runs that had not ended at the last epoch, where that is the nearest, went on to ICL itself.
-    Negligible: surely farther, but by less than the smallest effect. Equivalent: surely by less
-    than that, not surely farther, and surely nearer than every solver at hand. Unspecific: as near,
-    but surely not nearer than the best solver by the smallest effect: it says nothing about GD.
+    Near is what is farther by surely less than the smallest effect. It is equivalent if it is
+    surely nearer than every solver at hand, or negligible if it is surely farther than ICL from
+    itself, too; unspecific if it is surely not nearer than the best solver by the smallest effect:
+    that says nothing about GD.
     """
     smallest = pl.col("smallest")
     farther = (pl.col("excess_low") > 0).fill_null(False)
@@ -233,9 +234,9 @@ def _verdicts() -> list[pl.Expr]:
         (~several, "few draws"),
         (~learned, "no ICL"),
         (rounded, "rounding"),
-        (farther & within, "negligible"),
-        (farther & ~goes_on, "different"),
+        (farther & ~within & ~goes_on, "different"),
         (goes_on & ~within, "training goes on"),
+        (within & nearer & farther, "negligible"),
         (within & nearer, "equivalent"),
         (within & solved, "unspecific"),
         (within, "solver"),
