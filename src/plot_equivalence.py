@@ -136,8 +136,8 @@ title = kind.sentence(table)
 subtitle = (
     "Excess: distance of GD from ICL minus that of ICL from itself, demonstrations reordered. "
     "Different: its bar lies above 0. Equivalent: it ends below the smallest effect, and GD is "
-    "nearer than any solver that does no GD; negligible, if it lies above 0. Unspecific: a solver is "
-    "as near. Bars: bounds of the tests, Holm's for primary ones."
+    "nearer than any solver that does no GD; negligible, if it lies above 0. Unspecific: a solver "
+    "is as near. Bars: bounds of the tests, Holm's for primary ones."
 )
 chart = layout.figure(blocks, items, title, subtitle, 700)
 chart["title"]["subtitle"] = [topic, *chart["title"]["subtitle"]]
