@@ -298,7 +298,7 @@ def test_scripts_of_a_data_set_do_not_run(tmp_path, marker, monkeypatch):
         "labels": {"0": "a", "1": "b"},
         "hub": {"dataset": "evil", "train": "train", "test": "test"},
     }
-    with pytest.raises(InputError, match=r"data set evil, split train: .*script") as error:
+    with pytest.raises(InputError, match="data set evil: ") as error:
         run_step(
             "prepare_task",
             *("--task", "mine", "--entry", json.dumps(entry), "--output", tmp_path / "o.parquet"),

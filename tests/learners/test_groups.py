@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.descents import RUNS, followed
 from support.models import tiny_model
@@ -28,6 +28,7 @@ def test_groups_by_hand():
     assert grouped((7,)) == [[0]]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=5).map(tuple))
 def test_groups_are_the_cheapest_of_all(lengths):
     found = grouped(lengths)

@@ -197,11 +197,6 @@ BAD = {
         0.5,
         "'share', that of wrong labels, belongs to 'control: labels'",
     ),
-    "demonstrations/n4/shots": (
-        3,
-        "design 'n4' shows 3 demonstrations, which is odd: task 'topic4-conflict' ('control: "
-        "conflict') shows each input twice",
-    ),
     "learners/solving": ({"method": "solver"}, "learners.solving: key 'solver' is missing"),
     "learners/voting": (
         {"method": "solver", "solver": "vote", "temperature": 1.0},
@@ -253,6 +248,17 @@ def test_a_figure_with_nothing_to_compare_is_named(figure, message):
         checks.check(config, ROOT)
         config["figures"]["verdict"] = {"kind": "equivalence", "of": ["x"]}
         message = "figures.verdict.of: no design there has 'orders: 2' or more"
+    with pytest.raises(ConfigError, match=message):
+        checks.check(config, ROOT)
+
+
+def test_an_odd_number_of_demonstrations_with_two_labels_each_is_named():
+    config = changed("tasks/topic4-labels/control", "conflict")
+    config["demonstrations"]["n4-few"]["shots"] = 3
+    message = (
+        r"design 'n4-few' shows 3 demonstrations, which is odd: task 'topic4-labels' \('control: "
+        r"conflict'\) shows each input twice"
+    )
     with pytest.raises(ConfigError, match=message):
         checks.check(config, ROOT)
 
