@@ -104,7 +104,8 @@ words = {  # pixels for a column of text
     for name in ("excess", "verdict")
 }
 wide = max(layout.fit(1, 330, room + sum(words.values()) + 2 * layout.SPACING), 90)
-ends = table.select(pl.min_horizontal("excess", "excess_low").min()).item() or 0.0
+shown = ("excess", "excess_low", "zero", "solving")
+ends = table.select(pl.min_horizontal(*shown).min()).item() or 0.0
 low = next(one for one in (-0.2, -0.5, -1.0) if one <= ends or one == -1.0)
 scale = {"domain": [low, 1.0], "nice": False}
 ticks = [one for one in (-1, -0.5, 0, 0.5, 1) if one >= low]
