@@ -94,12 +94,13 @@ def test_every_figure_is_drawn_with_its_caption_and_alternative_text(browser, pr
     )
     study = hostile()["figures"]
     assert [one[0] for one in found] == [f"figure-{name}" for name in study]
-    for (_, width, height, marks, tips, alternative, caption), entry in zip(
+    for (name, width, height, marks, tips, alternative, caption), entry in zip(
         found, study.values(), strict=True
     ):
         assert min(width, height) > 100
         assert marks > 10
-        assert tips >= 1
+        # In this study ICL errs on too few queries: the figure says so in words, and has no points.
+        assert tips >= 1 or name == "figure-errors"
         if entry["kind"] == "sensitivity":  # its title may say what was found; it has no axes
             assert alternative.startswith(entry["title"]) or "protocol" in alternative
         else:
