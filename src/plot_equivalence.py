@@ -136,7 +136,7 @@ topic = figure.title or "Is gradient descent as near to ICL as ICL is to itself?
 title = kind.sentence(table)
 subtitle = (
     "Excess: distance of GD from ICL minus that of ICL from itself, demonstrations reordered. "
-    "Different: its bar lies above 0. Equivalent: it ends below the smallest effect, and GD is "
+    "Different: its bar lies above the smallest effect. Equivalent: it ends below that, and GD is "
     "nearer than any solver that does no GD; negligible, if it lies above 0. Unspecific: a solver "
     "is as near. Bars: bounds of the tests, Holm's for primary ones."
 )

@@ -28,8 +28,10 @@ def shown(labels, answers=(0,), classes=3, texts=None, queries=None):
     return solving.Shown(np.array(labels), np.array(answers), classes, texts, queries)
 
 
-def test_the_oracle_is_certain_of_the_right_label():
-    assert solving.oracle(shown([0, 1], [2, 0])).tolist() == [[0, 0, 1], [1, 0, 0]]
+def test_the_oracle_is_so_certain_of_the_right_label():
+    assert solving.oracle(shown([0, 1], [2, 0]), 1.0).tolist() == [[0, 0, 1], [1, 0, 0]]
+    unsure = solving.oracle(shown([0, 1], [2, 0]), 0.6)
+    assert unsure == pytest.approx(np.array([[0.2, 0.2, 0.6], [0.6, 0.2, 0.2]]))
 
 
 def test_votes_by_hand():

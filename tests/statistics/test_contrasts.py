@@ -60,13 +60,15 @@ def test_many_demonstrations_against_icl_with_few():
         ),
         ["icl"],
         BY,
-    ).sort("metric")
+    ).sort("metric", "learner")
     columns = table.select("learner", "metric", "against", "draws", "queries").rows()
     assert columns == [
         ("gd@0.1", "accuracy_more", "n8", 2, 2),
+        ("adam@1", "accuracy_past_icl", "n8", 2, 2),
         ("gd@0.1", "accuracy_past_icl", "n8", 2, 2),
+        ("gd@1", "accuracy_past_icl", "n8", 2, 2),
     ]
-    assert table["estimate"].to_list() == pytest.approx([0.25, 0.0])
+    assert table["estimate"].to_list() == pytest.approx([0.25, -0.7, 0.0, -0.25])
 
 
 def test_a_checkpoint_is_compared_with_the_one_before():
@@ -115,13 +117,15 @@ def test_the_summary_has_the_differences_of_its_kind(tmp_path, kind):
         return value[model, learner, design]["estimate"]
 
     if kind == "scale":
-        many = at("m", "gd@1", "e")
+        few, many, icl = (at("m", *x) for x in (("gd@1", "d"), ("gd@1", "e"), ("icl", "d")))
         expected = {
-            "accuracy_more": many - at("m", "gd@1", "d"),
-            "accuracy_past_icl": many - at("m", "icl", "d"),
+            "accuracy_more e": many - few,
+            "accuracy_past_icl e": many - icl,
+            "accuracy_past_icl d": few - icl,
         }
     else:
         change = at("m@step1", "icl", "d") - at("m@step0", "icl", "d")
-        expected = {"accuracy_change": change}
-    assert dict(found.select("metric", "estimate").rows()) == pytest.approx(expected)
+        expected = {"accuracy_change d": change}
+    named = found.select(pl.concat_str("metric", "design", separator=" "), "estimate")
+    assert dict(named.rows()) == pytest.approx(expected)
     assert found["chosen"].all() and found["error"].null_count() == 0

@@ -126,13 +126,14 @@ def excess(draws, shift, varies=True):
 
 
 def different(draws, shift, tests=1, **more):
-    """How often the first of so many tests finds the learner farther from ICL than itself."""
-    return (crossed.p_above(excess(draws, shift, **more)) < crossed.ALPHA / tests).mean()
+    """How often the first of so many tests finds its excess above the smallest effect."""
+    found = excess(draws, shift - equivalence.SMALLEST, **more)
+    return (crossed.p_above(found) < crossed.ALPHA / tests).mean()
 
 
 def equivalent(draws, shift, tests=1, **more):
     """How often the first of so many tests finds its excess within the smallest effect."""
-    found = equivalence.mirrored(excess(draws, shift, **more), equivalence.SMALLEST)
+    found = crossed.mirrored(excess(draws, shift, **more), equivalence.SMALLEST)
     return (crossed.p_above(found) < crossed.ALPHA / tests).mean()
 
 
@@ -141,7 +142,7 @@ def equivalent(draws, shift, tests=1, **more):
     ("error", "said", "truth"),
     [
         ("equivalent, truly at the smallest effect", equivalent, equivalence.SMALLEST),
-        ("different, truly ICL reordered", different, 0.0),
+        ("different, truly at the smallest effect", different, equivalence.SMALLEST),
     ],
 )
 def test_tests_err_as_often_as_they_may(error, said, truth):
@@ -149,6 +150,11 @@ def test_tests_err_as_often_as_they_may(error, said, truth):
         found = {f"{draws} draws": said(draws, truth, varies=varies) for draws in DRAWN}
         assert max(found.values()) <= 0.065
         is_quoted("error of a test at 5 %", row, found)
+        # Far out in a tail, where Holm's procedure tests the first of many. Where ICL alone varies,
+        # and is skewed to the side that counts, five or ten draws cannot know.
+        first = {f"{draws} draws": said(draws, truth, 8, varies=varies) for draws in DRAWN}
+        assert max(first.values()) <= 0.05 / 8 * (1.3 if varies else 2.5)
+        is_quoted("error of the first of 8 tests, .006", row, first)
 
 
 @pytest.mark.slow
@@ -156,7 +162,7 @@ def test_tests_err_as_often_as_they_may(error, said, truth):
     ("name", "said", "truth"),
     [
         ("equivalent, truly ICL reordered", equivalent, 0.0),
-        ("different, truly at the smallest effect", different, equivalence.SMALLEST),
+        ("different, truly at twice the smallest effect", different, 2 * equivalence.SMALLEST),
     ],
 )
 def test_what_is_true_is_found(name, said, truth):

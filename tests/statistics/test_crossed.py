@@ -177,7 +177,17 @@ def test_a_bound_at_holms_level_excludes_0_if_and_only_if_the_test_rejects():
     for count in (1, 2, 5, 15):
         for _ in range(100):
             df = rng.uniform(2, 9, count)
-            found = crossed.Spread(rng.normal(0.5, 1, count), rng.uniform(0.1, 0.5, count), df)
-            p = crossed.p_above(found)
-            low, _ = crossed.interval(found, 1 - 2 * crossed.holm_levels(p))
+            skew = rng.choice([0, 0.3], count) * rng.normal(size=count)
+            numbers = rng.normal(0.5, 1, count), rng.uniform(0.1, 0.5, count), df
+            found = crossed.Spread(*numbers, skew)
+            p, below = crossed.p_above(found), crossed.p_above(crossed.mirrored(found))
+            low, _ = crossed.bounds(found, 1 - 2 * crossed.holm_levels(p))
             assert ((low > 0) == (crossed.holm(p) < crossed.ALPHA)).all()
+            _, high = crossed.bounds(found, 1 - 2 * crossed.holm_levels(below))
+            assert ((high < 0) == (crossed.holm(below) < crossed.ALPHA)).all()
+            # No test is surer than Student's, nor than Hall's.
+            assert (p >= crossed.p_above(crossed.Spread(*numbers)) - 1e-12).all()
+            (low, high), (inner, outer) = (
+                f(found, 0.9) for f in (crossed.bounds, crossed.interval)
+            )
+            assert (low <= inner).all() and (outer <= high).all()

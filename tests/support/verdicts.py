@@ -11,7 +11,7 @@ def read_off(row: dict) -> tuple[str, str | None]:
 
     smallest = row["smallest"]
     goes_on = "last epoch" in (row["border"] or "") and (row["ended"] or 0) < 1
-    goes_on = goes_on and row["ended"] is not None and not above("excess_at_least", 0)
+    goes_on = goes_on and row["ended"] is not None and not above("excess_at_least", smallest)
     within = row["excess_high"] is not None and row["excess_high"] < smallest
     if row["untouched_least"] is None:
         return "inconclusive", "few draws"
@@ -24,6 +24,6 @@ def read_off(row: dict) -> tuple[str, str | None]:
             return "negligible" if above("excess_low", 0) else "equivalent", None
         known = row["nearer_at_most"] is not None and row["nearer_at_most"] < smallest
         return ("unspecific", None) if known else ("inconclusive", "solver")
-    if above("excess_low", 0) and not goes_on:
+    if above("excess_low", smallest) and not goes_on:
         return "different", None
     return "inconclusive", "training goes on" if goes_on else "few draws"

@@ -19,7 +19,7 @@ class Solver:
 
 
 SOLVERS = {
-    "oracle": Solver(),
+    "oracle": Solver({"certainty": 1.0}),
     "vote": Solver({"decay": 1.0}),
     "neighbours": Solver({"temperature": 0.1}, reads=True),
     "centroid": Solver({"temperature": 0.1}, reads=True),

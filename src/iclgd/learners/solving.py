@@ -39,9 +39,12 @@ class Shown:
         return np.eye(self.classes)[self.labels]
 
 
-def oracle(shown: Shown) -> np.ndarray:
-    """Certain of the right label: whatever ICL does beyond solving the task, this does not."""
-    return np.eye(shown.classes)[shown.answers]
+def oracle(shown: Shown, certainty: float) -> np.ndarray:
+    """So sure of the right label, the others sharing the rest alike: whatever ICL does beyond
+    solving the task, this does not. With a ``certainty`` below 1 it is near to an unsure ICL, too.
+    """
+    right = np.eye(shown.classes)[shown.answers]
+    return certainty * right + (1 - certainty) * (1 - right) / (shown.classes - 1)
 
 
 def vote(shown: Shown, decay: float) -> np.ndarray:

@@ -33,8 +33,6 @@ METRICS = by_name(
 # Differences of accuracies over the same draws and queries (`statistics.contrasts`).
 CONTRASTS = by_name(
     Metric("accuracy_more", COSINE, 0, "accuracy with most demonstrations minus with fewest"),
-    Metric(
-        "accuracy_past_icl", COSINE, 0, "accuracy with most demonstrations minus ICL's with fewest"
-    ),
+    Metric("accuracy_past_icl", COSINE, 0, "accuracy minus ICL's with fewest demonstrations"),
     Metric("accuracy_change", COSINE, 0, "accuracy minus that of the checkpoint before"),
 )

@@ -108,7 +108,7 @@ STUDY = (
             "excess_most": "its upper bound, where not the whole vocabulary is kept",
             "excess_settled": "excess if runs that had not ended at the last epoch, where that is"
             " the nearest, went on to ICL itself",
-            "excess_at_least": "lower bound of it at the level of the test of a difference",
+            "excess_at_least": "lower bound of the excess, less what these runs would take from it",
             "excess_{of}": "its standard error, df, skewness and mde, and its bounds at the levels"
             " of its tests (sensitivity: 5 %)",
             "nearer": "solver minus estimate, cell by cell",
@@ -130,7 +130,8 @@ STUDY = (
             " fewer than 20 it is null",
             "p": "errors: one-sided p-value, of gaps that they are above 0, of differences from ICL"
             " reordered that they are below",
-            "p_difference": 'p-value of "farther from ICL than ICL is from itself", by Holm',
+            "p_difference": 'p-value of "farther from ICL than ICL from itself by more than the'
+            ' smallest effect", by Holm',
             "p_equivalence": 'p-value of "farther by less than the smallest effect", by Holm',
             "p_learned": 'p-value of "zero-shot is farther than the smallest effect", by Holm',
             "p_nearer": 'p-value of "nearer to ICL than the solver", by Holm',
@@ -140,7 +141,8 @@ STUDY = (
             "verdict": "equivalent, negligible, unspecific, different, inconclusive",
             "reason": "why it is inconclusive",
             "draws_needed": "draws that decide it, if these estimates are the truth",
-            "underpowered": "power below 80 % for an excess of that size",
+            "underpowered": "power below 80 % to find an excess of 0 below the smallest effect, or"
+            " one of twice that above it",
             "loss": "mean loss of the demonstrations at this epoch, nats",
             "nearest": "nearest to ICL of its family, on validation queries",
             "matrix": "`q`, `k`, `v`, or the circuit `qk`, `ov`",

@@ -33,10 +33,11 @@ def between(
 
 
 def by_shots(rows: pl.DataFrame, icl: list[str], by: list[str]) -> pl.DataFrame:
-    """`accuracy.CONTRASTS` with the most demonstrations, from rows of learners as they are chosen.
+    """`accuracy.CONTRASTS` over numbers of demonstrations, from rows of learners as chosen.
 
-    Of each learner's accuracy that with the fewest is subtracted (``accuracy_more``), and that of
-    ICL, one of the families ``icl``, with its fewest (``accuracy_past_icl``). Of several designs of
+    Of each learner's accuracy with the most that with the fewest is subtracted
+    (``accuracy_more``); of that with the most, and of that with the fewest, the accuracy of ICL,
+    one of the families ``icl``, with the fewest (``accuracy_past_icl``). Of several designs of
     as many demonstrations the one with the most draws counts. In the form of `intervals.means` by
     ``by`` and ``against``, the design of what is subtracted.
     """
@@ -50,10 +51,13 @@ def by_shots(rows: pl.DataFrame, icl: list[str], by: list[str]) -> pl.DataFrame:
     least, most = (end.over(own) for end in (pl.col("shots").min(), pl.col("shots").max()))
     few, many = rows.filter(pl.col("shots") == least), rows.filter(pl.col("shots") == most)
     many = many.join(few, on=[*own, "shots"], how="anti")
-    few_icl = few.filter(pl.col("family").is_in(icl))
+    is_icl = pl.col("family").is_in(icl)
+    either = pl.concat([many, few.filter(~is_icl)])
     found = {
         "accuracy_more": between(many, few, own, "accuracy", "design"),
-        "accuracy_past_icl": between(many, few_icl, ["model", "task"], "accuracy", "design"),
+        "accuracy_past_icl": between(
+            either, few.filter(is_icl), ["model", "task"], "accuracy", "design"
+        ),
     }
     return pl.concat(_means(part, by, name) for name, part in found.items())
 

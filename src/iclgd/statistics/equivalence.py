@@ -6,10 +6,11 @@ explain), z of ICL and the pretrained model (zero-shot), s of ICL and the neares
 the task that does no GD. What is tested are means over queries of differences that are paired
 cell by cell, so that the error of ICL's own noise r is part of every test:
 
-difference   d - r > 0: GD is farther from ICL than ICL is from itself
-equivalence  d - r < smallest: by less than the smallest effect of interest, which is fixed
-             before there are data (non-inferiority, one of two one-sided tests: Schuirmann
-             1987; a distance that is smaller than r needs no other side)
+difference   d - r > smallest: GD is farther from ICL than ICL is from itself by more than the
+             smallest effect of interest, which is fixed before there are data (a test of a
+             minimum effect: Murphy and Myors 1999)
+equivalence  d - r < smallest: by less than that (non-inferiority, one of two one-sided tests:
+             Schuirmann 1987; a distance that is smaller than r needs no other side)
 learned      z > smallest: there is ICL that GD could be equal to
 nearer       s - d > 0: GD is nearer than something that is no GD
 as near      s - d < smallest: that is no nearer than GD by more than the smallest effect
@@ -47,7 +48,7 @@ REASONS = {
     "solver": "it is near, and a solver that does no GD may be farther from ICL or as near",
     "few draws": "the bounds allow for both",
 }
-TESTED = ("excess", "excess_most", "excess_settled", "untouched", "nearer", "nearer_most")
+TESTED = ("excess", "excess_most", "untouched", "nearer", "nearer_most")
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def judged(pairs: Iterable[pl.DataFrame], tests: Tests) -> pl.DataFrame:
     ``excess_at_least``, ``untouched_least``, ``nearer_least``, ``nearer_at_most``; ``verdict`` and
     ``reason``;
     ``draws_needed`` to decide what is inconclusive, if these estimates are the truth;
-    ``underpowered``: an excess of the smallest effect would be missed in more than 20 % of cases.
+    ``underpowered``: an excess of 0 would not be found below the smallest effect, nor one of twice
+    the smallest effect above it, in more than 20 % of cases.
     Raises InputError where no table is of the reference.
     """
     found = [estimates(run) for run in _runs(pairs, tests)]
@@ -129,13 +131,13 @@ def _tested(table: pl.DataFrame, smallest: float, factor: float) -> pl.DataFrame
     smallest = smallest * factor
     table = table.with_columns(factor=pl.lit(factor), smallest=pl.lit(smallest))
     spread = {name: _spread(table, name) for name in TESTED}
-    excess, most, settled, untouched, nearer, nearer_most = spread.values()
+    excess, most, untouched, nearer, nearer_most = spread.values()
     tests = {
-        "difference": excess._replace(value=excess.value - TOLERANCE),
-        "equivalence": mirrored(most, smallest),
+        "difference": excess._replace(value=excess.value - smallest),
+        "equivalence": crossed.mirrored(most, smallest),
         "learned": untouched._replace(value=untouched.value - smallest),
         "nearer": nearer,
-        "solved": mirrored(nearer_most, smallest),
+        "solved": crossed.mirrored(nearer_most, smallest),
     }
     p = {f"p_{name}": crossed.p_above(one) for name, one in tests.items()}
     table = _numbers(table, p)
@@ -146,7 +148,6 @@ def _tested(table: pl.DataFrame, smallest: float, factor: float) -> pl.DataFrame
     bounds = {
         "excess_low": (_bound(table, excess, "difference", 0), "excess"),
         "excess_high": (_bound(table, most, "equivalence", 1), "excess"),
-        "excess_at_least": (_bound(table, settled, "difference", 0), "excess"),
         "untouched_least": (_bound(table, untouched, "learned", 0), "untouched"),
         "nearer_least": (_bound(table, nearer, "nearer", 0), "nearer"),
         "nearer_at_most": (_bound(table, nearer_most, "solved", 1), "nearer"),
@@ -156,20 +157,17 @@ def _tested(table: pl.DataFrame, smallest: float, factor: float) -> pl.DataFrame
     )
     low = pl.col("excess_low")  # within rounding of 0 it decides nothing
     surely = pl.when(low > TOLERANCE).then(low).otherwise(low.clip(upper_bound=0))
-    table = table.with_columns(excess_low=surely)
+    still = pl.col("excess") - pl.col("excess_settled")  # what runs could yet take away
+    least = (surely - still).clip(*ESTIMATED["excess"].range)
+    table = table.with_columns(excess_low=surely, excess_at_least=least)
     table = table.with_columns(_verdicts())
-    needed = _draws_needed(table, excess, tests["equivalence"])
+    needed = _draws_needed(table, tests["difference"], tests["equivalence"])
     weak = crossed.detectable(excess, _first_level(table)) > smallest
     weak |= np.isnan(excess.error)
     table = _numbers(table, {"draws_needed": needed}).with_columns(pl.Series("underpowered", weak))
     return table.drop(
         pl.selectors.matches("_(error|df|skew|mde)$") - pl.selectors.matches("^excess_[a-z]+$")
     )
-
-
-def mirrored(spread: Spread, at: float) -> Spread:
-    """The spread of ``at`` minus an estimate."""
-    return spread._replace(value=at - spread.value, skew=-spread.skew)
 
 
 def _spread(table: pl.DataFrame, name: str) -> Spread:
@@ -205,38 +203,39 @@ def _first_level(table: pl.DataFrame) -> np.ndarray:
 
 def _bound(table: pl.DataFrame, spread: Spread, test: str, end: int) -> np.ndarray:
     """The lower (0) or upper (1) bound of an estimate at the level of a test."""
-    return crossed.interval(spread, 1 - 2 * table[f"level_{test}"].to_numpy())[end]
+    return crossed.bounds(spread, 1 - 2 * table[f"level_{test}"].to_numpy())[end]
 
 
 def _verdicts() -> list[pl.Expr]:
     """``verdict``, and of what is inconclusive the ``reason`` (`REASONS`).
 
     Nothing is said where there is no ICL, or where rounding alone moves the learner by
-    more than the smallest effect. Different: surely farther from ICL than ICL from itself, even if
-    runs that had not ended at the last epoch, where that is the nearest, went on to ICL itself.
-    Near is what is farther by surely less than the smallest effect. It is equivalent if it is
-    surely nearer than every solver at hand, or negligible if it is surely farther than ICL from
+    more than the smallest effect. Different: farther from ICL than ICL from itself by surely more
+    than the smallest effect, even if runs that had not ended at the last epoch, where that is the
+    nearest, went on to ICL itself. Near is what is farther by surely less. It is equivalent if it
+    is surely nearer than every solver at hand, or negligible if it is surely farther than ICL from
     itself, too; unspecific if it is surely not nearer than the best solver by the smallest effect:
     that says nothing about GD.
     """
     smallest = pl.col("smallest")
-    farther = (pl.col("excess_low") > 0).fill_null(False)
+    farther = (pl.col("excess_low") > smallest).fill_null(False)
+    apart = (pl.col("excess_low") > 0).fill_null(False)
     within = (pl.col("excess_high") < smallest).fill_null(False)
     learned = (pl.col("untouched_least") > smallest).fill_null(False)
     nearer = pl.col("solver_name").is_null() | (pl.col("nearer_least") > 0).fill_null(False)
     solved = (pl.col("nearer_at_most") < smallest).fill_null(False)
     rounded = (pl.col("rounding") > smallest).fill_null(False)
     at_end = pl.col("border").str.contains("last epoch").fill_null(False)
-    settled = (pl.col("excess_at_least") > 0).fill_null(False)
+    settled = (pl.col("excess_at_least") > smallest).fill_null(False)
     goes_on = at_end & (pl.col("ended") < 1).fill_null(False) & ~settled
     several = pl.col("untouched_least").is_not_null()
     cases = (
         (~several, "few draws"),
         (~learned, "no ICL"),
         (rounded, "rounding"),
-        (farther & ~within & ~goes_on, "different"),
+        (farther & ~goes_on, "different"),
         (goes_on & ~within, "training goes on"),
-        (within & nearer & farther, "negligible"),
+        (within & nearer & apart, "negligible"),
         (within & nearer, "equivalent"),
         (within & solved, "unspecific"),
         (within, "solver"),

@@ -195,7 +195,7 @@ def _row(metric: Metric, own: pl.DataFrame, terms: tuple[Term, ...]) -> dict:
         ends = (end.clip(*metric.range) for end in crossed.interval(spread))
     low, high = ends
     p = {name: crossed.p_above(spread) for name in ABOVE if name == metric.name}
-    p |= {name: crossed.p_above(mirrored(spread)) for name in BELOW if name == metric.name}
+    p |= {name: crossed.p_above(crossed.mirrored(spread)) for name in BELOW if name == metric.name}
     numbers = {
         "estimate": metric.rounded(spread.value),
         "low": low,
@@ -208,8 +208,3 @@ def _row(metric: Metric, own: pl.DataFrame, terms: tuple[Term, ...]) -> dict:
     }
     row |= {name: float(one[0]) for name, one in numbers.items()}
     return row | {"draws": draws, "queries": queries}
-
-
-def mirrored(spread: crossed.Spread) -> crossed.Spread:
-    """The spread of minus an estimate."""
-    return spread._replace(value=-spread.value, skew=-np.asarray(spread.skew))

@@ -145,7 +145,7 @@ def _bound(table: pl.DataFrame, end: str) -> np.ndarray:
     """The lower or upper bound of every estimate, one-sided at `ALPHA`."""
     numbers = table.select("estimate", "error", "df", "skew").cast(pl.Float64).to_numpy().T
     spread = Spread(*numbers[:3], np.nan_to_num(numbers[3]))
-    low, high = crossed.interval(spread, 1 - 2 * ALPHA)
+    low, high = crossed.bounds(spread, 1 - 2 * ALPHA)
     return low if end == "low" else high
 
 

@@ -120,10 +120,10 @@ KINDS = {
             between next-token distributions, over test queries; GD at the rate and epoch nearest
             to ICL on the validation queries of the other draws. The excess is the distance of GD
             from ICL minus that of ICL from itself under other orders of the same demonstrations,
-            paired draw by draw and query by query. Different: the excess is surely above 0.
-            Equivalent: it is surely below the smallest effect of interest (dashed), which is fixed
-            beforehand, not surely above 0, and GD is surely nearer to ICL than every solver of the
-            task that does no GD. Negligible: the same, but surely above 0. Unspecific: as near,
+            paired draw by draw and query by query. Different: the excess is surely above the
+            smallest effect of interest (dashed), which is fixed beforehand. Equivalent: it is
+            surely below that, not surely above 0, and GD is surely nearer to ICL than every solver
+            of the task that does no GD. Negligible: the same, but surely above 0. Unspecific: near,
             but surely not nearer than the best such solver by the smallest effect. Inconclusive:
             none of these, or, as said beside it, no ICL to compare (the pretrained model is not
             surely farther away than the smallest effect), training that had not ended, or rounding

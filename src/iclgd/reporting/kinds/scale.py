@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting.claims.estimates import Evidence, plus
+from iclgd.reporting.claims.estimates import Evidence, below, plus
 from iclgd.reporting.findings import MODEL, USUAL, Row, value
 from iclgd.reporting.names import REFERENCES
 
@@ -28,4 +28,7 @@ def evidence(summary: pl.DataFrame) -> Evidence:
     for row in rows.filter(metric="accuracy_more").iter_rows(named=True):
         yield "more", row
     for row in rows.filter(metric="accuracy_past_icl").iter_rows(named=True):
-        yield "enough", plus(row, 0.1)
+        if row["design"] == row["against"]:  # as few as ICL
+            yield "few", below(-0.1, row)
+        else:
+            yield "enough", plus(row, 0.1)
