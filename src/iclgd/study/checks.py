@@ -12,11 +12,8 @@ import os
 import shlex
 from pathlib import Path
 
-from iclgd.learners import optimisers
-from iclgd.models import architectures
 from iclgd.study import config as types
-from iclgd.study import learners, modelfiles, names, pairing, places, sizes, taskfiles
-from iclgd.study.kinds import KINDS
+from iclgd.study import figure_checks, learners, modelfiles, names, places, taskfiles
 from iclgd.study.values import exactly_one, nearest
 from iclgd.tasks import readers
 
@@ -65,12 +62,12 @@ def problems(config: dict, root: Path) -> list[str]:
     for name, entry in config["figures"].items():
         if name in RESERVED:
             problem(f"figures.{name}", "results/STUDY/summary has a table of this name of its own")
-        _check_figure(problem, f"figures.{name}", entry, config, root)
+        figure_checks.check(problem, f"figures.{name}", entry, config, root)
     if problems:
         return problems
     for name, entry in config["figures"].items():
         if "pairs" in entry or "of" in entry:
-            _check_compared(problem, f"figures.{name}", entry, config)
+            figure_checks.check_compared(problem, f"figures.{name}", entry, config)
     return problems
 
 
@@ -158,204 +155,6 @@ def _check_pretraining(problem, where: str, entry: dict) -> None:
     least, greatest = entry["mixture"].get("topics", (1, 1))
     if least > greatest:
         problem(f"{where}.mixture.topics", f"{least} is more than {greatest}")
-
-
-def _check_figure(problem, where: str, entry: dict, config: dict, root: Path) -> None:
-    for key in KINDS[entry["kind"]].keys:
-        if key not in entry:
-            problem(where, f"key {key!r} is missing (a figure of kind {entry['kind']!r} needs it)")
-    kind = KINDS[entry["kind"]]
-    for key in set(entry) - {"kind", "title", *kind.keys, *kind.optional}:
-        problem(where, f"key {key!r} has no meaning for kind {entry['kind']!r}")
-    if "of" in entry:
-        _check_of(problem, f"{where}.of", entry["of"], config)
-        for name in entry.get("primary", []):
-            if name not in entry["of"]:
-                problem(f"{where}.primary", f"{name!r} is not in 'of' {nearest(name, entry['of'])}")
-        parts = [config["figures"].get(name, {}) for name in entry["of"]]
-        compared = {model for part in parts for model in part.get("models", [])}
-        for name in entry.get("seeds", []):
-            if name not in compared:
-                problem(f"{where}.seeds", f"{name!r} is no model of 'of' {nearest(name, compared)}")
-        return
-    if "models" not in entry:
-        return
-
-    def known(key: str, given, catalogue: dict) -> list[str]:
-        there = names.known(catalogue)
-        for name in given:
-            if name not in catalogue and name not in there:
-                problem(
-                    f"{where}.{key}",
-                    f"{name!r} is not in the catalogue {names.hint(name, catalogue)}",
-                )
-        return [name for name in given if name in catalogue or name in there]
-
-    models = known("models", entry["models"], config["models"])
-    tasks = known("tasks", entry.get("tasks", []), config["tasks"])
-    for pair in entry.get("pairs", []):
-        learners.check_pair(problem, f"{where}.pairs", *pair, config["learners"])
-    runs = entry.get("runs", [])
-    designs = known(
-        "demonstrations",
-        entry.get("demonstrations", [run[0] for run in runs]),
-        config["demonstrations"],
-    )
-    pairs = entry.get("pairs", [])
-    named = [
-        *entry.get("learners", []),
-        *(run[1] for run in runs),
-        *(n for pair in pairs for n in pair),
-    ]
-    trained = known(
-        "learners" if "learners" in entry else "pairs" if pairs else "runs",
-        dict.fromkeys(named),
-        config["learners"],
-    )
-    if runs and len(runs) != len([r for r in runs if r[0] in designs and r[1] in trained]):
-        return
-    _check_projections(problem, where, entry["kind"], models, trained, config, root)
-    if entry["kind"] == "attention":
-        methods = [config["learners"][names.base(n)].get("method") for n in trained]
-        if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
-            problem(f"{where}.learners", "a learner of method icl is needed, then others of gd")
-    if entry["kind"] == "dose":
-        roots = pairing.models(config, {**entry, "models": models})
-        if len(roots) != 1:
-            problem(
-                f"{where}.models",
-                f"one model without a list is needed, found {', '.join(roots) or 'none'}",
-            )
-
-    def trained_in(name: str) -> list[str]:
-        return [run[0] for run in runs if run[1] == name] if runs else designs
-
-    redrawn = [name for name in trained if _shift(config, name) == "draw"]
-    for task in tasks:
-        if redrawn and pairing.original(config["tasks"], task).get("bindings") == "drawn":
-            problem(
-                f"{where}.tasks",
-                f"{redrawn[0]!r} has other demonstrations, which in task {task!r} have other label "
-                "words ('bindings: drawn'): leave one of them out",
-            )
-        rows = sizes.most_rows(pairing.original(config["tasks"], task), root)
-        conflict = config["tasks"][task].get("control") == "conflict"
-        if conflict and rows is not None:
-            rows *= 2
-        for design in designs:
-            shots = config["demonstrations"][design]["shots"]
-            if conflict and shots % 2:
-                problem(
-                    f"{where}.tasks",
-                    f"design {design!r} shows {shots} demonstrations, which is odd: task {task!r} "
-                    "('control: conflict') shows each input twice",
-                )
-            if rows is not None and shots > rows:
-                problem(
-                    f"{where}.tasks",
-                    f"design {design!r} shows {shots} demonstrations, "
-                    f"task {task!r} has at most {rows} training rows",
-                )
-    for name in trained:
-        learner = config["learners"].get(names.base(name), {})
-        for design in trained_in(name) if learner.get("method") == "gd" else []:
-            shots = config["demonstrations"][design]["shots"]
-            optimiser = learner.get("optimiser", "sgd")
-            if wrong := optimisers.in_parts(optimiser, learner.get("batch"), shots):
-                problem(f"learners.{names.base(name)}", f"design {design!r}: {wrong}")
-        for task in tasks if learner.get("method") == "bayes" else []:
-            original = pairing.original(config["tasks"], task)
-            if original.get("generate", {}).get("kind") != "ginc":
-                problem(f"{where}.tasks", f"{name!r} reads tasks of kind 'ginc' only, not {task!r}")
-        layers = learner.get("train", {}).get("layers", [])
-        for layer in layers if layers != "all" else []:
-            for model in models:
-                there = sizes.layer_count(pairing.original(config["models"], model), root)
-                if isinstance(layer, int) and there is not None and layer >= there:
-                    problem(
-                        f"learners.{name}.train.layers",
-                        f"{layer} is outside model {model!r}, which has layers 0 ... {there - 1}",
-                    )
-
-
-def _check_projections(
-    problem, where: str, kind: str, models: list, learners: list, config: dict, root: Path
-) -> None:
-    """Single projections need a row of the model's architecture; of a hub model its step tells."""
-    trained = {
-        names.base(name): config["learners"].get(names.base(name), {}).get("train") or {}
-        for name in learners
-    }
-    places = [
-        f"learners.{name}.train"
-        for name, train in trained.items()
-        if "matrices" in (train.get("lora") or train)
-    ]
-    places += [f"{where}.models"] if kind in ("attention", "sparsity") else []
-    for model in models if places else []:
-        found = sizes.architecture(pairing.original(config["models"], model), root)
-        if reason := found and architectures.unknown(found):
-            for place in dict.fromkeys(places):
-                problem(place, f"model {model!r}: {reason}")
-
-
-def _shift(config: dict, learner: str) -> str | None:
-    return config["learners"].get(names.base(learner), {}).get("shift")
-
-
-def _check_compared(problem, where: str, entry: dict, config: dict) -> None:
-    found = pairing.compared(config, entry)
-    if not found:
-        problem(
-            where,
-            "nothing is left to compare: references need designs with 'orders: 2' or 'draws: 2' "
-            "at least, and no control has any",
-        )
-    elif entry["kind"] == "equivalence" and not any(
-        pairing.is_reference(config, run[-1]) for run in found
-    ):
-        problem(
-            f"{where}.of",
-            "no design there has 'orders: 2' or more: ICL under another order is the reference",
-        )
-    if entry["kind"] == "sensitivity":
-        _check_protocols(problem, where, entry, config, found)
-
-
-def _check_protocols(problem, where: str, entry: dict, config: dict, compared: list) -> None:
-    """ICL with itself reordered in every design, and with learners that train."""
-    learners = config["learners"]
-    seconds: dict[str, set[str]] = {name: set() for name in entry["demonstrations"]}
-    icls = {a for *_, a, _ in compared if learners[names.base(a)].get("method") == "icl"}
-    if len(icls) > 1:
-        problem(f"{where}.pairs", f"one ICL is needed, found {', '.join(sorted(icls))}")
-    for _, _, design, a, b in compared:
-        if learners[names.base(a)].get("method") == "icl":
-            seconds[design].add(names.base(b))
-    for design, found in seconds.items():
-        if not any(learners[name].get("shift") == "order" for name in found):
-            problem(
-                f"{where}.pairs",
-                f"design {design!r} has no pair of ICL and its reference with 'shift: order', "
-                "which is ICL's own noise: name it, and give the design 'orders: 2' or more",
-            )
-        if not any(learners[name].get("method") == "gd" for name in found):
-            problem(f"{where}.pairs", "no pair is of ICL and a learner of method gd")
-
-
-def _check_of(problem, where: str, given: list[str], config: dict) -> None:
-    paired = [name for name, entry in config["figures"].items() if "pairs" in entry]
-    for name in given:
-        if name not in paired:
-            problem(where, f"{name!r} is no figure with pairs {nearest(name, paired)}")
-            continue
-        for first in {names.base(pair[0]) for pair in config["figures"][name]["pairs"]}:
-            if pairing.order_reference(config, first) is None:
-                problem(
-                    where,
-                    f"{name!r} compares {first!r}, of which the learners have no reference with "
-                    "'shift: order'",
-                )
 
 
 def _check_derived(problem, catalogue: str, name: str, entry: dict, known: list[str]) -> None:
