@@ -2,7 +2,7 @@
 
 Sen is the spread of the next-token distribution over orders: 0 means that order has no effect.
 Pattern cosine and Mantel's r ask whether a learner reacts to the *same* orders as ICL does;
-filled dots of r mark p < 0.05. Dotted lines are the cosine between different queries, and the
+filled dots of r mark p < 0.05. Dashed lines are the cosine between different queries, and the
 cosine of the queries' own parts leaves out what all queries share. Level lines: ICL, and solvers
 that do no GD. One grid per model, task and design of the summary.
 """
@@ -69,7 +69,7 @@ for run, part in select.runs(summary):
                 other = part.filter(select.of_families("learner", [one]), measure=PERMUTED)
                 other = charts.rate_look(other, "learner", colours, names)
                 other, _ = select.until_divergence(other, "learner", "measure")
-                other = other.with_columns(dash=pl.lit(style.DOTTED), low=None, high=None)
+                other = other.with_columns(dash=pl.lit(style.DASHED), low=None, high=None)
                 drawn += charts.curves(other, bottom, y, "epoch")
             drawn += charts.marks(ends, bottom, y, "epoch", "cross", size=110)
             largest = mine["estimate"].max() if measure.endswith("sen") else None
@@ -88,7 +88,7 @@ for run, part in select.runs(summary):
     blocks.append(layout.block(panels, len(families), names.run_title(run)))
 
 items = [{"label": called[one], **styles[one]} for one in references]
-items.append({"label": "queries permuted", "color": style.QUIET, "dash": style.DOTTED})
+items.append({"label": "queries permuted", "color": style.QUIET, "dash": style.DASHED})
 items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle"})
 if (summary["diverged"].max() or 0) > 0:
     items.append({"label": "diverges after", "color": style.QUIET, "shape": "cross"})
