@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from iclgd.metrics import order_patterns
+from iclgd.statistics import crossed
 
 TOKENS = 8
 
@@ -135,3 +136,38 @@ def test_too_few_queries_have_cosines_alone():
     assert found["pattern_cosine"] == pytest.approx([1, 0])
     for name in ("pattern_permuted", "pattern_beyond", "pattern_own"):
         assert np.isnan(found[name]).all()
+
+
+def simulated(rng, draws, queries, size=12):
+    """`PATTERNS` [draws, queries] of two learners, alike in what is common and in what is own."""
+    ours, theirs = rng.gamma(2, 0.5, (2, queries, 1))  # how strongly a query follows the common
+    found = {name: np.empty((draws, queries)) for name in order_patterns.PATTERNS}
+    for draw in range(draws):
+        common = rng.normal(size=size) * rng.gamma(4, 0.25)
+        other = common + 0.5 * rng.normal(size=size)
+        own, noise = rng.normal(size=(2, queries, size))
+        pair = np.stack([ours * common + own, theirs * other + 0.6 * own + 0.8 * noise])
+        norm = np.linalg.norm(pair, axis=2)
+        unit = pair / norm[..., None]
+        sums, cosine = unit.sum(1), (unit[0] * unit[1]).sum(1)
+        along = np.einsum("aqv,sv->asq", unit, sums)
+        found["pattern_cosine"][draw] = cosine
+        found["pattern_permuted"][draw] = order_patterns.permuted(cosine, along)
+        found["pattern_own"][draw] = order_patterns.own(cosine, along, sums @ sums.T, norm)
+    found["pattern_beyond"] = found["pattern_cosine"] - found["pattern_permuted"]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("draws", "queries"), [(5, 60), (10, 60)])
+def test_intervals_cover(draws, queries):
+    """In how many of 400 studies the interval holds what many draws and queries have."""
+    rng = np.random.default_rng(0)
+    truth = {name: values.mean() for name, values in simulated(rng, 400, 2000).items()}
+    studies = [simulated(rng, draws, queries) for _ in range(400)]
+    for name, true in truth.items():
+        spread = crossed.ratio(np.stack([study[name] for study in studies])[:, None])
+        low, high = crossed.interval(spread)
+        assert ((low <= true) & (true <= high)).mean() > 0.92, name
+        # Mean patterns are of so many queries, and what is left of them is taken for own.
+        assert abs(spread.value.mean() - true) < 0.015, name
