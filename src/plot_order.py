@@ -2,7 +2,9 @@
 
 Sen is the spread of the next-token distribution over orders: 0 means that order has no effect.
 Pattern cosine and Mantel's r ask whether a learner reacts to the *same* orders as ICL does;
-filled dots of r mark p < 0.05. One grid per model, task and design of the summary.
+filled dots of r mark p < 0.05. Dashed lines are the cosine between different queries, and the
+cosine of the queries' own parts leaves out what all queries share. Level lines: ICL, and solvers
+that do no GD. One grid per model, task and design of the summary.
 """
 
 from iclgd.reporting import style
@@ -19,7 +21,8 @@ from iclgd.reporting.kinds import order as kind
 from iclgd.reporting.names import Names, rate_key, rates
 
 names = Names(figure.roles, figure.labels)
-MEASURES = ("sen", "pattern_cosine", "mantel_r")
+MEASURES = ("sen", "pattern_cosine", "pattern_own", "mantel_r")
+PERMUTED = "pattern_permuted"
 METRICS = {**SENSITIVITIES, **MANTEL}
 COLUMNS = "model task design shots learner epoch measure estimate low high draws diverged"
 summary = charts.read(args.summary, COLUMNS.split())
@@ -27,7 +30,8 @@ learners = [one for one in summary["learner"].unique().sort() if not names.is_re
 families = names.families(learners) or [""]
 colours = rates(learners)
 styles = names.styles(summary["learner"].unique())
-called = {one: names.label(one) for one in styles}
+solvers = [one for one in styles if names.role(one) == "solver"]
+called = {one: names.label(one) + (" (no GD)" if one in solvers else "") for one in styles}
 references = [one for one in styles if names.is_reference(one)]
 size = (layout.fit(len(families), 200), 150)
 x = charts.epochs(summary["epoch"].max() or 1, size[0], "epochs of training")
@@ -61,6 +65,12 @@ for run, part in select.runs(summary):
             sure = lines.join(significant, on=["learner", "epoch"], how="semi")
             if measure == "mantel_r" and drawn:
                 drawn += charts.marks(sure, bottom, y, "epoch", "circle", size=30)
+            if measure == "pattern_cosine":
+                other = part.filter(select.of_families("learner", [one]), measure=PERMUTED)
+                other = charts.rate_look(other, "learner", colours, names)
+                other, _ = select.until_divergence(other, "learner", "measure")
+                other = other.with_columns(dash=pl.lit(style.DASHED), low=None, high=None)
+                drawn += charts.curves(other, bottom, y, "epoch")
             drawn += charts.marks(ends, bottom, y, "epoch", "cross", size=110)
             largest = mine["estimate"].max() if measure.endswith("sen") else None
             if largest is not None and 0 < largest < 0.01 * y.scale["domain"][1]:
@@ -77,14 +87,18 @@ for run, part in select.runs(summary):
             panels.append(charts.panel(drawn, bottom, y, size, head))
     blocks.append(layout.block(panels, len(families), names.run_title(run)))
 
-items = names.key(references, styles)
-if "mantel_r" in MEASURES:
-    items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle"})
+items = [{"label": called[one], **styles[one]} for one in references]
+items.append({"label": "queries permuted", "color": style.QUIET, "dash": style.DASHED})
+items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle"})
 if (summary["diverged"].max() or 0) > 0:
     items.append({"label": "diverges after", "color": style.QUIET, "shape": "cross"})
 items += rate_key(colours)
-subtitle = "Sen: standard deviation of the next-token probabilities over orders, summed over the "
-subtitle += "vocabulary. Bands: 95 % over draws and queries."
+subtitle = kind.sentence(names.with_roles(summary), names)
+subtitle += (
+    " Sen: standard deviation of the next-token probabilities over orders, summed over the "
+    "vocabulary. Cosines: of the changes over orders with ICL's; own parts: without what all "
+    "queries share. Bands: 95 % over draws and queries."
+)
 title = figure.title or "Is gradient descent as sensitive to order as ICL?"
 chart = layout.figure(blocks, items, title, subtitle, wide)
 chart = chart if blocks else layout.empty(title, "the summary is empty")

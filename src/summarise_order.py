@@ -3,11 +3,12 @@
 Reads the logits tables of several learners on one design with several orders per draw.
 Measures, over test queries: `sen` (Shen et al.: sum over the vocabulary of the standard
 deviation over orders, mean over queries), `label_sen` (label words only), and against the
-reference `pattern_cosine` and `sen_below` (`sen` of the reference minus that of the learner, query
-by query), with 95 % intervals over draws and queries; `mantel_r` (of a whole
-draw) with an interval over draws, and `mantel_p`, which combines the draws' p-values by
-Fisher's method. A draw in which a row diverged has no value at that epoch; `diverged` is the
-share of such rows.
+reference `sen_below` (`sen` of the reference minus that of the learner, query by query) and
+`pattern_cosine` with its controls: `pattern_permuted` (of different queries), `pattern_beyond`
+(the difference of both) and `pattern_own` (without what all queries share), with 95 % intervals
+over draws and queries; `mantel_r` (of a whole draw) with an interval over draws, and `mantel_p`,
+which combines the draws' p-values by Fisher's method. A draw in which a row diverged has no value
+at that epoch; `diverged` is the share of such rows.
 """
 
 from pathlib import Path
@@ -25,6 +26,7 @@ import numpy as np  # after parsing: --help is quick
 import polars as pl
 
 from iclgd.metrics import order_sensitivity
+from iclgd.metrics.order_patterns import PATTERNS
 from iclgd.statistics import intervals, summaries
 
 RUN = list(RUN_COLUMNS)
@@ -58,11 +60,11 @@ for path in sorted(args.logits, key=lambda path: not of_the_reference[path]):
             if found
             else (lost, lost)
         )
-        cosine, test = lost, None
+        cosines, test = dict.fromkeys(PATTERNS, lost), None
         if not of_the_reference[path]:
             reference = references.get((*run, draw))
             if found and reference:
-                cosine, test = order_sensitivity.against(found, reference, draw)
+                cosines, test = order_sensitivity.against(found, reference, draw)
             tests.append((*key, *(test or (None, None))))
         elif (*run, draw) in references:
             raise cli.InputError(
@@ -71,7 +73,7 @@ for path in sorted(args.logits, key=lambda path: not of_the_reference[path]):
             )
         else:
             references[*run, draw] = found
-        columns = {"sen": size[0], "label_sen": size[1], "pattern_cosine": cosine}
+        columns = {"sen": size[0], "label_sen": size[1], **cosines}
         one = pl.DataFrame({**dict(zip(KEYS, key, strict=True)), "example": examples, **columns})
         by_learner.append(one.cast(KEYS))
 
@@ -82,7 +84,7 @@ size = by_query.filter(is_reference).select(*RUN, "draw", "example", sen_of_refe
 below = others.join(size, on=[*RUN, "draw", "example"]).with_columns(
     sen_below=pl.col("sen_of_reference") - pl.col("sen")
 )
-of_reference = is_reference & (pl.col("metric") == "pattern_cosine")
+of_reference = is_reference & pl.col("metric").is_in(list(PATTERNS))
 tested = pl.DataFrame(tests, schema=KEYS | TESTS, orient="row")
 by_draw = summaries.bands(
     tested.unpivot(list(TESTS), index=list(KEYS), variable_name="metric"),

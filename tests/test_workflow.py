@@ -60,6 +60,20 @@ def test_every_figure_is_there_in_every_format(project):
     assert "Shen et al. 2024" in claims and "  verdict  " in claims
 
 
+def test_solvers_stand_under_every_order_of_a_figure_of_order(project):
+    table = pl.read_parquet(project / "results/default/summary/order.order.parquet")
+    assert set(table["learner"]) == {"icl", "oracle", "neighbours"}
+    logits = project / "results/logits/llama-small/topic2/n4"
+    asked = [
+        pl.read_parquet(logits / f"{one}/0-1.parquet").select("draw", "order", "example").rows()
+        for one in ("icl", "oracle", "neighbours")
+    ]
+    assert sorted(asked[0]) == sorted(asked[1]) == sorted(asked[2])
+    assert len(asked[0]) == 2 * 3 * 16
+    findings = (project / "results/default/findings.txt").read_text()
+    assert re.search(r"oracle +no GD", findings)
+
+
 def test_every_column_of_every_table_is_in_the_data_dictionary(project):
     found, unknown = set(), []
     for path in project.glob("results/**/*.parquet"):

@@ -13,7 +13,7 @@ from iclgd.io.cli import InputError
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
-from iclgd.metrics import order_sensitivity, order_variance
+from iclgd.metrics import order_patterns, order_sensitivity, order_variance
 from iclgd.statistics import intervals
 
 VOCABULARY, LABELS = 6, [1, 4]
@@ -80,23 +80,30 @@ def test_blocks_and_columns_do_not_change_a_value(monkeypatch):
     whole = order_sensitivity.sen(a), order_sensitivity.against(a, b)
     monkeypatch.setattr(order_sensitivity, "CELLS", 1)
     assert np.array_equal(order_sensitivity.sen(a), whole[0])
-    cosine, test = order_sensitivity.against(a, b)
-    assert cosine == pytest.approx(whole[1][0])
+    cosines, test = order_sensitivity.against(a, b)
+    for name, values in cosines.items():
+        assert values == pytest.approx(whole[1][0][name])
     assert test == pytest.approx(whole[1][1])
     dense = list(order_sensitivity.probabilities(a.ids, a.logprobs))
-    assert [len(block) for block in dense] == [1] * 5
-    assert max(block.shape[2] for block in dense) <= 18
-    total = np.concatenate([block.sum(2) for block in dense])
+    assert [len(block) for _, block in dense] == [1] * 5
+    assert max(block.shape[2] for _, block in dense) <= 18
+    total = np.concatenate([block.sum(2) for _, block in dense])
     assert total == pytest.approx(np.exp(a.logprobs).sum(2))
 
 
-def test_pattern_cosine():
-    p = random()
-    assert order_sensitivity.pattern_cosine(p, p) == pytest.approx(1)
-    opposite = 2 * p.mean(1, keepdims=True) - p
-    assert order_sensitivity.pattern_cosine(p, opposite) == pytest.approx(-1)
-    still = np.repeat(p[:, :1], p.shape[1], axis=1)
-    assert np.isnan(order_sensitivity.pattern_cosine(p, still + 1e-9 * p)).all()
+def test_columns_are_told_their_tokens():
+    """Queries that kept different tokens are compared token by token."""
+    p = [random(seed=s, vocabulary=500) for s in (1, 2)]
+    cut = [np.where(np.argsort(np.argsort(-x, -1), -1) < 3, x, 0) for x in p]
+    everywhere = np.tile(np.arange(500), (5, 1))
+    expected = order_patterns.alike(lambda: iter([(everywhere, *cut)]), 500)
+    found_, _ = order_sensitivity.against(*(found(x, keep=3) for x in p))
+    for name, values in expected.items():
+        assert found_[name] == pytest.approx(values)
+    ids = np.array([[[7, 2]], [[2, 2]]])
+    ((numbers, block),) = order_sensitivity.probabilities(ids, np.log(ids / 10))
+    assert numbers.tolist() == [[2, 7], [2, 8]]
+    assert block == pytest.approx(np.array([[[0.2, 0.7]], [[0.2, 0.0]]]))
 
 
 def test_distances_are_total_variation():
@@ -134,20 +141,23 @@ def test_fisher():
 def test_against_takes_the_orders_both_have():
     a, b = found(random()), found(random(seed=1))
     some = np.array([0, 2, 3, 5])
-    (cosine, test), expected = (
+    (cosines, test), expected = (
         order_sensitivity.against(a.only(some), b),
         order_sensitivity.against(*(x.only(some) for x in (a, b))),
     )
-    assert (cosine.tolist(), test) == (expected[0].tolist(), expected[1])
-    cosine, test = order_sensitivity.against(a.only(some[:1]), b)
-    assert np.isnan(cosine).all() and test is None
+    assert test == expected[1]
+    assert {n: v.tolist() for n, v in cosines.items()} == {
+        n: v.tolist() for n, v in expected[0].items()
+    }
+    cosines, test = order_sensitivity.against(a.only(some[:1]), b)
+    assert all(np.isnan(values).all() for values in cosines.values()) and test is None
 
 
 def test_against_allows_different_numbers_of_kept_tokens():
     p = random()
-    cosine, (_, p_value) = order_sensitivity.against(found(p), found(p, keep=5))
+    cosines, (_, p_value) = order_sensitivity.against(found(p), found(p, keep=5))
     assert p_value < 0.01
-    assert 0.9 < cosine.mean() < 1
+    assert 0.9 < cosines["pattern_cosine"].mean() < 1
 
 
 def test_read_is_complete_or_an_error():
@@ -163,7 +173,9 @@ def test_summarise_order(tmp_path):
     for draw in range(2):
         same[draw] = random(seed=draw)
         still = np.repeat(same[draw][:, :1], 6, axis=1)
-        for name, p, epoch in (("icl", same[draw], 0), ("sgd", same[draw], 5), ("gd", still, 5)):
+        vote = np.repeat(random(1, seed=draw + 9), 5, axis=0)  # whatever is asked
+        learners = {"icl": (same[draw], 0), "sgd": (same[draw], 5), "gd": (still, 5)}
+        for name, (p, epoch) in {**learners, "vote": (vote, 0)}.items():
             status = "diverged" if (name, draw) == ("gd", 1) else "ok"
             paths.append(tmp_path / f"{name}{draw}.parquet")
             parquet.write(logits(p, name, epoch, draw, status), paths[-1], LOGITS)
@@ -197,6 +209,18 @@ def test_summarise_order(tmp_path):
     assert row["gd", "sen"]["estimate"] == pytest.approx(0)
     assert (row["gd", "sen"]["draws"], row["gd", "sen"]["diverged"]) == (1, 0.5)
     assert row["gd", "pattern_cosine"]["estimate"] is None
+    # Controls: the same answers are alike in all that is the queries' own, a vote in nothing.
+    for name in order_patterns.PATTERNS:
+        assert ("icl", name) not in row
+    one = {name: row["sgd", f"pattern_{name}"]["estimate"] for name in ("permuted", "beyond")}
+    assert sum(one.values()) == pytest.approx(1)
+    assert -0.6 < one["permuted"] < 0.6
+    assert row["sgd", "pattern_own"]["estimate"] == pytest.approx(1)
+    same_for_all = row["vote", "pattern_cosine"], row["vote", "pattern_permuted"]
+    assert same_for_all[0]["estimate"] == pytest.approx(same_for_all[1]["estimate"])
+    beyond = row["vote", "pattern_beyond"]
+    assert (beyond["low"], beyond["high"]) == pytest.approx((0, 0), abs=1e-6)
+    assert row["vote", "pattern_own"]["estimate"] is None
 
 
 ORDERS = np.array(list(itertools.permutations(range(4))))

@@ -72,7 +72,9 @@ def test_figures_have_a_colour_for_every_role():
     assert set(roles.LEARNERS) <= set(style.ROLES)
 
 
-@pytest.mark.parametrize("path", ["config.yaml", "tests/study.yaml", "config/paper.yaml"])
+@pytest.mark.parametrize(
+    "path", ["config.yaml", "tests/study.yaml", "config/paper.yaml", "config/real-gpu.yaml"]
+)
 def test_names_mean_nothing(path):
     config = yaml.safe_load((ROOT / path).read_text())
     before = list(roles.of_study(config).values())

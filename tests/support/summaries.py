@@ -189,6 +189,7 @@ def order(
                 rows.append({**band(row, value, wide, draws), "diverged": lost})
 
         add("icl", 0, sen=0.15, label_sen=0.12, pattern_cosine=1.0, mantel_r=1.0, mantel_p=0.001)
+        add("oracle", 0, sen=0.2, pattern_cosine=0.3, pattern_permuted=0.3, pattern_beyond=0.0)
         for name in ("gd", *others):
             for rate in rates:
                 for e in EPOCHS:
@@ -203,6 +204,9 @@ def order(
                         sen=None if lost else sen,
                         label_sen=None if lost else sen * 0.7,
                         pattern_cosine=r,
+                        pattern_permuted=r and r * 0.6,
+                        pattern_beyond=r and r * 0.4,
+                        pattern_own=r and r * 0.5,
                         mantel_r=r and r * 0.8,
                         mantel_p=r and 0.02 + e / 1000,
                     )

@@ -15,10 +15,11 @@ import polars as pl
 
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
+from iclgd.metrics import order_patterns
 from iclgd.metrics.metric import ABOVE, ANY, COSINE, SHARE, Metric, by_name
+from iclgd.metrics.order_patterns import FLOOR, PATTERNS
 
 CELLS = 1 << 23  # of a dense block of probabilities (64 MiB in float64)
-FLOOR = 3e-4  # norm of a pattern below which it is rounding noise, grown by training in float32
 PERMUTATIONS = 999
 
 
@@ -61,11 +62,13 @@ def read(rows: pl.DataFrame) -> Orders | None:
     return Orders(orders, examples, *(parquet.matrix(rows[n]).reshape(shape) for n in names))
 
 
-def probabilities(ids: np.ndarray, logprobs: np.ndarray) -> Iterator[np.ndarray]:
-    """Dense distributions of blocks of queries, [block, O, tokens], in the order of queries.
+def probabilities(ids: np.ndarray, logprobs: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Dense distributions of blocks of queries, in their order: token numbers and probabilities.
 
-    A token that an order did not keep has probability 0 there: exact where the whole
-    vocabulary is kept, else off by less than the order's least likely kept token.
+    Numbers are [block, width], 0 to the largest of ``ids``, and beyond that where a column has
+    no token; probabilities [block, O, width]. A token that an order did not keep has probability
+    0 there: exact where the whole vocabulary is kept, else off by less than the order's least
+    likely kept token.
     """
     queries, orders, kept = ids.shape
     vocabulary = int(ids.max()) + 1
@@ -75,19 +78,28 @@ def probabilities(ids: np.ndarray, logprobs: np.ndarray) -> Iterator[np.ndarray]
         block, values = ids[part], np.exp(logprobs[part], dtype=float)
         # A small vocabulary has a column for each token, a large one for those that any
         # order of the query kept.
-        column, width = (block, vocabulary) if vocabulary <= orders * kept else compressed(block)
-        dense = np.zeros((len(block), orders, width))
+        if vocabulary <= orders * kept:
+            column, numbers = block, np.tile(np.arange(vocabulary), (len(block), 1))
+        else:
+            column, numbers = compressed(block, vocabulary)
+        dense = np.zeros((len(block), orders, numbers.shape[1]))
         np.put_along_axis(dense, column, values, axis=2)
-        yield dense
+        yield numbers, dense
 
 
-def compressed(ids: np.ndarray) -> tuple[np.ndarray, int]:
-    """Number the different tokens of every query [Q, O, kept] from 0; also the largest count."""
-    span = np.int64(ids.max()) + 1
-    keys = ids + np.arange(len(ids))[:, None, None] * span
+def compressed(ids: np.ndarray, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
+    """Columns [Q, O, kept] of each query's different tokens, and the tokens' numbers [Q, width].
+
+    A query with fewer tokens than the widest has ``vocabulary`` in its last columns.
+    """
+    keys = ids + np.arange(len(ids))[:, None, None] * np.int64(vocabulary)
     different, number = np.unique(keys, return_inverse=True)
-    first = np.searchsorted(different, np.arange(len(ids) + 1) * span)
-    return number.reshape(ids.shape) - first[:-1, None, None], int(np.diff(first).max())
+    query, token = np.divmod(different, vocabulary)
+    first = np.searchsorted(query, np.arange(len(ids) + 1))
+    place = np.arange(len(different)) - first[query]
+    numbers = np.full((len(ids), int(np.diff(first).max())), vocabulary)
+    numbers[query, place] = token
+    return number.reshape(ids.shape) - first[:-1, None, None], numbers
 
 
 def sen(found: Orders) -> np.ndarray:
@@ -99,7 +111,7 @@ def sen(found: Orders) -> np.ndarray:
     if len(found.orders) < 2:
         return np.full(len(found.examples), np.nan)
     blocks = probabilities(found.ids, found.logprobs)
-    return np.concatenate([p.std(1, ddof=1).sum(1) for p in blocks])
+    return np.concatenate([p.std(1, ddof=1).sum(1) for _, p in blocks])
 
 
 def label_sen(found: Orders) -> np.ndarray:
@@ -107,21 +119,6 @@ def label_sen(found: Orders) -> np.ndarray:
     if len(found.orders) < 2:
         return np.full(len(found.examples), np.nan)
     return np.exp(found.labels, dtype=float).std(1, ddof=1).sum(1)
-
-
-def pattern_cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cosine of two patterns of change over orders, for every query: [Q] in [-1, 1].
-
-    ``a``, ``b``: probabilities [Q, O, tokens]; a pattern is their deviation from the mean
-    over orders, flattened over orders and tokens. It is 1 where S's Theorem 1 holds. NaN
-    where a pattern's norm is below `FLOOR`: the deviations of full-batch GD, which does not
-    depend on the order, are rounding noise and have no direction.
-    """
-    a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
-    norms = [np.linalg.norm(x.reshape(len(x), -1), axis=1) for x in (a, b)]
-    product = np.einsum("qov,qov->q", a, b)
-    clear = np.minimum(*norms) >= FLOOR
-    return np.divide(product, norms[0] * norms[1], out=np.full(len(a), np.nan), where=clear)
 
 
 def distances(probability: np.ndarray) -> np.ndarray:
@@ -165,8 +162,8 @@ def fisher(p: list[float]) -> float:
 
 def against(
     found: Orders, reference: Orders, seed: int = 0
-) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """`pattern_cosine` of two learners [Q], and `mantel` of their distances over all queries.
+) -> tuple[dict[str, np.ndarray], tuple[float, float] | None]:
+    """`order_patterns.alike` of two learners, and `mantel` of their distances over all queries.
 
     Orders that only one of them has are left out; with fewer than two in common all is NaN,
     and None. Raises InputError if their queries differ. ``seed``: of the
@@ -175,6 +172,8 @@ def against(
     if not np.array_equal(found.examples, reference.examples):
         raise InputError("the learner and the reference have different queries")
     both = np.intersect1d(found.orders, reference.orders)
+    if len(both) < 2:
+        return {name: np.full(len(found.examples), np.nan) for name in PATTERNS}, None
     a, b = found.only(both), reference.only(both)
     kept = max(a.ids.shape[2], b.ids.shape[2])
 
@@ -183,15 +182,17 @@ def against(
         pads = [((0, 0), (0, 0), (0, kept - z.shape[2])) for z in (x, y)]
         return np.concatenate([np.pad(z, p, "edge") for z, p in zip((x, y), pads, strict=True)], 1)
 
-    if len(both) < 2:
-        return np.full(len(found.examples), np.nan), None
-    cosines, apart = [], [0.0, 0.0]
-    for p in probabilities(joined(a.ids, b.ids), joined(a.logprobs, b.logprobs)):
-        halves = p[:, : len(both)], p[:, len(both) :]
-        cosines.append(pattern_cosine(*halves))
+    ids, logprobs = joined(a.ids, b.ids), joined(a.logprobs, b.logprobs)
+
+    def blocks() -> Iterator[order_patterns.Block]:
+        for numbers, p in probabilities(ids, logprobs):
+            yield numbers, p[:, : len(both)], p[:, len(both) :]
+
+    apart = [0.0, 0.0]
+    for _, *halves in blocks():
         apart = [total + distances(half) for total, half in zip(apart, halves, strict=True)]
     distance = (total / len(found.examples) for total in apart)
-    return np.concatenate(cosines), mantel(*distance, seed)
+    return order_patterns.alike(blocks, int(ids.max()) + 1), mantel(*distance, seed)
 
 
 SENSITIVITIES = by_name(
@@ -211,13 +212,7 @@ SENSITIVITIES = by_name(
         "the same sum over the label words only",
         "Sen, label words (summed std)",
     ),
-    Metric(
-        "pattern_cosine",
-        COSINE,
-        1,
-        "cosine of the changes over orders, of the learner and of the reference",
-        "pattern cosine with ICL",
-    ),
+    *PATTERNS.values(),
 )
 MANTEL = by_name(
     Metric(

@@ -13,6 +13,7 @@ from iclgd.metrics import (
     order_sensitivity,
     sparsity_requirement,
 )
+from iclgd.metrics.order_patterns import PATTERNS
 from iclgd.reporting.data import learners, metrics, models, tasks
 from iclgd.reporting.data.artifact import ESTIMATE, KEYS, RUN, Artifact, keys, listed
 
@@ -22,7 +23,7 @@ DIFFERENCES = {
     "tv_slope": distances.SLOPE,
     **errors.CONTRASTS,
 }
-MEASURED = {**order_sensitivity.CONTRASTS, "missing": sparsity_requirement.MISSING}
+MEASURED = {**order_sensitivity.CONTRASTS, **PATTERNS, "missing": sparsity_requirement.MISSING}
 STUDY = (
     Artifact(
         "results/{study}/summary/claims.parquet",

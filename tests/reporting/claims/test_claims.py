@@ -304,10 +304,26 @@ def test_bayes_is_compared_where_the_model_learned():
 
 @pytest.mark.parametrize(("cosine", "expected"), [(0.1, "holds"), (0.9, "fails")])
 def test_changes_less_than_half_alike(cosine, expected):
-    rows = [*sens(0.0), estimate(cosine, learner="sgd", epoch=50, measure="pattern_cosine")]
+    """What all queries share decides nothing: a vote of the labels shares it."""
+    other = 1.0 - cosine
+    rows = [
+        *sens(0.0),
+        estimate(other, learner="sgd", epoch=50, measure="pattern_cosine"),
+        estimate(other, learner="sgd", epoch=50, measure="pattern_permuted"),
+        estimate(cosine, learner="sgd", epoch=50, measure="pattern_own"),
+    ]
     table = judged("order", *rows).filter(claim=CLAIMS["pattern"].claim)
     assert table["estimate"].to_list() == pytest.approx([0.5 - cosine])
     assert table["verdict"].to_list() == [expected]
+
+
+def test_order_says_nothing_of_what_does_no_gradient_descent():
+    rows = [
+        estimate(value, learner="oracle", epoch=0, measure=measure)
+        for measure, value in {"sen_below": 0.3, "pattern_cosine": 0.9, "pattern_own": 0.1}.items()
+    ]
+    assert judged("order", *rows).is_empty()
+    assert len(judged("order", *rows, *sens(0.3))) == 1
 
 
 def test_designs_learners_and_tasks_are_not_mixed():
