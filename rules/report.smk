@@ -70,9 +70,10 @@ rule collect_examples:
     conda:
         "../envs/torch.yaml"
     params:
+        agreement=study.agreement_path,
         study=study.shifts_json,
     shell:
-        "python {input.script:q} --summaries {input.summaries:q} --agreement {input.agreement:q}"
+        "python {input.script:q} --summaries {input.summaries:q} --agreement {params.agreement:q}"
         " --logits {input.logits:q} --manifests {input.manifests:q} --tasks {input.tasks:q}"
         " --demonstrations {input.demonstrations:q} --study {params.study:q} --output {output:q} > {log:q} 2>&1"
 

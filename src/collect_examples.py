@@ -11,18 +11,24 @@ from pathlib import Path
 from iclgd.io import cli, parquet
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.io.schemas.task import TASK
 
 parser = cli.parser(__doc__)
 for name, what in {
     "summaries": "summaries of agreement: which rates and epochs were chosen",
-    "agreement": "agreement tables of their pairs of learners",
-    "logits": "logits tables of these learners",
+    "logits": "logits tables of their learners",
     "manifests": "of the models",
     "tasks": "task tables",
     "demonstrations": "demonstrations tables",
 }.items():
     parser.add_argument(f"--{name}", type=cli.existing, nargs="*", default=[], help=what)
+parser.add_argument(
+    "--agreement",
+    required=True,
+    help="path of the agreement table of {a} and {b} of {model}, {task} and {design}: each chosen"
+    " pair's is read (all of a large study would not fit a command line)",
+)
 parser.add_argument(
     "--study",
     type=cli.json_object,
@@ -36,7 +42,7 @@ import polars as pl  # after parsing: --help is quick
 
 from iclgd.reporting import examples
 
-CHOICE = {**examples.PAIR, "epoch": pl.Int32}
+CHOICE = {**RUN_COLUMNS, "a": pl.String, "b": pl.String, "epoch": pl.Int32}
 
 
 def joined(tables, schema):
@@ -51,17 +57,14 @@ def read(paths, schema):
 choice = read(args.summaries, {**CHOICE, "chosen": pl.Boolean}).filter("chosen")
 choice = choice.select(*CHOICE).unique().sort(*CHOICE)
 shifts = args.study["shifts"]
-agreement = {parquet.read(path, examples.PAIR).row(0): path for path in args.agreement}
 
 
-def rows_of(*pair, epoch):
-    if pair not in agreement:
-        raise cli.InputError(f"no agreement of {' and '.join(pair[-2:])} for {'/'.join(pair[:3])}")
-    table = parquet.read(agreement[pair], examples.AGREED)
-    return examples.chosen(table, epoch, shifts.get(pair[-1]))
+def rows_of(model, task, design, shots, a, b, epoch):
+    path = args.agreement.format(model=model, task=task, design=design, a=a, b=b)
+    return examples.chosen(parquet.read(path, examples.AGREED), epoch, shifts.get(b))
 
 
-shown = joined((rows_of(*pair, epoch=epoch) for *pair, epoch in choice.rows()), examples.CHOSEN)
+shown = joined((rows_of(*one) for one in choice.rows()), examples.CHOSEN)
 keys = pl.concat(examples.asked(shown, side) for side in "ab").unique()
 answers = (examples.answers(path, keys) for path in args.logits)
 answers = joined(answers, {**examples.ASKED, **examples.ANSWERS})

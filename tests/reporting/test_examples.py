@@ -295,11 +295,9 @@ def study(tmp_path):
         tables[name] = table
     for shift in ("order", "draw"):
         tables[shift] = pairing.shifted(tables["icl"], shift)
-    compared = []
     for name in ("gd", "order", "draw"):
-        compared.append(tmp_path / f"icl--{name}.parquet")
         table, _ = pairing.compare(tables["icl"], tables[name], name)
-        parquet.write(table, compared[-1], registry.AGREEMENT)
+        parquet.write(table, tmp_path / f"m-t-d-icl--{name}.parquet", registry.AGREEMENT)
     choices = [("gd", 3, True), ("gd", 0, False), ("order", 0, True), ("draw", 0, True)]
     run = {"model": "m", "task": "t", "design": "d", "shots": 4, "a": "icl"}
     rows = [{**run, "b": b, "epoch": epoch, "chosen": picked} for b, epoch, picked in choices]
@@ -311,7 +309,7 @@ def study(tmp_path):
     arguments |= {"demonstrations": "shown.parquet", "output": "examples.parquet"}
     paths = [part for name, one in arguments.items() for part in (f"--{name}", tmp_path / one)]
     both = ("--logits", tmp_path / "icl.parquet", tmp_path / "gd.parquet")
-    both = ("--agreement", *compared, *both)
+    both += ("--agreement", tmp_path / "{model}-{task}-{design}-{a}--{b}.parquet")
     shifts = {"order": "order", "draw": "draw"}
     return [*paths, *both, "--study", json.dumps({"shifts": shifts})]
 
@@ -344,19 +342,12 @@ def test_examples_hold_the_prompts_that_were_seen(study, tmp_path):
         assert len(row["tokens"]) == len(row["probability_a"]) == len(row["rank_b"])
 
 
-def without(study, name):
-    """The arguments of ``study`` less the table of this name."""
-    return [one for one in study if not str(one).endswith(f"/{name}")]
-
-
 def test_a_chosen_learner_without_logits_is_named(study):
     with pytest.raises(InputError, match="no logits of 'gd' for m/t/d"):
-        run_step(
-            "collect_examples", *[one for one in study if getattr(one, "name", "") != "gd.parquet"]
-        )
+        run_step("collect_examples", *[one for one in study if not str(one).endswith("gd.parquet")])
 
 
-def test_a_chosen_pair_without_agreement_is_named(study):
-    without = [one for one in study if getattr(one, "name", "") != "icl--gd.parquet"]
-    with pytest.raises(InputError, match="no agreement of icl and gd for m/t/d"):
-        run_step("collect_examples", *without)
+def test_a_chosen_pair_without_agreement_is_named(study, tmp_path):
+    (tmp_path / "m-t-d-icl--gd.parquet").unlink()
+    with pytest.raises(InputError, match=r"icl--gd\.parquet: not a whole table"):
+        run_step("collect_examples", *study)

@@ -30,8 +30,8 @@ PLACES = {
     "farthest": 1,
 }
 # What is read of agreement tables, and of logits tables: their keys, and what they hold there.
-PAIR = {**RUN_COLUMNS, "a": pl.String, "b": pl.String}
-_READ = (*PAIR, *KEY_COLUMNS, "split", "status", "loss", "tv", "token_overlap")
+_KEYS = (*RUN_COLUMNS, "a", "b", *KEY_COLUMNS)
+_READ = (*_KEYS, "split", "status", "loss", "tv", "token_overlap")
 AGREED = {name: registry.AGREEMENT[name] for name in _READ}
 LEARNER = [*RUN_COLUMNS, "learner"]
 ASKED = {name: LOGITS[name] for name in (*LEARNER, *KEY_COLUMNS)}
