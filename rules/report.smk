@@ -53,6 +53,7 @@ rule report_findings:
 rule collect_examples:
     input:
         summaries=study.explored("summaries"),
+        agreement=study.explored("agreement"),
         logits=study.explored("logits"),
         manifests=study.explored("manifests"),
         folders=study.explored("folders"),
@@ -69,11 +70,12 @@ rule collect_examples:
     conda:
         "../envs/torch.yaml"
     params:
+        agreement=study.agreement_path,
         study=study.shifts_json,
     shell:
-        "python {input.script:q} --summaries {input.summaries:q} --logits {input.logits:q}"
-        " --manifests {input.manifests:q} --tasks {input.tasks:q} --demonstrations {input.demonstrations:q} --study {params.study:q}"
-        " --output {output:q} > {log:q} 2>&1"
+        "python {input.script:q} --summaries {input.summaries:q} --agreement {params.agreement:q}"
+        " --logits {input.logits:q} --manifests {input.manifests:q} --tasks {input.tasks:q}"
+        " --demonstrations {input.demonstrations:q} --study {params.study:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule build_report:

@@ -36,6 +36,13 @@ def test_the_tiny_study_plans_these_jobs(project):
     assert planned(project) == PLAN
 
 
+def test_examples_wait_for_the_agreement_tables_that_they_read_by_a_pattern(project):
+    text = snakemake(project, "--dry-run", "results/default/summary/examples.parquet").stdout
+    inputs = re.search(r"^rule collect_examples:\n    input: (.*)", text, re.M)[1].split(", ")
+    pairs = {f"icl--{name}.parquet" for name in ("gd@0.01", "flow", "oracle", "icl-reordered")}
+    assert {f"results/agreement/llama-small/topic2/n4/{pair}" for pair in pairs} <= set(inputs)
+
+
 @pytest.mark.parametrize("way", ["file", "key", "--config"])
 def test_another_study_writes_into_its_own_folder(project, way):
     study = {**STUDY, "study": "mine"} if way == "key" else STUDY

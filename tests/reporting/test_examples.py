@@ -18,39 +18,118 @@ from iclgd.io.schemas.examples import EXAMPLES
 from iclgd.io.schemas.keys import KEY_COLUMNS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
-from iclgd.metrics import agreement, pairing
+from iclgd.metrics import agreement, pairing, registry
 from iclgd.reporting import examples
 from iclgd.tasks import prompts, sampling
 
 
-def test_the_quartiles_of_total_variation_are_picked():
+def chosen(a, b, name="gd", epoch=0, shift=None):
+    """What is chosen by the agreement table of two logits tables."""
+    return examples.chosen(pairing.compare(a, b, name)[0], epoch, shift)
+
+
+def answered(folder, rows, *tables):
+    """``rows`` of `chosen` with what the stored ``tables`` hold."""
+    keys = pl.concat(examples.asked(rows, side) for side in "ab").unique()
+    found = []
+    for number, table in enumerate(tables):
+        parquet.write(table, folder / f"{number}.parquet", LOGITS)
+        found.append(examples.answers(folder / f"{number}.parquet", keys))
+    return examples.answered(rows, pl.concat(found))
+
+
+def distances(rows):
+    """Total variation of both sides of `answered` rows, by hand: both keep the whole vocabulary."""
+    found = []
+    for row in rows.iter_rows(named=True):
+        p, q = (
+            dict(zip(row[f"top_ids_{side}"], np.exp(row[f"top_logprobs_{side}"]), strict=True))
+            for side in "ab"
+        )
+        found.append(sum(abs(p[token] - q[token]) for token in p) / 2)
+    return found
+
+
+def test_the_quartiles_of_total_variation_are_picked(tmp_path):
     a, b = logits(queries=10), logits("gd", epochs=(0, 3), queries=10, seed=1)
-    found = examples.compared(a, b, "gd", 3)
+    found = chosen(a, b, epoch=3)
     table, _ = pairing.compare(a, b, "gd")
     tv = table.filter(split="test", epoch=3)["tv"].sort().to_numpy()
     assert found["place"].to_list() == list(examples.PLACES)
     assert found["tv"].to_list() == [tv[round(q * (len(tv) - 1))] for q in examples.PLACES.values()]
-    joined = found.join(table, on=list(KEY_COLUMNS), suffix="_stored")
-    assert joined["tv"].to_list() == joined["tv_stored"].to_list()
+    joined = found.join(table, on=list(KEY_COLUMNS), suffix="_stored", maintain_order="left")
     assert joined["token_overlap"].to_list() == joined["token_overlap_stored"].to_list()
+    read = answered(tmp_path, found, a, b)
+    assert read["tv"].to_list() == pytest.approx(distances(read), abs=1e-6)
     assert found.select("a", "b").unique().rows() == [("icl", "gd")]
 
 
-def test_few_queries_have_a_place_each_and_diverged_ones_none():
+def test_places_are_those_of_the_agreement_table_and_ties_go_by_draw_order_and_example():
+    a, b = logits(queries=4), logits("gd", queries=4, seed=1)  # 18 test queries, 6 runs of 3
+    table, _ = pairing.compare(a, b, "gd")
+    table = table.with_columns(tv=pl.lit(0.5)).sample(fraction=1, shuffle=True, seed=0)
+    found = examples.chosen(table, 0, None)
+    # Places 0, 4, 8 (8.5 is rounded to even), 13 and 17 of runs in order, examples 1 to 3 in each.
+    keys = [(0, 0, 1), (0, 1, 2), (0, 2, 3), (1, 1, 2), (1, 2, 3)]
+    assert found.select("draw", "order", "example").rows() == keys
+    first = (pl.col("draw") == 0) & (pl.col("order") == 0) & (pl.col("example") == 1)
+    table = table.with_columns(tv=pl.when(first).then(0.9).otherwise("tv"))
+    found = examples.chosen(table, 0, None)
+    assert found.select("draw", "order", "example").row(0) == (0, 0, 2)
+    assert found.select("draw", "order", "example", "tv").row(4) == (0, 0, 1, 0.9)
+
+
+@pytest.mark.parametrize("shift", ["order", "draw"])
+def test_a_references_answers_are_those_of_the_run_it_was_compared_with(tmp_path, shift):
+    a = logits(draws=3, orders=4)
+    rows = chosen(a, pairing.shifted(a, shift), "again", shift=shift)
+    found = answered(tmp_path, rows, a)
+    paired = pairing.paired(a, pairing.shifted(a, shift))
+    expected = rows.join(paired, on=list(KEY_COLUMNS), maintain_order="left")
+    for name in ("top_ids", "top_logprobs"):
+        assert found[f"{name}_a"].to_list() == expected[f"{name}_a"].to_list()
+        assert found[f"{name}_b"].to_list() == expected[name].to_list()
+    assert found["tv"].to_list() == pytest.approx(distances(found), abs=1e-6)
+
+
+def test_of_learners_with_epochs_both_sides_are_of_the_same_one(tmp_path):
+    tables = {
+        name: logits(name, epochs=(0, 3), seed=seed) for seed, name in enumerate(("gd", "adam"))
+    }
+    icl = logits(seed=2)
+    rows = pl.concat(
+        [
+            chosen(tables["gd"], tables["adam"], "adam", 3),
+            chosen(icl, tables["gd"], "gd", 0),
+            chosen(icl, tables["gd"], "gd", 3),
+        ]
+    )
+    found = answered(tmp_path, rows, *tables.values(), icl)
+    for row in found.iter_rows(named=True):
+        key = {name: row[name] for name in KEY_COLUMNS}
+        at = {**key, "epoch": 0} if row["a"] == "icl" else key
+        ours = icl if row["a"] == "icl" else tables[row["a"]]
+        assert row["top_logprobs_a"] == ours.filter(**at)["top_logprobs"].item().to_list()
+        theirs = tables[row["b"]].filter(**key)
+        assert row["top_logprobs_b"] == theirs["top_logprobs"].item().to_list()
+
+
+def test_few_queries_have_a_place_each_and_diverged_ones_none(tmp_path):
     a, b = logits(draws=1, orders=1, queries=3), logits("gd", draws=1, orders=1, queries=3, seed=1)
-    assert examples.compared(a, b, "gd", 0)["place"].to_list() == ["nearest", "upper quartile"]
+    assert chosen(a, b)["place"].to_list() == ["nearest", "upper quartile"]
     lost = diverge(b, pl.col("example") == 2)
-    assert examples.compared(a, lost, "gd", 0).select("example", "place").rows() == [(1, "nearest")]
-    none = examples.likely(examples.compared(a, diverge(b, pl.lit(True)), "gd", 0))
+    assert chosen(a, lost).select("example", "place").rows() == [(1, "nearest")]
+    lost = diverge(b, pl.lit(True))
+    none = examples.likely(answered(tmp_path, chosen(a, lost), a, lost))
     assert none.is_empty()
 
 
-def test_both_sides_have_the_same_tokens_in_icls_order(monkeypatch):
+def test_both_sides_have_the_same_tokens_in_icls_order(monkeypatch, tmp_path):
     monkeypatch.setattr(agreement, "K", 3)
     a, b = logits(), logits("gd", seed=1)
     # b keeps five of seven tokens only.
     b = b.with_columns(pl.col("top_ids", "top_logprobs").list.head(5))
-    found = examples.likely(examples.compared(a, b, "gd", 0))
+    found = examples.likely(answered(tmp_path, chosen(a, b), a, b))
     for row in found.iter_rows(named=True):
         key = {name: row[name] for name in ("draw", "order", "example")}
         top_a, top_b = a.filter(**key).row(0, named=True), b.filter(**key).row(0, named=True)
@@ -205,6 +284,7 @@ def study(tmp_path):
     parquet.write(task, tmp_path / "t.parquet", TASK)
     parquet.write(shown, tmp_path / "shown.parquet", DEMONSTRATIONS)
     queries = prompts.queries(task)["example"].to_list()
+    tables = {}
     for name, epochs, loss in (("icl", (0,), None), ("gd", (0, 3), 0.5)):
         table = logits(name, orders=2, epochs=epochs, queries=len(queries), seed=len(name))
         table = table.with_columns(
@@ -212,9 +292,15 @@ def study(tmp_path):
             loss=pl.lit(loss, pl.Float32),
         )
         parquet.write(table, tmp_path / f"{name}.parquet", LOGITS)
-    chosen = [("gd", 3, True), ("gd", 0, False), ("order", 0, True), ("draw", 0, True)]
+        tables[name] = table
+    for shift in ("order", "draw"):
+        tables[shift] = pairing.shifted(tables["icl"], shift)
+    for name in ("gd", "order", "draw"):
+        table, _ = pairing.compare(tables["icl"], tables[name], name)
+        parquet.write(table, tmp_path / f"m-t-d-icl--{name}.parquet", registry.AGREEMENT)
+    choices = [("gd", 3, True), ("gd", 0, False), ("order", 0, True), ("draw", 0, True)]
     run = {"model": "m", "task": "t", "design": "d", "shots": 4, "a": "icl"}
-    rows = [{**run, "b": b, "epoch": epoch, "chosen": picked} for b, epoch, picked in chosen]
+    rows = [{**run, "b": b, "epoch": epoch, "chosen": picked} for b, epoch, picked in choices]
     kinds = {"shots": pl.Int32, "epoch": pl.Int32}
     pl.DataFrame(rows, schema_overrides=kinds).write_parquet(tmp_path / "summary.parquet")
     tiny_tokenizer().save_pretrained(tmp_path / "m")
@@ -223,6 +309,7 @@ def study(tmp_path):
     arguments |= {"demonstrations": "shown.parquet", "output": "examples.parquet"}
     paths = [part for name, one in arguments.items() for part in (f"--{name}", tmp_path / one)]
     both = ("--logits", tmp_path / "icl.parquet", tmp_path / "gd.parquet")
+    both += ("--agreement", tmp_path / "{model}-{task}-{design}-{a}--{b}.parquet")
     shifts = {"order": "order", "draw": "draw"}
     return [*paths, *both, "--study", json.dumps({"shifts": shifts})]
 
@@ -258,3 +345,9 @@ def test_examples_hold_the_prompts_that_were_seen(study, tmp_path):
 def test_a_chosen_learner_without_logits_is_named(study):
     with pytest.raises(InputError, match="no logits of 'gd' for m/t/d"):
         run_step("collect_examples", *[one for one in study if not str(one).endswith("gd.parquet")])
+
+
+def test_a_chosen_pair_without_agreement_is_named(study, tmp_path):
+    (tmp_path / "m-t-d-icl--gd.parquet").unlink()
+    with pytest.raises(InputError, match=r"icl--gd\.parquet: not a whole table"):
+        run_step("collect_examples", *study)

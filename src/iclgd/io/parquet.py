@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from iclgd.io.cli import InputError
 
 # Rows that a long table holds together: about 40 MB of logits with 1,024 tokens each.
 ROWS = 4096
+_ROW = "number of the row"
 _NOT_KEYS = {"split", "label", "status", "state", "trained"}
 
 
@@ -106,19 +107,31 @@ def match(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     return frame.select(schema.keys()).cast(dict(schema)).sort(keys, maintain_order=True)
 
 
-def read(path: str | Path, schema: dict[str, pl.DataType | None] | None = None) -> pl.DataFrame:
+def read(
+    path: str | Path,
+    schema: dict[str, pl.DataType | None] | None = None,
+    rows: Iterable[int] | None = None,
+) -> pl.DataFrame:
     """Read the columns of a schema, or all; a type of None is any.
+
+    Of few ``rows`` (numbers from 0, each once, in their order in the table) only the row groups
+    that they are in are read.
 
     Raises InputError naming the path, and the column that is missing or of another type.
     """
     with _whole(path):
-        found = pl.scan_parquet(path, glob=False).collect_schema()
+        table = pl.scan_parquet(path, glob=False)
+        found = table.collect_schema()
         for name, kind in (schema or {}).items():
             if name not in found:
                 raise InputError(f"{path}: no column {name!r}; it has {', '.join(found)}")
             if kind is not None and found[name] != kind:
                 raise InputError(f"{path}: column {name!r} holds {found[name]}, not {kind}")
-        return pl.read_parquet(path, columns=list(schema or found), glob=False)
+        if rows is None:
+            return pl.read_parquet(path, columns=list(schema or found), glob=False)
+        # Polars skips row groups by comparisons with numbers, but not by `is_in`.
+        wanted = pl.any_horizontal(pl.lit(False), *(pl.col(_ROW) == row for row in rows))
+        return table.with_row_index(_ROW).filter(wanted).select(list(schema or found)).collect()
 
 
 def length(path: str | Path) -> int:

@@ -1,7 +1,7 @@
 """Example prompts for the report, with the answers of both learners.
 
-No model is loaded: distributions are read from logits tables, and tokens are spelled by the
-tokenizer in the model's folder.
+No model is loaded and no metric computed: agreement tables say which queries are shown, logits
+tables have their distributions, and the tokenizer in the model's folder spells tokens.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import numpy as np
 import polars as pl
 from tokenizers import Tokenizer
 
+from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.examples import EXAMPLES
-from iclgd.io.schemas.keys import KEY_COLUMNS
-from iclgd.metrics import agreement, distributions, pairing
+from iclgd.io.schemas.keys import KEY_COLUMNS, RUN_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.metrics import agreement, pairing, registry
 from iclgd.models import loading
 from iclgd.tasks import prompts
 
@@ -27,33 +29,80 @@ PLACES = {
     "upper quartile": 0.75,
     "farthest": 1,
 }
+# What is read of agreement tables, and of logits tables: their keys, and what they hold there.
+_KEYS = (*RUN_COLUMNS, "a", "b", *KEY_COLUMNS)
+_READ = (*_KEYS, "split", "status", "loss", "tv", "token_overlap")
+AGREED = {name: registry.AGREEMENT[name] for name in _READ}
+LEARNER = [*RUN_COLUMNS, "learner"]
+ASKED = {name: LOGITS[name] for name in (*LEARNER, *KEY_COLUMNS)}
+ANSWERS = {name: LOGITS[name] for name in ("answer_id", "top_ids", "top_logprobs")}
+# Rows of agreement tables that are shown, each with the run of b's answer.
+CHOSEN = {**AGREED, "place": pl.String, "learner_b": pl.String}
+CHOSEN |= {"draw_b": KEY_COLUMNS["draw"], "order_b": KEY_COLUMNS["order"]}
 BROKEN = "\N{REPLACEMENT CHARACTER}"
 UNTRUSTED = {"remote_code": False}
 
 
-def compared(a: pl.DataFrame, b: pl.DataFrame, name_b: str, epoch: int) -> pl.DataFrame:
-    """The answers of both learners to the test queries at ``PLACES``; of b at one epoch.
+def chosen(pairs: pl.DataFrame, epoch: int, shift: str | None) -> pl.DataFrame:
+    """The test queries at ``PLACES`` of two learners, by the total variation of their answers.
 
-    ``a`` and ``b`` are logits tables. The rows are those of `pairing.paired`, with the pair's
-    names, ``place``, ``tv`` and ``token_overlap``; ties in total variation go by draw, order and
-    example, and where fewer than five are left, each has the first of its places. Queries
-    without a distribution are left out.
+    ``pairs`` is their agreement table (`AGREED`). Its rows at ``epoch`` are sorted by ``tv``; ties
+    go by draw, order and example, and where fewer than five are left, each has the first of its
+    places. Queries without a distribution are left out. Returns the columns of `CHOSEN`; b's
+    answers in a reference are a's own in another run, as `pairing.shifted` has it (``shift``).
     """
-    pairs = pairing.paired(a.filter(split="test"), b.filter(split="test", epoch=epoch))
-    pairs = pairs.filter(status="ok", status_a="ok")
-    pairs = pairs.rename({"learner_a": "a"}).with_columns(b=pl.lit(name_b))
+    rows = pairs.filter(split="test", status="ok", epoch=epoch).sort("tv", *KEY_COLUMNS)
     at: dict[int, str] = {}
-    if len(pairs):
-        tops = pairing.top(pairs, "_a"), pairing.top(pairs, "")
-        tv, overlap = distributions.total_variation(*tops)[0], agreement.token_overlap(*tops)
-        pairs = pairs.with_columns(tv=tv, token_overlap=overlap).sort("tv", *KEY_COLUMNS)
+    if len(rows):
         for place, share in PLACES.items():
-            at.setdefault(round(share * (len(pairs) - 1)), place)
-    return pairs[list(at)].with_columns(place=pl.Series(list(at.values()), dtype=pl.String))
+            at.setdefault(round(share * (len(rows) - 1)), place)
+    rows = rows[list(at)].with_columns(place=pl.Series(list(at.values()), dtype=pl.String))
+    run = ["design", "draw", "order"]
+    runs = pairs.select(*run, draw_b="draw", order_b="order").unique()
+    runs = pairing.shifted(runs, shift) if shift else runs
+    rows = rows.join(runs, on=run, how="left", maintain_order="left")
+    return rows.with_columns(learner_b="a" if shift else "b").select(CHOSEN.keys())
+
+
+def asked(rows: pl.DataFrame, side: str) -> pl.DataFrame:
+    """Where logits tables have the answers of side ``a`` or ``b`` to rows of `chosen`: `ASKED`."""
+    names = {"a": ("a", "draw", "order"), "b": ("learner_b", "draw_b", "order_b")}[side]
+    theirs = dict(zip(("learner", "draw", "order"), names, strict=True))
+    return rows.select(pl.col(theirs.get(name, name)).alias(name) for name in ASKED)
+
+
+def answers(path: Path, keys: pl.DataFrame) -> pl.DataFrame:
+    """Those of ``keys`` (`ASKED`) that a logits table has, with its `ANSWERS` to them.
+
+    A learner without epochs (ICL) has one answer for every epoch.
+    """
+    learner = {name: ASKED[name] for name in LEARNER}
+    keys = keys.join(parquet.read(path, learner).head(1), on=LEARNER, how="semi")
+    keys = keys.rename({"epoch": "asked"})
+    table = parquet.read(path, {**KEY_COLUMNS, "trained": LOGITS["trained"]}).with_row_index("row")
+    found = table.join(keys, on=["draw", "order", "example"])
+    found = found.filter((pl.col("epoch") == pl.col("asked")) | pl.col("trained").is_null())
+    rows = found["row"].unique().sort()
+    known = parquet.read(path, ANSWERS, rows).with_columns(row=rows)
+    return found.join(known, on="row").with_columns(epoch="asked").select(*ASKED, *ANSWERS)
+
+
+def answered(rows: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` of `chosen` with both sides' `ANSWERS` (suffixes ``_a`` and ``_b``).
+
+    ``found`` are all `answers`. Raises InputError naming a learner that has none.
+    """
+    for side in ("a", "b"):
+        how = {"how": "left", "maintain_order": "left", "validate": "m:1"}
+        theirs = asked(rows, side).join(found, on=[*ASKED], **how)
+        for *run, learner in theirs.filter(pl.col("top_ids").is_null())[LEARNER].rows():
+            raise InputError(f"no logits of {learner!r} for {'/'.join(map(str, run[:3]))}")
+        rows = rows.hstack(theirs.select(pl.col(*ANSWERS).name.suffix(f"_{side}")))
+    return rows
 
 
 def likely(rows: pl.DataFrame) -> pl.DataFrame:
-    """``rows`` of `compared` with both distributions over likely tokens.
+    """``rows`` of `answered` with both distributions over likely tokens.
 
     Adds ``ids``: a's ten likeliest tokens, then b's others, and in their order ``probability_a``,
     ``probability_b``, ``rank_a`` and ``rank_b`` (from 1); null for a token that this side's
@@ -61,8 +110,7 @@ def likely(rows: pl.DataFrame) -> pl.DataFrame:
     """
     found = []
     for row in rows.iter_rows(named=True):
-        sides = {"a": (row["top_ids_a"], row["top_logprobs_a"])}
-        sides["b"] = (row["top_ids"], row["top_logprobs"])
+        sides = {side: (row[f"top_ids_{side}"], row[f"top_logprobs_{side}"]) for side in "ab"}
         ids = list(dict.fromkeys(i for top, _ in sides.values() for i in top[: agreement.K]))
         columns = {"ids": ids}
         for side, (top, logprobs) in sides.items():
@@ -134,14 +182,14 @@ def spelled_token(tokens: Tokenizer | InPython, token: int) -> str:
 def spell(rows: pl.DataFrame, tokens: Tokenizer | InPython) -> pl.DataFrame:
     """``rows`` of `likely` with their tokens and the right answer's first one as text."""
     spelled = [[spelled_token(tokens, token) for token in ids] for ids in rows["ids"]]
-    answers = [spelled_token(tokens, token) for token in rows["answer_id"]]
+    answers = [spelled_token(tokens, token) for token in rows["answer_id_b"]]
     return rows.with_columns(pl.Series("tokens", spelled), pl.Series("answer_token", answers))
 
 
 def prompts_of(
     task: pl.DataFrame, demonstrations: pl.DataFrame, shown: pl.DataFrame, shift: str | None
 ) -> pl.DataFrame:
-    """What both learners saw for each of ``shown`` (rows of `compared`): columns of `EXAMPLES`.
+    """What both learners saw for each of ``shown`` (rows of `chosen`): columns of `EXAMPLES`.
 
     ``demonstrations_b`` is null for a trained learner, which is given the query alone; a reference
     (``shift``, see `pairing.shifted`) has other demonstrations than ICL, or another order.
@@ -149,7 +197,8 @@ def prompts_of(
     words, keys = prompts.labels(task), shown.select("draw", "order").rows()
 
     def runs_of(table: pl.DataFrame) -> list[prompts.Demonstrations]:
-        by_key = {(run.draw, run.order): run for run in prompts.in_order(table)}
+        needed = table.join(shown, on=["draw", "order"], how="semi")
+        by_key = {(run.draw, run.order): run for run in prompts.in_order(needed)}
         return [by_key.get(key, prompts.Demonstrations(*key, ())) for key in keys]
 
     def texts(table: pl.DataFrame) -> list[list[str]]:

@@ -336,6 +336,10 @@ class Study:
         path = places.reference(self.name)
         return [path] if Path(path).exists() else []
 
+    def agreement_path(self, wildcards) -> str:
+        """That of every agreement table, with {model}, {task}, {design}, {a} and {b} to fill in."""
+        return paths.AGREEMENT
+
     def shifts_json(self, wildcards) -> str:
         """The key that is shifted in every reference."""
         learners = self.learners.items()
