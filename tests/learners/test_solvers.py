@@ -30,7 +30,7 @@ def shown(labels, answers=(0,), classes=3, texts=None, queries=None):
 
 def test_the_oracle_is_so_certain_of_the_right_label():
     assert solving.oracle(shown([0, 1], [2, 0]), 1.0).tolist() == [[0, 0, 1], [1, 0, 0]]
-    unsure = solving.oracle(shown([0, 1], [2, 0]), 0.6)
+    unsure = solving.oracle(shown([0, 1], [2, 0]), 0.4)
     assert unsure == pytest.approx(np.array([[0.2, 0.2, 0.6], [0.6, 0.2, 0.2]]))
 
 

@@ -40,11 +40,10 @@ class Shown:
 
 
 def oracle(shown: Shown, certainty: float) -> np.ndarray:
-    """So sure of the right label, the others sharing the rest alike: whatever ICL does beyond
-    solving the task, this does not. With a ``certainty`` below 1 it is near to an unsure ICL, too.
+    """The right label with probability ``certainty``, else any: whatever ICL does beyond solving
+    the task, this does not. Below 1 it may be near to an unsure ICL, too.
     """
-    right = np.eye(shown.classes)[shown.answers]
-    return certainty * right + (1 - certainty) * (1 - right) / (shown.classes - 1)
+    return certainty * np.eye(shown.classes)[shown.answers] + (1 - certainty) / shown.classes
 
 
 def vote(shown: Shown, decay: float) -> np.ndarray:

@@ -300,7 +300,7 @@ class Learner(Descent):
     method: one_of("icl", "gd", "bayes", "solver") = None
     model: Text = None  # of method icl: another model that answers; default: the one compared
     solver: one_of(*SOLVERS) = None
-    certainty: Fraction = None  # of solver oracle: probability of the right label; default: 1
+    certainty: Fraction = None  # of solver oracle: share of the right label; default: 1
     decay: Fraction = None  # of a solver: what a demonstration counts beside the one after it
     temperature: Positive = None  # of a solver: of the cosines of texts
     layer: Layer = None  # of a solver: number or fraction of the depth that texts are read at
