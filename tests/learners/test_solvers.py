@@ -17,7 +17,7 @@ from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.task import TASK
 from iclgd.learners import features, solvers, solving
-from iclgd.models import loading
+from iclgd.models import gd_transformer, loading
 from iclgd.tasks import prompts, sampling
 
 VALUES = ("label_logprobs", "top_logprobs", "loss", "top_ids", "tail_mass")
@@ -83,6 +83,12 @@ def test_features_are_the_hidden_states_of_each_text_alone(layer):
     for own, row in zip(found, rows, strict=True):
         states = model(torch.tensor([row]), output_hidden_states=True).hidden_states
         np.testing.assert_allclose(own, states[layer][0, -1].detach().numpy(), rtol=1e-12)
+
+
+def test_what_a_construction_carries_are_no_states_of_tokens():
+    made, _ = gd_transformer.build({"layers": 2, "rate": 1.0})
+    with pytest.raises(InputError, match="is no stack of layers whose states can be read"):
+        features.last_states(loaded(made), [[1, 2, 3, 4, 5]], 1)
 
 
 @pytest.fixture(scope="module")

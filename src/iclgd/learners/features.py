@@ -15,15 +15,18 @@ def last_states(loaded, sequences: list[list[int]], layer: int | float) -> np.nd
 
     ``layer``: its number, or a fraction of the depth. Sequences go one by one: which of them are
     in one batch would change the last bits. Raises InputError for a model that is not known as a
-    stack of layers.
+    stack of layers with a state for each token (constructions have one for each two lines).
     """
+    unread = InputError(f"model {loaded.name} is no stack of layers whose states can be read")
     if len(partial_forward.blocks(loaded.model)[1]) == 0:
-        raise InputError(f"model {loaded.name} is no stack of layers whose states can be read")
+        raise unread
     number = architectures.layer_number(loaded.model.config, layer)
     found = []
     for sequence in sequences:
         tokens = forward.pad([sequence], loaded.device)
         state = partial_forward.entering(loaded.model, number, tokens)[0, -1]
+        if state.ndim > 1:
+            raise unread
         found.append(state.double().cpu().numpy())
     return np.stack(found)
 
