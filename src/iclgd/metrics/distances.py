@@ -31,7 +31,11 @@ def distance(name: str, most: str | None = None) -> Distance:
 
 
 # The first one decides verdicts.
-DISTANCES = {"tv": distance("tv", "tv_most"), "token_overlap": distance("token_overlap")}
+DISTANCES = {
+    "tv": distance("tv", "tv_most"),
+    "token_overlap": distance("token_overlap"),
+    "label_tv": distance("label_tv"),  # without what falls on tokens that are no labels
+}
 ESTIMATED = by_name(
     Metric("distance", SHARE, -1, "distance of ICL from the learner"),
     Metric("reference", SHARE, 0, "distance of ICL from itself under another order"),

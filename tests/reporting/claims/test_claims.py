@@ -247,7 +247,13 @@ def test_what_decides_the_main_comparison():
     ],
 )
 def test_apart_is_what_the_verdict_says(verdict, expected):
-    assert judged("equivalence", judgement(verdict))["verdict"].to_list() == [expected]
+    row = judgement(verdict, excess=0.01 if expected == "fails" else 0.1)  # bounds: .02 beside it
+    assert judged("equivalence", row)["verdict"].to_list() == [expected]
+
+
+def test_what_is_surely_farther_by_less_than_matters_is_negligible():
+    row = judgement("unspecific", excess=0.03)
+    assert judged("equivalence", row)["verdict"].to_list() == ["negligible"]
 
 
 def test_claims_about_models_are_about_primary_tests_where_there_are_any():

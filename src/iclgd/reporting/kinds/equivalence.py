@@ -14,6 +14,7 @@ from iclgd.statistics.families import family
 from iclgd.study.names import value
 
 BRACKETS = "bounds at the level of their tests, Holm's for primary ones, on either side"
+TEST = ("model", "task", "design", "b", "epoch")
 # What a verdict means for a claim of equality, and for one of distance.
 UNSURE = {"negligible": "negligible", "inconclusive": "cannot tell"}
 EQUAL = {"equivalent": "holds", "unspecific": "cannot tell", "different": "fails", **UNSURE}
@@ -21,10 +22,19 @@ APART = {"equivalent": "fails", "unspecific": "fails", "different": "holds", **U
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
-    """Verdicts on the rate and epoch nearest to ICL, by total variation, and what decides them."""
-    rows = summary.filter(measure="tv", factor=1.0, choice="nearest")
+    """Verdicts on the rate and epoch nearest to ICL, by total variation, and what decides them.
+
+    Beside them the same of the distributions over the label words alone.
+    """
+    rows = summary.filter(factor=1.0, choice="nearest")
+    among = {
+        tuple(row[key] for key in TEST): row
+        for row in rows.filter(measure="label_tv").iter_rows(named=True)
+    }
+    rows = rows.filter(measure="tv")
     head = ["learner", "test", "distance", "ICL reordered", "excess", "smallest effect"]
     head += ["zero-shot", "best solver", "rounding", "draws x queries", "draws needed", "verdict"]
+    head += ["excess among labels", "verdict among labels"]
     found = [[*MODEL, *head]]
     rows = rows.sort(pl.col("primary").not_(), "model", "task", "shots", "b")
     for row in rows.iter_rows(named=True):
@@ -35,6 +45,8 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         needed = "" if row["draws_needed"] is None else f"{row['draws_needed']:.0f}"
         test = "primary" if row["primary"] else "exploratory"
         numbers += [f"{row['draws']} x {row['queries']}", needed, in_words(row)]
+        labels = among.get(tuple(row[key] for key in TEST))
+        numbers += [excess(labels), in_words(labels)] if labels else ["", ""]
         found.append([*place, test, *numbers])
     return found
 
@@ -91,7 +103,10 @@ def evidence(summary: pl.DataFrame) -> Evidence:
             if measured == ("model", "nearest", "tv"):
                 yield "bayes", _within(farther)
         elif measured == ("model", "nearest", "tv"):
-            yield "apart", {**farther, "verdict": APART[row["verdict"]]}
+            verdict = APART[row["verdict"]]
+            if verdict == "fails" and (row["excess_low"] or 0) > 0:
+                verdict = "negligible"  # surely farther, and surely by less than matters
+            yield "apart", {**farther, "verdict": verdict}
         elif measured == ("model", "accuracy", "token_overlap"):
             yield "tokens", farther
         elif measured == ("model", "accuracy", "gain"):
