@@ -32,22 +32,21 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         for row in rows.filter(measure="label_tv").iter_rows(named=True)
     }
     rows = rows.filter(measure="tv")
-    head = ["learner", "test", "distance", "ICL reordered", "excess", "smallest effect"]
-    head += ["zero-shot", "best solver", "rounding", "draws x queries", "draws needed", "verdict"]
-    head += ["excess among labels", "verdict among labels"]
-    found = [[*MODEL, *head]]
+    head = ["learner", "test", "verdict", "excess", "verdict among labels", "excess among labels"]
+    head += ["distance", "ICL reordered", "best solver", "zero-shot", "smallest effect", "rounding"]
+    found = [[*MODEL, *head, "draws x queries", "draws needed"]]
     rows = rows.sort(pl.col("primary").not_(), "model", "task", "shots", "b")
     for row in rows.iter_rows(named=True):
         place = [row["model"], row["task"], str(row["shots"]), at(row["b"], row["epoch"])]
-        numbers = [short(row[name]) for name in ("estimate", "reference")]
-        numbers += [excess(row), short(row["smallest"])]
-        numbers += [short(row[name]) for name in ("untouched", "solver", "rounding")]
-        needed = "" if row["draws_needed"] is None else f"{row['draws_needed']:.0f}"
         test = "primary" if row["primary"] else "exploratory"
-        numbers += [f"{row['draws']} x {row['queries']}", needed, in_words(row)]
         labels = among.get(tuple(row[key] for key in TEST))
-        numbers += [excess(labels), in_words(labels)] if labels else ["", ""]
-        found.append([*place, test, *numbers])
+        said = [in_words(row), excess(row)]
+        said += [in_words(labels), excess(labels)] if labels else ["", ""]
+        names = ("estimate", "reference", "solver", "untouched", "smallest", "rounding")
+        numbers = [short(row[name]) for name in names]
+        needed = "" if row["draws_needed"] is None else f"{row['draws_needed']:.0f}"
+        numbers += [f"{row['draws']} x {row['queries']}", needed]
+        found.append([*place, test, *said, *numbers])
     return found
 
 
