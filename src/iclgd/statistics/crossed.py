@@ -133,12 +133,9 @@ def interval(found: Spread, level: float | np.ndarray = LEVEL) -> tuple[np.ndarr
 
 def bounds(found: Spread, level: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ends that agree with `p_above`: the wider of the intervals with the skewness and without."""
-    lows, highs = zip(interval(found, level), interval(_plain(found), level), strict=True)
+    plain = found._replace(skew=0.0)
+    lows, highs = zip(interval(found, level), interval(plain, level), strict=True)
     return np.minimum(*lows), np.maximum(*highs)
-
-
-def _plain(found: Spread) -> Spread:
-    return found._replace(skew=0.0)
 
 
 def proportion_interval(found: Spread, draws: int, queries: int) -> tuple[np.ndarray, np.ndarray]:
