@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.statistics.families import family
+from iclgd.statistics.families import family, value
 
 # What is best, of rows of agreement tables (ICL and a learner ``b``).
 SCORES = {"accuracy": pl.col("accuracy_b"), "nearest": -pl.col("tv")}
@@ -40,6 +40,22 @@ def chosen_by_others(rows: pl.DataFrame, learner: str, score: pl.Expr) -> pl.Dat
         best = _best(others, [], learner)
         found.append(best.select(pl.lit(draw).cast(rows.schema["draw"]).alias("draw"), pl.all()))
     return pl.concat(found)
+
+
+def border(rows: pl.DataFrame, learner: str, name: str, epoch: int) -> str | None:
+    """Which end of the epochs or rates tried a choice lies at, of the ``rows`` of one family.
+
+    ``last epoch``, ``lowest rate``, ``highest rate``, or two of them; None inside.
+    """
+    own = rows.filter(pl.col(learner) == name)
+    found = ["last epoch"] if 0 < epoch == own["epoch"].max() else []
+    named = rows.select(learner, value(learner)).unique().filter(pl.col("value") != "")
+    rates = {one: float(rate) for one, rate in named.rows()}
+    if len(rates) > 1:
+        lowest, highest = min(rates.values()), max(rates.values())
+        found += ["lowest rate"] * (rates[name] == lowest)
+        found += ["highest rate"] * (rates[name] == highest)
+    return ", ".join(found) or None
 
 
 def _draw_means(rows: pl.DataFrame, by: list[str], score: pl.Expr) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics.distances import DISTANCES, ESTIMATED, GAIN
 from iclgd.statistics import cells, choice, intervals
 from iclgd.statistics.cells import CELL
-from iclgd.statistics.families import family, value
+from iclgd.statistics.families import family
 
 PLACE = [*RUN_COLUMNS, "a"]
 AT = ["b", "epoch"]
@@ -130,14 +130,7 @@ def _end(rows: pl.DataFrame, b: str, epoch: int) -> dict[str, pl.Expr]:
     last = rows.filter(pl.col("b") == b, pl.col("epoch") == rows["epoch"].max())
     last = last.filter(pl.col("state").is_not_null())
     ended = last["state"].is_in(ENDED).mean() if len(last) else None
-    borders = []
-    if epoch == rows.filter(pl.col("b") == b)["epoch"].max() and epoch > 0:
-        borders.append("last epoch")
-    rates = sorted(float(one) for one in rows.select(value("b"))["value"].unique() if one)
-    if len(rates) > 1:
-        own = float(rows.filter(pl.col("b") == b).select(value("b"))["value"][0])
-        borders += ["lowest rate"] * (own == rates[0]) + ["highest rate"] * (own == rates[-1])
     return {
-        "border": pl.lit(", ".join(borders) or None, pl.String),
+        "border": pl.lit(choice.border(rows, "b", b, epoch), pl.String),
         "ended": pl.lit(ended, pl.Float64),
     }

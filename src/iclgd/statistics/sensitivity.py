@@ -23,7 +23,7 @@ from iclgd.metrics.agreement import METRICS
 from iclgd.metrics.distances import ESTIMATED
 from iclgd.statistics import cells, choice, crossed, intervals
 from iclgd.statistics.crossed import ALPHA, Spread
-from iclgd.statistics.families import family, value
+from iclgd.statistics.families import family
 
 PLACE = [*RUN_COLUMNS, "a"]
 AT, MEASURE = ["learner", "epoch"], ["tv"]
@@ -95,9 +95,8 @@ def _closest(learners: pl.DataFrame, reference: pl.DataFrame, smallest: float) -
             pl.lit(one).cast(rows.schema[name]).alias(name) for name, one in at.items()
         )
         row = _estimates(mine, reference, smallest)
-        found.append(
-            row.with_columns(closest=pl.lit(True), border=pl.lit(_border(rows, **at), pl.String))
-        )
+        border = choice.border(rows, "learner", *at.values())
+        found.append(row.with_columns(closest=pl.lit(True), border=pl.lit(border, pl.String)))
     return pl.concat(found) if found else _estimates(learners.clear(), reference, smallest)
 
 
@@ -147,14 +146,3 @@ def _bound(table: pl.DataFrame, end: str) -> np.ndarray:
     spread = Spread(*numbers[:3], np.nan_to_num(numbers[3]))
     low, high = crossed.bounds(spread, 1 - 2 * ALPHA)
     return low if end == "low" else high
-
-
-def _border(rows: pl.DataFrame, learner: str, epoch: int) -> str | None:
-    """Which end of the epochs or rates tried a point of a family lies at; None inside."""
-    named = rows.select("learner", value("learner")).unique()
-    rates = dict(named.filter(pl.col("value") != "").rows())
-    found = ["last epoch"] if 0 < epoch == rows["epoch"].max() else []
-    if len(rates) > 1:
-        own, all_rates = float(rates[learner]), sorted(map(float, rates.values()))
-        found += ["lowest rate"] * (own == all_rates[0]) + ["highest rate"] * (own == all_rates[-1])
-    return ", ".join(found) or None
