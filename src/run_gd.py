@@ -7,6 +7,7 @@ Runs that diverge get rows with the status `diverged`; runs that end before the 
 interrupted resumes after the runs that it had finished.
 """
 
+import functools
 import itertools
 from pathlib import Path
 
@@ -75,6 +76,20 @@ def finished(block: range) -> bool:
     return all((runs[i].draw, runs[i].order, *key) in table.parts for i, *key in keys)
 
 
+@functools.cache
+def untouched() -> list:
+    """The answers of the pretrained model, which are those of every run at epoch 0."""
+    return list(evaluation.answers(model, {}, evaluated, readout))
+
+
+def answers_of(now: gradient_descent.Recorded, runs_there: int):
+    """The answers of a block of runs; those before training are computed once, and kept where
+    they are no more than is in memory at once anyway."""
+    if now.epoch > 0 or len(queries) > batches.QUERIES:
+        return evaluation.answers(model, now.weights, evaluated, readout)
+    return [(start, found * runs_there) for start, found in untouched()]
+
+
 with parquet.Parts(args.output, LOGITS, fingerprint) as table:
     left = [block for block in blocks if not finished(block)]
     steps = (
@@ -92,7 +107,7 @@ with parquet.Parts(args.output, LOGITS, fingerprint) as table:
             )
         ]
         if now.moved:
-            for start, answers in evaluation.answers(model, now.weights, evaluated, readout):
+            for start, answers in answers_of(now, len(block)):
                 part = queries.slice(start, batches.QUERIES)
                 for i, key, end, found in zip(block, keys, ends, answers, strict=True):
                     own = prompts.bound(part, runs[i], words)

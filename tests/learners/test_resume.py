@@ -18,7 +18,7 @@ from support.tasks import tiny_task
 from iclgd.io import files, fingerprints, imports, parquet
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.task import TASK
-from iclgd.learners import evaluation, gradient_descent
+from iclgd.learners import batches, evaluation, gradient_descent
 from iclgd.tasks import sampling
 
 LEARNER = {"rate": 0.5, "epochs": 2, "train": {"layers": [0.5], "matrices": ["v"]}}
@@ -162,7 +162,8 @@ def test_runs_that_ended_keep_their_answers_in_all_later_epochs(ending, monkeypa
     monkeypatch.setattr(evaluation, "answers", lambda *a: asked.append(1) or whole(*a))
     table = pl.read_parquet(io.BytesIO(run_gd(ending)))
     ends = table.group_by("draw", "order").agg(pl.col("trained").max())["trained"].to_list()
-    assert set(ends) <= {1, 2} and len(asked) == sum(end + 1 for end in ends)
+    # The pretrained model is asked once for all runs.
+    assert set(ends) <= {1, 2} and len(asked) == 1 + sum(ends)
     assert table.filter(epoch=0).select("state", "trained").unique().rows() == [(None, 0)]
     last = table.filter(epoch=6).drop("epoch")
     for epoch in range(2, 6):
@@ -173,6 +174,19 @@ def test_runs_that_ended_keep_their_answers_in_all_later_epochs(ending, monkeypa
         .is_in(["training", "converged"])
         .all()
     )
+
+
+def test_answers_before_training_are_those_that_each_run_would_give(inputs, monkeypatch):
+    shared = pl.read_parquet(io.BytesIO(run_gd(inputs)))
+    # Of more queries than are in memory at once, each run asks for its own.
+    queries = pl.read_parquet(inputs["--task"]).filter(split="test").height
+    monkeypatch.setattr(batches, "QUERIES", queries - 1)
+    alone = pl.read_parquet(io.BytesIO(run_gd(inputs)))
+    columns = ["label_logprobs", "top_logprobs", "tail_mass"]
+    assert shared.drop(columns).equals(alone.drop(columns))
+    for column in columns:
+        found, expected = (table[column].explode() for table in (shared, alone))
+        assert (found - expected).abs().max() < 1e-6
 
 
 def test_a_step_that_is_interrupted_among_ended_epochs_goes_on(ending, trained, monkeypatch):
