@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run real real-quick report test test-quick test-models test-slurm test-browser bench digests lint pretrain dictionary reference notebook lock
+.PHONY: run real real-quick report test test-quick test-models test-slurm test-browser bench bench-gpu digests lint pretrain dictionary reference notebook lock
 
 run: .venv/ready
 	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host
@@ -48,6 +48,12 @@ test-browser: .venv/ready .venv-browser/ready
 # Speed as ratios within one run, into results/benchmarks/: about eleven minutes.
 bench: .venv-bench/ready
 	for one in icl runs depth real large scale report; do .venv-bench/bin/python benchmarks/$$one.py || exit 1; done
+
+# Where there is a CUDA card: memory and speed on it, and SmolLM2's main comparison. Never run yet.
+bench-gpu: .venv/ready .venv-bench/ready
+	.venv/bin/python -c "import torch; assert torch.cuda.is_available(), 'no CUDA card'"
+	for one in large real; do .venv-bench/bin/python benchmarks/$$one.py || exit 1; done
+	start=$$(date +%s); $(MAKE) real-quick && echo "real-quick: $$(($$(date +%s) - start)) seconds"
 
 # The sha256 of every artifact: the same before and after a change that should change none.
 digests:

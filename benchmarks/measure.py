@@ -29,6 +29,8 @@ def machine() -> str:
     cpus = Path("/proc/cpuinfo")
     lines = cpus.read_text().splitlines() if cpus.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    if torch.cuda.is_available():
+        names = [f"{torch.cuda.get_device_name()}, {names[0] if names else platform.machine()}"]
     return (
         f"{names[0] if names else platform.processor() or platform.machine()}, {THREADS} threads, "
         f"torch {torch.__version__.split('+')[0]}, Python {platform.python_version()}"
@@ -52,6 +54,8 @@ def take_turns(
         for arm, call in arms.items():
             start = time.perf_counter()
             call()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             seconds = time.perf_counter() - start
             if number >= 0:
                 rows.append((case, arm, number, float(units[arm]), seconds))
