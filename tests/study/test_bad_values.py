@@ -15,6 +15,7 @@ def test_the_shipped_configurations_are_valid():
         checks.check(yaml.safe_load(path.read_text()), ROOT)
 
 
+LIVE = yaml.safe_load((ROOT / "config/thorough.yaml").read_text())["models"]["llama-live"]
 BAD = {
     "learners/gd/epocs": (3, "learners.gd: unknown key 'epocs' (did you mean 'epochs'?)"),
     "learners/gd/rates": (
@@ -96,8 +97,11 @@ BAD = {
         "fp32",
         "models.gptj.dtype: 'fp32' is not valid (did you mean 'float32'?)",
     ),
-    "models/llama-live/revisions": (["step7"], "models.llama-live.revisions: 'step7' is not saved"),
-    "tasks/topic2/prompt": ("{text} :", "'{text} :': {label} must stand in it exactly once"),
+    "models/live": (
+        {**LIVE, "revisions": ["step7"]},
+        "models.live.revisions: 'step7' is not saved",
+    ),
+    "tasks/topic4/prompt": ("{text} :", "'{text} :': {label} must stand in it exactly once"),
     "tasks/mine": (
         {"files": "data/none.jsonl", "prompt": "{text} {label}", "labels": {"0": "a", "1": "b"}},
         "tasks.mine.files: 'data/none.jsonl' does not exist",
@@ -129,7 +133,7 @@ BAD = {
         {"method": "bayes", "rate": 0.1},
         "learners.bayes: key 'rate' has no meaning here",
     ),
-    "tasks/topic2/generate/length": (5, "tasks.topic2.generate: key 'length' has no meaning"),
+    "tasks/topic4/generate/length": (5, "tasks.topic4.generate: key 'length' has no meaning"),
     "figures/agreement/learners": (["icl"], "key 'learners' has no meaning for kind 'agreement'"),
     "figures/attention/learners": (
         ["gd-kv", "icl"],
@@ -218,7 +222,7 @@ def test_a_bad_value_is_named(path):
     assert message in str(caught.value)
 
 
-RUNS = {"tasks": ["topic2"], "demonstrations": ["n1"]}
+RUNS = {"tasks": ["pairs"], "demonstrations": ["n1"]}
 
 
 @pytest.mark.parametrize(

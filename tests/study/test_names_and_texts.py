@@ -68,5 +68,5 @@ def test_what_readers_see_is_printable(path, text):
 def test_prompts_with_more_than_fields_are_refused():
     for part in ("{text.__class__}", "{text[0]}", "{0}", "{}", "{text!r}", "{text:>1000000000}"):
         with pytest.raises(ConfigError, match="the name of a field alone may stand"):
-            checks.check(changed("tasks/topic2/prompt", part + " {label}"), ROOT)
-    checks.check(changed("tasks/topic2/prompt", "{{{text}}} : {label}"), ROOT)
+            checks.check(changed("tasks/topic4/prompt", part + " {label}"), ROOT)
+    checks.check(changed("tasks/topic4/prompt", "{{{text}}} : {label}"), ROOT)

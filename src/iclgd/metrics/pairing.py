@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 
@@ -11,7 +13,9 @@ from iclgd.io.schemas.curves import CURVES
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics import agreement, distributions, registry
 
-_MATCH = ["draw", "order", "epoch", "example"]
+_GROUP = ["draw", "order", "epoch"]
+_MATCH = [*_GROUP, "example"]
+ROWS = 1024  # whose metrics are computed at once
 
 
 def shifted(table: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -101,38 +105,52 @@ def compare(a: pl.DataFrame, b: pl.DataFrame, name_b: str) -> tuple[pl.DataFrame
     for column in RUN_COLUMNS:
         if (here := parquet.only(a, column)) != (there := parquet.only(b, column)):
             raise InputError(f"logits of one {column} are needed, not of {here} and {there}")
-    kept, curves = [], []
     pairs = paired(a, b).rename({"learner_a": "a"}).with_columns(pl.lit(name_b).alias("b"))
-    groups = ["draw", "order", "epoch"]
-    for _, group in pairs.group_by(groups, maintain_order=True):
-        finite = (pl.col("status") == "ok") & (pl.col("status_a") == "ok")
-        ok, lost = group.filter(finite), group.filter(~finite)
-        if not ok.is_empty():
-            frame, overlap, ocs = metrics(ok)
-            kept.append(pl.concat([ok, frame], how="horizontal"))
-            # Curves are reported, so they are of the test queries: rates are chosen on the others.
-            report = (ok["split"] == "test").to_numpy()
-            curves.append(
-                ok.head(1)
-                .select(*RUN_COLUMNS, "a", "b", *groups)
-                .join(
-                    pl.DataFrame(
-                        {
-                            "k": np.arange(1, overlap.shape[1] + 1),
-                            "token_overlap": overlap[report].mean(0),
-                            "ocs": ocs[report].mean(0),
-                        }
-                    ),
-                    how="cross",
-                )
-            )
-        if not lost.is_empty():
-            kept.append(lost.with_columns(pl.lit("diverged").alias("status")))
-    schema = list(registry.AGREEMENT)
-    table = pl.concat(kept, how="diagonal_relaxed")
-    missing = [pl.lit(None).alias(name) for name in schema if name not in table.columns]
+    finite = (pl.col("status") == "ok") & (pl.col("status_a") == "ok")
+    ok, lost = pairs.filter(finite), pairs.filter(~finite)
+    found = [_measured(ok.slice(start, sum(sizes)), sizes) for start, sizes in _blocks(ok)]
+    tables = [lost.with_columns(pl.lit("diverged").alias("status")), *(one for one, _ in found)]
+    table = pl.concat(tables, how="diagonal_relaxed")
+    missing = [pl.lit(None).alias(name) for name in registry.AGREEMENT if name not in table.columns]
     empty = pl.DataFrame(schema=CURVES)
     return (
-        table.with_columns(missing).select(schema),
-        pl.concat([empty, *(c.cast(dict(CURVES)) for c in curves)]),
+        table.with_columns(missing).select(list(registry.AGREEMENT)).sort(_MATCH),
+        pl.concat([empty, *(curves.cast(dict(CURVES)) for _, curves in found)]),
     )
+
+
+def _blocks(pairs: pl.DataFrame) -> Iterator[tuple[int, list[int]]]:
+    """The first row and the groups' sizes of blocks of whole groups, of about `ROWS` rows each.
+
+    The rows of a group (draw, order and epoch) stand together, as `paired` has sorted them.
+    """
+    start, sizes = 0, []
+    for size in pairs.group_by(_GROUP, maintain_order=True).len()["len"]:
+        if sizes and sum(sizes) + size > ROWS:
+            yield start, sizes
+            start, sizes = start + sum(sizes), []
+        sizes.append(size)
+    if sizes:
+        yield start, sizes
+
+
+def _measured(pairs: pl.DataFrame, sizes: list[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Pairs, of groups of these sizes one after the other, with their metrics; the groups' curves.
+
+    Curves are reported, so they are of the test queries: rates are chosen on the others.
+    """
+    frame, *curves = metrics(pairs)
+    starts = np.cumsum([0, *sizes[:-1]])
+    groups = [slice(start, start + size) for start, size in zip(starts, sizes, strict=True)]
+    report = (pairs["split"] == "test").to_numpy()
+    overlap, ocs = (
+        np.stack([curve[rows][report[rows]].mean(0) for rows in groups]) for curve in curves
+    )
+    depth = overlap.shape[1]
+    keys = pairs.select(*RUN_COLUMNS, "a", "b", *_GROUP)[np.repeat(starts, depth)]
+    means = keys.with_columns(
+        pl.Series("k", np.tile(np.arange(1, depth + 1), len(sizes))),
+        pl.Series("token_overlap", overlap.ravel()),
+        pl.Series("ocs", ocs.ravel()),
+    )
+    return pl.concat([pairs, frame], how="horizontal"), means
