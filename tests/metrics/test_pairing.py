@@ -45,6 +45,17 @@ def test_what_has_no_epochs_stands_beside_every_epoch():
     assert curves.height == 2 * 3 * 3 * VOCABULARY
 
 
+@pytest.mark.parametrize(("rows", "cells"), [(1, 1 << 21), (1024, 1), (7, 1 << 21)])
+def test_numbers_do_not_depend_on_how_many_rows_go_at_once(monkeypatch, rows, cells):
+    a, gd = logits(), logits("gd", epochs=(0, 5), seed=1)
+    b = gd.with_columns(pl.when(order=1, draw=0).then(pl.lit("diverged")).otherwise("status"))
+    whole = pairing.compare(a, b, "gd")
+    monkeypatch.setattr(pairing, "ROWS", rows)
+    monkeypatch.setattr(pairing, "CELLS", cells)
+    parts = pairing.compare(a, b, "gd")
+    assert all(one.equals(other) for one, other in zip(whole, parts, strict=True))
+
+
 def test_two_learners_with_epochs_are_paired_by_epoch():
     a, b = logits("gd", epochs=(0, 5)), logits("sgd", epochs=(5, 9), seed=1)
     assert pairing.compare(a, b, "sgd")[0]["epoch"].unique().to_list() == [5]

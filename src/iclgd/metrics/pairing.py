@@ -15,7 +15,9 @@ from iclgd.metrics import agreement, distributions, registry
 
 _GROUP = ["draw", "order", "epoch"]
 _MATCH = [*_GROUP, "example"]
-ROWS = 1024  # whose metrics are computed at once
+# Rows whose metrics are computed at once: as many as 8 MB hold of a number for each token
+# (`distributions.ranks`), and no more than these.
+ROWS, CELLS = 1024, 1 << 21
 
 
 def shifted(table: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -120,13 +122,14 @@ def compare(a: pl.DataFrame, b: pl.DataFrame, name_b: str) -> tuple[pl.DataFrame
 
 
 def _blocks(pairs: pl.DataFrame) -> Iterator[tuple[int, list[int]]]:
-    """The first row and the groups' sizes of blocks of whole groups, of about `ROWS` rows each.
+    """The first row and the groups' sizes of blocks of whole groups, as many as `CELLS` allow.
 
     The rows of a group (draw, order and epoch) stand together, as `paired` has sorted them.
     """
-    start, sizes = 0, []
+    tokens = 1 + max((pairs[ids].explode().max() or 0) for ids in ("top_ids", "top_ids_a"))
+    most, start, sizes = min(ROWS, CELLS // tokens), 0, []
     for size in pairs.group_by(_GROUP, maintain_order=True).len()["len"]:
-        if sizes and sum(sizes) + size > ROWS:
+        if sizes and sum(sizes) + size > most:
             yield start, sizes
             start, sizes = start + sum(sizes), []
         sizes.append(size)
