@@ -45,7 +45,7 @@ test-models: .venv/ready
 test-browser: .venv/ready .venv-browser/ready
 	PYTHONPATH=.venv-browser pytest -n 0 -rs tests/browser
 
-# Speed as ratios within one run, into results/benchmarks/: about eleven minutes.
+# Speed as ratios within one run, into results/benchmarks/: eleven minutes, and six for SmolLM2.
 bench: .venv-bench/ready
 	for one in icl runs depth real large scale report; do .venv-bench/bin/python benchmarks/$$one.py || exit 1; done
 

@@ -176,7 +176,9 @@ def test_runs_that_ended_keep_their_answers_in_all_later_epochs(ending, monkeypa
     )
 
 
-def test_answers_before_training_are_those_that_each_run_would_give(inputs, monkeypatch):
+@pytest.mark.parametrize("together", [1, RUNS])
+def test_answers_before_training_are_those_that_each_run_would_give(inputs, monkeypatch, together):
+    monkeypatch.setattr(gradient_descent, "runs_at_once", lambda *_: together)
     shared = pl.read_parquet(io.BytesIO(run_gd(inputs)))
     # Of more queries than are in memory at once, each run asks for its own.
     queries = pl.read_parquet(inputs["--task"]).filter(split="test").height
