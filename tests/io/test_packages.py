@@ -1,6 +1,7 @@
 """Files of wheels come through pip's own client, are checked, and nothing of a wheel is run."""
 
 import socket
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,29 @@ def test_a_wheel_that_is_no_archive_is_refused(tmp_path):
     broken.write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"^tiny 1.0: tiny-1.0-.* is no readable archive"):
         packages._unpack(broken, FILE, "tiny 1.0", tmp_path)
+
+
+# Where an entry of a zip archive's directory has what is broken, and the bytes that break it.
+BROKEN = {
+    "encrypted": (8, b"\x01\x00"),
+    "of an unknown compression": (10, b"\x63\x00"),
+    "no deflated bytes": (10, b"\x08\x00"),
+    "another sum": (16, b"\x00\x00\x00\x00"),
+    "cut short": (20, b"\xff\xff\xff\x00\xff\xff\xff\x00"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_file_of_a_wheel_that_cannot_be_unpacked_is_refused(tmp_path, how):
+    whole = tmp_path / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr(FILE, b"\xff" * 64)
+    content, (place, wrong) = bytearray(whole.read_bytes()), BROKEN[how]
+    start = content.index(b"PK\x01\x02") + place
+    content[start : start + len(wrong)] = wrong
+    whole.write_bytes(content)
+    with pytest.raises(InputError, match=r"^tiny 1.0: tiny-1.0-.* is no readable archive \(.+\)$"):
+        packages._unpack(whole, FILE, "tiny 1.0", tmp_path)
 
 
 def test_no_module_of_the_working_directory_stands_in_for_pip(tmp_path, index, monkeypatch):

