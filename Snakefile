@@ -5,6 +5,7 @@ Every figure of the configuration is a target; only what figures need is compute
 
 import os
 import sys
+from pathlib import Path
 
 from snakemake.utils import min_version
 
@@ -53,6 +54,12 @@ onstart:
         wait_for_earlier_jobs()
 
 
+# A run of the whole study ends with its answer; make, which asks for quiet, shows it itself.
+onsuccess:
+    if not (workflow.dag_settings.targets or workflow.output_settings.quiet):
+        print(Path(study.paths.answer).read_text(), end="")
+
+
 localrules:
     all,
 
@@ -62,5 +69,6 @@ rule all:
     input:
         study.all_figures,
         study.paths.claims,
+        study.paths.answer,
         study.paths.findings,
         study.paths.report,

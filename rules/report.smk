@@ -1,4 +1,4 @@
-"""The papers' claims, the findings as text, example prompts with answers, and the report."""
+"""The papers' claims, the answer, the findings as text, example prompts with answers, and the report."""
 
 
 rule judge_claims:
@@ -17,10 +17,35 @@ rule judge_claims:
     conda:
         "../envs/plot.yaml"
     params:
-        figures=study.figures_json,
+        figures=study.figures_json(("causal", "seeds")),
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --figures {params.figures:q}"
-        " --claims {input.claims:q} --output {output:q} > {log:q} 2>&1"
+        " --claims {input.claims:q} --answer {input.answer:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule answer_question:
+    input:
+        summaries=study.summaries,
+        claims=study.paths.claims,
+        script=own("src/answer_question.py"),
+        lib=imports("src/answer_question.py"),
+    output:
+        text=study.paths.answer,
+        answer=study.paths.answered,
+    log:
+        f"logs/answer_question/{study.name}.log",
+    benchmark:
+        f"logs/answer_question/{study.name}.tsv"
+    localrule: True
+    conda:
+        "../envs/plot.yaml"
+    params:
+        figures=study.figures_json(("labels",)),
+        report=study.paths.report,
+    shell:
+        "python {input.script:q} --summaries {input.summaries:q} --claims {input.claims:q}"
+        " --figures {params.figures:q} --report {params.report:q} --text {output.text:q}"
+        " --output {output.answer:q} > {log:q} 2>&1"
 
 
 rule report_findings:
@@ -28,6 +53,7 @@ rule report_findings:
         summaries=study.summaries,
         manifests=study.manifests,
         claims=study.paths.claims,
+        answer=study.paths.answered,
         script=own("src/report_findings.py"),
         lib=imports("src/report_findings.py"),
     output:
@@ -41,11 +67,11 @@ rule report_findings:
     conda:
         "../envs/plot.yaml"
     params:
-        figures=study.figures_json,
+        figures=study.figures_json(("causal", "seeds")),
         configurations=study.configurations_json,
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --manifests {input.manifests:q}"
-        " --claims {input.claims:q} --figures {params.figures:q}"
+        " --claims {input.claims:q} --answer {input.answer:q} --figures {params.figures:q}"
         " --configurations {params.configurations:q} --output {output.text:q}"
         " --quantities {output.quantities:q} > {log:q} 2>&1"
 
@@ -85,6 +111,7 @@ rule build_report:
         manifests=study.manifests,
         examples=study.paths.examples,
         claims=study.paths.claims,
+        answer=study.paths.answered,
         reference=study.reference,
         parts=[
             own("docs/methods.md"),
@@ -113,4 +140,4 @@ rule build_report:
     shell:
         "python {input.script:q} --parts {input.parts:q} --study {params.study:q}"
         " --manifests {input.manifests:q} --examples {input.examples:q} --reference {input.reference:q}"
-        " --claims {input.claims:q} --output {output:q} > {log:q} 2>&1"
+        " --claims {input.claims:q} --answer {input.answer:q} --output {output:q} > {log:q} 2>&1"

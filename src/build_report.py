@@ -1,6 +1,6 @@
 """Build the study's report: one page that opens in any browser, without a network.
 
-Findings, the papers' claims, every figure, example prompts with the answers of ICL and the
+The answer, the papers' claims, every figure, example prompts with the answers of ICL and the
 learners, methods, the configuration and versions. The same inputs give the same bytes.
 """
 
@@ -23,6 +23,7 @@ parser.add_argument(
     "--examples", type=cli.existing, required=True, help="example prompts and answers"
 )
 parser.add_argument("--claims", type=cli.existing, help="table of claims (none: no such section)")
+parser.add_argument("--answer", type=cli.existing, required=True, help="answer of the study")
 parser.add_argument(
     "--reference", type=cli.existing, nargs="?", help="numbers of the reference run of this study"
 )
@@ -36,7 +37,7 @@ from markupsafe import Markup
 
 from iclgd.io import files, parquet
 from iclgd.io.schemas.examples import EXAMPLES
-from iclgd.reporting import findings, quantities, select
+from iclgd.reporting import answer, findings, quantities, select
 from iclgd.reporting.claims import overview
 from iclgd.reporting.kinds.registry import KINDS
 from iclgd.reporting.names import Names
@@ -84,6 +85,7 @@ page = environment.from_string(parts["page.html"]).render(
     script=Markup(parts["page.js"]),
     style=Markup(parts["style.css"]),
     hashed=contents.hashed,
+    answer=answer.read(args.answer),
     figures=figures,
     summary=contents.summary(manifests.values(), summaries, config["tasks"]),
     claims=None if claims is None else contents.claims(claims, manifests.values()),

@@ -22,6 +22,7 @@ parser.add_argument(
     "--manifests", type=cli.existing, nargs="+", required=True, help="of the models"
 )
 parser.add_argument("--claims", type=cli.existing, help="table of claims (none: no such section)")
+parser.add_argument("--answer", type=cli.existing, required=True, help="answer of the study")
 parser.add_argument(
     "--configurations",
     type=cli.json_object,
@@ -33,7 +34,7 @@ parser.add_argument("--quantities", type=Path, required=True, help="long table t
 args = parser.parse_args()
 
 from iclgd.io import files, parquet  # after parsing: --help is quick
-from iclgd.reporting import findings, quantities
+from iclgd.reporting import answer, findings, quantities
 from iclgd.reporting.claims import overview
 from iclgd.reporting.kinds.registry import KINDS
 from iclgd.reporting.names import Names
@@ -41,6 +42,7 @@ from iclgd.reporting.names import Names
 manifests = [json.loads(path.read_text()) for path in args.manifests]
 models = findings.models(manifests)
 values = quantities.of_table(quantities.MODELS, quantities.MODELS, models)
+values.append(quantities.of_answer(answer.read(args.answer).sentence))
 lines = [
     *findings.layout(models),
     "",

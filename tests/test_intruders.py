@@ -12,6 +12,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 from support.models import save_model, tiny_model
+from support.reports import answered
 from support.roles import ROLES
 from support.steps import run_step
 from support.summaries import depth
@@ -283,6 +284,7 @@ def test_what_a_model_says_of_itself_is_text(folder, tmp_path):
         *("--figures", json.dumps({"depth": {"name": "depth", "kind": "depth", "roles": ROLES}})),
         *("--manifests", fetch(folder), "--output", tmp_path / "findings.txt"),
         *("--configurations", json.dumps({"depth": ""}), "--quantities", tmp_path / "f.csv"),
+        *("--answer", answered(tmp_path)),
     )
     found = (tmp_path / "findings.txt").read_text()
     assert r"\x1b]0;owned\x07 \u202e<script>" in found

@@ -1,5 +1,6 @@
 """The whole workflow on a tiny study: it runs, it is reproducible, only what changed reruns."""
 
+import html
 import re
 import shutil
 
@@ -22,7 +23,7 @@ from support.workflow import (
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.metrics import ranges, registry
-from iclgd.reporting import artifacts, dictionary
+from iclgd.reporting import answer, artifacts, dictionary, quantities
 from iclgd.study.kinds import KINDS, REPORT
 
 pytestmark = pytest.mark.workflow
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.workflow
 def project(tmp_path_factory):
     """A copy of the project in which the tiny study has run with two cores."""
     folder = copy_project(tmp_path_factory.mktemp("run") / "project", STUDY)
-    snakemake(folder)
+    (folder / "said.txt").write_text(snakemake(folder).stdout)
     return folder
 
 
@@ -58,6 +59,18 @@ def test_every_figure_is_there_in_every_format(project):
     assert "llama-small" in findings
     (claims,) = re.findall(r"\nclaims of the papers.*?\n\n", findings, re.DOTALL)
     assert "Shen et al. 2024" in claims and "  verdict  " in claims
+
+
+def test_the_answer_is_one_screen_and_the_same_everywhere(project):
+    text = (project / "results/default/answer.txt").read_text()
+    assert (project / "said.txt").read_text() == text  # the end of the run
+    lines = text.splitlines()
+    assert len(lines) <= 15 and max(map(len, lines)) <= 120
+    said = answer.read(project / "results/default/summary/answer.json").sentence
+    assert " ".join(lines[1:4]).startswith(said[:100])
+    assert said in html.unescape((project / "results/default/report.html").read_text())
+    known = quantities.read(project / "results/default/findings.csv").values()
+    assert [one.said for one in known if one.kind == "answer"] == [said]
 
 
 def test_solvers_stand_under_every_order_of_a_figure_of_order(project):
@@ -235,6 +248,7 @@ PROTOCOLS = [
 ]
 STUDIED = [
     "judge_claims summary/claims.parquet",
+    "answer_question answer.txt",
     "report_findings findings.txt",
     "build_report report.html",
 ]

@@ -49,7 +49,7 @@ from iclgd.study import places
 
 if args.action == "pages":
     for page in map(Path, map(places.own, quotes.PAGES)):
-        page.write_text(quotes.with_tables(page.read_text(), quantities.reference))
+        page.write_text(quotes.rewritten(page.read_text(), quantities.reference))
     sys.exit()
 run = quantities.of_run(args.run)
 study = args.run.resolve().name

@@ -32,7 +32,7 @@ def findings(page: str) -> str:
 def test_tables_are_those_of_the_reference(page):
     text = (ROOT / page).read_text()
     assert len(quotes.TABLE.findall(text)) == text.count("<!-- table") >= 1
-    assert quotes.with_tables(text, quantities.reference) == text
+    assert quotes.rewritten(text, quantities.reference) == text
 
 
 @pytest.mark.parametrize("page", quotes.PAGES)

@@ -6,7 +6,7 @@ import re
 import polars as pl
 import pytest
 from support import summaries
-from support.reports import claim
+from support.reports import answered, claim
 from support.roles import ROLES
 from support.steps import run_step
 
@@ -55,7 +55,7 @@ def test_the_claims_stand_before_the_figures_one_row_each(tmp_path, judged):
         parquet.write(pl.DataFrame(judged, schema=judge.SCHEMA), tmp_path / "claims.parquet")
         given += ["--claims", tmp_path / "claims.parquet"]
     given += ["--configurations", json.dumps({"shots": "0123456789ab"})]
-    given += ["--quantities", tmp_path / "findings.csv"]
+    given += ["--quantities", tmp_path / "findings.csv", "--answer", answered(tmp_path)]
     run_step("report_findings", *given, "--output", tmp_path / "findings.txt")
     values = quantities.read(tmp_path / "findings.csv").values()
     # Each cell of the text is a value.
@@ -64,6 +64,7 @@ def test_the_claims_stand_before_the_figures_one_row_each(tmp_path, judged):
     assert len(shown) >= 9 and set(shown) <= set(cells)
     assert {"configuration", "weights"} <= {one.quantity for one in values}
     assert ("claims" in {one.kind for one in values}) == bool(judged)
+    assert [one.said for one in values if one.kind == "answer"] == ["No, by 3."]
     blocks = (tmp_path / "findings.txt").read_text().strip().split("\n\n")
     heads = [block.split()[0] for block in blocks]
     assert heads == ["model", "Values", *(["claims"] if judged else []), "shots"]

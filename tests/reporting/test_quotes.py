@@ -3,7 +3,7 @@
 import pytest
 
 from iclgd.io.cli import InputError
-from iclgd.reporting import quotes
+from iclgd.reporting import quantities, quotes
 from iclgd.reporting.quantities import Quantity, by_key
 
 ROWS = [
@@ -37,7 +37,7 @@ def known(study: str) -> dict:
 
 
 def test_a_table_is_written_between_its_comments():
-    text = quotes.with_tables(PAGE, known)
+    text = quotes.rewritten(PAGE, known)
     assert text.splitlines()[10:15] == [
         "| model | learner | accuracy | distance |",
         "| --- | --- | --- | --- |",
@@ -46,7 +46,7 @@ def test_a_table_is_written_between_its_comments():
         "<!-- end -->",
     ]
     assert text.startswith("before\n<!-- table\n") and text.endswith("<!-- end -->\nafter\n")
-    assert quotes.with_tables(text, known) == text
+    assert quotes.rewritten(text, known) == text
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,18 @@ def test_a_table_is_written_between_its_comments():
 )
 def test_a_table_that_cannot_be_written_is_one_line(old, new, problem):
     with pytest.raises(InputError, match=problem.replace("|", r"\|")) as error:
-        quotes.with_tables(PAGE.replace(old, new), known)
+        quotes.rewritten(PAGE.replace(old, new), known)
     assert "\n" not in str(error.value)
+
+
+def test_an_answer_is_written_between_its_comments_and_its_numbers_are_checked_by_that():
+    text = "# Title\n\n<!-- answer: mine -->\nold 1\n<!-- end -->\n"
+    found = by_key([*ROWS, quantities.of_answer("No. Farther in 5 of 6.")])
+    new = quotes.rewritten(text, lambda study: found)
+    assert new == text.replace("old 1", "**No. Farther in 5 of 6.**")
+    assert quotes.unsupported(new, known, str) == []
+    with pytest.raises(InputError, match="answer in a page: the reference has none"):
+        quotes.rewritten(text, known)
 
 
 def test_kinds_are_no_part_of_a_selector_but_for_claims():

@@ -10,7 +10,7 @@ import polars as pl
 
 from iclgd.io import parquet
 from iclgd.io.schemas.examples import EXAMPLES
-from iclgd.reporting import quantities
+from iclgd.reporting import answer, quantities
 from iclgd.reporting.claims import judge
 from support.steps import SRC, run_step
 
@@ -54,8 +54,21 @@ def claim(**changes) -> dict:
     return row | {"verdict": "holds", "overall": "holds"} | changes
 
 
+def answered(folder: Path, said: str = "No, by 3.") -> Path:
+    """The answer of a study, as a file."""
+    tests = [answer.HEAD, ["t, 2 · gd", "inconclusive: few draws", "0.3", "0.1", "0.2"]]
+    answer.write(answer.Answer(said, tests, ["A note."]), folder / "answer.json")
+    return folder / "answer.json"
+
+
 def inputs(
-    folder: Path, title="One", examples=None, judged=None, label="Model M", reference=None
+    folder: Path,
+    title="One",
+    examples=None,
+    judged=None,
+    label="Model M",
+    reference=None,
+    said="No.",
 ) -> list[str]:
     """Arguments of build_report for a study of one figure.
 
@@ -91,6 +104,7 @@ def inputs(
         "study": [json.dumps(study)],
         "manifests": [str(folder / "m.json")],
         "examples": [str(folder / "summary/examples.parquet")],
+        "answer": [str(answered(folder, said))],
         "output": [str(folder / "report.html")],
     }
     if judged is not None:

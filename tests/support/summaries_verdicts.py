@@ -29,7 +29,9 @@ def equivalence(path, models=("llama-7b",), draws=5, verdicts=("different", "equ
                     run |= {"a": "icl", "b": f"{gd}@0.01", "epoch": 20, "choice": choice}
                     run |= {"measure": "tv", "factor": 2.0**k, "queries": 96}
                     run |= {"reference": 0.05, "untouched": 0.9, "smallest": smallest}
-                    run |= {"solver": 0.4 if task == "agnews" else None, "rounding": 1e-5}
+                    solver = (0.4, "oracle") if task == "agnews" else (None, None)
+                    run |= dict(zip(("solver", "solver_name"), solver, strict=True))
+                    run |= {"rounding": 1e-5}
                     run |= {"untouched_least": 0.85 if learned else None}
                     run |= {"primary": g < len(GD) - 1, "excess": excess, "excess_mde": 0.1}
                     run |= {"excess_low": excess - 0.05 if known else None}

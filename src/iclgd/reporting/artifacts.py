@@ -191,8 +191,8 @@ STUDY = (
         "the same as one long table, one row per value, with the digits that are printed; a copy of"
         " it is the reference run of a study, `docs/reference/{study}.csv`",
         {
-            "figure": "the figure, or `models` or `claims`",
-            "kind": "its kind, or `models` or `claims`",
+            "figure": "the figure, or `models`, `claims` or `answer`",
+            "kind": "its kind, or `models`, `claims` or `answer`",
             "model": KEYS["model"],
             "task": KEYS["task"],
             "shots": KEYS["shots"],
@@ -208,6 +208,8 @@ STUDY = (
             "said": "what is no number, such as a verdict; after an estimate its baseline",
         },
     ),
+    Artifact("results/{study}/answer.txt", "the study's answer in at most fifteen lines", {}),
+    Artifact("results/{study}/summary/answer.json", "the same, for the report", {}),
     Artifact(
         "results/{study}/figures/{figure}.{format}",
         "a figure: `svg`, `png`, `pdf`, `html` (with tooltips), `tex` (its numbers as a table)",

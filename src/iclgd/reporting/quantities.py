@@ -35,7 +35,7 @@ PRINTED = re.compile(
 NOTHING = ("", "-")
 VERDICT, VALUE = "verdict", "value"
 CONFIGURATION, CHOSEN = "configuration", "rate and epoch"
-MODELS, CLAIMS = "models", "claims"  # of no figure
+MODELS, CLAIMS, ANSWER = "models", "claims", "answer"  # of no figure
 
 
 @dataclass(frozen=True, order=True)
@@ -171,6 +171,11 @@ def claimed(paper: str, claim: str) -> Quantity:
 def of_configuration(figure: str, kind: str, configuration: str) -> Quantity:
     """What a figure is of (`study.shared.meaning`), so that only like is compared with like."""
     return Quantity(figure, kind, "", "", "", "", "", CONFIGURATION, said=configuration)
+
+
+def of_answer(sentence: str) -> Quantity:
+    """The study's answer in one sentence (`answer.Answer`)."""
+    return Quantity(ANSWER, ANSWER, "", "", "", "", "", "sentence", said=sentence)
 
 
 def _counts(figure: str, kind: str, said: list[tuple[str, str]]) -> list[Quantity]:

@@ -14,6 +14,9 @@ names rows of ``docs/reference/STUDY.csv`` by some of the parts of their keys, i
     ...
     <!-- end -->
 
+The answer of a study (`answer.Answer.sentence`) is written between ``<!-- answer: default -->`` and
+``<!-- end -->``.
+
 Prose says after its numbers which rows they are of: ``<!-- from default: equivalence / gptj / gd;
 dose -->``. Every number since the last such comment of the paragraph has to be printed there, or be
 a coarser rounding of it. Numbers that are settings are ``config``; any other is said to be
@@ -29,10 +32,11 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 import yaml
 
 from iclgd.io.cli import InputError
-from iclgd.reporting.quantities import Found, Quantity
+from iclgd.reporting.quantities import ANSWER, Found, Quantity
 
 PAGES = ("README.md", "docs/results.md")
 TABLE = re.compile(r"(<!-- table\n(.*?)\n-->\n).*?(<!-- end -->)", re.DOTALL)
+SAID = re.compile(r"(<!-- answer: ([\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 FROM = re.compile(r"<!-- from ([\w.-]+): (.*?) -->", re.DOTALL)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 # Where a new paragraph begins: after an empty line, or with an item of a list or a heading.
@@ -58,12 +62,23 @@ def chosen(known: Found, selector: str) -> list[Quantity]:
     return [one for one in known.values() if parts <= {*one.parts, *one.of.split()}]
 
 
-# --- tables -------------------------------------------------------------------------------
+# --- tables and answers ---------------------------------------------------------------------
 
 
-def with_tables(text: str, references: References) -> str:
-    """``text`` with all its tables written anew. Raises InputError naming what is wrong in one."""
+def rewritten(text: str, references: References) -> str:
+    """``text`` with all its tables and answers written anew.
+
+    Raises InputError naming what is wrong in one.
+    """
+    text = SAID.sub(lambda found: f"{found[1]}{_answer(references(found[2]))}\n{found[3]}", text)
     return TABLE.sub(lambda found: f"{found[1]}{_table(found[2], references)}{found[3]}", text)
+
+
+def _answer(known: Found) -> str:
+    said = [one.said for one in known.values() if one.kind == ANSWER]
+    if not said:
+        raise InputError("answer in a page: the reference has none; write it anew")
+    return f"**{said[0]}**"
 
 
 def _table(spec: str, references: References) -> str:
@@ -110,7 +125,7 @@ def unsupported(text: str, references: References, settings: Callable[[str], str
     selector that selects nothing.
     """
     lines = []
-    for paragraph in PARAGRAPH.split(TABLE.sub("", text)):
+    for paragraph in PARAGRAPH.split(TABLE.sub("", SAID.sub("", text))):
         *parts, rest = FROM.split(paragraph)
         if unsaid := list(numbers(rest)):
             told = f"it does not say what {', '.join(unsaid)} is from"

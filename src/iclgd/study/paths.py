@@ -51,6 +51,16 @@ class OfStudy:
         return self.summary("examples")
 
     @property
+    def answer(self) -> str:
+        """The answer on one screen."""
+        return f"{self.folder}/answer.txt"
+
+    @property
+    def answered(self) -> str:
+        """The answer for other steps."""
+        return f"{self.folder}/summary/answer.json"
+
+    @property
     def findings(self) -> str:
         return f"{self.folder}/findings.txt"
 

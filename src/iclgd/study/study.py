@@ -320,10 +320,9 @@ class Study:
 
         return found
 
-    def figures_json(self, wildcards) -> str:
+    def figures_json(self, figure_keys: tuple[str, ...]) -> Callable[[Any], str]:
         """``--figures`` of steps about all figures."""
-        figure_keys = ("causal", "seeds")
-        return json.dumps(
+        return lambda wildcards: json.dumps(
             {name: one.description(figure_keys) for name, one in self.requested().items()}
         )
 

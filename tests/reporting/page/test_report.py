@@ -105,6 +105,15 @@ def test_a_study_without_claims_or_pairs_has_no_such_sections(tmp_path):
     assert 'id="claims-table"' not in empty
 
 
+def test_the_page_begins_with_the_answer(tmp_path):
+    page = built(tmp_path, said="No, by <3>.")
+    _, _, main = page.partition('<main id="main">')
+    start = main[: main.index('<section id="run">')]
+    assert '<p class="lead">No, by &lt;3&gt;.</p>' in start and "<li>A note.</li>" in start
+    assert '<td class="verdict inconclusive">inconclusive: few draws</td>' in start
+    assert main.index("No, by") < main.index("<h2>")
+
+
 def test_claims_are_shown_as_they_are_judged(tmp_path):
     silent = ("shots", "p_holm", "draws", "queries", "mde", "low", "high", "model")
     judged = [claim(), claim(verdict="fails", underpowered=True, **dict.fromkeys(silent))]

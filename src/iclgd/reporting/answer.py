@@ -1,0 +1,221 @@
+"""The answer of a study on one screen: one sentence, a line for each test, and what qualifies it.
+
+It is computed from the summaries of kind ``equivalence``, the papers' claims, and the tables of
+agreement. The end of a run, the report's first screen, and the README show the same `Answer`.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+
+from iclgd.io import files
+from iclgd.io.cli import InputError
+from iclgd.reporting import findings, select
+from iclgd.reporting.claims import overview
+from iclgd.reporting.findings import Row, short
+from iclgd.reporting.kinds import controls, equivalence
+from iclgd.reporting.names import ZERO_SHOT, Names
+from iclgd.statistics.equivalence import VERDICTS
+from iclgd.study.names import base, value
+
+QUESTION = "Is in-context learning gradient descent?"
+WIDE = 100  # characters of a line
+TESTS = 8  # of more tests, only how many came to each verdict is told, model by model
+HEAD = ["test", "verdict", "GD from ICL", "ICL reordered", "nearest without GD"]
+NUMBERS = ("estimate", "reference", "solver")  # of the last three columns
+MANY = ["model", "verdicts", "GD from ICL", "ICL reordered", "nearest without GD"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``sentence`` says it; ``tests``: a table, header first; ``notes``: what to know with it."""
+
+    sentence: str
+    tests: list[Row]
+    notes: list[str]
+
+    def lines(self) -> list[str]:
+        """The answer as text of at most `WIDE` columns."""
+        told = [QUESTION, *_wrapped(self.sentence), ""]
+        if self.tests:
+            told += [f"  {line}" for line in findings.layout(self.tests)]
+        return told + [line for note in self.notes for line in _wrapped(note)]
+
+
+def read(path: Path) -> Answer:
+    """An answer that `write` wrote. Raises InputError for any other file."""
+    try:
+        return Answer(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: no answer of a study ({error})") from error
+
+
+def write(answer: Answer, path: Path) -> None:
+    with files.whole(path) as temporary:
+        temporary.write_text(json.dumps(asdict(answer), ensure_ascii=False, indent=1) + "\n")
+
+
+def of_study(
+    summaries: Mapping[str, Iterable[pl.DataFrame]], claims: pl.DataFrame | None, names: Names
+) -> Answer:
+    """The answer of a study from its summaries by kind, with roles (`Names.with_roles`).
+
+    Those of the kinds ``equivalence``, ``agreement`` and ``controls`` have a say. ``claims``:
+    `judge.judged`, if there are any.
+    """
+    tests, constructions = _asked(summaries.get("equivalence", ()), names)
+    notes = [
+        *_constructions(constructions),
+        *_controls(summaries.get("controls", ())),
+        *_unlearned(summaries.get("agreement", ()), names),
+    ]
+    if claims is not None and len(claims):
+        notes.append(f"The papers' claims, cell by cell: {overview.counts(claims)}.")
+    return Answer(sentence(tests, names), _tests(tests, names), notes)
+
+
+def _asked(verdicts: Iterable[pl.DataFrame], names: Names) -> tuple[list[dict], list[dict]]:
+    """The tests that decide, the primary ones if there are any, and those of constructions.
+
+    Each is the row of total variation at the rate and epoch nearest to ICL. A test of several
+    figures is one test; those of negative controls are none of the answer.
+    """
+    found = {}
+    for summary in verdicts:
+        rows = summary.filter(measure="tv", factor=1.0, choice="nearest").drop_nulls("estimate")
+        for row in rows.iter_rows(named=True):
+            found.setdefault(tuple(row[key] for key in equivalence.TEST), row)
+    tests, constructions = [], []
+    for row in found.values():
+        roles = (names.roles.get(base(row["model"])), names.roles.get(row["task"]))
+        if "construction" in roles:
+            constructions.append(row)
+        elif "control" not in roles:
+            tests.append(row)
+    return [row for row in tests if row["primary"]] or tests, constructions
+
+
+def sentence(tests: Sequence[dict], names: Names) -> str:
+    """What the tests, rows of a summary of equivalence, say together."""
+    if not tests:
+        return "This study does not say: none of its figures compares GD with ICL by a test."
+    found = Counter(row["verdict"] for row in tests)
+    models = {row["model"]: None for row in tests}
+    where = names.label(next(iter(models))) if len(models) == 1 else f"{len(models)} models"
+    said = {
+        "different": "farther from ICL than ICL is from itself with its demonstrations reordered",
+        "equivalent": "as near to ICL as ICL is to itself, and nearer than any solver without GD,",
+        "negligible": f"farther, but by less than {tests[0]['smallest']:g},",
+        "unspecific": "near, but no nearer than a solver without GD,",
+        "inconclusive": "undecided",
+    }
+    order = sorted(found, key=lambda verdict: (-found[verdict], VERDICTS.index(verdict)))
+    first, *rest = (f"{said[verdict]} in {found[verdict]}" for verdict in order)
+    kind = "primary test" if tests[0]["primary"] else "test"
+    first += f" of {len(tests)} {kind}{'' if len(tests) == 1 else 's'}"
+    none = "" if found["equivalent"] else "; as near as ICL is to itself in none"
+    counted = ", ".join([first, *rest]) + none
+    return f"{_lead(found)}. In {where}, gradient descent on the same demonstrations is {counted}."
+
+
+def _lead(found: Counter) -> str:
+    """The answer in two words, from how many tests came to which verdict."""
+    of = found.total()
+    if found["equivalent"]:
+        return "Yes, by every test" if found["equivalent"] == of else "In part"
+    if found["different"] == of:
+        return "No"
+    if found["inconclusive"] == of:
+        return "Undecided"
+    return "Mostly not" if found["different"] > of / 2 else "Not shown"
+
+
+def _tests(tests: Sequence[dict], names: Names) -> list[Row]:
+    """A line for each test; of many, one for each model."""
+    if not tests:
+        return []
+    by_model: dict[str, list[dict]] = {}
+    for row in tests:
+        by_model.setdefault(row["model"], []).append(row)
+    if len(tests) <= TESTS:
+        return [HEAD, *(_test(row, names, len(by_model) > 1) for row in tests)]
+    found = [MANY]
+    for model, own in by_model.items():
+        counts = Counter(row["verdict"] for row in own).most_common()
+        said = ", ".join(f"{count} {verdict}" for verdict, count in counts)
+        ranges = (_range([row[name] for row in own]) for name in NUMBERS)
+        found.append([names.label(model), said, *ranges])
+    return found
+
+
+def _test(row: dict, names: Names, several: bool) -> Row:
+    place = [names.label(row["model"])] if several else []
+    place += [f"{names.label(row['task'])}, {row['shots']}", names.short(row["b"])]
+    verdict = equivalence.in_words(row)
+    if row["draws_needed"] is not None:
+        verdict = f"{row['verdict']}: {row['draws']} draws, {row['draws_needed']:.0f} needed"
+    numbers = [short(row[name]) for name in NUMBERS]
+    if row["solver_name"]:
+        numbers[-1] += f" ({names.label(row['solver_name'])})"
+    return [" · ".join(place), verdict, *numbers]
+
+
+def _range(values: list[float | None]) -> str:
+    known = [one for one in values if one is not None]
+    ends = [short(end(known, default=None)) for end in (min, max)]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _constructions(tests: Sequence[dict]) -> list[str]:
+    """Whether the tests say *equivalent* where ICL is GD by construction: at a dose of nothing."""
+    found = Counter(row["verdict"] for row in tests if not value(row["model"]))
+    if not found:
+        return []
+    told = ", ".join(f"{verdict} {count} of {found.total()}" for verdict, count in found.items())
+    return [f"Positive control, models in which ICL is GD by construction: {told}."]
+
+
+def _controls(summaries: Iterable[pl.DataFrame]) -> list[str]:
+    """By which metric ICL and GD agree more than they do in every negative control."""
+    found: dict[str, list[bool]] = {}
+    for summary in summaries:
+        pairs = summary.filter(pl.col("kind") == "pair").drop_nulls(["estimate", "floor"])
+        for metric, estimate, floor in pairs.select("metric", "estimate", "floor").rows():
+            found.setdefault(metric, []).append(estimate > floor)
+    if not found:
+        return []
+    told = ", ".join(
+        f"{controls.METRICS[metric].title} {sum(more)} of {len(more)}"
+        for metric, more in found.items()
+    )
+    return [f"ICL and GD agree more than in every negative control, by metric: {told}."]
+
+
+def _unlearned(agreements: Iterable[pl.DataFrame], names: Names) -> list[str]:
+    """Tasks on which ICL is no more accurate than the model without demonstrations."""
+    found = {}
+    for summary in agreements:
+        for run, rows in select.runs(select.compared(summary, ["accuracy_b"])):
+            model, task = run["model"], run["task"]
+            known = dict(rows.select("who", "estimate").rows())
+            icl = next((known[one] for one in known if names.role(one) == "icl"), None)
+            zero = known.get(ZERO_SHOT)
+            controlled = "control" in (names.roles.get(base(model)), names.roles.get(task))
+            if None not in (icl, zero) and icl <= zero and not controlled:
+                label = f"{names.label(model)} on {names.label(task)}, {run['shots']}"
+                found[label] = f"{label} ({icl:.2f}; {zero:.2f})"
+    if not found:
+        return []
+    told = "; ".join(list(found.values())[:3]) + ("; ..." if len(found) > 3 else "")
+    return [f"ICL is no more accurate than no demonstrations (accuracy of both): {told}."]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDE)
