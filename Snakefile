@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from snakemake.settings.types import Quietness
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -31,6 +32,17 @@ include: "rules/report.smk"
 
 
 refuse_missing()
+QUIET = set(workflow.output_settings.quiet or ())
+costs = Costs(study.config)
+
+
+def at_once():
+    """Jobs that run at the same time at most, most of which take one core."""
+    return (workflow.cores if workflow.local_exec else workflow.nodes) or 1
+
+
+if workflow.dryrun:
+    progress.plan(lambda: workflow.dag.needrun_jobs(), costs, at_once())
 
 
 # The limit of rules/common.smk is for the cards of this machine, not for a cluster's.
@@ -52,11 +64,13 @@ onstart:
         workflow.scheduler.job_rate_limiter = None
     else:
         wait_for_earlier_jobs()
+    if not QUIET & {Quietness.PROGRESS, Quietness.ALL}:
+        progress.watch(workflow.dag.needrun_jobs(), costs.seconds, at_once())
 
 
 # A run of the whole study ends with its answer; make, which asks for quiet, shows it itself.
 onsuccess:
-    if not (workflow.dag_settings.targets or workflow.output_settings.quiet):
+    if not (workflow.dag_settings.targets or QUIET):
         print(Path(study.paths.answer).read_text(), end="")
 
 

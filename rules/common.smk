@@ -9,11 +9,13 @@ HERE = str(
 )  # also where another workflow uses this one as a module
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "src")]
 import failures
+import progress
 import running
 
 from iclgd.io import gpus
 from iclgd.io.imports import SRC, closure
 from iclgd.study import kinds, paths
+from iclgd.study.costs import Costs
 from iclgd.study.config import ConfigError, override
 from iclgd.study.places import own
 from iclgd.study.study import DEFAULT, Study

@@ -20,7 +20,7 @@ rule judge_claims:
         figures=study.figures_json(("causal", "seeds")),
     shell:
         "python {input.script:q} --summaries {input.summaries:q} --figures {params.figures:q}"
-        " --claims {input.claims:q} --answer {input.answer:q} --output {output:q} > {log:q} 2>&1"
+        " --claims {input.claims:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule answer_question:

@@ -1,0 +1,118 @@
+"""What jobs cost: seconds of one core and megabytes of memory, before they run.
+
+Operations are counted as the field does: 2 for each weight and token of a forward pass, 4 more
+for a backward pass. The speed, and what a step takes beside its arithmetic, were measured in the
+default study and in that of SmolLM2 on 2 cores (docs/performance.md has the machine). Texts are not
+there yet when a run is planned, so their length is a guess, and so is the epoch at which
+gradient descent has converged: a sum over a study is right within a factor of two.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from iclgd.study import names, paths, places
+from iclgd.study.pairing import original
+
+SPEED = 30e9  # operations in a second of one core, of a model of 135 million weights
+# Seconds of a step beside its arithmetic, the median over jobs; of any other step OTHER.
+OTHER = 4.0
+STEPS = {"run_gd": 3.0, "run_icl": 2.0, "run_solver": 2.0, "compare_logits": 2.0}
+# Beside its operations a model is read, and of large ones that is what some steps do: seconds for
+# each million of weights.
+READING = {"fetch_model": 0.3, "derive_model": 0.1, "extract_sparsity": 0.1, "run_solver": 0.02}
+CONVERGED = 0.4  # of the epochs at most, where training ends by a criterion
+TRIALS = 1.5  # passes of a monotone step: some are tried in vain
+CHARACTERS, PER_TOKEN = 100, 4.5  # of a text whose length is not limited; of a token
+QUERIES = 500  # the default of prepare_task
+BASE = 300.0  # megabytes of a step beside its model
+COPIES = {"run_gd": 4.3, "compare_attention": 3.0, "derive_model": 3.0}  # of weights in float32
+NAMED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*([mb])(?![a-z0-9])", re.IGNORECASE)
+
+
+class Costs:
+    """The costs of the jobs of a study with these entries (`Study.config`)."""
+
+    def __init__(self, config: Mapping, root: Path = Path(".")):
+        self.config, self.root = config, root
+
+    def seconds(self, rule: str, wildcards: Mapping[str, str]) -> float:
+        """Of one core."""
+        read = READING.get(rule, 0.0) * self._weights(wildcards) * 1e-6
+        return STEPS.get(rule, OTHER) + read + self._operations(rule, wildcards) / SPEED
+
+    def megabytes(self, rule: str, wildcards: Mapping[str, str]) -> float:
+        """At most at a time."""
+        return BASE + COPIES.get(rule, 1.2) * self._weights(wildcards) * 4e-6
+
+    def unknown(self, jobs: Iterable[tuple[str, Mapping[str, str]]]) -> list[str]:
+        """Models of these jobs whose size is not known before they are fetched."""
+        models = (at["model"] for _, at in jobs if "model" in at)
+        found = {names.base(model): self._weights({"model": model}) for model in models}
+        return sorted(name for name, weights in found.items() if not weights)
+
+    # --- operations ----------------------------------------------------------------------
+
+    def _operations(self, rule: str, at: Mapping[str, str]) -> float:
+        """Of a step that runs a model; 0 of all others."""
+        if rule not in ("run_icl", "run_gd", "run_solver", "compare_attention"):
+            return 0.0
+        weights, text = self._weights(at), self._tokens(at["task"])
+        asked = 2 * weights * text * self._queries(at["task"])
+        if rule == "run_solver":
+            return asked
+        design = self.config["demonstrations"][at["design"]]
+        prompt = 2 * weights * text * design["shots"]
+        runs = _draws(at["draws"])
+        if rule == "run_gd":
+            return runs * self._trained(at["learner"], design, prompt, asked)
+        orders = design.get("orders", 1)
+        orders = 24 if orders == "all" else orders
+        return runs * orders * (prompt + asked)
+
+    def _trained(self, learner: str, design: Mapping, prompt: float, asked: float) -> float:
+        """Of one run of gradient descent under all its orders."""
+        entry = self.config["learners"][names.base(learner)]
+        epochs, passes = entry.get("epochs", 200), 3.0
+        if "until" in entry:
+            epochs, passes = epochs * CONVERGED, passes * TRIALS
+        recorded = len(entry.get("record", range(6))) - 1
+        orders = entry.get("orders", design.get("orders", 1))
+        orders = 24 if orders == "all" else orders
+        return orders * (epochs * passes * prompt + recorded * asked)
+
+    # --- sizes ---------------------------------------------------------------------------
+
+    def _weights(self, at: Mapping[str, str]) -> float:
+        """Of the model of a job; 0 where a job has none, or nothing says how large it is."""
+        if "model" not in at:
+            return 0.0
+        manifest = self.root / paths.MANIFEST.format(model=at["model"])
+        if manifest.exists():
+            return json.loads(manifest.read_text())["weights"]
+        entry = original(self.config["models"], at["model"])
+        if "path" in entry:
+            folder = places.model(entry["path"], self.root)
+            files = [folder] if folder.is_file() else folder.glob("*.safetensors")
+            return sum(file.stat().st_size for file in files) / 4
+        found = NAMED.search(json.dumps([entry, at["model"]]).replace("-", " ").replace("_", " "))
+        return float(found[1]) * {"m": 1e6, "b": 1e9}[found[2].lower()] if found else 0.0
+
+    def _tokens(self, task: str) -> float:
+        """Of one text of a task with its prompt."""
+        entry = original(self.config["tasks"], task)
+        if "prompt" not in entry:  # made up here, in words that are tokens
+            return 8.0
+        return (len(entry["prompt"]) + 0.6 * entry.get("longest", CHARACTERS / 0.6)) / PER_TOKEN
+
+    def _queries(self, task: str) -> int:
+        return original(self.config["tasks"], task).get("queries", QUERIES)
+
+
+def _draws(block: str) -> int:
+    """Of a block of draws such as ``5-9``."""
+    first, last = map(int, block.split("-"))
+    return last - first + 1
