@@ -41,8 +41,10 @@ def at_once():
     return (workflow.cores if workflow.local_exec else workflow.nodes) or 1
 
 
-if workflow.dryrun:
-    progress.plan(lambda: workflow.dag.needrun_jobs(), costs, at_once())
+# Only later is it known whether this is a dry run.
+progress.plan(
+    lambda: workflow.dag.needrun_jobs() if workflow.dryrun else (), costs, at_once()
+)
 
 
 # The limit of rules/common.smk is for the cards of this machine, not for a cluster's.

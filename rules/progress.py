@@ -43,7 +43,10 @@ def plan(jobs, costs, cores, stream=sys.stderr):
 
 
 class Plan(logging.Handler):
-    """``jobs``: gives them once the run is planned. ``costs``: an `iclgd.study.costs.Costs`."""
+    """``jobs``: gives those of a dry run once it is planned, and none of any other run.
+
+    ``costs``: an `iclgd.study.costs.Costs`.
+    """
 
     def __init__(self, jobs, costs, cores, stream):
         super().__init__()
@@ -52,6 +55,8 @@ class Plan(logging.Handler):
     def emit(self, record):
         if getattr(record, "event", None) == LogEvent.RUN_INFO:
             known = [(job.rule.name, job.wildcards_dict) for job in self.jobs()]
+            if not known:
+                return
             seconds = sum(self.costs.seconds(*one) for one in known)
             most = sorted((self.costs.megabytes(*one) for one in known), reverse=True)
             cores = "1 core" if self.cores == 1 else f"{self.cores} cores"

@@ -59,16 +59,17 @@ for name, entry in args.study["figures"].items():
     summary = parquet.read(entry["summary"])
     summaries.append(summary)
     plain = KINDS[entry["kind"]].findings(names.with_roles(summary))
-    table, brackets = findings.of(KINDS[entry["kind"]], Path(entry["summary"]), names)
-    drawn = svg.inline(Path(entry["files"][0]), name, entry["title"])
+    found = findings.of(KINDS[entry["kind"]], Path(entry["summary"]), names)
+    drawn = svg.inline(Path(entry["files"][0]), name, found.headline or entry["title"])
     figures.append(
         {
             "name": name,
             **entry,
             "svg": Markup(drawn.markup),
             "alt": contents.alt(entry["title"], drawn.across, drawn.up),
-            "table": table,
-            "brackets": brackets,
+            "headline": found.headline,
+            "table": found.table,
+            "brackets": found.brackets,
             "beside": beside.verdicts(name, entry["kind"], plain, known),
             "links": [
                 (contents.FORMATS[Path(path).suffix[1:]], contents.link(path, args.output))

@@ -112,7 +112,7 @@ subtitle += (
     "draws and queries. Baselines: for SimAOU and Rec2FTP updates and corrections that have "
 )
 subtitle += "nothing to do with each other; for SimAM and tau: ICL against the pretrained model."
-chart = layout.figure(blocks, items, title, subtitle, 740)
-chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure(blocks, items, title, subtitle, 740, found.headline)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

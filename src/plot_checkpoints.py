@@ -65,13 +65,14 @@ subtitle = (
 )
 subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(models) * (size[0] + 12), 460)
+found = findings.of(kind, args.summary, names)
 chart = layout.figure(
     [layout.block([*above, *below], max(len(models), 1))] if models else [],
     items,
     title,
     subtitle,
     wide,
+    found.headline,
 )
 chart = chart if models else layout.empty(title, "the summary is empty")
-found = findings.of(kind, args.summary, names)
 save(chart, args.output, title, args.library, found)

@@ -105,7 +105,7 @@ subtitle += (
 subtitle += (
     "GD at the rate and epoch chosen on validation queries. Bars: 95 % over draws and queries."
 )
-chart = layout.figure(blocks, [], title, subtitle, 740)
-chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure(blocks, [], title, subtitle, 740, found.headline)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

@@ -45,7 +45,7 @@ for run, part in select.runs(summary):
 items = names.key(families, styles)
 title = figure.title or "Does agreement with ICL depend on K?"
 subtitle = "Each learner against ICL on the same queries. Bands: 95 % over draws of demonstrations."
-chart = layout.figure(blocks, items, title, subtitle, 680)
-chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure(blocks, items, title, subtitle, 680, found.headline)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

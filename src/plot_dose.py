@@ -119,7 +119,7 @@ subtitle += (
 )
 subtitle += "of the construction. "
 subtitle += "Bands: 95 % over draws and queries."
-chart = layout.figure(blocks, items, title, subtitle, 700)
-chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure(blocks, items, title, subtitle, 700, found.headline)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

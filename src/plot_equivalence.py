@@ -132,16 +132,14 @@ items = [
 ]
 smallest = table["smallest"][0] if len(table) else 0
 items.append({"label": f"smallest effect ({smallest:g})", "color": style.INK, "dash": [3, 3]})
-topic = figure.title or "Is gradient descent as near to ICL as ICL is to itself?"
-title = kind.sentence(table)
+title = figure.title or "Is gradient descent as near to ICL as ICL is to itself?"
 subtitle = (
     "Excess: distance of GD from ICL minus that of ICL from itself, demonstrations reordered. "
     "Different: its bar lies above the smallest effect. Equivalent: it ends below that, and GD is "
     "nearer than any solver that does no GD; negligible, if it lies above 0. Unspecific: a solver "
     "is as near. Bars: bounds of the tests, Holm's for primary ones."
 )
-chart = layout.figure(blocks, items, title, subtitle, 700)
-chart["title"]["subtitle"] = [topic, *chart["title"]["subtitle"]]
-chart = chart if blocks else layout.empty(topic, "the summary is empty")
 found = findings.of(kind, args.summary, names)
-save(chart, args.output, topic, args.library, found)
+chart = layout.figure(blocks, items, title, subtitle, 700, found.headline)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
+save(chart, args.output, title, args.library, found)

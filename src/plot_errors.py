@@ -11,7 +11,6 @@ from iclgd.reporting import style
 args = style.parser(__doc__).parse_args()
 figure = args.figure
 
-import textwrap
 
 import altair as alt
 import polars as pl
@@ -153,8 +152,7 @@ items = [
     {"label": "where ICL is right", "color": style.INK, "shape": "square", "open": True},
     {"label": "by chance", "color": style.INK, "shape": "diamond", "open": True},
 ]
-topic = figure.title or "Does gradient descent err where ICL errs?"
-headline = kind.sentence(summary, names)
+title = figure.title or "Does gradient descent err where ICL errs?"
 subtitle = (
     "An error: the likeliest label is not the right one. In words: both differences, bold where a "
     "one-sided test at 5 % finds them above 0. By chance: ICL's wrong label in one draw is the "
@@ -163,8 +161,7 @@ subtitle = (
 )
 total = room + 2 * wide + 2 * TEXT + 3 * layout.SPACING
 block = layout.block(panels, len(panels)) | {"align": "each"}  # columns as wide as they need
-chart = layout.figure([block], items, headline, subtitle, total)
-chart["title"]["text"] = textwrap.wrap(headline, int(total / 7.9))
-chart["title"]["subtitle"] = [topic, *chart["title"]["subtitle"]]
-chart = chart if everyone else layout.empty(topic, "the summary is empty")
-save(chart, args.output, topic, args.library, findings.of(kind, args.summary, names))
+found = findings.of(kind, args.summary, names)
+chart = layout.figure([block], items, title, subtitle, total, found.headline)
+chart = chart if everyone else layout.empty(title, "the summary is empty")
+save(chart, args.output, title, args.library, found)

@@ -77,7 +77,7 @@ title = figure.title or "How near does gradient descent come to ICL?"
 subtitle = "Epochs of GD run from left (pretrained) to right, along its training loss. "
 subtitle += "Bands: 95 % over draws and queries."
 wide = max(len(families) * (size[0] + 18) + beside, 460)
-chart = layout.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure(blocks, items, title, subtitle, wide, found.headline)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

@@ -93,14 +93,13 @@ items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle
 if (summary["diverged"].max() or 0) > 0:
     items.append({"label": "diverges after", "color": style.QUIET, "shape": "cross"})
 items += rate_key(colours)
-subtitle = kind.sentence(names.with_roles(summary), names)
-subtitle += (
+subtitle = (
     " Sen: standard deviation of the next-token probabilities over orders, summed over the "
     "vocabulary. Cosines: of the changes over orders with ICL's; own parts: without what all "
     "queries share. Bands: 95 % over draws and queries."
 )
 title = figure.title or "Is gradient descent as sensitive to order as ICL?"
-chart = layout.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure(blocks, items, title, subtitle, wide, found.headline)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

@@ -60,7 +60,7 @@ subtitle = (
     "Each model against as many steps of GD as it has layers, of the step size that comes nearest "
 )
 subtitle += "to it on other prompts. Bands: 95 % over prompts."
-chart = layout.figure([layout.block(panels, 3)], items, title, subtitle, 720)
-chart = chart if models else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure([layout.block(panels, 3)], items, title, subtitle, 720, found.headline)
+chart = chart if models else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

@@ -168,9 +168,14 @@ title = figure.title or "Does GD on many demonstrations reach ICL on few?"
 subtitle = "Numbers above the dots: demonstrations. Arrows lead from fewest to most. Bars: "
 subtitle += "95 % over draws and queries; GD at the rate and epoch chosen on validation queries."
 wide = max(len(models) * (size[0] + 12), 420)
+found = findings.of(kind, args.summary, names)
 chart = layout.figure(
-    [layout.block(panels, max(len(models), 1))] if models else [], items, title, subtitle, wide
+    [layout.block(panels, max(len(models), 1))] if models else [],
+    items,
+    title,
+    subtitle,
+    wide,
+    found.headline,
 )
 chart = chart if models else layout.empty(title, "no accuracy")
-found = findings.of(kind, args.summary, names)
 save(chart, args.output, title, args.library, found)

@@ -12,7 +12,6 @@ args = style.parser(__doc__).parse_args()
 figure = args.figure
 
 import math
-import textwrap
 
 import altair as alt
 import polars as pl
@@ -246,7 +245,7 @@ def signed(value):
 
 
 summary = names.with_roles(charts.read(args.summary, COLUMNS.split()))
-topic = figure.title or "Which protocol of gradient descent comes near to ICL?"
+title = figure.title or "Which protocol of gradient descent comes near to ICL?"
 learners = summary.filter(pl.col("learner_role") != "icl-reordered")
 grid = learners.filter(~pl.col("closest"))
 columns = grid["epoch"].unique().sort().to_list()
@@ -299,10 +298,7 @@ subtitle = (
 subtitle += "queries. Closest: each draw at the rate and epoch that the other draws choose on "
 subtitle += "validation queries; excess over ICL's own noise with bounds of one-sided 5 % tests. "
 subtitle += kind.borders(summary)
-headline = kind.sentence(summary, names)
-chart = layout.figure(blocks, items, headline, subtitle, room)
-chart["title"]["text"] = textwrap.wrap(headline, int(room / 7.9))
-chart["title"]["subtitle"] = [topic, *chart["title"]["subtitle"]]
-chart = chart if blocks else layout.empty(topic, "the summary is empty")
 found = findings.of(kind, args.summary, names)
-save(chart, args.output, topic, args.library, found)
+chart = layout.figure(blocks, items, title, subtitle, room, found.headline)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
+save(chart, args.output, title, args.library, found)

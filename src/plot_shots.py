@@ -78,7 +78,7 @@ title = figure.title or "Do more demonstrations bring GD closer to ICL?"
 subtitle = "GD: rate and epoch with the best accuracy on validation queries. Token overlap and OCS "
 subtitle += "are with ICL. Bars: 95 % over draws and queries."
 wide = max(len(tasks) * (size[0] + 12), 420)
-chart = layout.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure(blocks, items, title, subtitle, wide, found.headline)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

@@ -115,7 +115,9 @@ subtitle = "GD at the rate and epoch chosen on validation queries. Token overlap
 subtitle += "are with ICL. Bars: 95 % over "
 subtitle += "draws and queries. Models of nearly one size are moved apart."
 block = [layout.block(panels, len(facets))] if facets else []
-chart = layout.figure(block, items, title, subtitle, max(len(facets) * (wide + 18), 460))
-chart = chart if facets else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure(
+    block, items, title, subtitle, max(len(facets) * (wide + 18), 460), found.headline
+)
+chart = chart if facets else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

@@ -128,7 +128,7 @@ title = figure.title or "Are the weights as sparse as the construction of GD req
 subtitle = "Means over layers and heads. Needed: by the construction of von Oswald et al. at the "
 subtitle += "widths of these models, x and y taking half of it each. "
 subtitle += "Bands: the range of the layers."
-chart = layout.figure(blocks, items, title, subtitle, 560)
-chart = chart if models else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure(blocks, items, title, subtitle, 560, found.headline)
+chart = chart if models else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

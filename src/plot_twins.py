@@ -89,7 +89,7 @@ subtitle = "Twins of one seed see the same documents and start from the same wei
 subtitle += "over seeds, below of the paired difference. Dots: single seeds."
 wide = len(NAMES) * (size[0] + 30)
 blocks = [layout.block(panels, len(NAMES))] if len(summary) else []
-chart = layout.figure(blocks, items, title, subtitle, wide)
-chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure(blocks, items, title, subtitle, wide, found.headline)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

@@ -109,7 +109,7 @@ if patterns.height:
     )
 if significant.height:
     items.append({"label": "Mantel p < 0.05", "color": style.QUIET, "shape": "circle"})
-chart = layout.figure(blocks, items, title, subtitle, 740)
-chart = chart if blocks else layout.empty(title, "the summary is empty")
 found = findings.of(kind, args.summary, names)
+chart = layout.figure(blocks, items, title, subtitle, 740, found.headline)
+chart = chart if blocks else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

@@ -158,7 +158,7 @@ def test_controls_are_told_by_metric_and_never_asked():
     found = of(judged("different", primary=False), wrong, controls=[table])
     assert found.sentence.startswith("No.")
     (note,) = found.notes
-    assert note.endswith("by metric: OCS @10 (cosine) 1 of 2, rank-biased overlap 1 of 1.")
+    assert note.endswith("by OCS @10 (cosine) in 1 of 2, rank-biased overlap in 1 of 1.")
 
 
 def test_what_is_no_answer_is_refused(tmp_path):

@@ -24,11 +24,12 @@ def test_findings_use_readers_words_after_they_were_found(tmp_path):
         tmp_path / "s.parquet", shots=(1, 8), gds=["gd", "adam"], rates=[1e-3]
     )
     labels = {"icl-reordered": "the same", "icl-redrawn": "the same", "agnews": "AG News, news"}
-    rows, brackets = findings.of(shots, path, Names(ROLES, labels))
+    found = findings.of(shots, path, Names(ROLES, labels))
+    rows = found.table
     assert rows[0][:4] == ["model", "task", "learner", "accuracy, N = 1"]
     assert [row[2] for row in rows].count("the same") == 2
     assert {row[1] for row in rows[1:]} == {"AG News, news"}
-    assert brackets == "95 % intervals over draws and queries"
+    assert found.brackets == "95 % intervals over draws and queries"
     plain = shots.findings(Names(ROLES).with_roles(pl.read_parquet(path)))
     assert [row[3:] for row in rows] == [row[3:] for row in plain]
 

@@ -28,7 +28,7 @@ def row(learner, measure, value, wide=0.1, epoch=2):
 def told(*rows):
     schema = {"low": pl.Float64, "high": pl.Float64}
     frame = pl.DataFrame(rows, schema_overrides=schema)
-    return order.sentence(NAMES.with_roles(frame), NAMES)
+    return order.headline(NAMES.with_roles(frame), NAMES)
 
 
 ALIKE = row("one", "pattern_cosine", 0.93, 0.02)

@@ -68,7 +68,7 @@ AIM = "within .05 of ICL's own noise"
     ],
 )
 def test_the_headline_says_whether_any_protocol_closes_the_gap(tmp_path, near, more, expected):
-    assert kind.sentence(summary(tmp_path, near=near, **more), NAMES) == expected
+    assert kind.headline(summary(tmp_path, near=near, **more), NAMES) == expected
 
 
 def test_two_tasks_of_one_model_are_no_two_models(tmp_path):
@@ -76,34 +76,34 @@ def test_two_tasks_of_one_model_are_no_two_models(tmp_path):
     other = (pl.col("model") == "n") & pl.col("reached")
     frame = frame.with_columns(pl.when(other).then(False).otherwise("reached").alias("reached"))
     found = f"1 of 3 protocols comes {AIM} somewhere: 1 for more than one task, none for more than "
-    assert kind.sentence(frame, NAMES) == found + "one model"
+    assert kind.headline(frame, NAMES) == found + "one model"
 
 
 def test_many_tasks_are_counted(tmp_path):
     frame = summary(tmp_path, tasks=(CB, AG, "a", "m"), near=[(CB, "gd"), ("a", "gd")])
     found = f"1 of 3 protocols comes {AIM} in 2 of 4 tasks; 1 for more than one task"
-    assert kind.sentence(frame, NAMES) == found
+    assert kind.headline(frame, NAMES) == found
 
 
 def test_the_headline_does_not_take_what_is_open_for_what_is_not(tmp_path):
     frame = shifted(summary(tmp_path), families=("gd",), missed=False)
     found = f"No protocol of 3 surely comes {AIM}, in 2 of 2 tasks (2 of 6 undecided)"
-    assert kind.sentence(frame, NAMES) == found
+    assert kind.headline(frame, NAMES) == found
     alone = frame.filter(pl.col("family").is_in(["gd", "icl-reordered"]))
     alone = alone.filter(task=CB)
     found = f"The only protocol does not surely come {AIM} in CB (1 of 1 undecided)"
-    assert kind.sentence(alone, NAMES) == found
-    assert kind.sentence(frame.clear(), NAMES) == "No protocol of gradient descent was tried"
+    assert kind.headline(alone, NAMES) == found
+    assert kind.headline(frame.clear(), NAMES) == "No protocol of gradient descent was tried"
 
 
 def test_the_headline_names_the_smallest_effect_of_the_figure(tmp_path):
     frame = summary(tmp_path).with_columns(smallest=pl.lit(0.2))
-    assert "within .2 of ICL's own noise" in kind.sentence(frame, NAMES)
+    assert "within .2 of ICL's own noise" in kind.headline(frame, NAMES)
 
 
 def test_a_protocol_that_diverges_everywhere_is_one_that_does_not_come_near(tmp_path):
     frame = summary(tmp_path, broken=True)
-    assert kind.sentence(frame, NAMES) == f"No protocol of 3 comes {AIM}, in 2 of 2 tasks"
+    assert kind.headline(frame, NAMES) == f"No protocol of 3 comes {AIM}, in 2 of 2 tasks"
     last = [row for row in kind.findings(frame) if row[3] == "adam"]
     assert [row[-1] for row in last] == ["diverged"] * 2 and last[0][4] == "-"
 

@@ -73,7 +73,7 @@ def of_study(
     tests, constructions = _asked(summaries.get("equivalence", ()), names)
     notes = [
         *_constructions(constructions),
-        *_controls(summaries.get("controls", ())),
+        *_controls(summaries.get("controls", ()), names),
         *_unlearned(summaries.get("agreement", ()), names),
     ]
     if claims is not None and len(claims):
@@ -182,20 +182,9 @@ def _constructions(tests: Sequence[dict]) -> list[str]:
     return [f"Positive control, models in which ICL is GD by construction: {told}."]
 
 
-def _controls(summaries: Iterable[pl.DataFrame]) -> list[str]:
-    """By which metric ICL and GD agree more than they do in every negative control."""
-    found: dict[str, list[bool]] = {}
-    for summary in summaries:
-        pairs = summary.filter(pl.col("kind") == "pair").drop_nulls(["estimate", "floor"])
-        for metric, estimate, floor in pairs.select("metric", "estimate", "floor").rows():
-            found.setdefault(metric, []).append(estimate > floor)
-    if not found:
-        return []
-    told = ", ".join(
-        f"{controls.METRICS[metric].title} {sum(more)} of {len(more)}"
-        for metric, more in found.items()
-    )
-    return [f"ICL and GD agree more than in every negative control, by metric: {told}."]
+def _controls(summaries: Iterable[pl.DataFrame], names: Names) -> list[str]:
+    said = (controls.headline(summary, names) for summary in summaries)
+    return [f"{one}." for one in said if one]
 
 
 def _unlearned(agreements: Iterable[pl.DataFrame], names: Names) -> list[str]:

@@ -1,12 +1,14 @@
 """Tables of findings: functions shared by all kinds of figures.
 
-A kind of figure is a module of `kinds`: ``findings(summary)`` returns its table, header first, and
-``BRACKETS`` describes the brackets after a value.
+A kind of figure is a module of `kinds`: ``headline(summary, names)`` says in one line what was
+found, ``findings(summary)`` returns its table, header first, and ``BRACKETS`` describes the
+brackets after a value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -23,11 +25,22 @@ NAMES = ("model", "task", "departure", "learner")  # columns of names
 USUAL = "95 % intervals over draws and queries"
 
 
-def of(kind: ModuleType, path: Path, names: Names) -> tuple[list[Row], str]:
-    """The findings of a summary in readers' words, and what the brackets in them are."""
-    head, *rows = kind.findings(names.with_roles(parquet.read(path)))
+@dataclass(frozen=True)
+class Findings:
+    """Of one figure, in readers' words: ``headline`` ("" where there is nothing to say), table,
+    and what the brackets in the table are."""
+
+    headline: str
+    table: list[Row]
+    brackets: str
+
+
+def of(kind: ModuleType, path: Path, names: Names) -> Findings:
+    """The findings of a summary."""
+    summary = names.with_roles(parquet.read(path))
+    head, *rows = kind.findings(summary)
     rows = [[_word(*cell, names) for cell in zip(head, row, strict=True)] for row in rows]
-    return [head, *rows], kind.BRACKETS
+    return Findings(kind.headline(summary, names), [head, *rows], kind.BRACKETS)
 
 
 def _word(column: str, cell: str, names: Names) -> str:
@@ -95,6 +108,22 @@ def value(rows: pl.DataFrame, decimals: int = 2) -> str:
 def short(value: float | None) -> str:
     """Two significant digits, or a dash."""
     return "-" if value is None else f"{value:.2g}"
+
+
+def two(value: float) -> str:
+    """Two decimals, for a share."""
+    return f"{value:z.2f}"
+
+
+def spread(values: Sequence[float], scale: float = 1.0) -> str:
+    """Two significant digits of a value, or of the least and the greatest: ``0.01–0.48``."""
+    ends = [short(scale * end(values)) for end in (min, max)]
+    return "–".join(dict.fromkeys(ends))
+
+
+def count(found: Sequence[bool], word: str) -> str:
+    """``2 of 3 cases``."""
+    return f"{sum(found)} of {len(found)} {word}{'' if len(found) == 1 else 's'}"
 
 
 def interval(row: dict, digits: int = 2) -> str:

@@ -100,11 +100,24 @@ def key(items: list[dict], wide: float) -> dict:
     return charts.layered(layers, wide, high)
 
 
-def figure(blocks: list[dict], items: list[dict], title: str, subtitle: str, wide: float) -> dict:
-    """Blocks below each other, the key under them, headline and explanation above."""
+def figure(
+    blocks: list[dict],
+    items: list[dict],
+    title: str,
+    subtitle: str,
+    wide: float,
+    headline: str = "",
+) -> dict:
+    """Blocks below each other, the key under them, title and explanation above.
+
+    ``headline`` says what was found; it is the title then, and ``title``, the topic, follows.
+    """
     if items:
         blocks = [*blocks, key(items, wide)]
     lines = textwrap.wrap(subtitle, max(40, int((wide + 30) / 5.3)))
+    if headline:
+        lines = [*textwrap.wrap(title, max(40, int((wide + 30) / 5.3))), *lines]
+    title = textwrap.wrap(headline or title, max(40, int(wide / 7.9))) or title
     text = {"text": title or " ", "subtitle": lines, "anchor": "start", "offset": 14}
     if not title:
         text = {"text": lines or " ", "fontSize": 11, "fontWeight": "normal", "color": style.QUIET}

@@ -60,6 +60,12 @@ def compared(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
     return found.unique(by, keep="first", maintain_order=True)
 
 
+def by_role(compared: pl.DataFrame) -> dict[tuple[str, str], float]:
+    """Estimates of one run of `compared` by role and metric; of several learners the first's."""
+    rows = compared.select("who_role", "metric", "estimate").rows()
+    return {(role, metric): estimate for role, metric, estimate in reversed(rows)}
+
+
 def until_divergence(
     frame: pl.DataFrame, learner: str, measure: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:

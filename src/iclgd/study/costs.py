@@ -50,9 +50,13 @@ class Costs:
 
     def unknown(self, jobs: Iterable[tuple[str, Mapping[str, str]]]) -> list[str]:
         """Models of these jobs whose size is not known before they are fetched."""
-        models = (at["model"] for _, at in jobs if "model" in at)
-        found = {names.base(model): self._weights({"model": model}) for model in models}
-        return sorted(name for name, weights in found.items() if not weights)
+        models = {at["model"] for _, at in jobs if "model" in at}
+        unknown = {names.base(model) for model in models if not self._weights({"model": model})}
+        return sorted(
+            name
+            for name in unknown
+            if not {"construct", "pretrain"} & set(original(self.config["models"], name))
+        )
 
     # --- operations ----------------------------------------------------------------------
 

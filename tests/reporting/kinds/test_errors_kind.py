@@ -36,33 +36,33 @@ def summary(folder, **more):
     ],
 )
 def test_the_headline_counts_comparisons_of_what_trains(tmp_path, more, said):
-    assert kind.sentence(summary(tmp_path, **more), NAMES) == f"Gradient descent {said}"
+    assert kind.headline(summary(tmp_path, **more), NAMES) == f"Gradient descent {said}"
 
 
 def test_few_errors_and_no_learner_that_trains_are_told(tmp_path):
     few = summary(tmp_path, few=("agnews", "cb"))
     told = "ICL or gradient descent errs too seldom to say whether they err alike"
-    assert kind.sentence(few, NAMES) == told
+    assert kind.headline(few, NAMES) == told
     rest = summary(tmp_path).filter(pl.col("learner_role").is_in(["solver", "icl-reordered"]))
     none = "No learner that trains was compared with ICL"
-    assert kind.sentence(rest, NAMES) == none
-    assert kind.sentence(rest.clear(), NAMES) == none
+    assert kind.headline(rest, NAMES) == none
+    assert kind.headline(rest.clear(), NAMES) == none
 
 
 def test_without_wrong_labels_or_icl_reordered_the_headline_says_less(tmp_path):
     table = summary(tmp_path)
     same = pl.col("metric").str.starts_with("same")
     nothing = table.with_columns(pl.when(~same).then("p"))
-    text = kind.sentence(nothing, NAMES)
+    text = kind.headline(nothing, NAMES)
     assert text.endswith("does in 2; both err too seldom to compare wrong labels")
     alone = table.filter(~pl.col("metric").str.ends_with("excess"))
-    assert "reordered" not in kind.sentence(alone, NAMES)
+    assert "reordered" not in kind.headline(alone, NAMES)
 
 
 def test_a_contrast_that_not_every_comparison_has_says_of_how_many(tmp_path):
     table = summary(tmp_path)
     lost = (pl.col("metric") == "error_gap_excess") & (pl.col("task") == "cb")
-    text = kind.sentence(table.filter(~lost), NAMES)
+    text = kind.headline(table.filter(~lost), NAMES)
     assert "in 2 of 4 comparisons, less than ICL reordered does in 1 of 2;" in text
 
 

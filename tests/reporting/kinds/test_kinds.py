@@ -45,7 +45,7 @@ print(any(one.stem == "mine" for one in imports.closure(imports.SRC / "report_fi
 def test_every_kind_has_a_module_a_plot_and_a_table():
     assert set(registry.KINDS) == NAMES == {path.stem[5:] for path in SRC.glob("plot_*.py")}
     for kind in registry.KINDS.values():
-        assert callable(kind.findings) and kind.BRACKETS
+        assert callable(kind.findings) and callable(kind.headline) and kind.BRACKETS
 
 
 @pytest.mark.parametrize("kind", sorted(NAMES))

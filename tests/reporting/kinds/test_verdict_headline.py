@@ -3,10 +3,18 @@
 import polars as pl
 
 from iclgd.reporting.kinds import equivalence
+from iclgd.reporting.names import Names
 
 
 def headline(*tests):
-    return equivalence.sentence(pl.DataFrame(tests, ["primary", "verdict"], orient="row"))
+    table = pl.DataFrame(tests, ["primary", "verdict"], orient="row")
+    decides = {"measure": "tv", "factor": 1.0, "choice": "nearest", "estimate": 0.1}
+    others = [{"measure": "label_tv"}, {"factor": 2.0}, {"choice": "accuracy"}, {"estimate": None}]
+    rows = [
+        table.with_columns(**{name: pl.lit(one) for name, one in (decides | other).items()})
+        for other in ({}, *others)
+    ]
+    return equivalence.headline(pl.concat(rows, how="vertical_relaxed"), Names())
 
 
 def test_primary_tests_are_counted_alone():

@@ -229,6 +229,14 @@ def test_a_figure_keeps_its_marks_and_their_values(tmp_path):
     assert re.findall(r"One|<title|<rect|aria|class|background|opacity", found.markup) == []
 
 
+def test_a_title_of_several_lines_is_left_out_too(tmp_path):
+    lines = "<tspan>GD is</tspan><tspan>farther</tspan>"
+    path = drawn(tmp_path, SVG.format(title="One").replace(">One</text>", f">{lines}</text>"))
+    assert "farther" in svg.inline(path, "one", "One").markup
+    found = svg.inline(path, "one", "GD is farther").markup
+    assert "farther" not in found and "a word" in found
+
+
 @pytest.mark.parametrize(
     "element", ["<script>alert(1)</script>", "<foreignObject/>", "<image/>", "<style/>", "<a/>"]
 )

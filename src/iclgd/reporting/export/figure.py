@@ -13,6 +13,7 @@ from iclgd.io import files
 from iclgd.io.cli import InputError
 from iclgd.reporting import style
 from iclgd.reporting.export import latex, pdf
+from iclgd.reporting.findings import Findings
 
 FORMATS = (".svg", ".png", ".pdf", ".html", ".tex")
 
@@ -22,7 +23,7 @@ def save(
     outputs: list[Path],
     title: str,
     library: Path | None = None,
-    found: tuple[list[latex.Row], str] | None = None,
+    found: Findings | None = None,
 ) -> None:
     """Write .svg, .png (twice the size), .pdf (of print size), .html (whole, works offline) or
     .tex (its findings, ``found``: `findings.of`), each at once.
@@ -49,13 +50,17 @@ def save(
         elif path.suffix == ".pdf":
             content = pdf.of(svg)
         elif path.suffix == ".tex":
-            rows, brackets = found
-            caption = f"{title}{'' if title.endswith(('.', '?')) else '.'} In brackets: {brackets}."
-            content = latex.table(rows, caption, path.stem).encode()
+            caption = " ".join(map(_sentence, filter(None, (title, found.headline))))
+            caption += f" In brackets: {found.brackets}."
+            content = latex.table(found.table, caption, path.stem).encode()
         else:
             content = _page(vega, title, library).encode()
         with files.whole(path) as temporary:
             temporary.write_bytes(content)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _unpacked(part):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from iclgd.reporting.claims.estimates import Evidence, plus
-from iclgd.reporting.findings import MODEL, USUAL, Row, value
+from iclgd.reporting.findings import MODEL, USUAL, Row, count, value
+from iclgd.reporting.names import Names
 
 BRACKETS = USUAL
 # Claim: the difference that decides it.
@@ -36,6 +37,20 @@ def findings(summary: pl.DataFrame) -> list[Row]:
             cells.append(parts[0] + "".join(f" ({part.split(' ')[0]})" for part in parts[1:]))
         found.append([*map(str, key), *cells])
     return found
+
+
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """In how many cases GD changes attention as ICL does, more than by chance."""
+    whole = summary.filter(pl.col("chosen"), pl.col("layer").is_null())
+    found = []
+    for _, part in whole.group_by("model", "task", "design", "learner", maintain_order=True):
+        rows = {row["metric"]: row for row in part.iter_rows(named=True)}
+        measured, chance = (rows.get(name, {}) for name in ("sim_aou", "sim_aou_chance"))
+        if None not in (measured.get("low"), chance.get("estimate")):
+            found.append(measured["low"] > chance["estimate"])
+    if not found:
+        return ""
+    return f"GD changes attention outputs as ICL does, beyond chance, in {count(found, 'case')}"
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:

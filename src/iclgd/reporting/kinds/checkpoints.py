@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from iclgd.reporting.claims.estimates import RUN, Evidence, below
-from iclgd.reporting.findings import USUAL, Row, value
+from iclgd.reporting.findings import USUAL, Row, spread, value
+from iclgd.reporting.names import Names
 
 BRACKETS = USUAL
 
@@ -17,6 +18,20 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         [row["model"], row["task"], str(row["step"]), value(pl.DataFrame([row]))]
         for row in rows.iter_rows(named=True)
     ]
+
+
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """The accuracy of ICL at the first and at the last checkpoint."""
+    rows = summary.filter(measure="accuracy").drop_nulls("estimate").sort("step")
+    found = [
+        (part["estimate"][0], part["estimate"][-1], part["step"][-1])
+        for _, part in rows.group_by("model", "task", maintain_order=True)
+    ]
+    if not found:
+        return ""
+    first, last, steps = zip(*found, strict=True)
+    until = f"over {max(steps):,} steps of pretraining"
+    return f"ICL's accuracy goes from {spread(first)} to {spread(last)} {until}"
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:

@@ -9,7 +9,7 @@ from iclgd.metrics import agreement
 from iclgd.metrics.distances import SIMILARITY
 from iclgd.metrics.metric import by_name
 from iclgd.reporting.findings import MODEL, USUAL, Row, value
-from iclgd.reporting.names import REFERENCES
+from iclgd.reporting.names import REFERENCES, Names
 from iclgd.statistics import summaries
 
 BRACKETS = USUAL
@@ -89,3 +89,17 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         normalised = "cannot tell" if row["normalised"] is None else f"{row['normalised']:.2f}"
         found.append([*place, value(pl.DataFrame([row])), *known, normalised])
     return found
+
+
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """By which metric ICL and GD agree more than they do in every negative control."""
+    pairs = summary.filter(kind="pair").drop_nulls(["estimate", "floor"])
+    found: dict[str, list[bool]] = {}
+    for metric, estimate, floor in pairs.select("metric", "estimate", "floor").rows():
+        found.setdefault(metric, []).append(estimate > floor)
+    if not found:
+        return ""
+    told = ", ".join(
+        f"{METRICS[metric].title} in {sum(more)} of {len(more)}" for metric, more in found.items()
+    )
+    return f"ICL and GD agree more than in every negative control by {told}"

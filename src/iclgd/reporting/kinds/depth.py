@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting.findings import MODEL, Row, at, value
+from iclgd.reporting.findings import MODEL, Row, at, spread, value
+from iclgd.reporting.names import Names
+from iclgd.study.roles import TRAINED
 
 BRACKETS = "95 % intervals over draws"
 
@@ -24,3 +26,17 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         ]
         found.append([*map(str, key[:3]), at(*key[3:]), *cells])
     return found
+
+
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """How much the share of common tokens hangs on how many are compared."""
+    rows = summary.filter(pl.col("b_role").is_in(TRAINED), metric="token_overlap")
+    rows = rows.drop_nulls("estimate")
+    if rows.is_empty():
+        return ""
+    most = rows["k"].max()
+    ends = [rows.filter(pl.col("k") == k)["estimate"].to_list() for k in (10, most)]
+    if not all(ends):
+        return ""
+    few, many = map(spread, ends)
+    return f"GD shares {few} of ICL's 10 likeliest tokens, and {many} of the {most} likeliest"

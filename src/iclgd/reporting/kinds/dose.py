@@ -15,7 +15,8 @@ from iclgd.io.cli import InputError
 from iclgd.metrics.agreement import METRICS
 from iclgd.metrics.distances import SLOPE
 from iclgd.reporting.claims.estimates import Evidence
-from iclgd.reporting.findings import USUAL, Row, interval
+from iclgd.reporting.findings import USUAL, Row, count, interval, short
+from iclgd.reporting.names import Names
 from iclgd.statistics import summaries
 from iclgd.study.names import base, value
 
@@ -175,6 +176,19 @@ def findings(summary: pl.DataFrame) -> list[Row]:
             cells += _tuned(value.get("tv"), rough)
             found.append([*map(str, key), f"{dose:g}", *cells, "" if dose else "; ".join(words)])
     return found
+
+
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """In how many ways ICL moves away from GD as it departs from it, and how far."""
+    rows = main(summary).filter(pl.col("departure") != STEPS, metric="tv").drop_nulls("estimate")
+    found = []
+    for _, part in rows.sort("dose").group_by("departure", maintain_order=True):
+        found.append(part["estimate"][-1] - part["estimate"][0])
+    if not found:
+        return ""
+    away = count([one > ROUNDING for one in found], "way")
+    most = short(max(found))
+    return f"ICL that departs from GD moves away from it in {away}, by up to {most}"
 
 
 def _tuned(row: dict | None, rough: dict[tuple, dict]) -> list[str]:

@@ -8,6 +8,7 @@ import polars as pl
 
 from iclgd.reporting.claims.estimates import Evidence
 from iclgd.reporting.findings import MODEL, Row, at, interval, short
+from iclgd.reporting.names import Names
 from iclgd.statistics.crossed import ALPHA
 from iclgd.statistics.equivalence import VERDICTS
 from iclgd.statistics.families import family
@@ -50,11 +51,11 @@ def findings(summary: pl.DataFrame) -> list[Row]:
     return found
 
 
-def sentence(rows: pl.DataFrame) -> str:
-    """How many of the primary tests came to each verdict; of all tests where none is primary.
-
-    ``rows``: those of one measure, factor and choice.
-    """
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """How many of the primary tests came to each verdict; of all tests where none is primary."""
+    rows = summary.filter(measure="tv", factor=1.0, choice="nearest").drop_nulls("estimate")
+    if rows.is_empty():
+        return ""
     primary = rows.filter("primary")
     tests, of = (rows, "") if primary.is_empty() else (primary, "primary ")
     verdicts = tests["verdict"].to_list()

@@ -62,7 +62,7 @@ def verdict(own: dict, metric: str) -> bool | None:
     return None if row is None or row["p"] is None else row["p"] < ALPHA
 
 
-def sentence(summary: pl.DataFrame, names: Names) -> str:
+def headline(summary: pl.DataFrame, names: Names) -> str:
     """In how many comparisons learners that train err where ICL errs, and as ICL does."""
     everyone = learners(summary)
     trained = [own for own in everyone if own["role"] not in REFERENCES]

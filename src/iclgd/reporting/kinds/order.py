@@ -39,7 +39,7 @@ def findings(summary: pl.DataFrame) -> list[Row]:
     return found
 
 
-def sentence(summary: pl.DataFrame, names: Names) -> str:
+def headline(summary: pl.DataFrame, names: Names) -> str:
     """Whether GD changes with the order as ICL does, and what the controls say to that.
 
     Of the learner with the greatest cosine among those surely above `HALF`, or else among all.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting.findings import Row, interval
+from iclgd.reporting.findings import Row, interval, spread
+from iclgd.reporting.names import Names
 
 BRACKETS = "95 % intervals over prompts"
 
@@ -19,3 +20,11 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         value = {row["metric"]: row for row in part.iter_rows(named=True)}
         found.append([key[0], f"{key[1]:g}", *(interval(value[name], 3) for name in measures)])
     return found
+
+
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """How far the predictions of the models are from those of GD."""
+    rows = summary.filter(scale=1, metric="prediction_distance").drop_nulls("estimate")
+    if rows.is_empty():
+        return ""
+    return f"At the training scale predictions are {spread(rows['estimate'].to_list())} from GD's"

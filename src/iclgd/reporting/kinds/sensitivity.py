@@ -130,7 +130,7 @@ def setting(row: dict, summary: pl.DataFrame, names: Names) -> str:
     return ", ".join(parts) or names.label(row["task"])
 
 
-def sentence(summary: pl.DataFrame, names: Names) -> str:
+def headline(summary: pl.DataFrame, names: Names) -> str:
     """Whether any protocol closes the gap to ICL, and whether for more than one task and model.
 
     A protocol closes it where its closest point is within reach (`verdict`).

@@ -5,7 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from iclgd.reporting.claims.estimates import Evidence
-from iclgd.reporting.findings import Row, value
+from iclgd.reporting.findings import Row, short, spread, value
+from iclgd.reporting.names import Names
+from iclgd.study.names import base
 
 BRACKETS = "the range of the layers"
 
@@ -23,6 +25,17 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         for row in rows.sort("model", "matrix").iter_rows(named=True)
         if row["matrix"] != "k"
     ]
+
+
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """The largest share of small weights, and what the construction needs."""
+    rows = summary.filter(pl.col("matrix").is_in(["q", "v"]), measure="share", threshold=1e-3)
+    made = [one for one in rows["model"].unique() if names.roles.get(base(one)) == "construction"]
+    rows = rows.filter(~pl.col("model").is_in(made)).drop_nulls(["estimate", "required"])
+    if rows.is_empty():
+        return ""
+    most, needed = rows["estimate"].max(), spread(rows["required"].to_list())
+    return f"At most {short(most)} of the weights are below 0.001; the construction needs {needed}"
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:

@@ -10,6 +10,7 @@ from iclgd.io.cli import InputError
 from iclgd.metrics import accuracy, model_metrics
 from iclgd.reporting.claims.estimates import Evidence, below
 from iclgd.reporting.findings import Row, value
+from iclgd.reporting.names import Names
 from iclgd.statistics import summaries
 
 BRACKETS = "95 % intervals over seeds"
@@ -95,6 +96,18 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         mean, difference = (part.filter(pl.col("kind") == k) for k in ("mean", "difference"))
         found.append([*map(str, key), str(mean["seeds"][0]), value(mean), value(difference)])
     return found
+
+
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """What momentum changes in accuracy with the most demonstrations, and in perplexity."""
+    rows = summary.filter(pl.col("seed").is_null(), kind="difference").drop_nulls("estimate")
+    last = rows.filter(pl.col("at") == pl.col("at").max().over("measure"))
+    told = []
+    for (measure,), part in last.sort("measure").group_by("measure", maintain_order=True):
+        what, _, ways = measure.partition("_")
+        of = f" ({ways.removesuffix('way')} labels)" if ways else ""
+        told.append(f"{what}{of} by {value(part.sort('eta').tail(1))}")
+    return f"Momentum attention changes {', '.join(told)}" if told else ""
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:

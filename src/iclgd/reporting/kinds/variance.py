@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting.findings import MODEL, Row, at, value
+from iclgd.reporting.findings import MODEL, Row, at, two, value
+from iclgd.reporting.names import Names
+from iclgd.study.roles import TRAINED
 
 BRACKETS = "95 % intervals over draws"
 
@@ -19,3 +21,18 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         cells = [value(part.filter(pl.col("source") == source)) for source in sources]
         found.append([*map(str, key[:3]), at(*key[3:]), *cells])
     return found
+
+
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """What explains most of what order does to ICL's answers, and to those of GD."""
+    last = summary.filter(pl.col("epoch") == pl.col("epoch").max().over("learner"))
+    told = []
+    for role in ("icl", *TRAINED):
+        mine = last.filter(learner_role=role).drop_nulls("estimate")
+        means = mine.group_by("source", maintain_order=True).agg(pl.col("estimate").mean())
+        if len(means) and means["estimate"].max() > 0:
+            source, share = means.sort("estimate", maintain_order=True).row(-1)
+            told.append(f"in {'ICL' if role == 'icl' else 'GD'} {source} ({two(share)})")
+        if len(told) == 2:
+            break
+    return f"What explains most of the changes with order: {', '.join(told)}" if told else ""

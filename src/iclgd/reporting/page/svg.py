@@ -34,7 +34,7 @@ class Inline:
 
 
 def inline(path: Path, name: str, title: str) -> Inline:
-    """The SVG at ``path`` for a page, without ``title``, which the page has as a heading.
+    """The SVG at ``path`` for a page, without its ``title``, which the page has as a heading.
 
     Ids begin with ``name``; marks have their values as ``data-tip``.
     Raises InputError naming the file if it is no SVG, or has elements that no figure has.
@@ -46,8 +46,9 @@ def inline(path: Path, name: str, title: str) -> Inline:
     axes: dict[str, dict[str, None]] = {"X": {}, "Y": {}}
     for element in root.iter():
         kind = element.tag.removeprefix(NAMESPACE)
-        if kind == "text" and element.text == title:
+        if kind == "text" and " ".join(element.itertext()) == title:  # a line, or several
             element.text = ""
+            element[:] = []
         if not ELEMENTS.fullmatch(kind):
             raise InputError(f"{path}: an element {kind!r} does not belong in a figure")
         label = element.get("aria-label", "")

@@ -1,0 +1,80 @@
+"""Costs of jobs: operations by hand, sizes that are not known yet, sums of real studies."""
+
+import json
+
+import pytest
+
+from iclgd.study.costs import BASE, CONVERGED, PER_TOKEN, SPEED, STEPS, TRIALS, Costs
+
+PROMPT = "Review: {text}\nSentiment: {label}\n\n"  # 35 characters
+CONFIG = {
+    "models": {
+        "big": {"hub": "owner/Pythia-1.4B"},
+        "small": {"package": {"file": "SmolLM2-135M-Instruct.Q4_1.gguf"}},
+        "random": {"of": "small", "control": "random"},
+        "unnamed": {"hub": "owner/model-v2"},
+        "made": {"construct": {"layers": 2}},
+    },
+    "tasks": {
+        "sst2": {"prompt": PROMPT, "longest": 100, "queries": 64},
+        "wrong": {"of": "sst2", "control": "labels"},
+        "topic4": {"generate": {"rows": 100}},
+    },
+    "demonstrations": {
+        "n4": {"shots": 4, "draws": 20, "orders": 3},
+        "all": {"shots": 2, "orders": "all"},
+    },
+    "learners": {
+        "gd": {"rates": [0.1, 1.0], "epochs": 20, "record": [0, 5, 20], "orders": 1},
+        "flow": {"rate": 0.1, "epochs": 60, "until": 0.01, "record": [0, 60]},
+    },
+}
+AT = {"model": "small", "task": "sst2", "design": "n4", "draws": "5-9"}
+TEXT = (len(PROMPT) + 60) / PER_TOKEN
+ASKED = 2 * 135e6 * TEXT * 64
+SHOWN = 2 * 135e6 * TEXT * 4
+
+
+def operations(rule, **at):
+    return (Costs(CONFIG).seconds(rule, AT | at) - STEPS[rule]) * SPEED
+
+
+def test_icl_reads_prompts_and_queries_under_every_order():
+    assert operations("run_icl", learner="icl") == pytest.approx(5 * 3 * (SHOWN + ASKED))
+    every = operations("run_icl", learner="icl", design="all", draws="0-0")
+    assert every == pytest.approx(24 * (SHOWN / 2 + ASKED))
+
+
+def test_gd_is_three_passes_an_epoch_and_an_evaluation_for_each_record_but_the_first():
+    found = operations("run_gd", learner="gd@0.1")
+    assert found == pytest.approx(5 * (20 * 3 * SHOWN + 2 * ASKED))
+    found = operations("run_gd", learner="flow")
+    assert found == pytest.approx(5 * 3 * (60 * CONVERGED * 3 * TRIALS * SHOWN + ASKED))
+
+
+def test_controls_cost_what_their_originals_do():
+    same = operations("run_gd", learner="gd@1", model="random", task="wrong")
+    assert same == operations("run_gd", learner="gd@0.1")
+
+
+def test_weights_are_those_of_the_manifest_once_there_is_one(tmp_path):
+    (tmp_path / "results/models").mkdir(parents=True)
+    (tmp_path / "results/models/small.json").write_text(json.dumps({"weights": 250_000_000}))
+    there, not_yet = Costs(CONFIG, tmp_path), Costs(CONFIG)
+    found = [costs.megabytes("compare_logits", AT) - BASE for costs in (there, not_yet)]
+    assert found == pytest.approx([1.2 * 1000, 1.2 * 540])
+
+
+def test_weights_of_a_folder_are_those_of_its_files(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/model.safetensors").write_bytes(bytes(4_000))
+    config = CONFIG | {"models": {"small": {"path": "mine"}}}
+    assert Costs(config, tmp_path).megabytes("x", AT) == pytest.approx(BASE + 1.2 * 0.004)
+
+
+def test_weights_are_read_off_names_and_what_has_none_is_named():
+    costs = Costs(CONFIG)
+    assert costs.megabytes("x", {"model": "big"}) == pytest.approx(BASE + 1.2 * 5600)
+    jobs = [("fetch_model", {"model": name}) for name in CONFIG["models"]]
+    assert costs.unknown(jobs) == ["unnamed"]
+    assert costs.seconds("fetch_model", {"model": "unnamed"}) == costs.seconds("all", {})
