@@ -109,6 +109,11 @@ def sentence(tests: Sequence[dict], names: Names) -> str:
     found = Counter(row["verdict"] for row in tests)
     models = {row["model"]: None for row in tests}
     where = names.label(next(iter(models))) if len(models) == 1 else f"{len(models)} models"
+    kind = "primary test" if tests[0]["primary"] else "test"
+    if found["inconclusive"] == len(tests):
+        tell = f"no {kind} of {len(tests)} tells"
+        asked = "gradient descent on the same demonstrations is as near to ICL as ICL is to itself"
+        return f"{_lead(found)}. In {where}, {tell} whether {asked}."
     said = {
         "different": "farther from ICL than ICL is from itself with its demonstrations reordered",
         "equivalent": "as near to ICL as ICL is to itself, and nearer than any solver without GD,",
@@ -118,9 +123,9 @@ def sentence(tests: Sequence[dict], names: Names) -> str:
     }
     order = sorted(found, key=lambda verdict: (-found[verdict], VERDICTS.index(verdict)))
     first, *rest = (f"{said[verdict]} in {found[verdict]}" for verdict in order)
-    kind = "primary test" if tests[0]["primary"] else "test"
     first += f" of {len(tests)} {kind}{'' if len(tests) == 1 else 's'}"
-    none = "" if found["equivalent"] else "; as near as ICL is to itself in none"
+    open_ = not found["equivalent"] and len(found) > 1
+    none = "; as near as ICL is to itself in none" if open_ else ""
     counted = ", ".join([first, *rest]) + none
     return f"{_lead(found)}. In {where}, gradient descent on the same demonstrations is {counted}."
 
