@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from iclgd.study.costs import BASE, CONVERGED, PER_TOKEN, SPEED, STEPS, TRIALS, Costs
+from iclgd.study.costs import BASE, CONVERGED, PER_TOKEN, SPEED, STEPS, TRIALS, USUAL, Costs
 
 PROMPT = "Review: {text}\nSentiment: {label}\n\n"  # 35 characters
+FLOW = {"rate": 0.1, "epochs": 60, "until": 0.01, "record": [0, 60]}
 CONFIG = {
     "models": {
         "big": {"hub": "owner/Pythia-1.4B"},
@@ -26,11 +27,12 @@ CONFIG = {
     },
     "learners": {
         "gd": {"rates": [0.1, 1.0], "epochs": 20, "record": [0, 5, 20], "orders": 1},
-        "flow": {"rate": 0.1, "epochs": 60, "until": 0.01, "record": [0, 60]},
+        "flow": FLOW,
+        "flow-v": FLOW | {"train": {"layers": [0.484], "matrices": ["v"]}},
     },
 }
 AT = {"model": "small", "task": "sst2", "design": "n4", "draws": "5-9"}
-TEXT = (len(PROMPT) + 60) / PER_TOKEN
+TEXT = (len(PROMPT) + USUAL * 100) / PER_TOKEN
 ASKED = 2 * 135e6 * TEXT * 64
 SHOWN = 2 * 135e6 * TEXT * 4
 
@@ -50,6 +52,19 @@ def test_gd_is_three_passes_an_epoch_and_an_evaluation_for_each_record_but_the_f
     assert found == pytest.approx(5 * (20 * 3 * SHOWN + 2 * ASKED))
     found = operations("run_gd", learner="flow")
     assert found == pytest.approx(5 * 3 * (60 * CONVERGED * 3 * TRIALS * SHOWN + ASKED))
+
+
+def test_what_lies_below_the_layer_that_trains_is_computed_once():
+    whole, middle = (operations("run_gd", learner=one) for one in ("flow", "flow-v"))
+    assert middle == pytest.approx(whole * (1 - 0.484))
+
+
+def test_an_instruction_is_read_with_every_text():
+    tasks = {"sst2": CONFIG["tasks"]["sst2"] | {"instruction": "x" * 45}}
+    more = Costs(CONFIG | {"tasks": tasks}).seconds("run_gd", AT | {"learner": "gd@1"})
+    assert (more - STEPS["run_gd"]) * SPEED == pytest.approx(
+        operations("run_gd", learner="gd@1") * (TEXT + 10) / TEXT
+    )
 
 
 def test_controls_cost_what_their_originals_do():

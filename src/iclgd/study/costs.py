@@ -14,8 +14,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from iclgd.study import names, paths, places
-from iclgd.study.pairing import original
+from iclgd.study import names, paths, places, taskfiles
+from iclgd.study.figures import Figure
+from iclgd.study.pairing import blocks, original
 
 SPEED = 30e9  # operations in a second of one core, of a model of 135 million weights
 # Seconds of a step beside its arithmetic, the median over jobs; of any other step OTHER.
@@ -24,9 +25,11 @@ STEPS = {"run_gd": 3.0, "run_icl": 2.0, "run_solver": 2.0, "compare_logits": 2.0
 # Beside its operations a model is read, and of large ones that is what some steps do: seconds for
 # each million of weights.
 READING = {"fetch_model": 0.3, "derive_model": 0.1, "extract_sparsity": 0.1, "run_solver": 0.02}
+OTHERS = 3  # steps of a figure that run no model: a summary, a plot, its share of the rest
 CONVERGED = 0.4  # of the epochs at most, where training ends by a criterion
 TRIALS = 1.5  # passes of a monotone step: some are tried in vain
-CHARACTERS, PER_TOKEN = 100, 4.5  # of a text whose length is not limited; of a token
+LONGEST, USUAL = 250, 0.4  # characters of a text that is not limited, and the share that is usual
+PER_TOKEN = 4.5  # characters
 QUERIES = 500  # the default of prepare_task
 BASE = 300.0  # megabytes of a step beside its model
 COPIES = {"run_gd": 4.3, "compare_attention": 3.0, "derive_model": 3.0}  # of weights in float32
@@ -58,6 +61,21 @@ class Costs:
             if not {"construct", "pretrain"} & set(original(self.config["models"], name))
         )
 
+    def whole(self, figures: Iterable[Figure]) -> float:
+        """Seconds of one core of all that these figures need, if nothing of it is there."""
+        figures = list(figures)
+        runs = {run for figure in figures for run in figure.runs}
+        designs, learners = self.config["demonstrations"], self.config["learners"]
+        seconds = OTHER * sum(OTHERS + len(figure.runs) for figure in figures)
+        for model in {run[0] for run in runs}:
+            seconds += self.seconds("fetch_model", {"model": model})
+        for model, task, design, learner in runs:
+            rule = f"run_{learners[names.base(learner)]['method']}"
+            at = {"model": model, "task": task, "design": design, "learner": learner}
+            for draws in blocks(designs[design]):
+                seconds += self.seconds(rule, at | {"draws": draws})
+        return seconds
+
     # --- operations ----------------------------------------------------------------------
 
     def _operations(self, rule: str, at: Mapping[str, str]) -> float:
@@ -86,7 +104,7 @@ class Costs:
         recorded = len(entry.get("record", range(6))) - 1
         orders = entry.get("orders", design.get("orders", 1))
         orders = 24 if orders == "all" else orders
-        return orders * (epochs * passes * prompt + recorded * asked)
+        return orders * _above(entry) * (epochs * passes * prompt + recorded * asked)
 
     # --- sizes ---------------------------------------------------------------------------
 
@@ -110,10 +128,20 @@ class Costs:
         entry = original(self.config["tasks"], task)
         if "prompt" not in entry:  # made up here, in words that are tokens
             return 8.0
-        return (len(entry["prompt"]) + 0.6 * entry.get("longest", CHARACTERS / 0.6)) / PER_TOKEN
+        if length := taskfiles.usual_length(entry, self.root):
+            return length / PER_TOKEN
+        around = len(entry["prompt"]) + len(entry.get("instruction", ""))
+        return (around + USUAL * entry.get("longest", LONGEST)) / PER_TOKEN
 
     def _queries(self, task: str) -> int:
         return original(self.config["tasks"], task).get("queries", QUERIES)
+
+
+def _above(entry: Mapping) -> float:
+    """The share of a model that is computed where one layer alone trains: what lies below stays."""
+    layers = entry.get("train", {}).get("layers")
+    alone = isinstance(layers, list) and len(layers) == 1 and isinstance(layers[0], float)
+    return max(1 - layers[0], 0.1) if alone else 1.0
 
 
 def _draws(block: str) -> int:

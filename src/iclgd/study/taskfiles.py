@@ -18,6 +18,22 @@ def by_split(entry: dict) -> dict[str, str]:
     return {"train": files} if isinstance(files, str) else files
 
 
+def usual_length(entry: dict, root: Path) -> float | None:
+    """Characters of a prompt with its text, the mean over the first rows of a task's first file.
+
+    None where the task has no local file, or one that no row can be read from.
+    """
+    files = list(by_split(entry).values())
+    if not files:
+        return None
+    try:
+        rows = readers.render(readers.read(root / files[0], entry), entry, "")
+        lengths = [len(row["text"]) for _, row in islice(rows, FIRST) if row]
+    except (InputError, OSError):
+        return None  # the step that reads it says what is wrong
+    return sum(lengths) / len(lengths) if lengths else None
+
+
 def problem(name: str, entry: dict, root: Path) -> str | None:
     """The error in the rows of a task's files, in the words of prepare_task, or None.
 
