@@ -68,6 +68,8 @@ for name, entry in args.study["figures"].items():
             "svg": Markup(drawn.markup),
             "alt": contents.alt(entry["title"], drawn.across, drawn.up),
             "headline": found.headline,
+            "means": KINDS[entry["kind"]].MEANS,
+            "means_not": KINDS[entry["kind"]].MEANS_NOT,
             "table": found.table,
             "brackets": found.brackets,
             "beside": beside.verdicts(name, entry["kind"], plain, known),

@@ -96,7 +96,7 @@ def test_every_figure_is_drawn_with_its_caption_and_alternative_text(browser, pr
             return [one.id, box.width, box.height, svg.querySelectorAll("path, line").length,
                 svg.querySelectorAll("[data-tip]").length,
                 one.querySelector("[role=img]").getAttribute("aria-label"),
-                one.querySelector("figcaption p").textContent]})"""
+                one.querySelector("figcaption details p").textContent]})"""
     )
     study = in_order()
     assert [one[0] for one in found] == [f"figure-{name}" for name in study]

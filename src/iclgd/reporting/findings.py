@@ -1,8 +1,8 @@
 """Tables of findings: functions shared by all kinds of figures.
 
 A kind of figure is a module of `kinds`: ``headline(summary, names)`` says in one line what was
-found, ``findings(summary)`` returns its table, header first, and ``BRACKETS`` describes the
-brackets after a value.
+found, ``findings(summary)`` returns its table, header first, ``BRACKETS`` describes the brackets
+after a value, ``MEANS`` and ``MEANS_NOT`` say what follows from the figure and what does not.
 """
 
 from __future__ import annotations

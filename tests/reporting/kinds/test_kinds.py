@@ -46,6 +46,7 @@ def test_every_kind_has_a_module_a_plot_and_a_table():
     assert set(registry.KINDS) == NAMES == {path.stem[5:] for path in SRC.glob("plot_*.py")}
     for kind in registry.KINDS.values():
         assert callable(kind.findings) and callable(kind.headline) and kind.BRACKETS
+        assert all(one.endswith(".") for one in (kind.MEANS, kind.MEANS_NOT))
 
 
 @pytest.mark.parametrize("kind", sorted(NAMES))

@@ -10,6 +10,15 @@ from iclgd.reporting.names import Names
 from iclgd.study.roles import TRAINED
 
 BRACKETS = USUAL
+# For the report: what the figure means, and what it does not.
+MEANS = (
+    "If ICL were gradient descent on the demonstrations, some epoch of it would agree with "
+    "ICL as well as ICL agrees with itself in another order."
+)
+MEANS_NOT = (
+    "Equal accuracy is no evidence: every learner that solves the task has it. Ten likeliest "
+    "tokens may be nine that hardly ever come."
+)
 NEAR = 0.05  # of accuracy: as accurate, for a headline
 
 

@@ -9,6 +9,16 @@ from iclgd.reporting.findings import MODEL, USUAL, Row, count, value
 from iclgd.reporting.names import Names
 
 BRACKETS = USUAL
+# For the report: what the figure means, and what it does not.
+MEANS = (
+    "If attention computed a step of gradient descent, the change that demonstrations make "
+    "inside it would be the change that GD's weights make, by more than any update of that "
+    "size."
+)
+MEANS_NOT = (
+    "A high similarity that is as high before training, or for unrelated updates, says "
+    "nothing about GD."
+)
 # Claim: the difference that decides it.
 CONTRASTS = {
     "aou": "sim_aou_over",

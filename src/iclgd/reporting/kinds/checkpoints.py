@@ -9,6 +9,9 @@ from iclgd.reporting.findings import USUAL, Row, spread, value
 from iclgd.reporting.names import Names
 
 BRACKETS = USUAL
+# For the report: what the figure means, and what it does not.
+MEANS = "When ICL appears in pretraining, and how far the weights move meanwhile."
+MEANS_NOT = "It does not say why it appears, and one run of pretraining is one sample."
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:

@@ -13,6 +13,12 @@ from iclgd.reporting.names import REFERENCES, Names
 from iclgd.statistics import summaries
 
 BRACKETS = USUAL
+# For the report: what the figure means, and what it does not.
+MEANS = (
+    "A metric tells ICL and GD from what merely looks like them only where their agreement "
+    "lies above every control."
+)
+MEANS_NOT = "A score near 1 only means as much agreement as ICL has with itself."
 # 1 for equal distributions.
 METRICS = by_name(
     *(agreement.METRICS[name] for name in ("token_overlap", "ocs", "rbo")), SIMILARITY

@@ -21,6 +21,14 @@ from iclgd.statistics import summaries
 from iclgd.study.names import base, value
 
 BRACKETS = USUAL
+# For the report: what the figure means, and what it does not.
+MEANS = (
+    "The metrics do fall as attention departs from the construction in which it is GD, so "
+    "that they could have shown a departure."
+)
+MEANS_NOT = (
+    "It does not say how far a language model is from GD: its departures may be of other kinds."
+)
 # By metric of agreement: 1 if it falls as two learners become different, -1 if it rises.
 SENSE = {name: metric.direction for name, metric in METRICS.items() if metric.direction}
 # Smaller changes are rounding: probabilities are stored in float32.

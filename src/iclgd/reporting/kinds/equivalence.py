@@ -15,6 +15,16 @@ from iclgd.statistics.families import family
 from iclgd.study.names import value
 
 BRACKETS = "bounds at the level of their tests, Holm's for primary ones, on either side"
+# For the report: what the figure means, and what it does not.
+MEANS = (
+    "Where a bar lies above the dashed line, GD is surely farther from ICL than ICL's own "
+    "noise explains; only a bar below it, with every solver farther, would support that ICL "
+    "is GD."
+)
+MEANS_NOT = (
+    "Different says nothing about other optimisers, losses or parts of the model than those "
+    "that were tried."
+)
 TEST = ("model", "task", "design", "b", "epoch")
 # What a verdict means for a claim of equality, and for one of distance.
 UNSURE = {"negligible": "negligible", "inconclusive": "cannot tell"}

@@ -9,6 +9,15 @@ from iclgd.reporting.names import REFERENCES, Names
 from iclgd.statistics.crossed import ALPHA
 
 BRACKETS = f"{USUAL}; p: one-sided, each test by itself"
+# For the report: what the figure means, and what it does not.
+MEANS = (
+    "If ICL were gradient descent, both would err on the same queries and with the same wrong "
+    "word, as ICL does with itself reordered."
+)
+MEANS_NOT = (
+    "Hard queries alone make any two learners err together: hence the comparison with ICL "
+    "reordered."
+)
 PLACE = ["model", "task", "design", "shots"]
 # Columns of the findings: a metric, or the test of one.
 SHOWN = {

@@ -10,6 +10,9 @@ from iclgd.reporting.names import Names
 from iclgd.study.roles import TRAINED
 
 BRACKETS = USUAL
+# For the report: what the figure means, and what it does not.
+MEANS = "How near GD ever comes, whatever epoch and rate one would choose."
+MEANS_NOT = "A point near ICL early in training may be one at which both are merely unsure."
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:

@@ -10,6 +10,15 @@ from iclgd.reporting.names import Names
 from iclgd.study.roles import TRAINED
 
 BRACKETS = f"{USUAL}; permuted: ICL's changes of a query, the learner's of another query"
+# For the report: what the figure means, and what it does not.
+MEANS = (
+    "ICL hangs on the order of demonstrations; full-batch GD cannot, and GD one by one can. "
+    "If ICL were that, both would change alike."
+)
+MEANS_NOT = (
+    "A vote of recent labels changes with order, too, and reads no text: only what lies "
+    "beyond it counts."
+)
 HALF = 0.5  # a cosine surely above it is called alike, surely below it not alike
 COLUMNS = {
     "Sen": "sen",

@@ -8,6 +8,12 @@ from iclgd.reporting.findings import Row, interval, spread
 from iclgd.reporting.names import Names
 
 BRACKETS = "95 % intervals over prompts"
+# For the report: what the figure means, and what it does not.
+MEANS = (
+    "In the construction of von Oswald et al. attention is a step of GD, to rounding: the "
+    "comparison can come out as equal."
+)
+MEANS_NOT = "It holds for linear attention on linear regression, not for language models."
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:

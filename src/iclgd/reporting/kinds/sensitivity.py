@@ -10,6 +10,9 @@ from iclgd.reporting.findings import MODEL, Row, at, interval, short
 from iclgd.reporting.names import Names
 
 BRACKETS = "of the excess bounds of one-sided tests at 5 %, on either side; of accuracy 95 %"
+# For the report: what the figure means, and what it does not.
+MEANS = "Whether the gap to ICL is one of this protocol of GD, or of all that were tried."
+MEANS_NOT = "A grid is finite: what lies at its border might come nearer beyond it."
 PLACE = ["model", "task", "shots", "design"]
 ENDS = {"estimate": "", "low": "_low", "high": "_high"}
 LOSSES = {"label": "label tokens", "all": "all tokens", "squared": "squared error"}

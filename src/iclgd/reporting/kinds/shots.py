@@ -10,6 +10,9 @@ from iclgd.reporting.names import Names
 from iclgd.study.roles import TRAINED
 
 BRACKETS = USUAL
+# For the report: what the figure means, and what it does not.
+MEANS = "Whether ICL and GD use more demonstrations alike."
+MEANS_NOT = "Curves of accuracy that rise together do not show one mechanism."
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:

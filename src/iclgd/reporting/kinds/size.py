@@ -2,4 +2,8 @@
 
 from iclgd.reporting.kinds.agreement import BRACKETS, findings, headline
 
-__all__ = ["BRACKETS", "findings", "headline"]
+# For the report: what the figure means, and what it does not.
+MEANS = "Whether larger models are nearer to GD, or farther."
+MEANS_NOT = "Models differ in more than their size, and few of them make no law."
+
+__all__ = ["BRACKETS", "MEANS", "MEANS_NOT", "findings", "headline"]

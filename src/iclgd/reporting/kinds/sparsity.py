@@ -10,6 +10,14 @@ from iclgd.reporting.names import Names
 from iclgd.study.names import base
 
 BRACKETS = "the range of the layers"
+# For the report: what the figure means, and what it does not.
+MEANS = (
+    "The construction needs most entries of W_Q and W_V to be zero; trained weights can be "
+    "held against that."
+)
+MEANS_NOT = (
+    "In a rotated basis the construction is not sparse either: few small weights do not refute it."
+)
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:

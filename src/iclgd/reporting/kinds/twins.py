@@ -14,6 +14,9 @@ from iclgd.reporting.names import Names
 from iclgd.statistics import summaries
 
 BRACKETS = "95 % intervals over seeds"
+# For the report: what the figure means, and what it does not.
+MEANS = "Whether momentum in attention changes what twins learn, all else being the same."
+MEANS_NOT = "Few seeds are few samples; an interval across zero is no proof of no effect."
 METRICS = (*model_metrics.PERPLEXITY.values(), *accuracy.METRICS.values())
 
 

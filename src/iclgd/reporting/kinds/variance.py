@@ -9,6 +9,11 @@ from iclgd.reporting.names import Names
 from iclgd.study.roles import TRAINED
 
 BRACKETS = "95 % intervals over draws"
+# For the report: what the figure means, and what it does not.
+MEANS = (
+    "What about an order matters: which label stands last, which demonstration, or all positions."
+)
+MEANS_NOT = "A share of variance is no mechanism."
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
