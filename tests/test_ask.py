@@ -1,12 +1,15 @@
 """`python -m iclgd study`: a file that can be read and run again, and an answer."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from support.workflow import copy_project, snakemake
 
 SRC = Path(__file__).parents[1] / "src"
 
@@ -58,3 +61,13 @@ def test_one_command_ends_with_an_answer_of_one_screen(tmp_path):
     assert len(answer) <= 15 and answer[0] == "Is in-context learning gradient descent?"
     assert "GPT-J shape" in "".join(answer[1:4])
     assert (tmp_path / "results/gptj-topic4/report.html").exists()
+
+
+@pytest.mark.workflow
+def test_the_least_configuration_ends_with_an_answer(tmp_path):
+    folder = copy_project(tmp_path / "project", {})
+    shutil.copy(SRC.parent / "config/minimal.yaml", folder)
+    done = snakemake(folder, "--configfile", "minimal.yaml")
+    assert done.stdout == (folder / "results/minimal/answer.txt").read_text()
+    assert re.search(r"4 topics, 4 · whole model +\w+", done.stdout)
+    assert (folder / "results/minimal/report.html").exists()
