@@ -24,8 +24,7 @@ def findings(page: str) -> str:
     text = (ROOT / page).read_text()
     if page != "README.md":
         return text
-    lead = text.partition("\n## Run it")[0]
-    return lead + text.partition("\n## What the default study shows")[2].partition("\n## ")[0]
+    return text.partition("\n## Run it")[0]
 
 
 @pytest.mark.parametrize("page", quotes.PAGES)

@@ -18,17 +18,18 @@ from iclgd.study import names, paths, places, taskfiles
 from iclgd.study.figures import Figure
 from iclgd.study.pairing import blocks, original
 
-SPEED = 30e9  # operations in a second of one core, of a model of 135 million weights
+SPEED = 45e9  # operations in a second of one core, of a model of 135 million weights
 # Seconds of a step beside its arithmetic, the median over jobs; of any other step OTHER.
-OTHER = 4.0
-STEPS = {"run_gd": 3.0, "run_icl": 2.0, "run_solver": 2.0, "compare_logits": 2.0}
+OTHER = 3.0
+STEPS = {"run_gd": 4.0, "run_icl": 2.0, "run_solver": 2.0, "compare_logits": 2.5}
+STEPS |= {"fetch_model": 0.3, "construct_model": 0.6, "sample_demonstrations": 0.5}
 # Beside its operations a model is read, and of large ones that is what some steps do: seconds for
 # each million of weights.
 READING = {"fetch_model": 0.3, "derive_model": 0.1, "extract_sparsity": 0.1, "run_solver": 0.02}
 OTHERS = 3  # steps of a figure that run no model: a summary, a plot, its share of the rest
-CONVERGED = 0.4  # of the epochs at most, where training ends by a criterion
+CONVERGED = 0.45  # of the epochs at most, where training ends by a criterion
 TRIALS = 1.5  # passes of a monotone step: some are tried in vain
-LONGEST, USUAL = 250, 0.4  # characters of a text that is not limited, and the share that is usual
+LONGEST, USUAL = 250, 0.2  # characters of a text that is not limited, and the share that is usual
 PER_TOKEN = 4.5  # characters
 QUERIES = 500  # the default of prepare_task
 BASE = 300.0  # megabytes of a step beside its model
