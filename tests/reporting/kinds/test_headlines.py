@@ -5,7 +5,7 @@ import pytest
 from support import summaries, summaries_models, summaries_verdicts
 from support.roles import ROLES
 
-from iclgd.reporting.kinds import agreement, controls, nearest, scale, shots
+from iclgd.reporting.kinds import agreement, attention, controls, nearest, scale, shots
 from iclgd.reporting.kinds.registry import KINDS
 from iclgd.reporting.names import Names
 
@@ -137,6 +137,17 @@ def test_scale_is_the_most_demonstrations_against_the_fewest():
     assert scale.headline(pl.DataFrame(rows), NAMES) == (
         "GD with 256 demonstrations answers 0.96 right, ICL with 16 0.92"
     )
+
+
+def test_attention_of_controls_is_not_counted():
+    def one(model, metric, estimate, low):
+        row = run(model=model, learner="gd@1", metric=metric, estimate=estimate, low=low)
+        return row | {"layer": None}
+
+    rows = [one("m", "sim_aou", 0.5, 0.4), one("m", "sim_aou_chance", 0.3, 0.2)]
+    rows += [one("r", "sim_aou", 0.5, 0.4), one("r", "sim_aou_chance", 0.3, 0.2)]
+    names = Names({"m": "model", "r": "control"})
+    assert attention.headline(pl.DataFrame(rows), names).endswith("in 1 of 1 case")
 
 
 def test_controls_are_counted_by_metric():

@@ -7,6 +7,7 @@ import polars as pl
 from iclgd.reporting.claims.estimates import Evidence, plus
 from iclgd.reporting.findings import MODEL, USUAL, Row, count, value
 from iclgd.reporting.names import Names
+from iclgd.study.names import base
 
 BRACKETS = USUAL
 # For the report: what the figure means, and what it does not.
@@ -50,8 +51,10 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 
 
 def headline(summary: pl.DataFrame, names: Names) -> str:
-    """In how many cases GD changes attention as ICL does, more than by chance."""
+    """In how many cases GD changes attention as ICL does, more than by chance; not of controls."""
+    control = [one for one in summary["model"].unique() if names.roles.get(base(one)) == "control"]
     whole = summary.filter(pl.col("chosen"), pl.col("layer").is_null())
+    whole = whole.filter(~pl.col("model").is_in(control))
     found = []
     for _, part in whole.group_by("model", "task", "design", "learner", maintain_order=True):
         rows = {row["metric"]: row for row in part.iter_rows(named=True)}
