@@ -36,15 +36,11 @@ QUIET = set(workflow.output_settings.quiet or ())
 costs = Costs(study.config)
 
 
-def at_once():
-    """Jobs that run at the same time at most, most of which take one core."""
-    return (workflow.cores if workflow.local_exec else workflow.nodes) or 1
-
-
-# Only later is it known whether this is a dry run.
-progress.plan(
-    lambda: workflow.dag.needrun_jobs() if workflow.dryrun else (), costs, at_once()
-)
+# Only later is it known whether this is a dry run. Another workflow has jobs of its own.
+if workflow.modifier.is_main_snakefile():
+    progress.plan(
+        lambda: workflow.dag.needrun_jobs() if workflow.dryrun else (), costs, at_once()
+    )
 
 
 # The limit of rules/common.smk is for the cards of this machine, not for a cluster's.

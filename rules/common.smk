@@ -78,6 +78,11 @@ def caption(name, text):
     return str(path)
 
 
+def at_once():
+    """Jobs that run at the same time at most, most of which take one core."""
+    return (workflow.cores if workflow.local_exec else workflow.nodes) or 1
+
+
 def refuse_missing():
     """Snakemake silently skips a step if a file that it reads is missing while
     what it once wrote is there. So every file that rules name has to exist.
