@@ -193,7 +193,9 @@ def test_figure(name, tmp_path, monkeypatch):
     text, page, tex = svg.decode(), page.decode(), tex.decode()
     assert png.startswith(b"\x89PNG")
     assert_printable(text, pdf)
-    assert r"\caption{Headline \& more. In brackets: " in tex and r"\label{tab:figure}" in tex
+    caption = re.search(r"\\caption\{(.*)\}", tex)[1]
+    assert caption.startswith(r"Headline \& more. ") and " In brackets: " in caption
+    assert r"\label{tab:figure}" in tex
     values = re.findall(r"\d \[[^]]+\]", tex)
     assert values or name == "controls", "a table with intervals"
     assert "Headline &amp; more" in text
