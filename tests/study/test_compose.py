@@ -102,6 +102,12 @@ def test_a_composed_study_is_a_study_with_a_verdict_and_references(reviews, shot
     assert title.endswith(f"{shots} demonstrations of reviews")
 
 
+def test_label_words_that_are_drawn_have_no_other_demonstrations():
+    given = compose.model("gptj"), compose.task("topic4", "", "", {}), 4
+    pairs = compose.study(*given)["figures"]["agreement"]["pairs"]
+    assert ["icl", "icl-reordered"] in pairs and ["icl", "icl-redrawn"] not in pairs
+
+
 def test_more_time_is_more_draws_and_little_time_fewer_queries(reviews):
     found = [compose.sized(composed(reviews), minutes, 2) for minutes in (1, 15, 60, 1000)]
     sizes = [

@@ -168,7 +168,8 @@ def _test(row: dict, names: Names, several: bool) -> Row:
         verdict = f"{row['verdict']}: {row['draws']} draws, {row['draws_needed']:.0f} needed"
     numbers = [short(row[name]) for name in NUMBERS]
     if row["solver_name"]:
-        numbers[-1] += f" ({names.label(row['solver_name'])})"
+        solver = row["solver_name"]
+        numbers[-1] += f" ({names.labels.get(base(solver), solver)})"
     return [" · ".join(place), verdict, *numbers]
 
 

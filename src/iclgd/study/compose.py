@@ -109,10 +109,17 @@ def study(model: tuple[str, dict], task: tuple[str, dict], shots: int) -> dict:
     for learner in config["learners"].values():
         if learner.get("layer"):
             learner["layer"] = 0.5  # of any model's depth
+    # Other demonstrations have other label words there, so that ICL with them is no reference.
+    drawn, learners = task[1].get("bindings") == "drawn", config["learners"]
     figures = config["figures"]
     for figure in figures.values():
         if "pairs" in figure:
             figure |= {"models": [model[0]], "tasks": [task[0]], "demonstrations": [name]}
+            figure["pairs"] = [
+                pair
+                for pair in figure["pairs"]
+                if not (drawn and learners[pair[1]].get("shift") == "draw")
+            ]
     label = task[1].get("label", task[0])
     title = f"ICL against gradient descent on the same {shots} demonstrations of {label}"
     figures["agreement"]["title"] = title
