@@ -386,6 +386,7 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "summarise_errors",
         "summarise_sensitivity",
         "judge_claims",
+        "answer_question",
         "collect_examples",
         "build_report",
         "plot_dose",
