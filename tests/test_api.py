@@ -146,4 +146,4 @@ def test_a_label_that_no_demonstration_has_is_said(loaded, examples):
 
 def test_nothing_else_is_exported():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        iclgd.nothing  # noqa: B018
+        iclgd.__getattr__("nothing")

@@ -96,7 +96,7 @@ def test_many_tests_are_told_model_by_model():
     found = of(*rows)
     assert found.tests == [
         answer.MANY,
-        ["Model M", "5 different", "0.2 to 0.6", "0.22", "0.3"],
+        ["Model M", "5 different", "0.2–0.6", "0.22", "0.3"],
         ["n", "3 unspecific, 1 different", "0.33", "0.22", "0.3"],
     ]
     assert "In 2 models, " in found.sentence

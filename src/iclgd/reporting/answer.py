@@ -19,7 +19,7 @@ from iclgd.io import files
 from iclgd.io.cli import InputError
 from iclgd.reporting import findings, select
 from iclgd.reporting.claims import overview
-from iclgd.reporting.findings import Row, short
+from iclgd.reporting.findings import Row, short, spread
 from iclgd.reporting.kinds import controls, equivalence
 from iclgd.reporting.names import ZERO_SHOT, Names
 from iclgd.statistics.equivalence import VERDICTS
@@ -124,9 +124,9 @@ def sentence(tests: Sequence[dict], names: Names) -> str:
     order = sorted(found, key=lambda verdict: (-found[verdict], VERDICTS.index(verdict)))
     first, *rest = (f"{said[verdict]} in {found[verdict]}" for verdict in order)
     first += f" of {len(tests)} {kind}{'' if len(tests) == 1 else 's'}"
-    open_ = not found["equivalent"] and len(found) > 1
-    none = "; as near as ICL is to itself in none" if open_ else ""
-    counted = ", ".join([first, *rest]) + none
+    counted = ", ".join([first, *rest])
+    if rest and not found["equivalent"]:
+        counted += "; as near as ICL is to itself in none"
     return f"{_lead(found)}. In {where}, gradient descent on the same demonstrations is {counted}."
 
 
@@ -155,7 +155,7 @@ def _tests(tests: Sequence[dict], names: Names) -> list[Row]:
     for model, own in by_model.items():
         counts = Counter(row["verdict"] for row in own).most_common()
         said = ", ".join(f"{count} {verdict}" for verdict, count in counts)
-        ranges = (_range([row[name] for row in own]) for name in NUMBERS)
+        ranges = (spread([row[name] for row in own]) for name in NUMBERS)
         found.append([names.label(model), said, *ranges])
     return found
 
@@ -171,12 +171,6 @@ def _test(row: dict, names: Names, several: bool) -> Row:
         solver = row["solver_name"]
         numbers[-1] += f" ({names.labels.get(base(solver), solver)})"
     return [" · ".join(place), verdict, *numbers]
-
-
-def _range(values: list[float | None]) -> str:
-    known = [one for one in values if one is not None]
-    ends = [short(end(known, default=None)) for end in (min, max)]
-    return " to ".join(dict.fromkeys(ends))
 
 
 def _constructions(tests: Sequence[dict]) -> list[str]:

@@ -115,9 +115,13 @@ def two(value: float) -> str:
     return f"{value:z.2f}"
 
 
-def spread(values: Sequence[float], scale: float = 1.0) -> str:
-    """Two significant digits of a value, or of the least and the greatest: ``0.01–0.48``."""
-    ends = [short(scale * end(values)) for end in (min, max)]
+def spread(values: Iterable[float | None], scale: float = 1.0) -> str:
+    """Two significant digits of a value, or of the least and the greatest: ``0.01–0.48``.
+
+    A dash where none is known.
+    """
+    known = [scale * one for one in values if one is not None]
+    ends = [short(end(known, default=None)) for end in (min, max)]
     return "–".join(dict.fromkeys(ends))
 
 

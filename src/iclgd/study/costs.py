@@ -42,6 +42,7 @@ class Costs:
 
     def __init__(self, config: Mapping, root: Path = Path(".")):
         self.config, self.root = config, root
+        self.lengths: dict[str, float] = {}  # tokens of a text by task, as all jobs ask for it
 
     def seconds(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """Of one core."""
@@ -126,6 +127,11 @@ class Costs:
 
     def _tokens(self, task: str) -> float:
         """Of one text of a task with its prompt."""
+        if task not in self.lengths:
+            self.lengths[task] = self._length(task)
+        return self.lengths[task]
+
+    def _length(self, task: str) -> float:
         entry = original(self.config["tasks"], task)
         if "prompt" not in entry:  # made up here, in words that are tokens
             return 8.0
