@@ -5,21 +5,19 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run real real-quick report test test-quick test-models test-slurm test-browser bench bench-gpu digests lint pretrain dictionary reference notebook lock
+.PHONY: run real real-quick report test test-quick test-models test-slurm test-browser bench bench-gpu digests lint pretrain dictionary reference notebook docs lock
 
 run: .venv/ready
-	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host
-	@cat results/default/answer.txt
+	iclgd run
 
 # A language model on real data, by packages from the package index: SmolLM2-135M-Instruct on SST-2
 # alone, or with everything.
 real-quick real: .venv/ready
-	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host --configfile config/$@.yaml
-	@cat results/$@/answer.txt
+	iclgd run config/$@.yaml
 
 # The report alone, and whatever of the study it still lacks.
 report: .venv/ready
-	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all --quiet rules reason host -- results/default/report.html
+	python -m iclgd.io.preload snakemake --cores all --quiet rules reason host -- results/default/report.html
 	@echo "Report: results/default/report.html (one page, opens in any browser)"
 
 test: .venv/ready
@@ -58,25 +56,30 @@ digests:
 # The numbers that pages quote, from a finished run (RUN=FOLDER of another study or place).
 RUN ?= results/default
 reference: .venv/ready
-	PYTHONPATH=src python -m iclgd reference write $(RUN)
-	PYTHONPATH=src python -m iclgd reference pages
+	iclgd reference write $(RUN)
+	iclgd reference pages
 
 lint: .venv/ready
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile rules
-	PYTHONPATH=src lint-imports --no-cache
+	lint-imports --no-cache
 	snakemake --lint
 
 # What every column means, into docs/data.md, and the metrics of docs/methods.md.
 dictionary: .venv/ready
-	PYTHONPATH=src python -m iclgd.reporting.dictionary
+	python -m iclgd.reporting.dictionary
 
 # Execute docs/worked_example.ipynb on artifacts of the default study, which are made if need be.
 notebook: .venv-notebook/ready
-	PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all \
+	python -m iclgd.io.preload snakemake --cores all \
 		results/default/summary/equivalence.parquet --quiet rules reason host
 	.venv-notebook/bin/python docs/execute.py
+
+# README, docs/ and the functions' descriptions as a site in results/site; a broken link fails.
+docs: .venv-docs/ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	@echo "Site: results/site/index.html"
 
 # Train the built-in models anew (it takes a while) in place of those kept under models/.
 pretrain: .venv/ready
@@ -99,17 +102,22 @@ pretrain: .venv/ready
 	(.venv/bin/python -c "$$PATHS"; echo '$(CURDIR)/src') > "$$(.venv-notebook/bin/python -c "$$PATHS")/iclgd.pth"
 	touch $@
 
-# Resolve requirements.in into the versions that everybody gets.
+.venv-docs/ready: docs/site.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check --no-compile --requirement docs/site.txt
+	touch $@
+
+# Resolve the requirements of pyproject.toml into the versions that everybody gets.
 lock:
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --quiet --requirement requirements.in
-	(echo "# Made by \`make lock\` from requirements.in; every version that is installed."; \
-	 .venv-lock/bin/pip freeze | sed 's/+cpu$$//') > requirements.lock
+	.venv-lock/bin/pip install --quiet ".[dev]"
+	(echo "# Made by \`make lock\` from pyproject.toml; every version that is installed."; \
+	 .venv-lock/bin/pip freeze --exclude iclgd | sed 's/+cpu$$//') > requirements.lock
 	rm -r .venv-lock
 
 .venv/ready: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.lock
-	echo '$(CURDIR)/src' > "$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/iclgd.pth"
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@

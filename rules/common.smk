@@ -18,15 +18,14 @@ from iclgd.study import kinds, paths
 from iclgd.study.config import ConfigError, override
 from iclgd.study.costs import Costs
 from iclgd.study.places import own
-from iclgd.study.study import DEFAULT, Study
+from iclgd.study.study import DEFAULT, Study, name_of
 
 try:
     name = DEFAULT
     # A module's configuration is passed to it.
     if workflow.modifier.is_main_snakefile():
         override(config, workflow.config_settings.config_args)
-        files = [Path(file).stem for file in workflow.overwrite_configfiles]
-        name = next((one for one in reversed(files) if one != "config"), DEFAULT)
+        name = name_of(workflow.overwrite_configfiles)
     study = Study(config, name)
     if workflow.modifier.is_main_snakefile():
         # All arguments: Snakemake tells targets from options only later.

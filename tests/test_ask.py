@@ -1,4 +1,4 @@
-"""`python -m iclgd study`: a file that can be read and run again, and an answer."""
+"""`iclgd study`: a file that can be read and run again, and an answer."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def test_a_plan_is_a_file_and_another_study_does_not_replace_it(tmp_path):
     said = ask(tmp_path, *given)
     text = (tmp_path / "smollm2-staicc-sst2.yaml").read_text()
     assert said.startswith("smollm2-staicc-sst2.yaml: ") and "minutes on 2 cores" in said
-    assert text.startswith("# python -m iclgd study --model smollm2 --task sst2")
+    assert text.startswith("# iclgd study --model smollm2 --task sst2")
     assert yaml.safe_load(text)["figures"]["equivalence"]["of"] == ["agreement"]
     assert ask(tmp_path, *given) == said
     error = ask(tmp_path, *given, "--shots", "8", status=1)

@@ -1,4 +1,4 @@
-"""`python -m iclgd study`: compose a study, write it, run it, print its answer."""
+"""`iclgd study`: compose a study, write it, run it, print its answer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 
 import yaml
 
+from iclgd import launch
 from iclgd.io.cli import InputError
-from iclgd.study import compose, paths, places
+from iclgd.study import compose
 from iclgd.study.config import ConfigError
 
 HEAD = """\
 # {command}
 # Planned for {minutes:.0f} minutes on {cores} cores. To change something, edit this file and run
-#   python -m iclgd.io.preload snakemake{snakefile} --cores all --configfile {file}
+#   iclgd run {file}
 """
 
 
@@ -33,10 +34,8 @@ def run(args: argparse.Namespace) -> int:
         config, minutes = compose.sized(config, args.minutes, cores)
     except ConfigError as error:
         raise InputError(f"--model or --task: {error}") from error
-    snakefile = places.own("Snakefile")
-    command = "python -m iclgd " + subprocess.list2cmdline(sys.argv[1:])
-    other = "" if snakefile == "Snakefile" else f" --snakefile {snakefile}"
-    head = HEAD.format(command=command, minutes=minutes, cores=cores, snakefile=other, file=file)
+    command = "iclgd " + subprocess.list2cmdline(sys.argv[1:])
+    head = HEAD.format(command=command, minutes=minutes, cores=cores, file=file)
     text = head + yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100)
     if file.exists() and file.read_text(encoding="utf-8") != text:
         raise InputError(f"{file} is there, and is another study: choose another --name")
@@ -45,11 +44,4 @@ def run(args: argparse.Namespace) -> int:
     print(f"{file}: {design['draws']} draws, about {minutes:.0f} minutes on {cores} cores")
     if minutes > args.minutes:
         print(f"That is the least: a smaller model, or more than --minutes {args.minutes:g}")
-    if args.plan:
-        return 0
-    run_it = [sys.executable, "-m", "iclgd.io.preload", sys.executable, "-m", "snakemake"]
-    run_it += ["--snakefile", snakefile, "--cores", str(cores), "--configfile", str(file)]
-    status = subprocess.run([*run_it, "--quiet", "rules", "reason", "host"]).returncode
-    if status == 0:
-        print(Path(paths.OfStudy(name).answer).read_text(encoding="utf-8"), end="")
-    return status
+    return 0 if args.plan else launch.run(str(file), cores)

@@ -158,7 +158,7 @@ def test_files_that_are_no_such_table_are_one_line(tmp_path, content, problem):
 
 @pytest.fixture
 def command(tmp_path):
-    """``python -m iclgd reference`` of a copy of the workflow that has no reference yet."""
+    """``iclgd reference`` of a copy of the workflow that has no reference yet."""
     shutil.copytree(SRC, tmp_path / "copy/src", ignore=shutil.ignore_patterns("__pycache__"))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "copy/src")}
 

@@ -1,4 +1,4 @@
-"""`python -m iclgd show`: its output for tables, manifests and folders, also bad ones."""
+"""`iclgd show`: its output for tables, manifests and folders, also bad ones."""
 
 import json
 import os
@@ -163,9 +163,3 @@ def test_it_starts_without_torch(tmp_path):
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, env=env)
     assert done.stdout == "False\n", done.stderr
-
-
-def test_the_environment_knows_the_library():
-    """`python -m iclgd` works at once in the environment that `make` sets up."""
-    makefile = (ROOT / "Makefile").read_text()
-    assert "iclgd.pth" in makefile.split("\n.venv/ready:")[1]

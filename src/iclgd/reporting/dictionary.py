@@ -35,7 +35,7 @@ def page() -> str:
     lines = [
         "# Data: every file and column",
         "",
-        "`python -m iclgd show PATH` prints this beside the data (`--rows 9`,",
+        "`iclgd show PATH` prints this beside the data (`--rows 9`,",
         '`--where "epoch = 200 AND js > 0.5"`). Written by `make dictionary` from',
         "`src/iclgd/reporting/artifacts.py` and `data/` there. Undefined values are null, never 0.",
         "",

@@ -1,4 +1,4 @@
-"""A study of one model on one task, for `python -m iclgd study`: the quick one with other names.
+"""A study of one model on one task, for `iclgd study`: the quick one with other names.
 
 What it composes is a configuration like any other (`TEMPLATE` with another model, task and number
 of demonstrations), written to a file that anybody can read, edit and run.

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-WORKFLOW = Path(__file__).absolute().parents[3]
+PACKAGE = Path(__file__).absolute().parents[1]
+CARRIED = PACKAGE / "workflow"  # by an installed package; that of a checkout lies in its `src`
+WORKFLOW = CARRIED if CARRIED.exists() else PACKAGE.parents[1]
 
 
 def own(path: str) -> str:

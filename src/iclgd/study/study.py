@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,12 @@ from iclgd.study.config import ConfigError
 
 DEFAULT = "default"
 Files = list[str]
+
+
+def name_of(files: Iterable[str | Path]) -> str:
+    """The study's name: that of its last file; ``config.yaml`` has that of the default one."""
+    stems = [Path(file).stem for file in files]
+    return next((one for one in reversed(stems) if one not in ("", "config")), DEFAULT)
 
 
 class Study:

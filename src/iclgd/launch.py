@@ -1,0 +1,47 @@
+"""`iclgd run`: a study by Snakemake, with a warm process beside it, and its answer at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from iclgd.io.cli import InputError
+from iclgd.study import paths, places
+from iclgd.study.study import name_of
+
+QUIET = ("--quiet", "rules", "reason", "host")
+
+
+def run(file: str | None, cores: int | None = None, plan: bool = False) -> int:
+    """The exit status of Snakemake for the study of ``file``, or for the default one.
+
+    ``file``: a configuration of the working directory, or else of the workflow. ``plan``: only
+    tell what there is to do. Raises InputError for a file that is not there.
+    """
+    command = [sys.executable, "-m", "iclgd.io.preload", sys.executable, "-m", "snakemake"]
+    command += ["--snakefile", places.own("Snakefile"), "--cores", str(cores or "all")]
+    if file is not None:
+        found = next((one for one in (file, places.own(file)) if Path(one).is_file()), None)
+        if found is None:
+            raise InputError(f"{file}: no such file, here or in the workflow")
+        command += ["--configfile", found]
+    command += [*QUIET, "--dry-run"] if plan else QUIET
+    status = _wait(command)
+    if status == 0 and not plan:
+        print(Path(paths.OfStudy(name_of([file or ""])).answer).read_text(encoding="utf-8"), end="")
+    return status
+
+
+def _wait(command: list[str]) -> int:
+    """The exit status of a command that finds this Python's programs first.
+
+    It ends in its own way when this process is told to: Snakemake stops its jobs then.
+    """
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    started = subprocess.Popen(command, env={**os.environ, "PATH": programs})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's goes to both
+    signal.signal(signal.SIGTERM, lambda *_: started.terminate())
+    return started.wait()
