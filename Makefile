@@ -70,7 +70,7 @@ lint: .venv/ready
 dictionary: .venv/ready
 	python -m iclgd.reporting.dictionary
 
-# Execute docs/worked_example.ipynb on artifacts of the default study, which are made if need be.
+# Execute the notebooks of docs/ on artifacts of the default study, which are made if need be.
 notebook: .venv-notebook/ready
 	python -m iclgd.io.preload snakemake --cores all \
 		results/default/summary/equivalence.parquet --quiet rules reason host

@@ -112,12 +112,20 @@ rule build_report:
         examples=study.paths.examples,
         claims=study.paths.claims,
         answer=study.paths.answered,
+        findings=study.paths.quantities,
         reference=study.reference,
         parts=[
             own("docs/methods.md"),
             *expand(
                 own("src/iclgd/reporting/page/{part}"),
-                part=["page.html", "style.css", "page.js"],
+                part=[
+                    "page.html",
+                    "style.css",
+                    "page.js",
+                    "claims.js",
+                    "explorer.js",
+                    "comparison.js",
+                ],
             ),
         ],
         script=own("src/build_report.py"),
@@ -140,4 +148,5 @@ rule build_report:
     shell:
         "python {input.script:q} --parts {input.parts:q} --study {params.study:q}"
         " --manifests {input.manifests:q} --examples {input.examples:q} --reference {input.reference:q}"
-        " --claims {input.claims:q} --answer {input.answer:q} --output {output:q} > {log:q} 2>&1"
+        " --claims {input.claims:q} --answer {input.answer:q} --findings {input.findings:q}"
+        " --output {output:q} > {log:q} 2>&1"

@@ -1,7 +1,8 @@
 """Build the study's report: one page that opens in any browser, without a network.
 
-The answer, the papers' claims, every figure, example prompts with the answers of ICL and the
-learners, methods, the configuration and versions. The same inputs give the same bytes.
+The answer, the papers' claims, every figure with its data, example prompts with the answers of ICL
+and the learners, a comparison with another such page, methods, the configuration and versions. The
+same inputs give the same bytes.
 """
 
 from pathlib import Path
@@ -24,6 +25,7 @@ parser.add_argument(
 )
 parser.add_argument("--claims", type=cli.existing, help="table of claims (none: no such section)")
 parser.add_argument("--answer", type=cli.existing, required=True, help="answer of the study")
+parser.add_argument("--findings", type=cli.existing, required=True, help="its findings.csv")
 parser.add_argument(
     "--reference", type=cli.existing, nargs="?", help="numbers of the reference run of this study"
 )
@@ -41,7 +43,7 @@ from iclgd.reporting import answer, findings, quantities, select
 from iclgd.reporting.claims import overview
 from iclgd.reporting.kinds.registry import KINDS
 from iclgd.reporting.names import Names
-from iclgd.reporting.page import beside, contents, svg
+from iclgd.reporting.page import beside, carried, contents, svg
 from iclgd.study import roles
 
 parts = {path.name: path.read_text() for path in args.parts}
@@ -54,10 +56,12 @@ configurations = {name: one["configuration"] for name, one in args.study["figure
 known = quantities.read(args.reference) if args.reference else {}
 known = quantities.comparable(known, configurations)
 
-figures, summaries = [], []
+figures, summaries, verdicts = [], [], []
 for name, entry in args.study["figures"].items():
     summary = parquet.read(entry["summary"])
     summaries.append(summary)
+    if entry["kind"] == "equivalence":
+        verdicts.append(summary)
     plain = KINDS[entry["kind"]].findings(names.with_roles(summary))
     found = findings.of(KINDS[entry["kind"]], Path(entry["summary"]), names)
     drawn = svg.inline(Path(entry["files"][0]), name, found.headline or entry["title"])
@@ -68,6 +72,7 @@ for name, entry in args.study["figures"].items():
             "svg": Markup(drawn.markup),
             "alt": contents.alt(entry["title"], drawn.across, drawn.up),
             "headline": found.headline,
+            "section": KINDS[entry["kind"]].SECTION,
             "means": KINDS[entry["kind"]].MEANS,
             "means_not": KINDS[entry["kind"]].MEANS_NOT,
             "table": found.table,
@@ -78,18 +83,23 @@ for name, entry in args.study["figures"].items():
                 for path in entry["files"]
             ],
             "data": contents.link(entry["summary"], args.output),
+            "csv": carried.csv(summary),
         }
     )
 
 environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
 # A page of docs/, here a section: without its title, its headings one level lower.
 methods = parts["methods.md"].partition("\n")[2].replace("\n## ", "\n### ")
+shown = contents.in_order(examples, list(manifests), names)
+scripts = [text for name, text in parts.items() if name.endswith(".js")]
 page = environment.from_string(parts["page.html"]).render(
-    script=Markup(parts["page.js"]),
+    script=Markup("\n".join(scripts)),
     style=Markup(parts["style.css"]),
     hashed=contents.hashed,
     answer=answer.read(args.answer),
+    meaning=answer.MEANING,
     figures=figures,
+    sections=contents.sections(figures),
     summary=contents.summary(manifests.values(), summaries, config["tasks"]),
     claims=None if claims is None else contents.claims(claims, manifests.values()),
     papers=None if claims is None else overview.by_paper(claims),
@@ -100,7 +110,9 @@ page = environment.from_string(parts["page.html"]).render(
     columns=contents.CLAIM,
     models=contents.models(manifests.values()),
     learned=findings.models(manifests.values()),
-    examples=contents.explorer(examples, list(manifests), names),
+    examples=contents.explorer(shown, names),
+    opened=contents.opened(shown, verdicts),
+    found=carried.findings(quantities.read(args.findings)),
     methods=Markup(MarkdownIt("js-default").render(methods)),
     config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
     versions=contents.versions(),

@@ -93,7 +93,8 @@ class Comparison:
         rows = self.summary.filter(pl.col("tv").is_not_null())
         gd, reordered = rows.filter(learner=GD), rows.filter(learner=REORDERED)
         y = alt.Y("tv:Q", title="total variation from ICL", scale=alt.Scale(domain=[0, 1]))
-        line = alt.Chart(alt.Data(values=gd.to_dicts())).mark_line(point=True, color="#D55E00")
+        orange = {"color": "#D55E00"}
+        line = alt.Chart(alt.Data(values=gd.to_dicts())).mark_line(point=orange, **orange)
         level = alt.Chart(alt.Data(values=reordered.to_dicts())).mark_rule(
             color="#0072B2", strokeDash=[4, 3]
         )

@@ -88,9 +88,9 @@ def emulate(browser, media: str = "", **preferences: str) -> None:
 
 
 @contextlib.contextmanager
-def width(browser, pixels: int):
-    """A screen of that width, until the end of the block."""
-    size = {"width": pixels, "height": 740, "deviceScaleFactor": 1, "mobile": False}
+def width(browser, pixels: int, high: int = 740):
+    """A screen of that size, until the end of the block."""
+    size = {"width": pixels, "height": high, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     yield
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

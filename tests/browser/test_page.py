@@ -1,8 +1,12 @@
 """The report of a small study, in a real browser: what it shows, and what it never does."""
 
+import base64
+import io
+import json
 import math
 import re
 import urllib.parse
+from xml.etree import ElementTree
 
 import chromium
 import polars as pl
@@ -15,6 +19,8 @@ from support.reports import HOSTILE
 from support.workflow import STUDY, copy_project, snakemake
 from tokenizers import Tokenizer
 
+from iclgd.reporting.kinds.registry import KINDS as REPORTED
+from iclgd.reporting.page.contents import SECTIONS
 from iclgd.study.kinds import KINDS
 
 GD = 'GD <i>"whole"</i> &amp; all'
@@ -35,8 +41,13 @@ def hostile() -> dict:
 
 def in_order() -> dict:
     """The figures of that study as the page has them: verdicts stand with the answer."""
-    figures = hostile()["figures"].items()
-    return dict(sorted(figures, key=lambda one: one[1]["kind"] != "equivalence"))
+
+    def place(one: tuple[str, dict]) -> int:
+        kind = one[1]["kind"]
+        section = list(SECTIONS).index(REPORTED[kind].SECTION)
+        return -1 if kind == "equivalence" else section
+
+    return dict(sorted(hostile()["figures"].items(), key=place))
 
 
 @pytest.fixture(scope="module")
@@ -82,21 +93,129 @@ def style(browser, selector: str, name: str) -> str:
     )
 
 
+def unfold(browser) -> None:
+    every = "document.querySelectorAll('details')"
+    browser.execute_script(f"for (const one of {every}) one.open = true")
+
+
 def press(browser, *keys) -> None:
     ActionChains(browser).send_keys(*keys).perform()
+
+
+# --- the first screen, and addresses ---------------------------------------------------------
+
+
+def test_the_answer_is_on_the_first_screen_and_the_rest_on_few(browser):
+    with chromium.width(browser, 1280, 800):
+        ends = browser.execute_script(
+            """return [".lead", ".tiles", "#answer svg"].map(
+                one => document.querySelector(one).getBoundingClientRect().top)"""
+        )
+        high = browser.execute_script("return document.documentElement.scrollHeight")
+    assert 0 < ends[0] < ends[1] < ends[2] < 600
+    assert high / 800 <= 12
+
+
+def test_the_address_keeps_what_is_chosen(browser, project):
+    unfold(browser)
+    menu = Select(browser.find_element(By.CSS_SELECTOR, "[data-filter=verdict]"))
+    verdict = menu.options[-1].text
+    menu.select_by_visible_text(verdict)
+    browser.find_element(By.CSS_SELECTOR, "th[data-column=claim] button").click()
+    shown = visible(browser, "claim")
+    assert 0 < len(shown) < len(claims(project))
+    assert "#cells?verdict=" in browser.current_url
+    browser.refresh()
+    assert visible(browser, "claim") == shown  # unfolded, filtered and sorted again
+    choice = [By.CSS_SELECTOR, "[data-choice=query]"]
+    Select(browser.find_element(*choice)).select_by_index(1)
+    chosen = browser.find_element(*choice).get_attribute("value")
+    result = texts(browser, "#result")
+    assert "#explorer?model=" in browser.current_url
+    browser.refresh()
+    assert browser.find_element(*choice).get_attribute("value") == chosen
+    assert texts(browser, "#result") == result
+
+
+def test_a_permalink_unfolds_and_shows_its_part(browser):
+    folded = browser.find_element(By.CSS_SELECTOR, "figure > details:not([open])")
+    figure = folded.find_element(By.XPATH, "..")
+    drawing = figure.find_element(By.TAG_NAME, "svg")
+    assert not drawing.is_displayed()
+    link = figure.find_element(By.CSS_SELECTOR, ".permalink").get_attribute("href")
+    browser.get(link)
+    assert link.endswith(f"#{figure.get_attribute('id')}") and drawing.is_displayed()
+    top = "return arguments[0].getBoundingClientRect().top"
+    assert 0 <= browser.execute_script(top, figure) < 200
+
+
+# --- what the page carries --------------------------------------------------------------------
+
+
+def test_every_figure_can_be_saved_from_the_page_alone(browser, project):
+    unfold(browser)
+    saved = browser.execute_script(
+        """const saved = [];
+        HTMLAnchorElement.prototype.click = function () { saved.push([this.download, this.href]) };
+        for (const one of document.querySelectorAll("[data-svg]")) one.click();
+        return saved"""
+    )
+    assert [name for name, _ in saved] == [f"{name}.svg" for name in in_order()]
+    for _, address in saved:
+        drawing = urllib.parse.unquote(address.partition(",")[2])
+        assert ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"
+    for link in browser.find_elements(By.CSS_SELECTOR, "a[download$='.csv']"):
+        name = link.get_attribute("download").removesuffix(".csv")
+        data = base64.b64decode(link.get_attribute("href").partition(",")[2])
+        table = pl.read_csv(io.BytesIO(data), infer_schema=False)
+        figure = hostile()["figures"][name]
+        summary = KINDS[figure["kind"]].summary(name)
+        stored = pl.read_parquet(project / f"results/default/summary/{summary}.parquet")
+        assert (table.columns, len(table)) == (stored.columns, len(stored))
+
+
+def test_another_report_is_held_against_this_one(browser, project, tmp_path):
+    page = (project / "results/default/report.html").read_text()
+    carried = re.search('id="found">(.*?)</script>', page)[1]
+    found = json.loads(carried)
+    number = next(place for place, one in enumerate(found) if not one[2])
+    verdict = next(place for place, one in enumerate(found) if one[2])
+    changed = [[*one] for one in found]
+    changed[number][1], changed[verdict][1] = "<b>7</b>", "otherwise"
+    changed.append(["of the other alone", "1", False])
+    other = tmp_path / "other.html"
+    other.write_text(page.replace(carried, json.dumps(changed).replace("<", "\\u003c")))
+    field = browser.find_element(By.ID, "other")
+    field.send_keys(str(other))
+    soon = WebDriverWait(browser, 5)
+    soon.until(lambda _: texts(browser, "#compared")[0])
+    assert texts(browser, "#compared") == [
+        f"2 of {len(found)} values that both have differ; 0 stand in this report alone,"
+        " 1 in the other."
+    ]
+    rows = {place: [*found[place][:2], changed[place][1]] for place in (number, verdict)}
+    cells = texts(browser, "#differences td")
+    assert [cells[:3], cells[3:]] == [rows[place] for place in sorted(rows)]
+    browser.find_element(By.ID, "verdicts-only").click()
+    assert texts(browser, "#differences td") == rows[verdict]
+    (tmp_path / "none.html").write_text("<p>no report</p>")
+    field.send_keys(str(tmp_path / "none.html"))
+    soon.until(lambda _: "none.html is no report" in texts(browser, "#compared")[0])
+    assert not browser.find_element(By.ID, "differences").is_displayed()
 
 
 # --- figures and links --------------------------------------------------------------------
 
 
 def test_every_figure_is_drawn_with_its_caption_and_alternative_text(browser, project):
+    unfold(browser)
     found = browser.execute_script(
         """return [...document.querySelectorAll("figure")].map(one => {
             const svg = one.querySelector("svg"), box = svg.getBoundingClientRect();
             return [one.id, box.width, box.height, svg.querySelectorAll("path, line").length,
                 svg.querySelectorAll("[data-tip]").length,
                 one.querySelector("[role=img]").getAttribute("aria-label"),
-                one.querySelector("figcaption details p").textContent]})"""
+                one.querySelector(".drawn").textContent]})"""
     )
     study = in_order()
     assert [one[0] for one in found] == [f"figure-{name}" for name in study]
@@ -122,12 +241,14 @@ def test_ids_are_unique_and_links_lead_somewhere(browser, project):
     )
     inner = {one[1:] for one in addresses if one.startswith("#")}
     assert inner - set(ids) == set()
-    outer = {urllib.parse.unquote(one) for one in addresses if not one.startswith("#")}
+    beside = [one for one in addresses if not one.startswith(("#", "data:"))]
+    outer = {urllib.parse.unquote(one) for one in beside}
     assert len(outer) >= 4 * len(hostile()["figures"])
     assert [one for one in outer if not (project / "results/default" / one).exists()] == []
 
 
 def test_pointing_at_a_mark_shows_its_values(browser, project):
+    unfold(browser)
     mark = browser.find_element(By.CSS_SELECTOR, "#figure-scale path[data-tip*=estimate]")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", mark)
     ActionChains(browser).move_to_element(mark).perform()
@@ -160,6 +281,7 @@ def visible(browser, column: str) -> list[str]:
 
 @pytest.mark.parametrize("column", ["verdict", "claim", "estimate", "reference", "shots", "mde"])
 def test_headers_sort_by_what_is_in_the_table(browser, project, column):
+    unfold(browser)
     table = claims(project)
     head = browser.find_element(By.CSS_SELECTOR, f"th[data-column={column}]")
     everything = sorted(visible(browser, column))
@@ -185,6 +307,7 @@ def test_headers_sort_by_what_is_in_the_table(browser, project, column):
 
 
 def test_filters_show_what_they_say(browser, project):
+    unfold(browser)
     table = claims(project)
     assert texts(browser, "#shown") == [f"{len(table)} of {len(table)} claims"]
     for column in ("paper", "verdict", "model"):
@@ -288,7 +411,7 @@ def test_every_choice_shows_the_stored_distributions(browser, project):
 
 def test_markup_from_outside_is_shown_and_runs_nothing(browser):
     counts = [len(browser.find_elements(By.TAG_NAME, tag)) for tag in ("script", "img", "i")]
-    assert counts == [2, 0, 0]
+    assert counts == [3, 0, 0]
     for name, figure in in_order().items():
         shown = texts(browser, f"#figure-{name} h3, #figure-{name} svg text")
         # In several lines of the drawing, if it is long.
@@ -302,6 +425,7 @@ def test_markup_from_outside_is_shown_and_runs_nothing(browser):
 
 
 def test_a_narrow_page_does_not_scroll_sideways(browser):
+    unfold(browser)
     with chromium.width(browser, 360):
         wide = browser.execute_script(
             "return [innerWidth, document.documentElement.scrollWidth, document.body.scrollWidth]"
@@ -352,11 +476,12 @@ def test_the_keyboard_reaches_the_claims_and_sorts_them(browser):
         "return arguments[0].getBoundingClientRect().top >= 0", browser.switch_to.active_element
     )
     press(browser, Keys.ENTER)  # over the contents, right to the answer
-    for _ in range(60):
+    for _ in range(120):
         press(browser, Keys.TAB)
         assert style(browser, ":focus", "outlineStyle") != "none"
-        if focused("id") == "search":
+        if focused("tagName") == "SUMMARY" and focused("textContent").startswith("Cell by cell"):
             break
+    press(browser, Keys.ENTER, Keys.TAB)
     assert focused("id") == "search"
     press(browser, *[Keys.TAB] * 4)  # over three menus and into the box of the table
     press(browser, Keys.TAB, Keys.ENTER)
@@ -394,6 +519,7 @@ def test_without_scripts_the_page_still_reads(running, project):
     running.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     running.get((project / "results/default/report.html").as_uri())
     running.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    unfold(running)
     assert len(visible(running, "claim")) == len(claims(project))
     controls = running.find_elements(By.CSS_SELECTOR, ".controls, #theme")
     assert len(controls) >= 2

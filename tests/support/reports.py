@@ -15,7 +15,8 @@ from iclgd.reporting.claims import judge
 from support.steps import SRC, run_step
 
 PAGE = SRC / "iclgd/reporting/page"
-PARTS = [PAGE / name for name in ("page.html", "page.js", "style.css")]
+SCRIPTS = ("page.js", "claims.js", "explorer.js", "comparison.js")
+PARTS = [PAGE / name for name in ("page.html", "style.css", *SCRIPTS)]
 PARTS.append(SRC.parent / "docs/methods.md")
 CONFIGURATION = "0123456789ab"  # of the figure
 LEARNERS = {
@@ -57,7 +58,8 @@ def claim(**changes) -> dict:
 def answered(folder: Path, said: str = "No, by 3.") -> Path:
     """The answer of a study, as a file."""
     tests = [answer.HEAD, ["t, 2 · gd", "inconclusive: few draws", "0.3", "0.1", "0.2"]]
-    answer.write(answer.Answer(said, tests, ["A note."]), folder / "answer.json")
+    verdicts = {"equivalent": 0, "different": 0, "inconclusive": 1}
+    answer.write(answer.Answer(said, tests, ["A note."], verdicts), folder / "answer.json")
     return folder / "answer.json"
 
 
@@ -99,12 +101,15 @@ def inputs(
     figure |= {"summary": str(folder / "summary/one.parquet"), "files": [str(drawn)]}
     study = {"figures": {"one": figure}, "labels": {"m": label}}
     study["config"] = {"models": {"m": {"label": label}}, "tasks": {}, "learners": LEARNERS}
+    found = quantities.of_table("one", "scale", [["model", "accuracy"], ["m", "0.50"]])
+    quantities.write(folder / "findings.csv", [*found, quantities.of_answer(said)])
     arguments = {
         "parts": [str(path) for path in PARTS],
         "study": [json.dumps(study)],
         "manifests": [str(folder / "m.json")],
         "examples": [str(folder / "summary/examples.parquet")],
         "answer": [str(answered(folder, said))],
+        "findings": [str(folder / "findings.csv")],
         "output": [str(folder / "report.html")],
     }
     if judged is not None:

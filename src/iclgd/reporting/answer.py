@@ -10,7 +10,7 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -33,13 +33,28 @@ NUMBERS = ("estimate", "reference", "solver")  # of the last three columns
 MANY = ["model", "verdicts", "GD from ICL", "ICL reordered", "nearest without GD"]
 
 
+# What a verdict says of GD. The report always tells how many tests came to the first three.
+MEANING = {
+    "equivalent": "as near to ICL as ICL is to itself",
+    "different": "farther from ICL than ICL is from itself",
+    "inconclusive": "undecided",
+    "negligible": "farther, but too little to matter",
+    "unspecific": "near, but no nearer than a solver without GD",
+}
+ALWAYS = 3
+
+
 @dataclass(frozen=True)
 class Answer:
-    """``sentence`` says it; ``tests``: a table, header first; ``notes``: what to know with it."""
+    """``sentence`` says it; ``tests``: a table, header first; ``notes``: what to know with it.
+
+    ``verdicts``: how many tests came to each of `MEANING`; empty where there are no tests.
+    """
 
     sentence: str
     tests: list[Row]
     notes: list[str]
+    verdicts: dict[str, int] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """The answer as text of at most `WIDE` columns."""
@@ -78,7 +93,7 @@ def of_study(
     ]
     if claims is not None and len(claims):
         notes.append(f"The papers' claims, cell by cell: {overview.counts(claims)}.")
-    return Answer(sentence(tests, names), _tests(tests, names), notes)
+    return Answer(sentence(tests, names), _tests(tests, names), notes, _verdicts(tests))
 
 
 def _asked(verdicts: Iterable[pl.DataFrame], names: Names) -> tuple[list[dict], list[dict]]:
@@ -128,6 +143,13 @@ def sentence(tests: Sequence[dict], names: Names) -> str:
     if rest and not found["equivalent"]:
         counted += "; as near as ICL is to itself in none"
     return f"{_lead(found)}. In {where}, gradient descent on the same demonstrations is {counted}."
+
+
+def _verdicts(tests: Sequence[dict]) -> dict[str, int]:
+    """How many tests came to which verdict, in the order of `MEANING`."""
+    found = Counter(row["verdict"] for row in tests)
+    shown = {one: found[one] for place, one in enumerate(MEANING) if place < ALWAYS or found[one]}
+    return shown if tests else {}
 
 
 def _lead(found: Counter) -> str:

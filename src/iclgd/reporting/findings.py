@@ -2,7 +2,8 @@
 
 A kind of figure is a module of `kinds`: ``headline(summary, names)`` says in one line what was
 found, ``findings(summary)`` returns its table, header first, ``BRACKETS`` describes the brackets
-after a value, ``MEANS`` and ``MEANS_NOT`` say what follows from the figure and what does not.
+after a value, ``MEANS`` and ``MEANS_NOT`` say what follows from the figure and what does not, and
+``SECTION`` is the part of the report in which it stands (`page.contents.SECTIONS`).
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from iclgd.io.cli import InputError
 from iclgd.io.schemas.examples import EXAMPLES
 from iclgd.reporting import quantities
 from iclgd.reporting.claims import judge, overview
+from iclgd.reporting.kinds.registry import KINDS
 from iclgd.reporting.names import Names
-from iclgd.reporting.page import beside, contents, svg
+from iclgd.reporting.page import beside, carried, contents, svg
 
 
 class Page(HTMLParser):
@@ -59,7 +60,12 @@ def test_everything_is_in_the_page_and_little_of_it(tmp_path):
     assert [a for tag, a in page.elements if tag == "script" and "src" in a] == []
     addresses = [a["href"] for tag, a in page.elements if tag == "a"]
     assert len(addresses) >= 10
-    assert [one for one in addresses if re.match(r"[a-z]+:|/", one)] == []
+    # The page itself carries the data of its figure; nothing is from elsewhere.
+    (data,) = (one for one in addresses if re.match(r"[a-z]+:|/", one))
+    told = base64.b64decode(data.removeprefix("data:text/csv;base64,")).decode()
+    assert told.startswith(
+        "model,task,shots,learner,metric,estimate,low,high,chosen\nm,t,2,gd@0.1,"
+    )
     anchors = {one[1:] for one in addresses if one.startswith("#")}
     assert anchors - {a.get("id") for _, a in page.elements} == set()
     assert (tmp_path / "report.html").stat().st_size < 60_000  # script, style, methods
@@ -118,7 +124,7 @@ def test_claims_are_shown_as_they_are_judged(tmp_path):
     silent = ("shots", "p_holm", "draws", "queries", "mde", "low", "high", "model")
     judged = [claim(), claim(verdict="fails", underpowered=True, **dict.fromkeys(silent))]
     page = built(tmp_path, judged=[*judged, claim()])
-    assert "By verdict: holds 2, fails 1." in page
+    assert "Cell by cell: 3 of them, holds 2, fails 1</summary>" in page
     first, second, _ = re.findall(r"<tr><td class=\"verdict\".*?</tr>", page)
     assert '<td class="estimate" data-sort="0.5">0.5 [0.25, 0.75]</td>' in first
     assert '<td class="mde" data-sort="0.1">0.1</td>' in first
@@ -144,7 +150,7 @@ def test_every_claim_has_one_row_with_its_verdict_by_paper(tmp_path):
         ("It will be.", "negligible", "negligible 1"),
         ("It was.", "cannot tell", "cannot tell 1"),
     ]
-    assert "By verdict: holds 2, negligible 2, fails 1, cannot tell 1." in page
+    assert "Cell by cell: 6 of them, holds 2, negligible 2, fails 1, cannot tell 1<" in page
     found = overview.findings(pl.DataFrame(judged, schema=judge.SCHEMA))
     assert found[:2] == [
         ["paper", "verdict", "cells", "claim"],
@@ -198,7 +204,9 @@ def test_the_explorer_offers_what_exists_in_the_studys_order():
         example(model="big"),
     ]
     table = pl.DataFrame(rows, schema=EXAMPLES)
-    shown = contents.explorer(table, ["m", "big"], Names(ROLES, {"m": "Model M"}))
+    names = Names(ROLES, {"m": "Model M"})
+    ordered = contents.in_order(table, ["m", "big"], names)
+    shown = contents.explorer(ordered, names)
     found = [(one["model"], one["learner"], one["query"].split(":")[0]) for one in shown]
     gd = "GD, whole model, rate 0.1, epoch 5"
     assert found == [
@@ -209,6 +217,62 @@ def test_the_explorer_offers_what_exists_in_the_studys_order():
     ]
     # Token B is not kept by b, so it is not among b's likeliest.
     assert shown[0]["tokens"] == [("A", 0.75, 1.0, [True, True]), ("B", 0.25, None, [True, False])]
+
+
+def test_the_explorer_opens_on_a_typical_query_of_the_first_test():
+    rows = [
+        example(b="gd@0.1"),
+        example(model="k", b="gd@0.1", place="nearest"),
+        example(model="k", b="gd@0.1"),
+    ]
+    test = {"model": "m", "task": "t", "design": "n2", "b": "gd@0.3", "measure": "tv"}
+    test |= {"factor": 1.0, "choice": "nearest", "primary": False}
+    verdicts = pl.DataFrame([test, {**test, "model": "k", "primary": True}])
+    assert contents.opened(rows, [verdicts]) == 2
+    assert contents.opened(rows, [verdicts.filter(~pl.col("primary"))]) == 0
+    assert contents.opened(rows, [verdicts.with_columns(task=pl.lit("u"))]) == 0
+    assert contents.opened([], []) == 0
+
+
+def test_figures_stand_in_their_sections_and_verdicts_apart():
+    figures = [
+        {"name": name, "kind": kind, "section": section}
+        for name, kind, section in (
+            ("v", "equivalence", "answers"),
+            ("size", "size", "growth"),
+            ("order", "order", "order"),
+            ("scale", "scale", "growth"),
+        )
+    ]
+    found = [(one[0], [figure["name"] for figure in one[3]]) for one in contents.sections(figures)]
+    assert found == [("order", ["order"]), ("growth", ["size", "scale"])]
+    assert {kind.SECTION for kind in KINDS.values()} == set(contents.SECTIONS)
+
+
+def test_tables_as_csv_have_lists_and_digits_that_readers_can_use():
+    table = pl.DataFrame({"name": ["a,b", None], "k": [[1, 2], []], "x": [1 / 3, 1e-9 / 3]})
+    told = base64.b64decode(carried.csv(table).partition(",")[2]).decode()
+    assert told == 'name,k,x\n"a,b",1 2,0.333333\n,"",3.33333e-10\n'
+
+
+def test_the_page_carries_its_findings_for_another_page_to_compare(tmp_path):
+    page = Page(built(tmp_path, said="No <b>way</b>."))
+    found = json.loads(page.texts["script"][-2])
+    assert found == [
+        ["answer / sentence", "No <b>way</b>.", False],
+        ["one / m / accuracy", "0.50", False],
+    ]
+
+
+def test_tiles_count_the_verdicts(tmp_path):
+    page = built(tmp_path)
+    tiles = page.partition('<ul class="tiles">')[2].partition("</ul>")[0]
+    found = re.findall(r'<li class="(\w+)"><b>(\d+)</b> <strong>(\w+)</strong> (.*?)</li>', tiles)
+    assert found == [
+        ("none", "0", "equivalent", "as near to ICL as ICL is to itself"),
+        ("none", "0", "different", "farther from ICL than ICL is from itself"),
+        ("inconclusive", "1", "inconclusive", "undecided"),
+    ]
 
 
 def drawn(tmp_path: Path, text: str) -> Path:

@@ -10,7 +10,8 @@ from iclgd.reporting.names import Names
 from iclgd.study.roles import TRAINED
 
 BRACKETS = USUAL
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "answers"
 MEANS = (
     "If ICL were gradient descent on the demonstrations, some epoch of it would agree with "
     "ICL as well as ICL agrees with itself in another order."

@@ -10,7 +10,8 @@ from iclgd.reporting.names import Names
 from iclgd.study.names import base
 
 BRACKETS = USUAL
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "attention"
 MEANS = (
     "If attention computed a step of gradient descent, the change that demonstrations make "
     "inside it would be the change that GD's weights make, by more than any update of that "

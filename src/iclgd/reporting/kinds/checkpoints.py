@@ -9,7 +9,8 @@ from iclgd.reporting.findings import USUAL, Row, spread, value
 from iclgd.reporting.names import Names
 
 BRACKETS = USUAL
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "growth"
 MEANS = "When ICL appears in pretraining, and how far the weights move meanwhile."
 MEANS_NOT = "It does not say why it appears, and one run of pretraining is one sample."
 

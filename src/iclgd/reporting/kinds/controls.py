@@ -13,7 +13,8 @@ from iclgd.reporting.names import REFERENCES, Names
 from iclgd.statistics import summaries
 
 BRACKETS = USUAL
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "answers"
 MEANS = (
     "A metric tells ICL and GD from what merely looks like them only where their agreement "
     "lies above every control."

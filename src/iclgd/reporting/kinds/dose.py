@@ -21,7 +21,8 @@ from iclgd.statistics import summaries
 from iclgd.study.names import base, value
 
 BRACKETS = USUAL
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "weights"
 MEANS = (
     "The metrics do fall as attention departs from the construction in which it is GD, so "
     "that they could have shown a departure."

@@ -15,7 +15,8 @@ from iclgd.statistics.families import family
 from iclgd.study.names import value
 
 BRACKETS = "bounds at the level of their tests, Holm's for primary ones, on either side"
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "answers"
 MEANS = (
     "Where a bar lies above the dashed line, GD is surely farther from ICL than ICL's own "
     "noise explains; only a bar below it, with every solver farther, would support that ICL "

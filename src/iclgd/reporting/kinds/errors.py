@@ -9,7 +9,8 @@ from iclgd.reporting.names import REFERENCES, Names
 from iclgd.statistics.crossed import ALPHA
 
 BRACKETS = f"{USUAL}; p: one-sided, each test by itself"
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "answers"
 MEANS = (
     "If ICL were gradient descent, both would err on the same queries and with the same wrong "
     "word, as ICL does with itself reordered."

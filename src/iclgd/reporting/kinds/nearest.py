@@ -10,7 +10,8 @@ from iclgd.reporting.names import Names
 from iclgd.study.roles import TRAINED
 
 BRACKETS = USUAL
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "answers"
 MEANS = "How near GD ever comes, whatever epoch and rate one would choose."
 MEANS_NOT = "A point near ICL early in training may be one at which both are merely unsure."
 

@@ -10,7 +10,8 @@ from iclgd.reporting.names import Names
 from iclgd.study.roles import TRAINED
 
 BRACKETS = f"{USUAL}; permuted: ICL's changes of a query, the learner's of another query"
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "order"
 MEANS = (
     "ICL hangs on the order of demonstrations; full-batch GD cannot, and GD one by one can. "
     "If ICL were that, both would change alike."

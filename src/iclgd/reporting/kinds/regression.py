@@ -8,7 +8,8 @@ from iclgd.reporting.findings import Row, interval, spread
 from iclgd.reporting.names import Names
 
 BRACKETS = "95 % intervals over prompts"
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "weights"
 MEANS = (
     "In the construction of von Oswald et al. attention is a step of GD, to rounding: the "
     "comparison can come out as equal."

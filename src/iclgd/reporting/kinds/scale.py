@@ -10,7 +10,8 @@ from iclgd.reporting.names import REFERENCES, Names
 from iclgd.study.roles import TRAINED
 
 BRACKETS = USUAL
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "growth"
 MEANS = "Whether GD needs more demonstrations than ICL for the same accuracy."
 MEANS_NOT = "Accuracy alone: GD and ICL may answer alike for different reasons."
 NEAR = 0.05  # of accuracy: as accurate, for a headline

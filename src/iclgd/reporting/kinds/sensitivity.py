@@ -10,7 +10,8 @@ from iclgd.reporting.findings import MODEL, Row, at, interval, short
 from iclgd.reporting.names import Names
 
 BRACKETS = "of the excess bounds of one-sided tests at 5 %, on either side; of accuracy 95 %"
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "answers"
 MEANS = "Whether the gap to ICL is one of this protocol of GD, or of all that were tried."
 MEANS_NOT = "A grid is finite: what lies at its border might come nearer beyond it."
 PLACE = ["model", "task", "shots", "design"]

@@ -10,7 +10,8 @@ from iclgd.reporting.names import Names
 from iclgd.study.roles import TRAINED
 
 BRACKETS = USUAL
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "growth"
 MEANS = "Whether ICL and GD use more demonstrations alike."
 MEANS_NOT = "Curves of accuracy that rise together do not show one mechanism."
 

@@ -10,7 +10,8 @@ from iclgd.reporting.names import Names
 from iclgd.study.names import base
 
 BRACKETS = "the range of the layers"
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "weights"
 MEANS = (
     "The construction needs most entries of W_Q and W_V to be zero; trained weights can be "
     "held against that."

@@ -14,7 +14,8 @@ from iclgd.reporting.names import Names
 from iclgd.statistics import summaries
 
 BRACKETS = "95 % intervals over seeds"
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "weights"
 MEANS = "Whether momentum in attention changes what twins learn, all else being the same."
 MEANS_NOT = "Few seeds are few samples; an interval across zero is no proof of no effect."
 METRICS = (*model_metrics.PERPLEXITY.values(), *accuracy.METRICS.values())

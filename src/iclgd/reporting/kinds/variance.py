@@ -9,7 +9,8 @@ from iclgd.reporting.names import Names
 from iclgd.study.roles import TRAINED
 
 BRACKETS = "95 % intervals over draws"
-# For the report: what the figure means, and what it does not.
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "order"
 MEANS = (
     "What about an order matters: which label stands last, which demonstration, or all positions."
 )

@@ -53,6 +53,15 @@ CLAIM = {
     "mde": "smallest detectable",
 }
 KINDS = ("pretrained", "twin", "control", "construction")  # of models
+# Sections of figures by the name that kinds of figures give (``SECTION``), in short and as a
+# heading; verdicts stand with the answer.
+SECTIONS = {
+    "answers": ("Distributions", "What ICL and GD answer"),
+    "order": ("Order", "What the order of demonstrations does"),
+    "attention": ("Attention", "Inside attention"),
+    "weights": ("Weights", "Weights, and models built to do gradient descent"),
+    "growth": ("Growth", "More demonstrations, size, and training"),
+}
 # Columns of `EXAMPLES` that the explorer shows as they are.
 SHOWN = ("tv", "token_overlap", "instruction", "demonstrations", "demonstrations_b", "text")
 SHOWN += ("answer", "answer_token")
@@ -116,6 +125,13 @@ def models(manifests: Iterable[dict]) -> list[list[str]]:
     return found
 
 
+def sections(figures: Iterable[dict]) -> list[tuple[str, str, str, list[dict]]]:
+    """Name, short and full heading, and figures of every section that has any."""
+    apart = [one for one in figures if one["kind"] != "equivalence"]
+    own = {name: [one for one in apart if one["section"] == name] for name in SECTIONS}
+    return [(name, *heads, own[name]) for name, heads in SECTIONS.items() if own[name]]
+
+
 def alt(title: str, across: list[str], up: list[str]) -> str:
     """A figure's text alternative: its title and its axes."""
     axes = [
@@ -160,11 +176,10 @@ def _short(value: float | str | None) -> str:
 # --- examples -----------------------------------------------------------------------------
 
 
-def explorer(table: pl.DataFrame, models: list[str], names: Names) -> list[dict]:
-    """The examples (`EXAMPLES`) as the explorer's script reads them: choices, then contents.
+def in_order(table: pl.DataFrame, models: list[str], names: Names) -> list[dict]:
+    """The examples (`EXAMPLES`) in the order in which the explorer offers them.
 
-    Models come in the order of ``models``, GD before the references. Shared tokens are those
-    among the ten likeliest of both sides.
+    Models come in the order of ``models``, GD before the references.
     """
     places, families = list(examples.PLACES), names.families(table["b"])
 
@@ -174,8 +189,34 @@ def explorer(table: pl.DataFrame, models: list[str], names: Names) -> list[dict]
         query = (places.index(row["place"]), row["draw"], row["order"], row["example"])
         return (models.index(row["model"]), *run, *learner, *query)
 
+    return sorted(table.iter_rows(named=True), key=order)
+
+
+def opened(rows: list[dict], verdicts: Iterable[pl.DataFrame]) -> int:
+    """The place among `in_order` rows of the one to show first: typical, of the first test.
+
+    ``verdicts``: summaries of equivalence. Where they have no row of a test in common with the
+    examples, it is the first one.
+    """
+    for summary in verdicts:
+        tests = summary.filter(measure="tv", factor=1.0, choice="nearest").sort(
+            "primary", descending=True, maintain_order=True
+        )
+        for test in tests.iter_rows(named=True):
+            for place, row in enumerate(rows):
+                same = all(row[key] == test[key] for key in ("model", "task", "design"))
+                if same and base(row["b"]) == base(test["b"]) and row["place"] == "median":
+                    return place
+    return 0
+
+
+def explorer(rows: list[dict], names: Names) -> list[dict]:
+    """Rows of the examples as the explorer's script reads them: choices, then contents.
+
+    Shared tokens are those among the ten likeliest of both sides.
+    """
     found = []
-    for row in sorted(table.iter_rows(named=True), key=order):
+    for row in rows:
         learner = names.label(row["b"])
         ranks = zip(row["rank_a"], row["rank_b"], strict=True)
         likely = [[rank is not None and rank <= agreement.K for rank in pair] for pair in ranks]
