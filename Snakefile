@@ -39,7 +39,10 @@ costs = Costs(study.config)
 # Only later is it known whether this is a dry run. Another workflow has jobs of its own.
 if workflow.modifier.is_main_snakefile():
     progress.plan(
-        lambda: workflow.dag.needrun_jobs() if workflow.dryrun else (), costs, at_once()
+        lambda: workflow.dag.needrun_jobs() if workflow.dryrun else (),
+        costs,
+        at_once(),
+        study.tests(),
     )
 
 

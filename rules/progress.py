@@ -14,6 +14,8 @@ import time
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from iclgd.study.power import detectable
+
 NAMED = "DefaultStreamHandler"  # Snakemake's own, for the screen
 REPLACED = (LogEvent.PROGRESS, LogEvent.JOB_FINISHED, LogEvent.JOB_STARTED)
 SELECTING = "Select jobs to execute..."
@@ -37,9 +39,12 @@ def watch(jobs, seconds, cores, stream=sys.stderr):
     shown.start()
 
 
-def plan(jobs, costs, cores, stream=sys.stderr):
-    """At the end of a dry run, tell what these jobs will take: time, and memory at most."""
-    logger.addHandler(Plan(jobs, costs, cores, stream))
+def plan(jobs, costs, cores, tests, stream=sys.stderr):
+    """At the end of a dry run, tell what these jobs will take: time, memory and disk at most.
+
+    ``tests``: the draws of each primary test, for what they can tell.
+    """
+    logger.addHandler(Plan(jobs, costs, cores, tests, stream))
 
 
 class Plan(logging.Handler):
@@ -48,9 +53,10 @@ class Plan(logging.Handler):
     ``costs``: an `iclgd.study.costs.Costs`.
     """
 
-    def __init__(self, jobs, costs, cores, stream):
+    def __init__(self, jobs, costs, cores, tests, stream):
         super().__init__()
-        self.jobs, self.costs, self.cores, self.stream, self.text = jobs, costs, cores, stream, ""
+        self.jobs, self.costs, self.cores, self.tests = jobs, costs, cores, tests
+        self.stream, self.text = stream, ""
 
     def emit(self, record):
         if getattr(record, "event", None) == LogEvent.RUN_INFO:
@@ -61,18 +67,30 @@ class Plan(logging.Handler):
             most = sorted((self.costs.megabytes(*one) for one in known), reverse=True)
             cores = "1 core" if self.cores == 1 else f"{self.cores} cores"
             memory = sum(most[: self.cores]) / 1000
+            disk = sum(self.costs.megabytes_written(*one) for one in known) / 1000
             self.text = (
                 f"Planned: {len(known)} steps, about {duration(seconds / self.cores)} on {cores}"
-                f" without a GPU, {memory:.1f} GB of memory"
+                f" without a GPU, {memory:.1f} GB of memory, {disk:.1f} GB of disk"
             )
             if unknown := self.costs.unknown(known):
                 self.text += f"; not counted is the size of {', '.join(unknown)}"
+            self.text += told(self.tests)
 
     def close(self):
         if self.text:
             print(self.text, file=self.stream)
             self.text = ""
         super().close()
+
+
+def told(tests):
+    """A line on what tests with so many draws can tell."""
+    if not tests:
+        return ""
+    ends = [f"{detectable(n, len(tests)):.2f} ({n} draws)" for n in (max(tests), min(tests))]
+    count = "1 primary test finds" if len(tests) == 1 else f"{len(tests)} primary tests find"
+    beyond = " to ".join(dict.fromkeys(ends))
+    return f"\n{count} an excess {beyond} beyond the smallest, if draws differ as SmolLM2's do"
 
 
 def _replaced(record):

@@ -1,8 +1,9 @@
 """Plot how alike ICL and gradient descent are inside attention, by the measures of two papers.
 
-Columns: the measures of Dai et al. and their corrections by Deutch et al. Each learner has a lane,
-at its chosen rate: a dot with a band for the mean over layers, small dots for single layers, and a
-grey bar for the measure's baseline. One row of panels per model, task and design.
+Columns: the measures of Dai et al. and their corrections by Deutch et al. Each learner has a lane
+for every model, controls below what they are controls of, at its chosen rate: a dot with a band
+for the mean over layers, small dots for single layers, and a grey bar for the measure's baseline.
+One row of panels per task and design.
 """
 
 from iclgd.reporting import style
@@ -13,11 +14,12 @@ figure = args.figure
 import altair as alt
 import polars as pl
 
-from iclgd.reporting import charts, findings, layout, select
+from iclgd.reporting import charts, findings, layout
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import attention as kind
 from iclgd.reporting.names import REFERENCES, Names
 from iclgd.statistics.families import family
+from iclgd.study.names import base
 
 names = Names(figure.roles, figure.labels)
 # Measure, its title, and its baseline: another measure, or none for 0.
@@ -39,12 +41,27 @@ summary = summary.filter(
     pl.col("learner") == pl.col("learner").min().over("model", "task", "design", "family")
 )
 families = names.families(summary["family"].unique())
-styles = {one: {"color": style.ROLES["gd"]["color"], "dash": style.SOLID} for one in families}
-called = {one: names.label(one) for one in families}
-size = (
-    layout.fit(len(PANELS), 118, layout.labels(list(called.values()))),
-    max(60, 26 * len(families)),
-)
+controlled = {one: names.roles.get(base(one)) == "control" for one in summary["model"].unique()}
+models = sorted(controlled, key=lambda one: (controlled[one], one))
+LANE = 13  # pixels: height of a lane
+
+
+def lane_names() -> tuple[list[str], dict[tuple[str, str], float], list[int]]:
+    """Texts of all lanes, the place of each learner and model, and which lanes are headings."""
+    texts, at, heads = [], {}, []
+    for one in families:
+        heads.append(len(texts))
+        texts.append(names.label(one))
+        for model in models:
+            at[one, model] = float(len(texts))
+            texts.append(names.label(model))
+    return texts, at, heads
+
+
+texts, place, heads = lane_names()
+colour = style.ROLES["gd"]["color"]
+colours = {one: style.QUIET if controlled[one] else colour for one in models}
+size = (layout.fit(len(PANELS), 118, layout.labels(texts)), LANE * len(texts))
 TIPS = {**charts.TIPS, "layer": "layer"}
 
 
@@ -62,50 +79,56 @@ def axis(metric: str, title: str) -> charts.Axis:
 
 
 def lanes(part: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """Rows of a measure, each family on its lane."""
+    """Rows of a measure, each learner of each model on its lane."""
     rows = part.filter(pl.col("metric") == metric).drop_nulls("estimate")
-    place = {one: float(i) for i, one in enumerate(families)}
-    rows = rows.with_columns(
-        pl.col("family").replace_strict(place, return_dtype=pl.Float64).alias("lane")
+    keys = rows.select("family", "model").rows()
+    return rows.with_columns(
+        pl.Series("lane", [place[key] for key in keys], pl.Float64),
+        pl.Series("series", [names.label(one) for one, _ in keys], pl.String),
+        pl.Series("color", [colours[model] for _, model in keys], pl.String),
     )
-    return charts.look(rows, "family", styles, called)
 
 
 blocks = []
-for run, part in select.runs(summary):
+by = ["task", "shots", "design"]
+for run, part in summary.sort(by, maintain_order=True).group_by(by, maintain_order=True):
     panels = []
     for column, (metric, title, baseline) in enumerate(PANELS):
         x = axis(metric, AXES.get(metric, "cosine"))
-        scale = {"domain": [-0.6, len(families) - 0.4], "reverse": True, "nice": False}
-        texts = [called[one] for one in families]
-        ticks = list(range(len(families)))
-        y = charts.Axis("", scale, ticks, f"{texts}[datum.value]", column == 0, grid=False)
+        scale = {"domain": [-0.7, len(texts) - 0.3], "reverse": True, "nice": False}
+        ticks, bold = list(range(len(texts))), f"indexof({heads}, datum.value) >= 0"
+        y = charts.Axis(
+            "", scale, ticks, f"{texts}[datum.value]", column == 0, grid=False, bold=bold
+        )
         found = lanes(part, metric)
         whole = found.filter(pl.col("layer").is_null())
-        layers = found.drop_nulls("layer").with_columns(pl.col("lane") + 0.26)
+        layers = found.drop_nulls("layer").with_columns(pl.col("lane") + 0.34)
         drawn = charts.across(whole, x, y, "lane", "circle", TIPS)
         if drawn:
             nothing = whole.with_columns(estimate=pl.lit(0.0))
             if baseline:
                 nothing = lanes(part, baseline).filter(pl.col("layer").is_null())
             base = alt.Chart(charts.values(nothing)).encode(x.x("estimate"), y.y("lane"))
-            bar = base.mark_tick(orient="vertical", size=17, thickness=2, color=style.QUIET)
+            bar = base.mark_tick(orient="vertical", size=10, thickness=2, color=style.QUIET)
             dots = alt.Chart(charts.values(layers)).mark_point(
-                filled=True, size=16, opacity=0.4, clip=True
+                filled=True, size=10, opacity=0.4, clip=True
             )
             dots = dots.encode(
                 x.x("estimate"), y.y("lane"), charts.paint(), tooltip=charts.tooltip(layers, TIPS)
             )
             drawn = [bar, *([dots] if len(layers) else []), *drawn]
         panels.append(charts.panel(drawn, x, y, size, title))
-    blocks.append(layout.block(panels, len(PANELS), names.run_title(run)))
+    blocks.append(
+        layout.block(panels, len(PANELS), names.run_title(dict(zip(by, run, strict=True))))
+    )
 
-colour = style.ROLES["gd"]["color"]
 items = [
     {"label": "mean over layers", "color": colour, "shape": "circle"},
     {"label": "single layer", "color": "#EDB894", "shape": "circle"},
-    {"label": "baseline", "color": style.QUIET, "dash": style.SOLID},
 ]
+if any(controlled.values()):
+    items.append({"label": "of a control", "color": style.QUIET, "shape": "circle"})
+items.append({"label": "baseline", "color": style.QUIET, "dash": style.SOLID})
 title = figure.title or "Is gradient descent like in-context learning inside attention?"
 subtitle = "ICL against gradient descent, at the last token of a query. Whiskers: 95 % over "
 subtitle += (

@@ -2,8 +2,8 @@
 
 Rows: accuracy of ICL and of GD at the rate and epoch chosen on validation queries; token overlap
 and overlap cosine similarity with ICL of that GD and of ICL under another order. Columns: tasks
-(and numbers of demonstrations). Symbols show the architecture; a model that did not acquire ICL,
-or was trained for it, is hollow and has a note. Models of nearly one size are moved apart.
+(and numbers of demonstrations). Models stand side by side, the smallest first. Symbols show the
+architecture; a model that did not acquire ICL, or was trained for it, is hollow and has a note.
 """
 
 from iclgd.io import cli
@@ -13,8 +13,6 @@ parser = style.parser(__doc__)
 parser.add_argument("--manifests", type=cli.existing, nargs="+", required=True, help="models' JSON")
 args = parser.parse_args()
 figure = args.figure
-
-import math
 
 import polars as pl
 
@@ -29,6 +27,14 @@ COLUMNS = "model task design shots a b epoch metric estimate low high draws dive
 ROWS = ["accuracy_b", "token_overlap", "ocs"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"]
 manifests = select.manifests(args.manifests)
+
+
+def weights(count: int) -> str:
+    """A number of weights in short: ``96 k``, ``135 M``, ``6.7 B``."""
+    power = next((p for p in (9, 6, 3) if count >= 10**p), 0)
+    return f"{count / 10**power:.3g} {' kMB'[power // 3]}".rstrip()
+
+
 summary = names.with_roles(charts.read(args.summary, COLUMNS.split()))
 summary = select.compared(select.one_design(summary), ROWS)
 summary = summary.filter(~pl.col("who_role").is_in(["zs", "icl-redrawn"]))
@@ -43,27 +49,19 @@ families = names.families(summary["who"].unique())
 styles = names.styles(families)
 called = {one: names.label(one) for one in families}
 facets = summary.select("task", "shots").unique().sort("task", "shots").rows()
-wide = layout.fit(len(facets), 460)
-exact = [math.log10(max(manifests[one]["weights"], 1)) for one in models]
-low, high = (min(exact) - 0.3, max(exact) + 0.3) if models else (0, 1)
-# A model's points need 18 pixels, or names and bars of models of one size overlap.
-place = dict(
-    zip(models, layout.spread_labels(exact, 18 * (high - low) / wide, low, high), strict=True)
-)
+wide = layout.fit(len(facets), min(460, 70 * max(len(models), 2)))
+place = {one: float(i) for i, one in enumerate(models)}
 # Learners stand side by side, so that none hides another.
-aside = {
-    one: (-3.5 if names.role(one) in ("icl", "icl-reordered") else 3.5) * (high - low) / wide
-    for one in families
-}
+aside = {one: -0.1 if names.role(one) in ("icl", "icl-reordered") else 0.1 for one in families}
 trouble = {one: select.caveat(manifests[one]) for one in models}
-steps = (1,) if high - low > 2 else (1, 2, 5)
-ticks = [e + math.log10(m) for e in range(int(low), int(high) + 1) for m in steps]
-ticks = [one for one in ticks if low <= one <= high]
-ticks = ticks[:: 1 + len(ticks) // 8]
-weights = "round(pow(10, datum.value))"
-power = f"{weights} >= 1e9 ? {weights} / 1e9 + ' B' : {weights} >= 1e6 ? {weights} / 1e6 + ' M'"
-power += f" : {weights} >= 1e3 ? {weights} / 1e3 + ' k' : {weights}"
-x = charts.Axis("weights (number, log scale)", {"domain": [low, high], "nice": False}, ticks, power)
+sizes = [weights(manifests[one]["weights"]) for one in models]
+x = charts.Axis(
+    "weights",
+    {"domain": [-0.5, len(models) - 0.5], "nice": False},
+    list(range(len(models))),
+    f"{sizes}[datum.value]",
+    grid=False,
+)
 tips = {"model": "model", "weights": "weights", "b": "rate", "epoch": "epoch", **charts.TIPS}
 panels = []
 for task, shots in facets:
@@ -112,8 +110,7 @@ if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": style.SOLID})
 title = figure.title or "Do larger models learn in context more like GD?"
 subtitle = "GD at the rate and epoch chosen on validation queries. Token overlap and OCS "
-subtitle += "are with ICL. Bars: 95 % over "
-subtitle += "draws and queries. Models of nearly one size are moved apart."
+subtitle += "are with ICL. Bars: 95 % over draws and queries. Models stand in order of size."
 block = [layout.block(panels, len(facets))] if facets else []
 found = findings.of(kind, args.summary, names)
 chart = layout.figure(

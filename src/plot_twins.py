@@ -1,8 +1,8 @@
 """Plot models with momentum attention against their twins without it.
 
 Columns: perplexity by position in held-out documents, then accuracy of in-context learning by
-the number of demonstrations. Above: means over seeds; below: differences from the twin of the
-same seed. One line per momentum; dots are single seeds.
+the number of demonstrations. Above: means over seeds, one line per momentum, and dots for single
+seeds; below: differences from the twin of the same seed, a thin line for each seed.
 """
 
 from iclgd.reporting import style
@@ -40,8 +40,7 @@ def vertical(rows: pl.DataFrame, name: str, row: str) -> charts.Axis:
     """Shares from 0 to 1; all else as wide as what is drawn, differences around 0."""
     if row == "mean" and name.startswith("accuracy"):
         return charts.share("mean over seeds")
-    drawn = rows.select("estimate", "low", "high").unpivot().drop_nulls("value")["value"]
-    low, high = drawn.min() or 0.0, drawn.max() or 1.0
+    low, high = rows["estimate"].min() or 0.0, rows["estimate"].max() or 1.0
     if row == "difference":
         low, high = min(low, 0.0), max(high, 0.0)
     pad = 0.06 * ((high - low) or 1.0)
@@ -70,23 +69,29 @@ for row in ("mean", "difference"):
         )
         y = vertical(rows, measure, row)
         y = y.inner(True) if measure == "perplexity" else replace(y, title="")
-        drawn = charts.curves(rows.filter(pl.col("seed").is_null()), x, y, "place", tips=tips)
+        # Few seeds are shown one by one; the interval of their mean is in the tips and the table.
+        single = rows.drop_nulls("seed")
+        mean = rows.filter(pl.col("seed").is_null())
+        drawn = charts.curves(mean, x, y, "place", tips=tips, width=2.2, band=False)
         if drawn:
+            level = 0.0 if row == "difference" else chance
+            drawn = charts.chance(level, x, y) + drawn
+        if drawn and row == "difference":
+            seeds = single.with_columns(series=pl.format("{}, seed {}", "series", "seed"))
+            drawn += charts.curves(seeds, x, y, "place", tips=tips, width=0.7, band=False)
+        elif drawn:
             # Side by side, so that no seed hides another.
             gap = 0.12 * (max(ends) - min(ends)) / max(len(place) - 1, 1)
             aside = {one: (i - (len(etas) - 1) / 2) * gap for i, one in enumerate(etas)}
-            single = rows.filter(pl.col("seed").is_not_null()).with_columns(
-                pl.col("place") + pl.col("eta").replace_strict(aside, default=None)
-            )
-            level = 0.0 if row == "difference" else chance
-            drawn = charts.chance(level, x, y) + drawn
+            moved = pl.col("place") + pl.col("eta").replace_strict(aside, default=None)
+            single = single.with_columns(moved)
             drawn += charts.marks(single, x, y, "place", "circle", tips, size=30)
         panels.append(charts.panel(drawn, x, y, size, title if row == "mean" else ""))
 items = [{"label": called[one], **styles[one]} for one in etas]
 items.append({"label": "chance, or no difference", "color": style.FAINT, "dash": style.SOLID})
 title = figure.title or "Does momentum attention help a language model?"
-subtitle = "Twins of one seed see the same documents and start from the same weights. Bands: 95 % "
-subtitle += "over seeds, below of the paired difference. Dots: single seeds."
+subtitle = "Twins of one seed see the same documents and start from the same weights. Thick lines: "
+subtitle += "means over seeds; dots and thin lines: single seeds."
 wide = len(NAMES) * (size[0] + 30)
 blocks = [layout.block(panels, len(NAMES))] if len(summary) else []
 found = findings.of(kind, args.summary, names)

@@ -58,7 +58,7 @@ FIGURES = {
     "size": (
         lambda path: agreement(path, models=tuple(WEIGHTS), gds=["gd"], rates=[1e-3]),
         size_arguments,
-        ["weights (number", "accuracy (share of queries)"],
+        ["weights", "accuracy (share of queries)"],
     ),
     "scale": (accuracy, [], ["accuracy (share of queries)"]),
     "order": (

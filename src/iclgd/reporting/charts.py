@@ -146,10 +146,11 @@ def curves(
     points: float = 0,
     tips: dict | None = None,
     width: float = 1.7,
+    band: bool = True,
 ) -> list:
     """Lines with 95 % bands over the column ``at``; ``points`` is the area of visible dots.
 
-    ``width``: of the lines.
+    ``width``: of the lines. ``band``: whether intervals are drawn, or only told by the tips.
     """
     frame = frame.drop_nulls([at, "estimate"]).sort("series", at)
     if frame.is_empty():
@@ -157,7 +158,7 @@ def curves(
     colour = alt.Color("color:N", scale=None, legend=None)
     layers = []
     bands = frame.drop_nulls(["low", "high"])
-    if not bands.is_empty():
+    if band and not bands.is_empty():
         layers.append(
             alt.Chart(values(bands))
             .mark_area(opacity=BAND, clip=True)

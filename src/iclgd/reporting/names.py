@@ -109,11 +109,11 @@ class Names:
         return re.sub(r"^GD,\s*", "", self.label(base(learner)))
 
     def run_title(self, run: dict) -> str:
-        """``llama-7b · AG News · 4 demonstrations (design n4)``."""
+        """``llama-7b · AG News · 4 demonstrations (design n4)``, without a model of several."""
         shots = f"{run['shots']} demonstration" + ("" if run["shots"] == 1 else "s")
         design = self.labels.get(run["design"], f"design {run['design']}")
-        parts = (self.label(run["model"]), self.label(run["task"]), f"{shots} ({design})")
-        return " · ".join(parts)
+        models = [self.label(run["model"])] if "model" in run else []
+        return " · ".join([*models, self.label(run["task"]), f"{shots} ({design})"])
 
     def key(self, learners: Iterable[str], styles: dict[str, dict]) -> list[dict]:
         """The part of a figure's key that names learners."""

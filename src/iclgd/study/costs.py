@@ -31,8 +31,10 @@ CONVERGED = 0.45  # of the epochs at most, where training ends by a criterion
 TRIALS = 1.5  # passes of a monotone step: some are tried in vain
 LONGEST, USUAL = 250, 0.2  # characters of a text that is not limited, and the share that is usual
 PER_TOKEN = 4.5  # characters
-QUERIES = 500  # the default of prepare_task
+QUERIES, KEEP = 500, 1024  # defaults of prepare_task, and of designs
 BASE = 300.0  # megabytes of a step beside its model
+MADE_UP = 213  # tokens of the made-up language
+KEPT = 5.5  # bytes of a kept token on the disk, of SmolLM2's distributions
 COPIES = {"run_gd": 4.3, "compare_attention": 3.0, "derive_model": 3.0}  # of weights in float32
 NAMED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*([mb])(?![a-z0-9])", re.IGNORECASE)
 
@@ -52,6 +54,26 @@ class Costs:
     def megabytes(self, rule: str, wildcards: Mapping[str, str]) -> float:
         """At most at a time."""
         return BASE + COPIES.get(rule, 1.2) * self._weights(wildcards) * 4e-6
+
+    def megabytes_written(self, rule: str, wildcards: Mapping[str, str]) -> float:
+        """To the disk, about: weights that are no link, and distributions."""
+        if rule in ("fetch_model", "derive_model"):
+            path = self.config["models"][names.base(wildcards["model"])].get("path", ".gguf")
+            return self._weights(wildcards) * 4e-6 if path.endswith(".gguf") else 0.0
+        if rule not in ("run_icl", "run_gd", "run_solver"):
+            return 0.0
+        design = self.config["demonstrations"][wildcards["design"]]
+        rows = _draws(wildcards["draws"]) * self._queries(wildcards["task"])
+        if rule == "run_gd":
+            entry = self.config["learners"][names.base(wildcards["learner"])]
+            rows *= _orders(entry.get("orders", design.get("orders", 1)))
+            rows *= len(entry.get("record", range(6)))
+        elif rule == "run_icl":
+            rows *= _orders(design.get("orders", 1))
+        tokens = (
+            MADE_UP if "generate" in original(self.config["tasks"], wildcards["task"]) else KEEP
+        )
+        return rows * min(design.get("keep", KEEP), tokens) * KEPT * 1e-6
 
     def unknown(self, jobs: Iterable[tuple[str, Mapping[str, str]]]) -> list[str]:
         """Models of these jobs whose size is not known before they are fetched."""
@@ -93,9 +115,7 @@ class Costs:
         runs = _draws(at["draws"])
         if rule == "run_gd":
             return runs * self._trained(at["learner"], design, prompt, asked)
-        orders = design.get("orders", 1)
-        orders = 24 if orders == "all" else orders
-        return runs * orders * (prompt + asked)
+        return runs * _orders(design.get("orders", 1)) * (prompt + asked)
 
     def _trained(self, learner: str, design: Mapping, prompt: float, asked: float) -> float:
         """Of one run of gradient descent under all its orders."""
@@ -104,8 +124,7 @@ class Costs:
         if "until" in entry:
             epochs, passes = epochs * CONVERGED, passes * TRIALS
         recorded = len(entry.get("record", range(6))) - 1
-        orders = entry.get("orders", design.get("orders", 1))
-        orders = 24 if orders == "all" else orders
+        orders = _orders(entry.get("orders", design.get("orders", 1)))
         return orders * _above(entry) * (epochs * passes * prompt + recorded * asked)
 
     # --- sizes ---------------------------------------------------------------------------
@@ -149,6 +168,11 @@ def _above(entry: Mapping) -> float:
     layers = entry.get("train", {}).get("layers")
     alone = isinstance(layers, list) and len(layers) == 1 and isinstance(layers[0], float)
     return max(1 - layers[0], 0.1) if alone else 1.0
+
+
+def _orders(orders: int | str) -> int:
+    """Of each draw; of ``all``, those of four demonstrations."""
+    return 24 if orders == "all" else orders
 
 
 def _draws(block: str) -> int:

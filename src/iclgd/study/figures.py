@@ -209,18 +209,22 @@ class Figure:
         found = {names.base(a) for *_, a, _ in self.pairs} - {names.base(self.pairs[0][3])}
         return {name: pairing.order_reference(self.config, name) for name in sorted(found)}
 
-    def _primary(self) -> list[list[str]]:
-        """(model, task, design, learner) of every primary test: what trains, and no control."""
+    @property
+    def tests(self) -> list[Run]:
+        """Every primary test of a figure of verdicts: what trains, and no control."""
         known = roles.of_study(self.config)
         entry = {**self.entry, "of": self.entry.get("primary", self.entry["of"])}
         found = [
-            [model, task, design, names.base(b)]
+            (model, task, design, names.base(b))
             for model, task, design, a, b in pairing.compared(self.config, entry)
             if known[names.base(a)] == "icl" and known[names.base(b)] in roles.TRAINED
             if known[names.base(model)] not in ("control", "construction")
             if known[task] != "control"
         ]
-        return [list(one) for one in dict.fromkeys(map(tuple, found))]
+        return list(dict.fromkeys(found))
+
+    def _primary(self) -> list[list[str]]:
+        return [list(one) for one in self.tests]
 
     def _smallest_effect(self) -> float | None:
         return self.entry.get("smallest_effect")

@@ -329,9 +329,10 @@ KINDS = {
             Models pretrained with momentum attention beside twins without it (momentum 0, the
             same code), of the same seeds. Above: perplexity by position in held-out documents,
             and accuracy of in-context learning by the number of demonstrations, as means over
-            seeds. Below: the difference from the twin, paired by seed. Bands: 95 % intervals
-            over seeds (Wilson's with the effective number of seeds for accuracies, Student's t
-            for perplexity and for differences, cut where they cannot be); dots: single seeds.
+            seeds, with a dot for each seed. Below: the difference from the twin, paired by
+            seed, with a thin line for each seed. The table has 95 % intervals over seeds (Wilson's
+            with the effective number of seeds for accuracies, Student's t for perplexity and
+            for differences, cut where they cannot be).
         """),
     ),
 }

@@ -76,6 +76,11 @@ class Study:
         if problems := names.target_problems(targets, catalogues):
             raise ConfigError(problems)
 
+    def tests(self) -> list[int]:
+        """The draws of each primary test."""
+        figures = (one for one in self.figures.values() if one.entry["kind"] == "equivalence")
+        return [self.designs[test[2]]["draws"] for figure in figures for test in figure.tests]
+
     # --- names, for wildcard constraints -------------------------------------------------
 
     def of_method(self, method: str) -> str:
