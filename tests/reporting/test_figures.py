@@ -52,6 +52,11 @@ FIGURES = {
     "agreement": (
         lambda path: agreement(path, rates=[1e-4, 1e-3, 5e-3]),
         {"chance": {"agnews": 0.25}},
+        ["OCS @10 (cosine)", "token overlap", "chance"],
+    ),
+    "epochs": (
+        lambda path: agreement(path, rates=[1e-4, 1e-3, 5e-3]),
+        {"chance": {"agnews": 0.25}},
         ["epochs of GD", "token overlap"],
     ),
     "shots": (lambda path: agreement(path, shots=(1, 2, 4, 8)), [], ["demonstrations", "OCS"]),
@@ -123,6 +128,15 @@ HARD = {
     ),
     "agreement-one-draw": ("agreement", lambda path: agreement(path, gds=["gd"], draws=1), []),
     "agreement-icl-only": ("agreement", lambda path: agreement(path, gds=[]), []),
+    "epochs-rates": (
+        "epochs",
+        lambda path: agreement(
+            path, rates=[*RATES, 1e-2, 5e-2], gds=["gd", "adam"], models=("m", "n")
+        ),
+        [],
+    ),
+    "epochs-one-draw": ("epochs", lambda path: agreement(path, gds=["gd"], draws=1), []),
+    "epochs-icl-only": ("epochs", lambda path: agreement(path, gds=[]), []),
     "shots-one": ("shots", lambda path: agreement(path, shots=(1,), draws=1, rates=[1e-3]), []),
     "size-few": ("size", lambda path: agreement(path, draws=1, rates=[1e-3]), size_arguments),
     "scale-lost": ("scale", lambda path: accuracy(path, draws=1, broken=True), []),
@@ -228,7 +242,7 @@ def test_hard_summaries_are_drawn(case, tmp_path, monkeypatch):
     name, build, more = HARD[case]
     svg, pdf, _ = draw(name, tmp_path / "x", build, more, ["svg", "pdf", "tex"], monkeypatch)
     assert_printable(svg.decode(), pdf)
-    if case in ("agreement-icl-only", "scale-lost", "variance-lost"):
+    if case in ("epochs-icl-only", "scale-lost", "variance-lost"):
         assert "no data" in svg.decode()
 
 

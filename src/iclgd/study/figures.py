@@ -183,9 +183,8 @@ class Figure:
     def _chance(self) -> dict[str, float]:
         """Accuracy of guessing among the label words, by task."""
         tasks = self.config["tasks"]
-        return {
-            task: 1 / sizes.classes(pairing.original(tasks, task)) for task in self.entry["tasks"]
-        }
+        shown = dict.fromkeys(task for part in self.parts for task in part["tasks"])
+        return {task: 1 / sizes.classes(pairing.original(tasks, task)) for task in shown}
 
     def _controls(self) -> dict[str, list[str]]:
         """What each control is: its name to its original and its kind."""

@@ -99,18 +99,30 @@ KINDS = {
         PAIRS,
         "agreement",
         _text("""
-            Agreement of ICL with gradient descent (GD) on the same demonstrations, over epochs
-            of full-batch GD, one line per learning rate. Accuracy counts a query as right if
-            the most likely token of the whole vocabulary is the first token of the answer;
-            token overlap is the share of shared tokens among the ten most likely; OCS is the
-            cosine of the two distributions cut to their own ten most likely tokens. Horizontal
-            lines: ICL itself, ICL against ICL with other orders or demonstrations, the
-            pretrained model without demonstrations (ZS, epoch 0), and, thin and without bands,
-            solvers of the task that do no GD. Bands: 95 % intervals over draws and queries,
+            How accurate ICL, gradient descent (GD) and what they are compared with are, and how
+            alike their answers and ICL's. Accuracy counts a query as right if the most likely
+            token of the whole vocabulary is the first token of the answer; token overlap is the
+            share of shared tokens among the ten most likely; OCS is the cosine of the two
+            distributions cut to their own ten most likely tokens. GD at the rate and epoch with
+            the best accuracy on validation queries. Shaded: ICL's own accuracy, and ICL against
+            ICL with its demonstrations reordered. Bars: 95 % intervals over draws and queries,
             which are crossed (two random factors, Student's t; of accuracy Wilson's).
         """),
         figure_keys=("chance",),
         explored=True,
+    ),
+    "epochs": Kind(
+        ("of",),
+        "agreement",
+        _text("""
+            Accuracy and agreement with ICL over epochs of gradient descent, as in Figure 5 of
+            Shen et al., one line per learning rate. Horizontal lines: ICL itself, ICL against ICL
+            with other orders or demonstrations, the pretrained model without demonstrations (ZS,
+            epoch 0), and, thin and without bands, solvers of the task that do no GD. Circles: the
+            epoch with the best accuracy on validation queries. Bands: 95 % intervals over draws
+            and queries.
+        """),
+        figure_keys=("chance",),
     ),
     "equivalence": Kind(
         ("of",),

@@ -17,6 +17,7 @@ MADE = {
     "controls": summaries.controls,
     "depth": summaries.depth,
     "dose": summaries_models.dose,
+    "epochs": summaries.agreement,
     "equivalence": summaries_verdicts.equivalence,
     "errors": summaries_verdicts.errors,
     "nearest": summaries_verdicts.nearest,
