@@ -256,7 +256,8 @@ KINDS = {
         _text("""
             The variance over all N! orders of the answer's log-odds, split by nested least
             squares: the label of the last demonstration, which demonstration is last, the
-            positions of all demonstrations, and the rest.
+            positions of all demonstrations, and the rest. Numbers below 0, which only noise
+            makes, have no length; intervals are in the table.
         """),
         inputs=("order",),
         figure_keys=("learners",),
@@ -270,7 +271,7 @@ KINDS = {
             as in Deutch et al.), SimAM (q.k with the query's own tokens, and their changes),
             Kendall's tau (attention to the demonstrations against inner products with their
             query vectors in training), and Rec2FTP (share of GD's corrections that ICL makes
-            too). Grey bars: baselines, namely unrelated updates and corrections,
+            too). Grey dots: controls. Grey bars: baselines, namely unrelated updates and corrections,
             and for SimAM and tau the model before training. Rates chosen on
             validation queries.
         """),
