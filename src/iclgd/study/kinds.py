@@ -271,8 +271,8 @@ KINDS = {
             as in Deutch et al.), SimAM (q.k with the query's own tokens, and their changes),
             Kendall's tau (attention to the demonstrations against inner products with their
             query vectors in training), and Rec2FTP (share of GD's corrections that ICL makes
-            too). Grey dots: controls. Grey bars: baselines, namely unrelated updates and corrections,
-            and for SimAM and tau the model before training. Rates chosen on
+            too). Grey dots: controls. Grey bars: baselines, namely unrelated updates and
+            corrections, and for SimAM and tau the model before training. Rates chosen on
             validation queries.
         """),
         figure_keys=("learners",),

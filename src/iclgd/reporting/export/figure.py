@@ -6,6 +6,7 @@ import html
 import json
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import vl_convert
 
@@ -54,7 +55,7 @@ def save(
             caption += f" In brackets: {found.brackets}."
             content = latex.table(found.table, caption, path.stem).encode()
         else:
-            content = _page(vega, title, library).encode()
+            content = _page(vega, title, path.stem, library).encode()
         with files.whole(path) as temporary:
             temporary.write_bytes(content)
 
@@ -88,10 +89,13 @@ PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
   <meta charset="UTF-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>{title}</title>
+  <style>{style}</style>
   <script>{library}</script>
 </head>
 <body>
+  <p><a href="../report.html#figure-{name}">In the report, with what it means</a></p>
   <div id="figure"></div>
   <script>vegaEmbed("#figure", {vega}, {options});</script>
 </body>
@@ -99,11 +103,23 @@ PAGE = """<!DOCTYPE html>
 """
 
 
-def _page(vega: dict, title: str, library: Path | None) -> str:
+# Not wider than the screen; on a dark one lightness turns round, hue stays.
+STYLE = """
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
+svg { max-width: 100%; height: auto; }
+@media (prefers-color-scheme: dark) {
+  svg { filter: invert(0.93) hue-rotate(180deg) brightness(1.08); }
+}
+"""
+
+
+def _page(vega: dict, title: str, name: str, library: Path | None) -> str:
     """The interactive figure as one page; no link of its menu leads to the network."""
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
     return PAGE.format(
         title=html.escape(title),
+        style=STYLE,
+        name=html.escape(quote(name)),
         library=library.read_text() if library else vl_convert.javascript_bundle(),
         vega=json.dumps(vega).replace("<", "\\u003c"),  # no tag or comment begins in the script
         options=json.dumps({"mode": "vega", "renderer": "svg", "actions": actions}),
