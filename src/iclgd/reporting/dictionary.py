@@ -14,6 +14,23 @@ from iclgd.reporting.artifacts import ARTIFACTS
 from iclgd.reporting.data.artifact import KEYS, Artifact
 
 
+# Which table answers which question, for readers who know neither.
+QUESTIONS = {
+    "Is GD as near to ICL as ICL is to itself?": "`summary/{figure}.parquet` of a figure of kind "
+    "`equivalence`; in words `findings.csv`",
+    "How alike are ICL and GD on a query, epoch by epoch?": "`agreement`",
+    "What did a learner answer, and has its training ended?": "`logits`",
+    "Which demonstrations did it see, in which order?": "`demonstrations`, with the texts of `tasks`",
+    "Does a claim of a paper hold here?": "`summary/claims.parquet`",
+    "Does a learner change with the order of demonstrations as ICL does?": "`summary/"
+    "{figure}.order.parquet` of a figure of kind `order`",
+    "What happens inside attention?": "`attention`",
+    "How many weights are small?": "`sparsity`",
+    "Where does a model come from, and what was it quantised to?": "`results/models/{model}.json`",
+    "What does this run print that another one does not?": "`findings.csv` of both",
+}
+
+
 def of(path: str) -> tuple[Artifact, dict[str, str]] | None:
     """The artifact that lies at this path from ``results`` on, and the names in the path."""
     for artifact in ARTIFACTS:
@@ -39,6 +56,8 @@ def page() -> str:
         '`--where "epoch = 200 AND js > 0.5"`). Written by `make dictionary` from',
         "`src/iclgd/reporting/artifacts.py` and `data/` there. Undefined values are null, never 0.",
         "",
+        *_table("question", QUESTIONS, "where to look, below `results/` or `results/{study}/`"),
+        "",
         *_table("file", {f"`{one.path}`": one.what for one in ARTIFACTS}),
         "",
         "Keys mean the same in every table:",
@@ -60,9 +79,9 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(first: str, rows: Mapping[str, str]) -> list[str]:
+def _table(first: str, rows: Mapping[str, str], second: str = "what it is") -> list[str]:
     rows = [f"| {name} | {meaning} |" for name, meaning in rows.items()]
-    return [f"| {first} | what it is |", "|---|---|", *rows]
+    return [f"| {first} | {second} |", "|---|---|", *rows]
 
 
 # Between these two lines of docs/methods.md, which no reader sees.
