@@ -13,14 +13,13 @@ from iclgd.metrics import ranges
 from iclgd.reporting.artifacts import ARTIFACTS
 from iclgd.reporting.data.artifact import KEYS, Artifact
 
-
 # Which table answers which question, for readers who know neither.
 QUESTIONS = {
     "Is GD as near to ICL as ICL is to itself?": "`summary/{figure}.parquet` of a figure of kind "
     "`equivalence`; in words `findings.csv`",
     "How alike are ICL and GD on a query, epoch by epoch?": "`agreement`",
     "What did a learner answer, and has its training ended?": "`logits`",
-    "Which demonstrations did it see, in which order?": "`demonstrations`, with the texts of `tasks`",
+    "Which demonstrations did it see, in which order?": "`demonstrations`; texts: `tasks`",
     "Does a claim of a paper hold here?": "`summary/claims.parquet`",
     "Does a learner change with the order of demonstrations as ICL does?": "`summary/"
     "{figure}.order.parquet` of a figure of kind `order`",
