@@ -76,10 +76,10 @@ notebook: .venv-notebook/ready
 		results/default/summary/equivalence.parquet --quiet rules reason host
 	.venv-notebook/bin/python docs/execute.py
 
-# README, docs/ and the functions' descriptions as a site in results/site; a broken link fails.
+# README, docs/ and the functions' descriptions as a site in site/; a broken link fails.
 docs: .venv-docs/ready
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
-	@echo "Site: results/site/index.html"
+	@echo "Site: site/index.html"
 
 # Train the built-in models anew (it takes a while) in place of those kept under models/.
 pretrain: .venv/ready

@@ -40,9 +40,9 @@ def watch(jobs, seconds, cores, stream=sys.stderr):
 
 
 def plan(jobs, costs, cores, tests, stream=sys.stderr):
-    """At the end of a dry run, tell what these jobs will take: time, memory and disk at most.
+    """At the end of a dry run, tell what these jobs will take: time, memory and disk.
 
-    ``tests``: the draws of each primary test, for what they can tell.
+    ``tests``: of each primary test its draws, and how many are corrected together (`told`).
     """
     logger.addHandler(Plan(jobs, costs, cores, tests, stream))
 
@@ -84,13 +84,18 @@ class Plan(logging.Handler):
 
 
 def told(tests):
-    """A line on what tests with so many draws can tell."""
+    """A line on what primary tests can tell: pairs of their draws and of how many are corrected
+    together.
+    """
     if not tests:
         return ""
-    ends = [f"{detectable(n, len(tests)):.2f} ({n} draws)" for n in (max(tests), min(tests))]
-    count = "1 primary test finds" if len(tests) == 1 else f"{len(tests)} primary tests find"
-    beyond = " to ".join(dict.fromkeys(ends))
-    return f"\n{count} an excess {beyond} beyond the smallest, if draws differ as SmolLM2's do"
+    found = {draws: f"{detectable(draws, count):.2f} ({draws} draws)" for draws, count in tests}
+    ends = " to ".join(dict.fromkeys(found[end(found)] for end in (max, min)))
+    which = "The primary test" if len(tests) == 1 else f"Each of {len(tests)} primary tests"
+    return (
+        f"\n{which} can detect an excess of {ends} above the smallest effect of interest, if draws"
+        " vary as with SmolLM2"
+    )
 
 
 def _replaced(record):

@@ -1,4 +1,4 @@
-"""Plot how accurate every learner is, and how alike its answers and ICL's.
+"""Plot how accurate every learner is, and how closely its answers agree with ICL's.
 
 Columns: accuracy, token overlap and overlap cosine similarity with ICL. Each learner has a lane, at
 the rate and epoch chosen on validation queries, with its interval; shaded is ICL: its own accuracy,
@@ -53,7 +53,8 @@ size = (layout.fit(len(SHADED), 180, room), LANE * max(len(texts), 1))
 
 def shaded(rows: pl.DataFrame, role: str, x: charts.Axis, y: charts.Axis) -> list:
     """A band over the lanes of each run where ICL is, and a line in its middle."""
-    icl = rows.filter(who_role=role).unique(["model", "task", "shots", "design"], keep="first")
+    by = ["model", "task", "shots", "design"]
+    icl = rows.filter(who_role=role).unique(by, keep="first", maintain_order=True)
     ends = [spans[row] for row in icl.select("model", "task", "shots", "design").rows()]
     icl = icl.with_columns(
         pl.Series("top", [low for low, _ in ends], pl.Float64),
@@ -96,7 +97,7 @@ def headings(y: charts.Axis) -> list:
 
 
 panels = []
-tips = {"series": "learner", "epoch": "epoch", "b": "rate", **charts.TIPS}
+tips = {"series": "learner", "rate": "rate", "epoch": "epoch", **charts.TIPS}
 for column, (metric, role) in enumerate(SHADED.items()):
     x = charts.share(METRICS[metric].title)
     scale = {"domain": [-0.7, len(texts) - 0.3], "reverse": True, "nice": False}
@@ -113,10 +114,12 @@ for column, (metric, role) in enumerate(SHADED.items()):
             *(chances(y, x) if metric == "accuracy_b" else []),
             *drawn,
         ]
-        drawn += headings(y) if column == 0 else []
+    if column == 0:
+        drawn = (drawn or charts.nothing(x, y, size)) + headings(y)
     panels.append(charts.panel(drawn, x, y, size))
-items = [{"label": "ICL; with itself, reordered", "color": style.ROLES["icl"]["color"]}]
-items[0]["dash"] = style.SOLID
+called = {"icl": "ICL", "icl-reordered": "ICL with itself, reordered"}
+known = [text for role, text in called.items() if role in summary["who_role"]]
+items = [{"label": "; ".join(known), "color": style.ROLES["icl"]["color"], "dash": style.SOLID}]
 if figure.chance:
     items.append({"label": "chance", "color": style.FAINT, "dash": [3, 3]})
 subtitle = "Each learner at the rate and epoch chosen on validation queries. Token overlap and "

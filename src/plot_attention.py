@@ -1,9 +1,9 @@
 """Plot how alike ICL and gradient descent are inside attention, by the measures of two papers.
 
 Columns: the measures of Dai et al. and their corrections by Deutch et al. Each learner has a lane
-for every model, controls below what they are controls of, at its chosen rate: a dot with a band
-for the mean over layers, small dots for single layers, and a grey bar for the measure's baseline.
-One row of panels per task and design.
+for every model, controls last, at its chosen rate: a dot with a band for the mean over layers,
+small dots for single layers, and a grey bar for the measure's baseline. One row of panels per task
+and design.
 """
 
 from iclgd.reporting import style

@@ -31,7 +31,7 @@ manifests = select.manifests(args.manifests)
 
 def weights(count: int) -> str:
     """A number of weights in short: ``96 k``, ``135 M``, ``6.7 B``."""
-    power = next((p for p in (9, 6, 3) if count >= 10**p), 0)
+    power = next((p for p in (9, 6, 3) if count >= 0.9995 * 10**p), 0)
     return f"{count / 10**power:.3g} {' kMB'[power // 3]}".rstrip()
 
 
@@ -62,7 +62,7 @@ x = charts.Axis(
     f"{sizes}[datum.value]",
     grid=False,
 )
-tips = {"model": "model", "weights": "weights", "b": "rate", "epoch": "epoch", **charts.TIPS}
+tips = {"model": "model", "weights": "weights", "rate": "rate", "epoch": "epoch", **charts.TIPS}
 panels = []
 for task, shots in facets:
     head = f"{names.label(task)}, {shots} demonstrations"

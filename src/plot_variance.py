@@ -37,7 +37,7 @@ def stack(frame, x, y):
     )
     if rows.is_empty():
         return []
-    rows = rows.sort("lane", "place").with_columns(length=pl.col("estimate").clip(0, 1))
+    rows = rows.sort("lane", "place").with_columns(length=pl.col("estimate").clip(0))
     end = pl.col("length").cum_sum().over("lane")
     rows = rows.with_columns(
         end=end,
@@ -106,7 +106,9 @@ summary = pl.concat([summary, patterns.select(summary.columns)])
 families = names.families(summary["learner"].unique())
 styles = names.styles(families)
 number = "format(datum.value, '~g')"
-share = {"domain": [0, 1], "nice": False}
+length = summary.filter(pl.col("source").is_in(list(place))).group_by(KEYS.split())
+longest = length.agg(pl.col("estimate").clip(0).sum())["estimate"].max() or 0.0
+share = {"domain": [0, max(1.0, longest)], "nice": False}  # beyond 1 if others are below 0
 share = charts.Axis("share of variance", share, [0, 0.5, 1], number)
 with_icl = {"domain": [-1, 1], "nice": False}
 with_icl = charts.Axis("with ICL", with_icl, [-1, 0, 1], number)

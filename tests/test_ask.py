@@ -1,4 +1,4 @@
-"""`iclgd study`: a file that can be read and run again, and an answer."""
+"""`iclgd study` and `iclgd run`: a file that can be read and run again, and an answer."""
 
 import os
 import re
@@ -15,10 +15,14 @@ SRC = Path(__file__).parents[1] / "src"
 
 
 def ask(folder, *arguments, status=0) -> str:
+    return iclgd(folder, "study", *arguments, status=status)
+
+
+def iclgd(folder, *arguments, status=0) -> str:
     """What the command prints in a folder that is not the workflow's; of an error its line."""
     environment = {**os.environ, "PYTHONPATH": str(SRC)}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    command = [sys.executable, "-m", "iclgd", "study", *arguments]
+    command = [sys.executable, "-m", "iclgd", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == status, done.stdout + done.stderr[-3000:]
     return done.stdout if status == 0 else done.stderr
@@ -72,3 +76,16 @@ def test_the_least_configuration_ends_with_an_answer(tmp_path):
     assert done.stdout == (folder / "results/minimal/answer.txt").read_text()
     assert re.search(r"4 topics, 4 · whole model +\w+", done.stdout)
     assert (folder / "results/minimal/report.html").exists()
+
+
+@pytest.mark.workflow
+def test_a_study_that_names_itself_ends_with_its_own_answer(tmp_path):
+    entries = yaml.safe_load((SRC.parent / "config/minimal.yaml").read_text())
+    (tmp_path / "any.yaml").write_text(yaml.safe_dump({"study": "mine", **entries}))
+    said = iclgd(tmp_path, "run", "any.yaml", "--cores", "2")
+    assert said == (tmp_path / "results/mine/answer.txt").read_text() != ""
+    assert "Nothing to be done" in iclgd(tmp_path, "run", "any.yaml", "--plan")
+
+
+def test_a_study_that_is_not_there_is_named(tmp_path):
+    assert "none.yaml: no such file" in iclgd(tmp_path, "run", "none.yaml", status=1)

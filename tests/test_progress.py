@@ -113,7 +113,7 @@ def test_the_plan_of_a_dry_run_is_its_last_line():
         unknown=lambda _: ["m"],
     )
     jobs, stream = [job(number, mb=1000 * number) for number in range(4)], io.StringIO()
-    one = progress.Plan(lambda: jobs, costs, 2, [20, 6, 20], stream)
+    one = progress.Plan(lambda: jobs, costs, 2, [(20, 3), (6, 3), (20, 3)], stream)
     one.emit(event(LogEvent.RUN_INFO))
     one.emit(event(LogEvent.RUN_INFO))
     assert stream.getvalue() == ""
@@ -121,8 +121,9 @@ def test_the_plan_of_a_dry_run_is_its_last_line():
     one.close()
     assert stream.getvalue() == (
         "Planned: 4 steps, about 20 min on 2 cores without a GPU, 5.0 GB of memory,"
-        " 0.6 GB of disk; not counted is the size of m\n3 primary tests find an excess"
-        " 0.10 (20 draws) to 0.18 (6 draws) beyond the smallest, if draws differ as SmolLM2's do\n"
+        " 0.6 GB of disk; not counted is the size of m\n"
+        "Each of 3 primary tests can detect an excess of 0.10 (20 draws) to 0.18 (6 draws) above"
+        " the smallest effect of interest, if draws vary as with SmolLM2\n"
     )
 
 

@@ -110,6 +110,8 @@ def reference(args: argparse.Namespace) -> int:
     from iclgd.reporting import quantities, quotes
     from iclgd.study import places
 
+    if args.action != "compare" and places.WORKFLOW == places.CARRIED:
+        raise cli.InputError(f"reference {args.action}: a clone of the workflow is needed")
     if args.action == "pages":
         for page in map(Path, map(places.own, quotes.PAGES)):
             page.write_text(quotes.rewritten(page.read_text(), quantities.reference))

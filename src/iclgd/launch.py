@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from iclgd.io.cli import InputError
 from iclgd.study import paths, places
 from iclgd.study.study import name_of
@@ -23,15 +25,17 @@ def run(file: str | None, cores: int | None = None, plan: bool = False) -> int:
     """
     command = [sys.executable, "-m", "iclgd.io.preload", sys.executable, "-m", "snakemake"]
     command += ["--snakefile", places.own("Snakefile"), "--cores", str(cores or "all")]
-    if file is not None:
-        found = next((one for one in (file, places.own(file)) if Path(one).is_file()), None)
-        if found is None:
-            raise InputError(f"{file}: no such file, here or in the workflow")
-        command += ["--configfile", found]
+    wanted = file or "config.yaml"
+    found = next((one for one in (wanted, places.own(wanted)) if Path(one).is_file()), None)
+    if found is None:
+        raise InputError(f"{wanted}: no such file, here or in the workflow")
+    command += ["--configfile", found] if file else []
     command += [*QUIET, "--dry-run"] if plan else QUIET
     status = _wait(command)
     if status == 0 and not plan:
-        print(Path(paths.OfStudy(name_of([file or ""])).answer).read_text(encoding="utf-8"), end="")
+        entries = yaml.load(Path(found).read_text(encoding="utf-8"), yaml.CSafeLoader)
+        study = paths.OfStudy(entries.get("study", name_of([found])))
+        print(Path(study.answer).read_text(encoding="utf-8"), end="")
     return status
 
 

@@ -144,7 +144,8 @@ def test_a_permalink_unfolds_and_shows_its_part(browser):
     assert not drawing.is_displayed()
     link = figure.find_element(By.CSS_SELECTOR, ".permalink").get_attribute("href")
     browser.get(link)
-    assert link.endswith(f"#{figure.get_attribute('id')}") and drawing.is_displayed()
+    assert link.endswith(f"#{figure.get_attribute('id')}")
+    WebDriverWait(browser, 5).until(lambda _: drawing.is_displayed())
     top = "return arguments[0].getBoundingClientRect().top"
     assert 0 <= browser.execute_script(top, figure) < 200
 
@@ -156,15 +157,19 @@ def test_every_figure_can_be_saved_from_the_page_alone(browser, project):
     unfold(browser)
     saved = browser.execute_script(
         """const saved = [];
+        const files = [];
+        URL.createObjectURL = (file) => `blob:${files.push(file) - 1}`;
         HTMLAnchorElement.prototype.click = function () { saved.push([this.download, this.href]) };
         for (const one of document.querySelectorAll("[data-svg]")) one.click();
-        return saved"""
+        const text = async ([name, at]) => [name, await files[at.slice(5)].text()];
+        return Promise.all(saved.map(text))"""
     )
     assert [name for name, _ in saved] == [f"{name}.svg" for name in in_order()]
-    for _, address in saved:
-        drawing = urllib.parse.unquote(address.partition(",")[2])
+    for _, drawing in saved:
         assert ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"
-    for link in browser.find_elements(By.CSS_SELECTOR, "a[download$='.csv']"):
+    links = browser.find_elements(By.CSS_SELECTOR, "a[download$='.csv']")
+    assert [one.get_attribute("download") for one in links] == [f"{one}.csv" for one in in_order()]
+    for link in links:
         name = link.get_attribute("download").removesuffix(".csv")
         data = base64.b64decode(link.get_attribute("href").partition(",")[2])
         table = pl.read_csv(io.BytesIO(data), infer_schema=False)
@@ -198,6 +203,7 @@ def test_another_report_is_held_against_this_one(browser, project, tmp_path):
     assert [cells[:3], cells[3:]] == [rows[place] for place in sorted(rows)]
     browser.find_element(By.ID, "verdicts-only").click()
     assert texts(browser, "#differences td") == rows[verdict]
+    assert texts(browser, "#compared")[0].startswith("1 of ")
     (tmp_path / "none.html").write_text("<p>no report</p>")
     field.send_keys(str(tmp_path / "none.html"))
     soon.until(lambda _: "none.html is no report" in texts(browser, "#compared")[0])
@@ -448,7 +454,7 @@ def contrast(browser, selector: str) -> float:
 
 
 def test_light_and_dark_are_both_readable_and_the_button_changes_them(browser):
-    read = ("main p", "td", "figcaption", "main a", "h2", ".controls label")
+    read = ("main p", "td", "figcaption", ".links a", "h2", ".controls label", ".tiles strong")
     grounds, filters = {}, {}
     for scheme in ("light", "dark"):
         chromium.emulate(browser, color_scheme=scheme)

@@ -1,6 +1,6 @@
 """Run a command while a warm process stands by: torch steps start in it without importing torch.
 
-    PYTHONPATH=src python -m iclgd.io.preload snakemake --cores all
+    python -m iclgd.io.preload snakemake --cores all
 
 Importing torch and transformers takes longer than most steps of the built-in models. Here it
 is done once: each torch step (``cli.torch_step``) asks the warm process to fork, and the fork

@@ -40,7 +40,8 @@ def compared(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
 
     ``summary`` is one of agreement, with roles (`Names.with_roles`); ``who_role`` is that of
     ``who``. ICL's own accuracy becomes its ``accuracy_b``; without demonstrations is epoch 0 of any
-    trained learner. Of several chosen rates of a family, which are equally good, the first is kept.
+    trained learner. Of several chosen rates of a family, which are equally good, the first is kept;
+    ``rate`` has it, and is null for what has none.
     """
     summary = summary.filter(a_role="icl").sort("model", "task", "shots", "design", "b", "epoch")
     other = {"who": family("b"), "who_role": pl.col("b_role")}
@@ -57,7 +58,11 @@ def compared(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
     ]
     found = pl.concat(parts).filter(pl.col("metric").is_in(metrics)).drop_nulls("estimate")
     by = ["model", "task", "shots", "design", "who", "metric"]
-    return found.unique(by, keep="first", maintain_order=True)
+    found = found.unique(by, keep="first", maintain_order=True)
+    own = pl.col("who") == family("b")  # ICL stands in every row of its accuracy beside another
+    return found.with_columns(
+        pl.when(own).then(pl.col("b").str.extract("@(.+)$")).cast(pl.Float64).alias("rate")
+    )
 
 
 def by_role(compared: pl.DataFrame) -> dict[tuple[str, str], float]:

@@ -1,4 +1,4 @@
-"""What jobs cost: seconds of one core and megabytes of memory, before they run.
+"""What jobs cost: seconds of one core, megabytes of memory and of disk, before they run.
 
 Operations are counted as the field does: 2 for each weight and token of a forward pass, 4 more
 for a backward pass. The speed, and what a step takes beside its arithmetic, were measured in the
@@ -31,6 +31,7 @@ CONVERGED = 0.45  # of the epochs at most, where training ends by a criterion
 TRIALS = 1.5  # passes of a monotone step: some are tried in vain
 LONGEST, USUAL = 250, 0.2  # characters of a text that is not limited, and the share that is usual
 PER_TOKEN = 4.5  # characters
+RECORDED = 14  # epochs before the last of 200, where a learner names none
 QUERIES, KEEP = 500, 1024  # defaults of prepare_task, and of designs
 BASE = 300.0  # megabytes of a step beside its model
 MADE_UP = 213  # tokens of the made-up language
@@ -67,7 +68,7 @@ class Costs:
         if rule == "run_gd":
             entry = self.config["learners"][names.base(wildcards["learner"])]
             rows *= _orders(entry.get("orders", design.get("orders", 1)))
-            rows *= len(entry.get("record", range(6)))
+            rows *= _recorded(entry)
         elif rule == "run_icl":
             rows *= _orders(design.get("orders", 1))
         tokens = (
@@ -123,7 +124,7 @@ class Costs:
         epochs, passes = entry.get("epochs", 200), 3.0
         if "until" in entry:
             epochs, passes = epochs * CONVERGED, passes * TRIALS
-        recorded = len(entry.get("record", range(6))) - 1
+        recorded = _recorded(entry) - 1
         orders = _orders(entry.get("orders", design.get("orders", 1)))
         return orders * _above(entry) * (epochs * passes * prompt + recorded * asked)
 
@@ -168,6 +169,11 @@ def _above(entry: Mapping) -> float:
     layers = entry.get("train", {}).get("layers")
     alone = isinstance(layers, list) and len(layers) == 1 and isinstance(layers[0], float)
     return max(1 - layers[0], 0.1) if alone else 1.0
+
+
+def _recorded(entry: Mapping) -> int:
+    """Epochs at which a learner answers the queries; 0 and the last are always among them."""
+    return len({0, *entry.get("record", range(RECORDED)), entry.get("epochs", 200)})
 
 
 def _orders(orders: int | str) -> int:

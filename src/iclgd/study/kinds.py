@@ -100,9 +100,9 @@ KINDS = {
         "agreement",
         _text("""
             How accurate ICL, gradient descent (GD) and what they are compared with are, and how
-            alike their answers and ICL's. Accuracy counts a query as right if the most likely
-            token of the whole vocabulary is the first token of the answer; token overlap is the
-            share of shared tokens among the ten most likely; OCS is the cosine of the two
+            closely their answers agree with ICL's. Accuracy counts a query as right if the most
+            likely token of the whole vocabulary is the first token of the answer; token overlap is
+            the share of shared tokens among the ten most likely; OCS is the cosine of the two
             distributions cut to their own ten most likely tokens. GD at the rate and epoch with
             the best accuracy on validation queries. Shaded: ICL's own accuracy, and ICL against
             ICL with its demonstrations reordered. Bars: 95 % intervals over draws and queries,
@@ -351,9 +351,9 @@ KINDS = {
 }
 
 REPORT = _text("""
-    The results of this study on one page that works without a network: findings, the papers'
-    claims, every figure with its caption, real prompts with what ICL and the other learners
-    answer, methods, configuration and versions.
+    The results of this study on one page that works without a network: the answer, the papers'
+    claims, every figure with its caption and its table, real prompts with what ICL and the other
+    learners answer, a comparison with another such page, methods, configuration and versions.
 """)
 
 

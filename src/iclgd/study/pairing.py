@@ -86,7 +86,8 @@ def compared(config: dict, entry: dict) -> list[tuple[str, str, str, str, str]]:
     """(model, task, design, a, b) of every agreement table that a figure shows.
 
     A reference that a design has no second order for is left out. A figure of other figures
-    takes their learners, and ICL under another order.
+    takes their learners, and ICL under another order; of kind ``epochs``, which draws them again,
+    all that they compare.
     """
     found = [
         (model, task, design, a, b)
@@ -98,7 +99,7 @@ def compared(config: dict, entry: dict) -> list[tuple[str, str, str, str, str]]:
         for a in names.expand_all([first], config["learners"])
         for b in names.expand_all([second], config["learners"])
     ]
-    if "of" in entry:
+    if "of" in entry and entry["kind"] != "epochs":
         learners = [run for run in found if not is_reference(config, run[-1])]
         found = [
             (*run, a, b)

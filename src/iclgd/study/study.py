@@ -76,10 +76,14 @@ class Study:
         if problems := names.target_problems(targets, catalogues):
             raise ConfigError(problems)
 
-    def tests(self) -> list[int]:
-        """The draws of each primary test."""
+    def tests(self) -> list[tuple[int, int]]:
+        """Of each primary test its draws, and how many tests are corrected together with it."""
         figures = (one for one in self.figures.values() if one.entry["kind"] == "equivalence")
-        return [self.designs[test[2]]["draws"] for figure in figures for test in figure.tests]
+        return [
+            (self.designs[test[2]]["draws"], len(figure.tests))
+            for figure in figures
+            for test in figure.tests
+        ]
 
     # --- names, for wildcard constraints -------------------------------------------------
 

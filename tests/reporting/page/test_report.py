@@ -247,6 +247,8 @@ def test_figures_stand_in_their_sections_and_verdicts_apart():
     found = [(one[0], [figure["name"] for figure in one[3]]) for one in contents.sections(figures)]
     assert found == [("order", ["order"]), ("growth", ["size", "scale"])]
     assert {kind.SECTION for kind in KINDS.values()} == set(contents.SECTIONS)
+    with pytest.raises(InputError, match="kind mine: 'elsewhere' is no section"):
+        contents.sections([{"name": "x", "kind": "mine", "section": "elsewhere"}])
 
 
 def test_tables_as_csv_have_lists_and_digits_that_readers_can_use():
@@ -259,7 +261,7 @@ def test_the_page_carries_its_findings_for_another_page_to_compare(tmp_path):
     page = Page(built(tmp_path, said="No <b>way</b>."))
     found = json.loads(page.texts["script"][-2])
     assert found == [
-        ["answer / sentence", "No <b>way</b>.", False],
+        ["answer / sentence", "No <b>way</b>.", True],
         ["one / m / accuracy", "0.50", False],
     ]
 

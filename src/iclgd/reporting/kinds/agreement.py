@@ -1,4 +1,4 @@
-"""Agreement of ICL with GD over epochs: accuracy and the metrics at the chosen epoch."""
+"""Accuracy of ICL and GD, and how closely they agree, at the rate and epoch that is chosen."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ BRACKETS = USUAL
 # For the report: its section, what the figure means, and what it does not.
 SECTION = "answers"
 MEANS = (
-    "If ICL were gradient descent on the demonstrations, some epoch of it would agree with "
-    "ICL as well as ICL agrees with itself in another order."
+    "If ICL were gradient descent on the demonstrations, GD would lie in the shaded band: as "
+    "accurate as ICL, and as close to it as ICL is to itself in another order."
 )
 MEANS_NOT = (
     "Equal accuracy is no evidence: every learner that solves the task has it. Ten likeliest "

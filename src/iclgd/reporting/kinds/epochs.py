@@ -14,17 +14,17 @@ BRACKETS = USUAL
 # For the report: its section, what the figure means, and what it does not.
 SECTION = "answers"
 MEANS = (
-    "How agreement with ICL comes and goes while GD trains: it may be greatest long before GD "
-    "has learned the task."
+    "How agreement with ICL comes and goes while GD trains. If ICL were gradient descent on the "
+    "demonstrations, some epoch of it would agree with ICL as well as ICL agrees with itself in "
+    "another order."
 )
 MEANS_NOT = "The epoch of most agreement is picked with ICL in view, on the queries that are shown."
 
 
 def most(summary: pl.DataFrame) -> pl.DataFrame:
     """Of each family of learners that train, the rate and epoch with the most token overlap."""
-    rows = summary.filter(
-        ~pl.col("b_role").is_in(REFERENCES), pl.col("epoch") > 0, metric="token_overlap"
-    ).drop_nulls("estimate")
+    trained = ~pl.col("b_role").is_in(REFERENCES) & (pl.col("epoch") > 0)
+    rows = summary.filter(trained, a_role="icl", metric="token_overlap").drop_nulls("estimate")
     rows = rows.with_columns(family("b")).sort("estimate", descending=True, maintain_order=True)
     by = ["model", "task", "shots", "design", "family"]
     return rows.unique(by, keep="first", maintain_order=True).sort(by)
@@ -33,7 +33,7 @@ def most(summary: pl.DataFrame) -> pl.DataFrame:
 def findings(summary: pl.DataFrame) -> list[Row]:
     """Each family of learners at the epoch with the most token overlap."""
     found = [[*MODEL, "learner", "accuracy", "most token overlap with ICL", "OCS with ICL"]]
-    by = ("model", "task", "shots", "design", "b", "epoch")
+    by = ("model", "task", "shots", "design", "a", "b", "epoch")
     for row in most(summary).iter_rows(named=True):
         same = summary.filter(**{name: row[name] for name in by})
         cells = [value(same.filter(metric=one)) for one in ("accuracy_b", "token_overlap", "ocs")]
@@ -46,7 +46,7 @@ def headline(summary: pl.DataFrame, names: Names) -> str:
     """The most token overlap over all epochs of GD, beside that of ICL with itself."""
     best = most(summary)
     shared, reordered = [], []
-    for run, rows in select.runs(summary.filter(metric="token_overlap")):
+    for run, rows in select.runs(summary.filter(a_role="icl", metric="token_overlap")):
         mine = best.filter(**run)
         role = next((one for one in TRAINED if one in mine["b_role"]), None)
         own = rows.filter(b_role="icl-reordered").drop_nulls("estimate")
@@ -56,6 +56,6 @@ def headline(summary: pl.DataFrame, names: Names) -> str:
     if not shared:
         return ""
     return (
-        f"At its best epoch GD shares {spread(shared, 10)} of ICL's ten likeliest tokens; ICL"
-        f" reordered shares {spread(reordered, 10)}"
+        f"At its best rate and epoch GD shares {spread(shared, 10)} of ICL's ten likeliest tokens;"
+        f" ICL reordered shares {spread(reordered, 10)}"
     )

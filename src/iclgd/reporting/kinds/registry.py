@@ -2,8 +2,9 @@
 
 A step that draws one kind imports that kind's module alone, so that a change to one kind redraws
 no other; only steps about all figures import this one. A kind has ``findings(summary)``
-(its table) and ``BRACKETS`` (what the brackets in it are), and ``evidence(summary)`` if it decides
-claims of papers (`claims.estimates`).
+(its table), ``BRACKETS`` (what the brackets in it are), ``SECTION`` (of the report), ``MEANS`` and
+``MEANS_NOT`` (what follows from the figure, and what does not), and ``evidence(summary)`` if it
+decides claims of papers (`claims.estimates`).
 """
 
 from __future__ import annotations

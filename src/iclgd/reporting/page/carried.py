@@ -9,7 +9,7 @@ import base64
 
 import polars as pl
 
-from iclgd.reporting.quantities import CONFIGURATION, VERDICT, Found
+from iclgd.reporting.quantities import ANSWER, VERDICT, Found
 
 DIGITS = 6  # significant ones, of a table as CSV
 
@@ -28,10 +28,10 @@ def csv(table: pl.DataFrame) -> str:
 def findings(found: Found) -> list[tuple[str, str, bool]]:
     """Every quantity of a run for a comparison with another page.
 
-    Its name, its value as printed, and whether it is a verdict. What a figure was configured as
-    comes as a quantity, too, named ``FIGURE / configuration``.
+    Its name, its value as printed, and whether it is a verdict, or the study's answer. What a
+    figure was configured as comes as a quantity, too, named ``FIGURE / configuration``.
     """
     return [
-        (one.name, one.printed, one.quantity.startswith(VERDICT) or one.quantity == CONFIGURATION)
+        (one.name, one.printed, one.quantity.startswith(VERDICT) or one.kind == ANSWER)
         for _, one in sorted(found.items())
     ]

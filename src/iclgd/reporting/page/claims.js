@@ -47,6 +47,7 @@ if (claims) {
       one.value = choices.get(one.dataset.filter) ?? "";
       if (one.selectedIndex < 0) one.value = ""; // what another report has
     }
+    for (const one of heads) one.removeAttribute("aria-sort");
     const [name, direction] = (choices.get("sort") ?? "").split(" ");
     const head = heads.find((one) => one.dataset.column === name);
     if (head && ["ascending", "descending"].includes(direction)) sort(head, direction);
@@ -63,10 +64,8 @@ if (claims) {
     for (const value of [...values].filter(Boolean).sort()) one.add(new Option(value));
   }
   for (const one of [search, ...filters]) {
-    one.addEventListener("input", () => {
-      filter();
-      keep();
-    });
+    one.addEventListener("input", filter);
+    one.addEventListener("change", keep); // browsers limit how often an address may change
   }
   addEventListener("hashchange", () => chosen("cells") && restore());
   restore();

@@ -14,10 +14,17 @@ const section = document.getElementById("comparison");
     made.textContent = text;
     return made;
   }
+  function refuse(text) {
+    theirs = null;
+    table.parentElement.hidden = true;
+    said.textContent = text;
+  }
   function show() {
-    const others = new Map(theirs.map(([name, value]) => [name, value]));
-    const both = ours.filter(([name]) => others.has(name));
-    const differ = both.filter(([name, value, verdict]) => value !== others.get(name) && (verdict || !only.checked));
+    const asked = (rows) => rows.filter(([, , verdict]) => verdict || !only.checked);
+    const [here, there] = [asked(ours), asked(theirs)];
+    const others = new Map(there.map(([name, value]) => [name, value]));
+    const both = here.filter(([name]) => others.has(name));
+    const differ = both.filter(([name, value]) => value !== others.get(name));
     table.tBodies[0].replaceChildren(
       ...differ.map(([name, value]) => {
         const row = document.createElement("tr");
@@ -26,25 +33,28 @@ const section = document.getElementById("comparison");
       }),
     );
     table.parentElement.hidden = differ.length === 0;
-    const alone = `${ours.length - both.length} stand in this report alone, ${theirs.length - both.length} in the other`;
-    said.textContent = `${differ.length} of ${both.length} values that both have differ; ${alone}.`;
+    const what = only.checked ? "verdicts" : "values";
+    const alone = `${here.length - both.length} stand in this report alone, ${there.length - both.length} in the other`;
+    said.textContent = `${differ.length} of ${both.length} ${what} that both have differ; ${alone}.`;
   }
   async function read(file) {
+    if (!file) return refuse("");
+    const none = `${file.name} is no report of this workflow with its findings in it.`;
     const found = CARRIED.exec(await file.text());
-    if (!found) {
-      said.textContent = `${file.name} is no report of this workflow with its findings in it.`;
-      table.parentElement.hidden = true;
-      return;
+    try {
+      theirs = JSON.parse(found[1]);
+    } catch {
+      return refuse(none);
     }
-    theirs = JSON.parse(found[1]);
-    show();
+    return show();
   }
   document.getElementById("other").addEventListener("change", (event) => read(event.target.files[0]));
   only.addEventListener("change", () => theirs && show());
-  addEventListener("dragover", (event) => event.preventDefault());
+  const isFile = (event) => event.dataTransfer.types.includes("Files");
+  addEventListener("dragover", (event) => isFile(event) && event.preventDefault());
   addEventListener("drop", (event) => {
+    if (!isFile(event)) return;
     event.preventDefault();
-    if (!event.dataTransfer.files.length) return;
     section.scrollIntoView();
     read(event.dataTransfer.files[0]);
   });

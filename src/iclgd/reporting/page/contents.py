@@ -11,13 +11,14 @@ import json
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote
 
 import polars as pl
 
+from iclgd.io.cli import InputError
 from iclgd.metrics import agreement
 from iclgd.reporting import examples
 from iclgd.reporting.findings import called
@@ -125,8 +126,15 @@ def models(manifests: Iterable[dict]) -> list[list[str]]:
     return found
 
 
-def sections(figures: Iterable[dict]) -> list[tuple[str, str, str, list[dict]]]:
-    """Name, short and full heading, and figures of every section that has any."""
+def sections(figures: Sequence[dict]) -> list[tuple[str, str, str, list[dict]]]:
+    """Name, short and full heading, and figures of every section that has any.
+
+    Raises InputError for a kind of figure whose section is none of `SECTIONS`.
+    """
+    for one in figures:
+        if one["section"] not in SECTIONS:
+            known = ", ".join(SECTIONS)
+            raise InputError(f"kind {one['kind']}: {one['section']!r} is no section ({known})")
     apart = [one for one in figures if one["kind"] != "equivalence"]
     own = {name: [one for one in apart if one["section"] == name] for name in SECTIONS}
     return [(name, *heads, own[name]) for name, heads in SECTIONS.items() if own[name]]
@@ -199,9 +207,8 @@ def opened(rows: list[dict], verdicts: Iterable[pl.DataFrame]) -> int:
     examples, it is the first one.
     """
     for summary in verdicts:
-        tests = summary.filter(measure="tv", factor=1.0, choice="nearest").sort(
-            "primary", descending=True, maintain_order=True
-        )
+        tests = summary.filter(measure="tv", factor=1.0, choice="nearest")
+        tests = tests.filter("primary") if tests["primary"].any() else tests
         for test in tests.iter_rows(named=True):
             for place, row in enumerate(rows):
                 same = all(row[key] == test[key] for key in ("model", "task", "design"))

@@ -45,7 +45,7 @@ function remember(id, choices) {
   history.replaceState(null, "", `#${id}${query && `?${query}`}`);
 }
 function go() {
-  const part = document.getElementById(decodeURIComponent(location.hash.slice(1).split("?")[0]));
+  const part = document.getElementById(location.hash.slice(1).split("?")[0]);
   if (!part) return;
   part.querySelector(":scope > details")?.setAttribute("open", "");
   for (let one = part; one; one = one.parentElement?.closest("details")) if (one.tagName === "DETAILS") one.open = true;
@@ -54,17 +54,29 @@ function go() {
 addEventListener("hashchange", go);
 addEventListener("load", go);
 
-// --- a figure as a file ---
+// --- a figure and its table as files ---
+
+function save(name, type, content) {
+  const file = document.createElement("a");
+  file.href = URL.createObjectURL(new Blob([content], { type }));
+  file.download = name;
+  file.click();
+  setTimeout(() => URL.revokeObjectURL(file.href), 60000);
+}
 
 for (const button of document.querySelectorAll("[data-svg]")) {
   button.addEventListener("click", () => {
     const name = button.dataset.svg;
     const drawing = document.querySelector(`#figure-${CSS.escape(name)} svg`).cloneNode(true);
     drawing.setAttribute("font-family", "Liberation Sans, Arial, Helvetica, sans-serif");
-    const file = document.createElement("a");
-    file.href = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(drawing))}`;
-    file.download = `${name}.svg`;
-    file.click();
+    save(`${name}.svg`, "image/svg+xml", new XMLSerializer().serializeToString(drawing));
+  });
+}
+for (const link of document.querySelectorAll("a[download]")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault(); // browsers refuse long data: addresses
+    const bytes = Uint8Array.from(atob(link.href.split(",")[1]), (one) => one.charCodeAt(0));
+    save(link.download, "text/csv", bytes);
   });
 }
 
