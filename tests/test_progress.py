@@ -122,7 +122,7 @@ def test_the_plan_of_a_dry_run_is_its_last_line():
     assert stream.getvalue() == (
         "Planned: 4 steps, about 20 min on 2 cores without a GPU, 5.0 GB of memory,"
         " 0.6 GB of disk; not counted is the size of m\n"
-        "Each of 3 primary tests can detect an excess of 0.10 (20 draws) to 0.18 (6 draws) above"
+        "Each of 3 primary tests can detect an excess of 0.07 (20 draws) to 0.12 (6 draws) above"
         " the smallest effect of interest, if draws vary as with SmolLM2\n"
     )
 
