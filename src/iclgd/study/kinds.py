@@ -244,7 +244,7 @@ KINDS = {
             vocabulary of the standard deviation (ddof = 1) over orders of the next-token
             probability, averaged over queries. If ICL were GD, both would change alike: the
             cosine of the changes would be 1. But it is high, too, if both follow the last labels,
-            whatever is asked. Dashed: the same cosine between different queries. Below: the cosine
+            whatever is asked. Diamonds: the same cosine between different queries. Own parts: that
             of what is left without the parts along both mean patterns over queries, which is 1 if
             ICL is GD, and does not exist for what reads no query. Solvers do no GD.
         """),

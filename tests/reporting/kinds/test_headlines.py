@@ -158,3 +158,7 @@ def test_controls_are_counted_by_metric():
     table = pl.DataFrame(rows, ["kind", "metric", "estimate", "floor"], orient="row")
     said = controls.headline(table, NAMES)
     assert said.endswith("in every negative control by OCS @10 (cosine) in 1 of 2")
+    none = controls.headline(table.filter(pl.col("estimate") < 0.5), NAMES)
+    assert none == (
+        "By no metric do ICL and GD agree more than in every negative control (OCS @10 (cosine))"
+    )
