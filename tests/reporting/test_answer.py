@@ -130,7 +130,25 @@ def test_a_task_that_demonstrations_do_not_help_with_is_named(icl, zero, told):
     found = of(judged("different"), agreement=[accuracies(icl, zero)])
     assert len(found.notes) == told
     if told:
-        assert f"Model M on Task T, 4 ({icl:.2f}; {zero:.2f})" in found.notes[0]
+        assert f"demonstrations: Task T, 4 ({icl:.2f}; {zero:.2f})" in found.notes[0]
+
+
+def test_the_label_words_alone_are_told_of_the_same_tests():
+    rows = [judged("different"), judged("different", b="gd-v")]
+    rows += [judged("different", measure="label_tv")]
+    rows += [judged("inconclusive", b="gd-v", measure="label_tv")]
+    found = of(*rows)
+    assert found.sentence.startswith("No.")
+    assert found.notes == ["Among the label words alone, of 2: different 1, inconclusive 1."]
+
+
+def test_notes_that_do_not_fit_are_left_to_the_report():
+    table = [answer.HEAD, *([["x"] * 5] * 6)]
+    two_lines = "a" * 90 + " b" * 20
+    found = answer.Answer("No. " * 60, table, ["first", two_lines, "short", "last"])
+    lines = found.lines()  # a question, three lines of a sentence, a blank, seven of a table
+    assert len(lines) == answer.LINES
+    assert lines[-2:] == ["first", "short"]
 
 
 def test_the_step_writes_at_most_fifteen_lines_that_the_next_steps_read(tmp_path):

@@ -61,8 +61,8 @@ BEGINS = "SGD changes with order as ICL does (cosine .93)"
         ([row("one", "pattern_cosine", 0.1, epoch=1), ALIKE], f"{BEGINS}."),
         (
             [row("one", "pattern_cosine", -0.02), row("two", "pattern_cosine", 0.2)],
-            "No gradient descent here changes with order as ICL does: cosine at most .20"
-            " (other SGD).",
+            "No gradient descent here changes with order as ICL does: cosine at most .20,"
+            " surely below .5 (other SGD).",
         ),
         (
             [row("one", "pattern_cosine", 0.6, 0.2), row("two", "pattern_cosine", 0.2)],

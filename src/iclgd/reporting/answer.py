@@ -27,7 +27,8 @@ from iclgd.study.names import base, value
 
 QUESTION = "Is in-context learning gradient descent?"
 WIDE = 100  # characters of a line
-TESTS = 8  # of more tests, only how many came to each verdict is told, model by model
+LINES = 14  # of the answer as text; where the report is follows it
+TESTS = 6  # of more tests, only how many came to each verdict is told, model by model
 HEAD = ["test", "verdict", "GD from ICL", "ICL reordered", "nearest without GD"]
 NUMBERS = ("estimate", "reference", "solver")  # of the last three columns
 MANY = ["model", "verdicts", "GD from ICL", "ICL reordered", "nearest without GD"]
@@ -57,11 +58,16 @@ class Answer:
     verdicts: dict[str, int] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """The answer as text of at most `WIDE` columns."""
+        """The answer as text of at most `LINES` lines of at most `WIDE` columns.
+
+        Notes that do not fit are left to the report, which has them all.
+        """
         told = [QUESTION, *_wrapped(self.sentence), ""]
         if self.tests:
             told += [f"  {line}" for line in findings.layout(self.tests)]
-        return told + [line for note in self.notes for line in _wrapped(note)]
+        for note in map(_wrapped, self.notes):
+            told += note if len(told) + len(note) <= LINES else []
+        return told
 
 
 def read(path: Path) -> Answer:
@@ -85,26 +91,30 @@ def of_study(
     Those of the kinds ``equivalence``, ``agreement`` and ``controls`` have a say. ``claims``:
     `judge.judged`, if there are any.
     """
-    tests, constructions = _asked(summaries.get("equivalence", ()), names)
-    notes = [
+    verdicts = list(summaries.get("equivalence", ()))
+    tests, constructions = _asked(verdicts, "tv", names)
+    notes = [  # what qualifies the sentence comes first
+        *_among_labels(_asked(verdicts, "label_tv", names)[0]),
+        *_unlearned(summaries.get("agreement", ()), names),
         *_constructions(constructions),
         *_controls(summaries.get("controls", ()), names),
-        *_unlearned(summaries.get("agreement", ()), names),
     ]
     if claims is not None and len(claims):
         notes.append(f"The papers' claims, cell by cell: {overview.counts(claims)}.")
     return Answer(sentence(tests, names), _tests(tests, names), notes, _verdicts(tests))
 
 
-def _asked(verdicts: Iterable[pl.DataFrame], names: Names) -> tuple[list[dict], list[dict]]:
+def _asked(
+    verdicts: Iterable[pl.DataFrame], measure: str, names: Names
+) -> tuple[list[dict], list[dict]]:
     """The tests that decide, the primary ones if there are any, and those of constructions.
 
-    Each is the row of total variation at the rate and epoch nearest to ICL. A test of several
+    Each is the row of a distance at the rate and epoch nearest to ICL. A test of several
     figures is one test; those of negative controls are none of the answer.
     """
     found = {}
     for summary in verdicts:
-        rows = summary.filter(measure="tv", factor=1.0, choice="nearest").drop_nulls("estimate")
+        rows = summary.filter(measure=measure, factor=1.0, choice="nearest").drop_nulls("estimate")
         for row in rows.iter_rows(named=True):
             found.setdefault(tuple(row[key] for key in equivalence.TEST), row)
     tests, constructions = [], []
@@ -195,6 +205,13 @@ def _test(row: dict, names: Names, several: bool) -> Row:
     return [" · ".join(place), verdict, *numbers]
 
 
+def _among_labels(tests: Sequence[dict]) -> list[str]:
+    """What the same tests say of the distributions over the label words alone."""
+    found = Counter(row["verdict"] for row in tests)
+    told = ", ".join(f"{verdict} {count}" for verdict, count in found.most_common())
+    return [f"Among the label words alone, of {len(tests)}: {told}."] if tests else []
+
+
 def _constructions(tests: Sequence[dict]) -> list[str]:
     """Whether the tests say *equivalent* where ICL is GD by construction: at a dose of nothing."""
     found = Counter(row["verdict"] for row in tests if not value(row["model"]))
@@ -211,6 +228,8 @@ def _controls(summaries: Iterable[pl.DataFrame], names: Names) -> list[str]:
 
 def _unlearned(agreements: Iterable[pl.DataFrame], names: Names) -> list[str]:
     """Tasks on which ICL is no more accurate than the model without demonstrations."""
+    agreements = list(agreements)
+    several = len({model for summary in agreements for model in summary["model"]}) > 1
     found = {}
     for summary in agreements:
         for run, rows in select.runs(select.compared(summary, ["accuracy_b"])):
@@ -220,12 +239,13 @@ def _unlearned(agreements: Iterable[pl.DataFrame], names: Names) -> list[str]:
             zero = known.get(ZERO_SHOT)
             controlled = "control" in (names.roles.get(base(model)), names.roles.get(task))
             if None not in (icl, zero) and icl <= zero and not controlled:
-                label = f"{names.label(model)} on {names.label(task)}, {run['shots']}"
+                label = f"{names.label(model)} on " if several else ""
+                label += f"{names.label(task)}, {run['shots']}"
                 found[label] = f"{label} ({icl:.2f}; {zero:.2f})"
     if not found:
         return []
     told = "; ".join(list(found.values())[:3]) + ("; ..." if len(found) > 3 else "")
-    return [f"ICL is no more accurate than no demonstrations (accuracy of both): {told}."]
+    return [f"ICL is no more accurate than the model without demonstrations: {told}."]
 
 
 def _wrapped(text: str) -> list[str]:

@@ -64,7 +64,10 @@ def headline(summary: pl.DataFrame, names: Names) -> str:
             found.append(measured["low"] > chance["estimate"])
     if not found:
         return ""
-    return f"GD changes attention outputs as ICL does, beyond chance, in {count(found, 'case')}"
+    several = whole.select("model", "task", "design").n_unique() > 1
+    told = f"in {count(found, 'case')}"
+    told = told if several else f"for {sum(found)} of {len(found)} kinds of GD"
+    return f"GD changes attention outputs as ICL does, beyond chance, {told}"
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:

@@ -63,12 +63,15 @@ def headline(summary: pl.DataFrame, names: Names) -> str:
     best = max(trained, key=lambda row: (_side(row) > 0, row["estimate"]))
     who = names.label(best["learner"])
     if _side(best) <= 0:
-        none = "No gradient descent here changes"
+        none, sure = (
+            "No gradient descent here changes",
+            f", surely below {HALF:g}".replace("0.", "."),
+        )
         if any(_side(row) == 0 for row in trained):
-            none = "It is open whether gradient descent changes"
+            none, sure = "It is open whether gradient descent changes", ""
         most = max(trained, key=lambda row: row["estimate"])
         label = names.label(most["learner"])
-        return f"{none} with order as ICL does: cosine at most {_number(most)} ({label})."
+        return f"{none} with order as ICL does: cosine at most {_number(most)}{sure} ({label})."
     here = known.filter(*(pl.col(name) == best[name] for name in RUN))
     mine = {row["measure"]: row for row in here.filter(learner=best["learner"]).to_dicts()}
     same = [
