@@ -232,6 +232,10 @@ GD = "logits/llama-small/topic2/n4/gd"
 PAIR = "agreement/llama-small/topic2/n4/icl--gd"
 # What is about other figures, and what is about the whole study.
 JUDGED = [
+    "summarise_agreement summary/epochs.parquet",
+    "plot_epochs figures/epochs.svg",
+]
+JUDGED += [
     f"{verb}_{name} {place}"
     for name in ("equivalence", "nearest", "errors")
     for verb, place in (
@@ -395,6 +399,7 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "plot_controls",
         "plot_shots",
         "plot_size",
+        "plot_epochs",
         "plot_depth",
         "report_findings",
     }
