@@ -78,14 +78,5 @@ def test_the_least_configuration_ends_with_an_answer(tmp_path):
     assert (folder / "results/minimal/report.html").exists()
 
 
-@pytest.mark.workflow
-def test_a_study_that_names_itself_ends_with_its_own_answer(tmp_path):
-    entries = yaml.safe_load((SRC.parent / "config/minimal.yaml").read_text())
-    (tmp_path / "any.yaml").write_text(yaml.safe_dump({"study": "mine", **entries}))
-    said = iclgd(tmp_path, "run", "any.yaml", "--cores", "2")
-    assert said == (tmp_path / "results/mine/answer.txt").read_text() != ""
-    assert "Nothing to be done" in iclgd(tmp_path, "run", "any.yaml", "--plan")
-
-
 def test_a_study_that_is_not_there_is_named(tmp_path):
     assert "none.yaml: no such file" in iclgd(tmp_path, "run", "none.yaml", status=1)

@@ -65,13 +65,19 @@ def test_the_package_carries_every_file_of_the_workflow_and_no_other_module(whee
 
 @pytest.mark.workflow
 def test_an_installation_runs_a_study_in_an_empty_folder(wheel, tmp_path):
+    """A study that names itself, in a file of that folder; others are found in the installation."""
     installed, folder = tmp_path / "installed", tmp_path / "my study"
     folder.mkdir()
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", installed]
     run(*pip, wheel, cwd=folder)
-    command = [sys.executable, installed / "bin/iclgd", "run", "config/minimal.yaml"]
-    said = run(*command, cwd=folder, PYTHONPATH=str(installed))
-    assert said == (folder / "results/minimal/answer.txt").read_text()
-    assert sorted(one.name for one in folder.iterdir()) == [".snakemake", "logs", "results"]
-    planned = run(*command, "--plan", cwd=folder, PYTHONPATH=str(installed))
+    command = [sys.executable, installed / "bin/iclgd", "run"]
+    text = (installed / "iclgd/workflow/config/minimal.yaml").read_text()
+    (folder / "any.yaml").write_text(f"study: mine\n{text}")
+    said = run(*command, "any.yaml", cwd=folder, PYTHONPATH=str(installed))
+    assert said == (folder / "results/mine/answer.txt").read_text() != ""
+    there = sorted(one.name for one in folder.iterdir())
+    assert there == [".snakemake", "any.yaml", "logs", "results"]
+    planned = run(*command, "any.yaml", "--plan", cwd=folder, PYTHONPATH=str(installed))
     assert "Nothing to be done" in planned
+    other = run(*command, "config/minimal.yaml", "--plan", cwd=folder, PYTHONPATH=str(installed))
+    assert "build_report" in other and "run_gd" not in other

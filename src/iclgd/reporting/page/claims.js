@@ -63,9 +63,12 @@ if (claims) {
     const values = new Set(rows.map((row) => row.cells[column[one.dataset.filter]].textContent));
     for (const value of [...values].filter(Boolean).sort()) one.add(new Option(value));
   }
+  search.addEventListener("input", filter);
   for (const one of [search, ...filters]) {
-    one.addEventListener("input", filter);
-    one.addEventListener("change", keep); // browsers limit how often an address may change
+    one.addEventListener("change", () => {
+      filter();
+      keep(); // not while one types: browsers limit how often an address may change
+    });
   }
   addEventListener("hashchange", () => chosen("cells") && restore());
   restore();
