@@ -33,7 +33,7 @@ def run(file: str | None, cores: int | None = None, plan: bool = False) -> int:
     command += [*QUIET, "--dry-run"] if plan else QUIET
     status = _wait(command)
     if status == 0 and not plan:
-        entries = yaml.load(Path(found).read_text(encoding="utf-8"), yaml.CSafeLoader)
+        entries = yaml.safe_load(Path(found).read_text(encoding="utf-8"))
         study = paths.OfStudy(entries.get("study", name_of([found])))
         print(Path(study.answer).read_text(encoding="utf-8"), end="")
     return status

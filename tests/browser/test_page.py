@@ -1,214 +1,20 @@
 """The report of a small study, in a real browser: what it shows, and what it never does."""
 
-import base64
-import io
-import json
 import math
 import re
 import urllib.parse
-from xml.etree import ElementTree
 
 import chromium
 import polars as pl
 import pytest
-import yaml
+from page import GD, claims, hostile, in_order, press, style, texts, unfold, visible
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 from support.reports import HOSTILE
-from support.workflow import STUDY, copy_project, snakemake
 from tokenizers import Tokenizer
 
-from iclgd.reporting.kinds.registry import KINDS as REPORTED
-from iclgd.reporting.page.contents import SECTIONS
 from iclgd.study.kinds import KINDS
-
-GD = 'GD <i>"whole"</i> &amp; all'
-
-
-def hostile() -> dict:
-    """The tiny study, every kind of figure, with markup in every text; GINC has other prompts."""
-    study = yaml.safe_load(yaml.safe_dump(STUDY))
-    del study["figures"]["bayes"]
-    for figure in study["figures"].values():
-        figure["title"] = f"{figure['kind']} {HOSTILE}"
-    study["models"]["llama-small"]["label"] = f"model {HOSTILE}"
-    study["tasks"]["topic2"] |= {"label": f"task {HOSTILE}", "instruction": f"{HOSTILE}\n"}
-    study["learners"]["gd"]["label"] = GD
-    study["figures"]["agreement"]["pairs"] = [["icl", "gd"], ["icl", "icl-reordered"]]
-    return study
-
-
-def in_order() -> dict:
-    """The figures of that study as the page has them: verdicts stand with the answer."""
-
-    def place(one: tuple[str, dict]) -> int:
-        kind = one[1]["kind"]
-        section = list(SECTIONS).index(REPORTED[kind].SECTION)
-        return -1 if kind == "equivalence" else section
-
-    return dict(sorted(hostile()["figures"].items(), key=place))
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A copy of the project in which that study has run."""
-    folder = copy_project(tmp_path_factory.mktemp("run") / "project", hostile())
-    snakemake(folder, "--", "results/default/report.html")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    if problem := chromium.obstacle():
-        pytest.skip(problem)
-    with chromium.running(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-@pytest.fixture
-def browser(running, project):
-    """The page just opened; at the end, nothing went wrong or was asked of the network."""
-    address = (project / "results/default/report.html").as_uri()
-    chromium.emulate(running)
-    running.get(address)
-    yield running
-    assert chromium.complaints(running) == []
-    visited = chromium.requests(running)
-    assert len(visited) >= 1
-    assert {one.split("#")[0] for one in visited} == {address}
-    assert running.title == "Is in-context learning gradient descent?"  # no script renamed it
-
-
-def texts(browser, selector: str) -> list[str]:
-    return browser.execute_script(
-        "return [...document.querySelectorAll(arguments[0])].map(one => one.textContent)", selector
-    )
-
-
-def style(browser, selector: str, name: str) -> str:
-    return browser.execute_script(
-        "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]",
-        *(selector, name),
-    )
-
-
-def unfold(browser) -> None:
-    every = "document.querySelectorAll('details')"
-    browser.execute_script(f"for (const one of {every}) one.open = true")
-
-
-def press(browser, *keys) -> None:
-    ActionChains(browser).send_keys(*keys).perform()
-
-
-# --- the first screen, and addresses ---------------------------------------------------------
-
-
-def test_the_answer_is_on_the_first_screen_and_the_rest_on_few(browser):
-    with chromium.width(browser, 1280, 800):
-        ends = browser.execute_script(
-            """return [".lead", ".tiles", "#answer svg"].map(
-                one => document.querySelector(one).getBoundingClientRect().top)"""
-        )
-        high = browser.execute_script("return document.documentElement.scrollHeight")
-    assert 0 < ends[0] < ends[1] < ends[2] < 600
-    assert high / 800 <= 12
-
-
-def test_the_address_keeps_what_is_chosen(browser, project):
-    unfold(browser)
-    menu = Select(browser.find_element(By.CSS_SELECTOR, "[data-filter=verdict]"))
-    verdict = menu.options[-1].text
-    menu.select_by_visible_text(verdict)
-    browser.find_element(By.CSS_SELECTOR, "th[data-column=claim] button").click()
-    shown = visible(browser, "claim")
-    assert 0 < len(shown) < len(claims(project))
-    assert "#cells?verdict=" in browser.current_url
-    browser.refresh()
-    assert visible(browser, "claim") == shown  # unfolded, filtered and sorted again
-    choice = [By.CSS_SELECTOR, "[data-choice=query]"]
-    Select(browser.find_element(*choice)).select_by_index(1)
-    chosen = browser.find_element(*choice).get_attribute("value")
-    result = texts(browser, "#result")
-    assert "#explorer?model=" in browser.current_url
-    browser.refresh()
-    assert browser.find_element(*choice).get_attribute("value") == chosen
-    assert texts(browser, "#result") == result
-
-
-def test_a_permalink_unfolds_and_shows_its_part(browser):
-    folded = browser.find_element(By.CSS_SELECTOR, "figure > details:not([open])")
-    figure = folded.find_element(By.XPATH, "..")
-    drawing = figure.find_element(By.TAG_NAME, "svg")
-    assert not drawing.is_displayed()
-    link = figure.find_element(By.CSS_SELECTOR, ".permalink").get_attribute("href")
-    browser.get(link)
-    assert link.endswith(f"#{figure.get_attribute('id')}")
-    WebDriverWait(browser, 5).until(lambda _: drawing.is_displayed())
-    top = "return arguments[0].getBoundingClientRect().top"
-    assert 0 <= browser.execute_script(top, figure) < 200
-
-
-# --- what the page carries --------------------------------------------------------------------
-
-
-def test_every_figure_can_be_saved_from_the_page_alone(browser, project):
-    unfold(browser)
-    saved = browser.execute_script(
-        """const saved = [];
-        const files = [];
-        URL.createObjectURL = (file) => `blob:${files.push(file) - 1}`;
-        HTMLAnchorElement.prototype.click = function () { saved.push([this.download, this.href]) };
-        for (const one of document.querySelectorAll("[data-svg]")) one.click();
-        const text = async ([name, at]) => [name, await files[at.slice(5)].text()];
-        return Promise.all(saved.map(text))"""
-    )
-    assert [name for name, _ in saved] == [f"{name}.svg" for name in in_order()]
-    for _, drawing in saved:
-        assert ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"
-    links = browser.find_elements(By.CSS_SELECTOR, "a[download$='.csv']")
-    assert [one.get_attribute("download") for one in links] == [f"{one}.csv" for one in in_order()]
-    for link in links:
-        name = link.get_attribute("download").removesuffix(".csv")
-        data = base64.b64decode(link.get_attribute("href").partition(",")[2])
-        table = pl.read_csv(io.BytesIO(data), infer_schema=False)
-        figure = hostile()["figures"][name]
-        summary = KINDS[figure["kind"]].summary(name)
-        stored = pl.read_parquet(project / f"results/default/summary/{summary}.parquet")
-        assert (table.columns, len(table)) == (stored.columns, len(stored))
-
-
-def test_another_report_is_held_against_this_one(browser, project, tmp_path):
-    page = (project / "results/default/report.html").read_text()
-    carried = re.search('id="found">(.*?)</script>', page)[1]
-    found = json.loads(carried)
-    number = next(place for place, one in enumerate(found) if not one[2])
-    verdict = next(place for place, one in enumerate(found) if one[2])
-    changed = [[*one] for one in found]
-    changed[number][1], changed[verdict][1] = "<b>7</b>", "otherwise"
-    changed.append(["of the other alone", "1", False])
-    other = tmp_path / "other.html"
-    other.write_text(page.replace(carried, json.dumps(changed).replace("<", "\\u003c")))
-    field = browser.find_element(By.ID, "other")
-    field.send_keys(str(other))
-    soon = WebDriverWait(browser, 5)
-    soon.until(lambda _: texts(browser, "#compared")[0])
-    assert texts(browser, "#compared") == [
-        f"2 of {len(found)} values that both have differ; 0 stand in this report alone,"
-        " 1 in the other."
-    ]
-    rows = {place: [*found[place][:2], changed[place][1]] for place in (number, verdict)}
-    cells = texts(browser, "#differences td")
-    assert [cells[:3], cells[3:]] == [rows[place] for place in sorted(rows)]
-    browser.find_element(By.ID, "verdicts-only").click()
-    assert texts(browser, "#differences td") == rows[verdict]
-    assert texts(browser, "#compared")[0].startswith("1 of ")
-    (tmp_path / "none.html").write_text("<p>no report</p>")
-    field.send_keys(str(tmp_path / "none.html"))
-    soon.until(lambda _: "none.html is no report" in texts(browser, "#compared")[0])
-    assert not browser.find_element(By.ID, "differences").is_displayed()
-
 
 # --- figures and links --------------------------------------------------------------------
 
@@ -269,20 +75,6 @@ def test_pointing_at_a_mark_shows_its_values(browser, project):
 
 
 # --- claims -------------------------------------------------------------------------------
-
-
-def claims(project) -> pl.DataFrame:
-    return pl.read_parquet(project / "results/default/summary/claims.parquet")
-
-
-def visible(browser, column: str) -> list[str]:
-    """Texts of a column of the claims that are shown, from top to bottom."""
-    return browser.execute_script(
-        """return [...document.querySelectorAll("#claims-table tbody tr")]
-            .filter(row => row.getClientRects().length)
-            .map(row => row.querySelector("td." + arguments[0]).textContent)""",
-        column,
-    )
 
 
 @pytest.mark.parametrize("column", ["verdict", "claim", "estimate", "reference", "shots", "mde"])

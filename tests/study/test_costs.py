@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from iclgd.learners import settings
+from iclgd.study import costs
 from iclgd.study.costs import (
     BASE,
     CONVERGED,
@@ -107,15 +109,15 @@ def test_weights_are_read_off_names_and_what_has_none_is_named():
 
 
 def test_what_is_written_is_weights_and_kept_tokens():
-    costs = Costs(CONFIG | {"models": CONFIG["models"] | {"linked": {"path": "folder-1m"}}})
+    known = Costs(CONFIG | {"models": CONFIG["models"] | {"linked": {"path": "folder-1m"}}})
     at = {**AT, "learner": "gd@0.1"}
-    assert costs.megabytes_written("fetch_model", {"model": "small"}) == pytest.approx(540)
-    assert costs.megabytes_written("fetch_model", {"model": "linked"}) == 0
-    assert costs.megabytes_written("compare_logits", at) == 0
+    assert known.megabytes_written("fetch_model", {"model": "small"}) == pytest.approx(540)
+    assert known.megabytes_written("fetch_model", {"model": "linked"}) == 0
+    assert known.megabytes_written("compare_logits", at) == 0
     tokens = 5 * 64 * 1024 * KEPT * 1e-6  # of five draws under one order
-    assert costs.megabytes_written("run_solver", at) == pytest.approx(tokens)
-    assert costs.megabytes_written("run_icl", at) == pytest.approx(3 * tokens)
-    assert costs.megabytes_written("run_gd", at) == pytest.approx(3 * tokens)  # epochs 0, 5, 20
+    assert known.megabytes_written("run_solver", at) == pytest.approx(tokens)
+    assert known.megabytes_written("run_icl", at) == pytest.approx(3 * tokens)
+    assert known.megabytes_written("run_gd", at) == pytest.approx(3 * tokens)  # epochs 0, 5, 20
 
 
 def test_more_draws_find_less_and_more_tests_find_more():
@@ -123,3 +125,8 @@ def test_more_draws_find_less_and_more_tests_find_more():
     assert detectable(25, 1) == pytest.approx(2.4865 * SPREAD / 5, abs=1e-4)
     assert detectable(100, 1) == pytest.approx(detectable(25, 1) / 2)
     assert detectable(25, 10) == pytest.approx((2.5758 + 0.8416) * SPREAD / 5, abs=1e-4)
+
+
+@pytest.mark.parametrize("entry", [{}, {"epochs": 60, "record": []}, {"record": [0, 5, 200]}])
+def test_recorded_epochs_are_counted_as_the_step_records_them(entry):
+    assert costs._recorded(entry) == len(settings.learner({"rate": 0.1, **entry}).recorded())

@@ -11,10 +11,10 @@ import polars as pl
 from iclgd.reporting import charts, layout, select, style
 from iclgd.reporting.charts import Axis
 from iclgd.reporting.names import Names
+from iclgd.reporting.select import RUN
 
 HIGH = 15  # pixels: height of a lane
 BAND = 0.15  # opacity of what is shaded
-RUN = ["model", "task", "shots", "design"]
 
 
 @dataclass(frozen=True)

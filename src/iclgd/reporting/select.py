@@ -12,6 +12,8 @@ from iclgd.io.cli import InputError
 from iclgd.reporting.names import REFERENCES, ZERO_SHOT
 from iclgd.statistics.families import family
 
+RUN = ["model", "task", "shots", "design"]
+
 
 def of_families(column: str, families: list[str]) -> pl.Expr:
     """Whether a learner's family is one of these."""
@@ -20,10 +22,9 @@ def of_families(column: str, families: list[str]) -> pl.Expr:
 
 def runs(frame: pl.DataFrame) -> list[tuple[dict, pl.DataFrame]]:
     """The parts of a summary: one per model, task and design, in their order by shots."""
-    by = ["model", "task", "shots", "design"]
     return [
-        (dict(zip(by, key, strict=True)), part)
-        for key, part in frame.sort(by, maintain_order=True).group_by(by, maintain_order=True)
+        (dict(zip(RUN, key, strict=True)), part)
+        for key, part in frame.sort(RUN, maintain_order=True).group_by(RUN, maintain_order=True)
     ]
 
 

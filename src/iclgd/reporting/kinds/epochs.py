@@ -26,14 +26,14 @@ def most(summary: pl.DataFrame) -> pl.DataFrame:
     trained = ~pl.col("b_role").is_in(REFERENCES) & (pl.col("epoch") > 0)
     rows = summary.filter(trained, a_role="icl", metric="token_overlap").drop_nulls("estimate")
     rows = rows.with_columns(family("b")).sort("estimate", descending=True, maintain_order=True)
-    by = ["model", "task", "shots", "design", "family"]
+    by = [*select.RUN, "family"]
     return rows.unique(by, keep="first", maintain_order=True).sort(by)
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
     """Each family of learners at the epoch with the most token overlap."""
     found = [[*MODEL, "learner", "accuracy", "most token overlap with ICL", "OCS with ICL"]]
-    by = ("model", "task", "shots", "design", "a", "b", "epoch")
+    by = (*select.RUN, "a", "b", "epoch")
     for row in most(summary).iter_rows(named=True):
         same = summary.filter(**{name: row[name] for name in by})
         cells = [value(same.filter(metric=one)) for one in ("accuracy_b", "token_overlap", "ocs")]
