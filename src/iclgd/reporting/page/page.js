@@ -49,7 +49,7 @@ function go() {
   if (!part) return;
   part.querySelector(":scope > details")?.setAttribute("open", "");
   for (let one = part; one; one = one.parentElement?.closest("details")) if (one.tagName === "DETAILS") one.open = true;
-  part.scrollIntoView();
+  part.scrollIntoView({ behavior: "instant" }); // at once, however far it is
 }
 addEventListener("hashchange", go);
 addEventListener("load", go);
