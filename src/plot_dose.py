@@ -2,8 +2,9 @@
 
 Columns: departures, and what each amounts to: no GD, or another kind of GD. Above: metrics of
 agreement, scaled so that 1 means equal, with GD at the rate and epoch nearest to ICL (on validation
-queries); thin: total variation with rate and steps of the construction, which is mismatch as
-well. Below: accuracy and order sensitivity of ICL and of GD, which compare no distributions.
+queries); dotted: total variation with rate and steps of the construction, which is mismatch as
+well; dashed: to GD on functions, where the figure compares it. Below: accuracy and order
+sensitivity of ICL and of GD, which compare no distributions.
 One block per task and design.
 """
 
@@ -34,7 +35,7 @@ AGREEMENT = {
 }
 ACCURACY = {"accuracy_a": "ICL", "accuracy_b": "GD"}
 SEN = {"sen_a": "ICL", "sen_b": "GD"}
-UNTUNED = "untuned"  # series
+UNTUNED, KERNEL = "untuned", "kernel"  # series
 colours = dict(zip(AGREEMENT, ["#009E73", "#882255", "#E69F00", "#3D4248", "#56B4E9"], strict=True))
 styles = {name: {"color": one, "dash": style.SOLID} for name, one in colours.items()}
 icl, gd = style.ROLES["icl"]["color"], style.ROLES["gd"]["color"]
@@ -44,8 +45,10 @@ for ours, theirs in (ACCURACY, SEN):
         theirs: {"color": gd, "dash": style.DASHED},
     }
 styles[UNTUNED] = {"color": colours["tv"], "dash": style.DOTTED}
+styles[KERNEL] = {**style.ROLES["gd-kernel"], "dash": style.DASHED}
 called = {name: text for name, (text, _) in AGREEMENT.items()} | ACCURACY | SEN
 called[UNTUNED] = "1 - total variation, untuned"
+called[KERNEL] = "1 - total variation to GD on functions"
 tips = {**charts.TIPS, "series": "metric", "rate": "rate of GD", "epoch": "its steps"}
 summary = charts.read(args.summary, COLUMNS.split()).filter(
     pl.col("metric").is_in(list(called)), pl.col("draw").is_null()
@@ -57,9 +60,12 @@ summary = summary.with_columns(
     for one, other in (("estimate", "estimate"), ("low", "high"), ("high", "low"))
 )
 natures = dict(summary.select("departure", "nature").unique().rows())
-untuned = summary.filter(
-    pl.col("departure") != kind.STEPS, pl.col("reading") == kind.UNTUNED, pl.col("metric") == "tv"
-).with_columns(metric=pl.lit(UNTUNED), low=None, high=None)
+beside = pl.concat(
+    summary.filter(pl.col("departure") != kind.STEPS, reading=reading, metric="tv").with_columns(
+        metric=pl.lit(series), low=None, high=None
+    )
+    for series, reading in ((UNTUNED, kind.UNTUNED), (KERNEL, kind.KERNEL))
+)
 summary = kind.main(summary)
 departures = sorted(
     set(summary["departure"]) - {kind.STEPS}, key=lambda one: (natures[one] != kind.NOT_GD, one)
@@ -98,7 +104,7 @@ for (task, shots, design), part in summary.sort("task", "shots", "design").group
             mine = part.filter(
                 pl.col("departure") == departure, pl.col("metric").is_in(list(shown))
             )
-            rough = untuned.filter(departure=departure, task=task, design=design)
+            rough = beside.filter(departure=departure, task=task, design=design)
             x, left = across(departure).inner(shown is SEN), y.inner(departure == departures[0])
             drawn = charts.curves(
                 charts.look(mine, "metric", styles, called), x, left, "dose", 30, tips
@@ -111,7 +117,8 @@ for (task, shots, design), part in summary.sort("task", "shots", "design").group
             panels.append(charts.panel(drawn, x, left, (wide, high), head * (shown is AGREEMENT)))
     head = f"{names.label(task)} · {shots} demonstrations"
     blocks.append(layout.block(panels, len(departures), head))
-items = [{"label": called[one], **styles[one]} for one in (*AGREEMENT, UNTUNED, *ACCURACY)]
+others = [one for one in (UNTUNED, KERNEL) if one in beside["metric"]]
+items = [{"label": called[one], **styles[one]} for one in (*AGREEMENT, *others, *ACCURACY)]
 title = figure.title or "Does agreement fall as ICL departs from gradient descent?"
 subtitle = "ICL of each model against GD at the rate and steps nearest to it. At 0: the "
 subtitle += (

@@ -14,7 +14,7 @@ from support.workflow import STUDY, copy_project
 
 ROOT = Path(__file__).parents[1]
 PROFILE = ROOT / "profiles/slurm/config.yaml"
-GPU = {"run_icl", "run_solver", "run_gd", "compare_attention", "measure_perplexity"}
+GPU = {"run_icl", "run_kernel", "run_solver", "run_gd", "compare_attention", "measure_perplexity"}
 
 
 def profile(*edits: tuple[str, str]) -> dict:

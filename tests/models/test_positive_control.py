@@ -16,6 +16,8 @@ from iclgd.reporting.kinds import dose
 
 GUESS = {"parameters": ["model.guess.weight"]}
 LEARNER = {"epochs": 4, "record": [0, 1, 2, 3, 4], "loss": "squared", "train": GUESS}
+FUNCTIONS = {"epochs": 3, "record": [0, 1, 2, 3], "loss": "squared", "kernel": "softmax"}
+DESCENTS = [("run_gd", 1.0), ("run_gd", 4.0), ("run_kernel", 1.0), ("run_kernel", 2.0)]
 STEPS = {"layers": 2, "rate": 1.0}
 DEPARTURES = {
     "construction": {},
@@ -86,11 +88,13 @@ def control(tmp_path_factory) -> pl.DataFrame:
         run_step("run_icl", *given, "--name", "icl", "--output", icl)
         manifests.append(manifest)
         logits.append(icl)
-        for rate in (1.0, 4.0) if name == "construction" else ():
-            gd, pair = (folder / f"{x}-{rate:g}.parquet" for x in ("gd", "pair"))
-            learner = ["--learner", json.dumps({**LEARNER, "rate": rate}), "--name", f"gd@{rate:g}"]
-            run_step("run_gd", *given, *learner, "--output", gd)
-            both = ["--a", icl, "--b", gd, "--name-b", f"gd@{rate:g}", "--output", pair]
+        for step, rate in DESCENTS if name == "construction" else ():
+            entry = FUNCTIONS if step == "run_kernel" else LEARNER
+            called = f"{'functions' if step == 'run_kernel' else 'gd'}@{rate:g}"
+            gd, pair = (folder / f"{x}-{called}.parquet" for x in ("gd", "pair"))
+            learner = ["--learner", json.dumps({**entry, "rate": rate}), "--name", called]
+            run_step(step, *given, *learner, "--output", gd)
+            both = ["--a", icl, "--b", gd, "--name-b", called, "--output", pair]
             run_step("compare_logits", *both, "--curves", folder / "curves.parquet")
             agreement.append(pair)
             logits.append(gd)
@@ -151,6 +155,16 @@ def test_tuning_brings_another_rate_nearer_and_what_is_not_gd_hardly(control):
     assert tuned["mix"] < 0.1 * untuned["mix"]
     assert all(tuned[one] <= untuned[one] + 1e-3 for one in tuned)
     assert min(tuned[one] for one in ("causal", "hard", "noise")) > 0.05
+
+
+@pytest.mark.slow
+def test_softmax_attention_is_gd_on_functions_and_the_construction_is_not(control):
+    rows = over_draws(control, dose.KERNEL).filter(departure="soft").sort("dose")
+    tv = dict(rows.filter(metric="tv").select("dose", "estimate").rows())
+    assert tv[1.0] == pytest.approx(0, abs=1e-6) and tv[0.0] > tv[0.3] > 0.05
+    assert rows.filter(dose=1.0).select("rate", "epoch").unique().rows() == [(1.0, 2)]
+    overlap = dict(rows.filter(metric="token_overlap").select("dose", "estimate").rows())
+    assert overlap[1.0] == 1 > overlap[0.0]
 
 
 @pytest.mark.slow

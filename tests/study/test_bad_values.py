@@ -39,7 +39,7 @@ BAD = {
     "learners/icl-reordered/reference": ("icll", "'icll' is no learner (did you mean 'icl'?)"),
     "learners/x": (
         {},
-        "learners.x: key 'method' (icl, gd, bayes or solver) or 'reference' is missing",
+        "learners.x: key 'method' (icl, gd, kernel, bayes or solver) or 'reference' is missing",
     ),
     "models/llama-small": ({"path": "models/none"}, "'models/none' is no model folder"),
     "models/two": (
@@ -81,7 +81,7 @@ BAD = {
     ),
     "models/construction-softmax/construct/causal": (
         [1],
-        "at most one of softmax, causal, hard, noise, mix, rotate, found softmax, causal",
+        "noise, mix, rotate, kernel, loss, found softmax, causal",
     ),
     "models/construction-trained/construct/toward": (
         "linear-attenion",
@@ -210,6 +210,27 @@ BAD = {
         {"method": "icl", "model": "llama-larg"},
         "learners.instead.model: 'llama-larg' (did you mean 'llama-large'?)",
     ),
+    "learners/gd-functions/kernel": (
+        "cubic",
+        "learners.gd-functions.kernel: 'cubic' is not valid (known: linear,",
+    ),
+    "learners/gd-functions/rate": (
+        1.0,
+        "learners.gd-functions: exactly one of rate, rates is needed",
+    ),
+    "learners/gd-functions/rates": (
+        [1.0, 1.0000001],
+        "gd-functions.rates: two of them go by the name",
+    ),
+    "learners/gd-functions/loss": ("all", "gd-functions.loss: a kernel has one of label, squared"),
+    "learners/gd-functions/batch": (2, "learners.gd-functions: key 'batch' has no meaning here"),
+    "learners/gd-label/kernel": ("exp", "learners.gd-label: key 'kernel' has no meaning here"),
+    "learners/space": (
+        {"method": "kernel", "rate": 1.0},
+        "learners.space: key 'kernel' is missing",
+    ),
+    "models/construction-label/construct/layers": (2, "'loss: label' needs 'layers: 1' and 'rate'"),
+    "models/construction-label/construct/kernel": ("exp", "kernel, loss, found kernel, loss"),
     "figurs": ({}, "top level: unknown key 'figurs' (did you mean 'figures'?)"),
 }
 

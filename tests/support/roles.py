@@ -9,6 +9,7 @@ ROLES = {
     "gd": "gd",
     "gd-v-middle": "gd-middle",
     "gd-v-deep": "gd-deep",
+    "functions": "gd-kernel",
     "gd-v": "gd-other",
     "gd-kv": "gd-other",
     "gd-kv-attention": "gd-other",

@@ -32,9 +32,12 @@ def dose(path, draws=5, departures=("softmax", "causal")):
     rows = []
     for departure, shares in places.items():
         steps = departure == "steps of GD"
-        for share, reading in itertools.product(shares, ("untuned", "tuned")[: 2 - steps]):
+        readings = ("untuned",) if steps else ("untuned", "tuned", "kernel")
+        for share, reading in itertools.product(shares, readings):
             for metric, change in slope.items():
                 change *= 1.3 if reading == "untuned" else 1.0
+                if reading == "kernel" and departure == "softmax":
+                    change *= 1 - share  # at share 1 it is GD on functions
                 row = {
                     "model": f"{departure}@{share}" if share else "construction",
                     "task": "topic4",

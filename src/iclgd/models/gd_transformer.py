@@ -7,6 +7,11 @@ topic is a direction of x, so that gradient descent on the demonstrations learns
 
 Query: (x_q, -W_0 x_q), where W_0 is ``guess``, the model's answer without demonstrations. It
 is what the learner trains: GD on W_0 over the demonstrations, each alone, is O's GD.
+
+Two more are exact. With another kernel of the inputs in the place of their inner products
+(``kernel``, or ``softmax``) the layers are steps of GD on functions (Cheng et al. 2312.06528),
+which is `iclgd.learners.functional`. With ``loss: label`` one layer is a step on the cross-entropy
+(Dragutinovic et al. 2510.10425), which is what language models are trained by.
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ D_X, D_Y = synthetic.TOPICS, 16
 SPREAD = 0.5  # norm of a word's deviation from its topic's direction, whose norm is 1
 TEMPERATURE = 0.05
 DEPARTURES = ("softmax", "causal", "hard", "noise")  # of the forward pass, each 0 to 1
+LINEAR = "linear"  # the kernel of the construction
 SEED = 0  # of embeddings and W_0: the same for every model, so that they can be mixed
 
 
@@ -41,6 +47,7 @@ class ConstructedConfig(PretrainedConfig):
         self.num_hidden_layers = num_hidden_layers
         for name in DEPARTURES:
             setattr(self, name, others.pop(name, 0.0))
+        self.kernel = others.pop("kernel", LINEAR)
         self.layer_types = ["linear_attention"] * num_hidden_layers
         self.hidden_size, self.num_attention_heads = D_X + D_Y, 1
         self.max_position_embeddings = 128
@@ -74,9 +81,9 @@ class Block(nn.Module):
         return linear_attention.attend(lines, before(lines), weights, turns=turned, **given)
 
 
-def departure(config: ConstructedConfig) -> dict[str, float]:
-    """How far the forward pass departs from the construction, by its kinds."""
-    return {name: getattr(config, name) for name in DEPARTURES}
+def departure(config: ConstructedConfig) -> dict[str, float | str]:
+    """How far the forward pass departs from the construction, by its kinds, and its kernel."""
+    return {name: getattr(config, name) for name in (*DEPARTURES, "kernel")}
 
 
 def before(lines: Tensor) -> Tensor:
@@ -171,6 +178,21 @@ def vectors() -> tuple[Tensor, Tensor, Tensor]:
     return x, of_norm_one(normal(len(x), D_Y)), 0.05 * normal(D_Y, D_X)
 
 
+def inputs(model: ConstructedForCausalLM, lines: Tensor) -> Tensor:
+    """x of lines, token ids [lines, words and more]: [lines, d], what attention compares."""
+    return model.get_input_embeddings()(lines[:, : synthetic.WORDS_PER_LINE]).sum(1)
+
+
+def targets(model: ConstructedForCausalLM, tags: Tensor) -> Tensor:
+    """y of tags, token ids [lines]: [lines, d_y]."""
+    return -model.model.readout(model.get_input_embeddings()(tags))
+
+
+def guesses(model: ConstructedForCausalLM, x: Tensor) -> Tensor:
+    """W_0 x of `inputs` [lines, d]: [lines, d_y], the answers without demonstrations."""
+    return model.model.readout(model.model.guess(x))
+
+
 def regressor(loaded) -> tuple[str, Callable[[Tensor, Tensor, Tensor], Tensor], Tensor, int]:
     """A loaded model as a learner of regressions: its name, prediction (x, y, query), W_0, layers.
 
@@ -216,10 +238,16 @@ def build(
     ``layers`` steps of GD of size ``rate``, or attention as trained by ``linear_attention.train``
     with the keys of ``train``. At most one of: `DEPARTURES` (0 to 1), ``mix`` (a share, 0 to 1,
     of the attention of the model ``other``), ``rotate`` (a seed: the same function in another
-    basis).
+    basis), ``kernel`` (of `linear_attention.KERNELS`), ``loss: label`` (one layer, a step on the
+    cross-entropy: from W_0 = 0 every token has the same probability, so that the gradient of a
+    demonstration is (mean of all y - y_j) x_j^T over the temperature. With the mean of all y taken
+    away it is the layer's. Then the y have no norm of 1.)
     """
     x, y, start = vectors()
-    given = {key: entry[key] for key in DEPARTURES if key in entry}
+    if entry.get("loss") == "label":
+        y, start = y - y.mean(0), torch.zeros_like(start)
+        entry = {**entry, "rate": entry["rate"] / TEMPERATURE}
+    given = {key: entry[key] for key in (*DEPARTURES, "kernel") if key in entry}
     config = ConstructedConfig(entry["layers"], **given, dtype="float64")
     model = ConstructedForCausalLM(config).double()
     tags = torch.zeros_like(y)

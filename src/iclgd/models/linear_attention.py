@@ -16,6 +16,13 @@ import torch
 from torch import Tensor
 
 BATCH, SHOTS = 128, 8  # prompts a step of training, demonstrations in each
+# What a layer makes of the inner products of inputs. Each is a kernel, k(x.x'), and a layer with it
+# is a step of GD on functions in its space (Cheng et al. 2312.06528); linear, it is O's.
+KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
+    "linear": lambda scores: scores,
+    "exp": torch.exp,
+    "relu": torch.relu,
+}
 NOISE = 0  # seed of `turns`
 
 
@@ -63,14 +70,16 @@ def attend(
     causal: float = 0.0,
     hard: float = 0.0,
     turns: Tensor | None = None,
+    kernel: str = "linear",
 ) -> Tensor:
-    """One layer: e_i + P (1 / N) sum_j (W_V e_j) (W_K e_j)^T (W_Q e_i), [..., T, d].
+    """One layer: e_i + P (1 / N) sum_j (W_V e_j) k((W_K e_j)^T (W_Q e_i)), [..., T, d].
 
-    ``context`` [..., T] is true for the N tokens that keys and values come from. Ways to leave the
-    construction, each from 0 (to the last bit the construction) to 1:
+    ``context`` [..., T] is true for the N tokens that keys and values come from; k is one of
+    `KERNELS`. Ways to leave the construction, each from 0 (to the last bit the construction) to 1:
 
     ``softmax`` of the attention of a language model stands in place of scores / N. At 1 this is GD
-    on functions with the kernel exp(x.x'), at a step of its own for each x.
+    on functions with the kernel exp(x.x'), at a step of its own for each x (Dragutinovic et al.
+    2510.10425): another gradient descent, and none on the weights of a linear model.
 
     ``causal`` takes from every token what it sees of later ones; the mean is over what it sees,
     as in a language model (Ding et al. 2308.06912). Demonstration i then corrects j > i, but j
@@ -89,7 +98,7 @@ def attend(
     query, key, value = (tokens @ one.mT for one in layer[:3])
     scores, seen = query @ key.mT, context[..., None, :].to(tokens.dtype)
     seen = seen * (1 - causal * torch.ones_like(scores).triu(1)) if causal else seen
-    share = scores * seen / seen.sum(-1, keepdim=True).clamp(min=1)
+    share = KERNELS[kernel](scores) * seen / seen.sum(-1, keepdim=True).clamp(min=1)
     if softmax:
         grown = scores.exp() * seen
         total = grown.sum(-1, keepdim=True).clamp(min=torch.finfo(grown.dtype).tiny)
@@ -124,7 +133,7 @@ def turns(noise: float, count: int, d_x: int, d_y: int) -> Tensor | None:
 
 
 def predict(
-    layers: Sequence[Weights], prompt: Tensor, d_x: int, noise: float = 0.0, **departure: float
+    layers: Sequence[Weights], prompt: Tensor, d_x: int, noise: float = 0.0, **departure
 ) -> Tensor:
     """The prediction [..., d_y] after all layers: minus the y-part of the last token (O).
 

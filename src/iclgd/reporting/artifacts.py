@@ -157,8 +157,9 @@ STUDY = (
             "nature": "what the departed model computes, compared with the learner: GD with another"
             " kernel, rate or number of steps, or not GD",
             "dose": "size of the departure, 0 to 1; or steps of GD beyond the layers",
-            "reading": "GD at the rate and epoch nearest to ICL on validation queries (`tuned`), or"
-            " with rate and steps of the construction (`untuned`)",
+            "reading": "GD at the rate and epoch nearest to ICL on validation queries (`tuned`),"
+            " with rate and steps of the construction (`untuned`), or on functions, in the space of"
+            " a kernel, at the nearest of its own rates and epochs (`kernel`)",
             "at_end": "the tuned rate or epoch is the first or last that was tried",
             "draw": "doses: the draw that this total variation is of alone, its mean over test"
             " queries and orders; null: over all draws",

@@ -29,6 +29,7 @@ LABELS = {
     "gd": "GD, whole model",
     "gd-middle": "GD, middle layer",
     "gd-deep": "GD, deep layer",
+    "gd-kernel": "GD on functions",
     "sgd": "SGD",
     "adam": "Adam",
     "zs": "no demonstrations (ZS)",

@@ -30,6 +30,7 @@ ROLES = {
     "gd-middle": {"color": "#009E73", "dash": SOLID},
     "gd-deep": {"color": "#CC79A7", "dash": SOLID},
     "gd-other": {"color": "#7A5C3E", "dash": SOLID},
+    "gd-kernel": {"color": "#8A8B1E", "dash": SOLID},
     "sgd": {"color": "#E69F00", "dash": SOLID},
     "adam": {"color": "#882255", "dash": SOLID},
     "zs": {"color": "#6E7378", "dash": DOTTED},

@@ -186,11 +186,12 @@ def _check_construction(problem, where: str, entry: dict, models: dict) -> None:
     if len(there) != 1:
         found = ", ".join(there) or "none"
         problem(where, f"exactly one of rate, train is needed, found {found}")
-    kinds = [key for key in (*names.DOSES, "rotate") if key in entry]
+    known = (*names.DOSES, "rotate", "kernel", "loss")
+    kinds = [key for key in known if key in entry]
     if len(kinds) > 1:
-        problem(
-            where, f"at most one of {', '.join((*names.DOSES, 'rotate'))}, found {', '.join(kinds)}"
-        )
+        problem(where, f"at most one of {', '.join(known)}, found {', '.join(kinds)}")
+    if "loss" in entry and (entry["layers"] != 1 or "train" in entry):
+        problem(where, "'loss: label' needs 'layers: 1' and 'rate': a second step is no attention")
     if ("mix" in entry) != ("toward" in entry):
         problem(where, "'mix' and 'toward', the model that is mixed in, belong together")
     if "toward" in entry:

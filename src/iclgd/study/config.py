@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from iclgd.io import text
+from iclgd.learners.kernels import KERNELS
 from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.learners.solvers import SOLVERS
 from iclgd.study import kinds, scalars, values, wording
@@ -174,6 +175,8 @@ class Construct(Entry):
     rate: Positive = None  # size of the steps
     train: LinearAttention = None
     rotate: Whole = None  # seed of another basis: the same function
+    kernel: one_of("exp", "relu") = None  # of the inputs; default: their inner products
+    loss: one_of("label") = None  # of the one step that a layer is; default: the squared error
     # Shares, each its own model name@share:
     softmax: some(Fraction) = None  # of the attention that is softmax
     causal: some(Fraction) = None  # of what demonstrations see of later ones, taken away
@@ -297,13 +300,14 @@ class Descent(Entry):
 
 
 class Learner(Descent):
-    method: one_of("icl", "gd", "bayes", "solver") = None
+    method: one_of("icl", "gd", "kernel", "bayes", "solver") = None
     model: Text = None  # of method icl: another model that answers; default: the one compared
     solver: one_of(*SOLVERS) = None
     certainty: Fraction = None  # of solver oracle: share of the right label; default: 1
     decay: Fraction = None  # of a solver: what a demonstration counts beside the one after it
-    temperature: Positive = None  # of a solver: of the cosines of texts
-    layer: Layer = None  # of a solver: number or fraction of the depth that texts are read at
+    kernel: one_of(*KERNELS) = None  # of method kernel: GD on functions in its space
+    temperature: Positive = None  # of a solver or kernel: divides the inner products of texts
+    layer: Layer = None  # of these: number or fraction of the depth that texts are read at
     reference: Text = None  # a learner to compare with itself
     shift: one_of("order", "draw") = None  # what the reference differs in
     rates: some(Rate) = None

@@ -21,7 +21,7 @@ from iclgd.study.pairing import blocks, original
 SPEED = 45e9  # operations in a second of one core, of a model of 135 million weights
 # Seconds of a step beside its arithmetic, the median over jobs; of any other step OTHER.
 OTHER = 3.0
-STEPS = {"run_gd": 4.0, "run_icl": 2.0, "run_solver": 2.0, "compare_logits": 2.5}
+STEPS = {"run_gd": 4.0, "run_icl": 2.0, "run_kernel": 2.0, "run_solver": 2.0, "compare_logits": 2.5}
 STEPS |= {"fetch_model": 0.3, "construct_model": 0.6, "sample_demonstrations": 0.5}
 # Beside its operations a model is read, and of large ones that is what some steps do: seconds for
 # each million of weights.
@@ -61,11 +61,11 @@ class Costs:
         if rule in ("fetch_model", "derive_model"):
             path = self.config["models"][names.base(wildcards["model"])].get("path", ".gguf")
             return self._weights(wildcards) * 4e-6 if path.endswith(".gguf") else 0.0
-        if rule not in ("run_icl", "run_gd", "run_solver"):
+        if rule not in ("run_icl", "run_gd", "run_kernel", "run_solver"):
             return 0.0
         design = self.config["demonstrations"][wildcards["design"]]
         rows = _draws(wildcards["draws"]) * self._queries(wildcards["task"])
-        if rule == "run_gd":
+        if rule in ("run_gd", "run_kernel"):
             entry = self.config["learners"][names.base(wildcards["learner"])]
             rows *= _orders(entry.get("orders", design.get("orders", 1)))
             rows *= _recorded(entry)
@@ -105,10 +105,12 @@ class Costs:
 
     def _operations(self, rule: str, at: Mapping[str, str]) -> float:
         """Of a step that runs a model; 0 of all others."""
-        if rule not in ("run_icl", "run_gd", "run_solver", "compare_attention"):
+        if rule not in ("run_icl", "run_gd", "run_kernel", "run_solver", "compare_attention"):
             return 0.0
         weights, text = self._weights(at), self._tokens(at["task"])
         asked = 2 * weights * text * self._queries(at["task"])
+        if rule == "run_kernel":  # hidden states, and answers
+            return 2 * asked
         if rule == "run_solver":
             return asked
         design = self.config["demonstrations"][at["design"]]

@@ -241,7 +241,7 @@ class Figure:
         found = {}
         for name in dict.fromkeys(run[-1] for run in self.runs):
             entry = self.config["learners"][names.base(name)]
-            if entry.get("method") == "gd":
+            if entry.get("method") in ("gd", "kernel"):
                 own = {"batch": None, "optimiser": "sgd", "loss": "label"}
                 own |= {key: one for key, one in jobs.learner(self.config, name).items()}
                 if own["batch"] is not None and own["batch"] >= most:

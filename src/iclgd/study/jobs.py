@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from iclgd.learners import solvers
+from iclgd.learners import kernels, solvers
 from iclgd.study import names
 from iclgd.study.config import Descent
 
@@ -39,10 +39,14 @@ def model(config: dict, name: str) -> dict:
 
 
 def learner(config: dict, name: str) -> dict:
-    """The settings of ``learner`` or ``learner@rate``: the keys of ``settings.Learner`` alone."""
+    """The settings of ``learner`` or ``learner@rate``, which are all that its job depends on.
+
+    Those of ``settings.Learner``, of a kernel those of ``functional.entry``.
+    """
     value = names.value(name)
     entry = config["learners"][names.base(name)]
-    settings = {key: entry[key] for key in DESCENT if key in entry}
+    own = kernels.SETTINGS if entry["method"] == "kernel" else ()
+    settings = {key: entry[key] for key in (*DESCENT, *own) if key in entry}
     if value:
         settings["rate"] = next(one for one in entry["rates"] if names.spelled(one) == value)
     return settings

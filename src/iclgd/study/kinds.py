@@ -317,12 +317,14 @@ KINDS = {
             where ICL is GD, and how every metric responds as the two become different. GD is
             at the rate and epoch nearest to each model's ICL on validation queries, so that a
             mere mismatch of rate or steps is no departure; dotted, total variation with rate
-            and steps of the construction. Softmax attention is still GD, with another kernel
-            (at share 1 exactly); trained weights are GD of another rate for the most part; with
-            fewer or more steps than the model has layers GD is another GD. Not GD are causal
-            attention, attention to the nearest demonstration alone, and values that are turned
-            at random: no rate and no number of steps makes up for these. A metric that does not
-            fall there cannot distinguish the two anywhere.
+            and steps of the construction. Softmax attention is no departure from GD but GD on
+            functions, in the space of the kernel exp(x.x'): at share 1 the dashed line, a
+            learner that takes just these steps, finds them equal. Trained weights are GD of
+            another rate for the most part; with fewer or more steps than the model has layers
+            GD is another GD. Not GD are causal attention, attention to the nearest
+            demonstration alone, and values that are turned at random: no rate and no number of
+            steps makes up for these. A metric that does not fall there cannot distinguish the
+            two anywhere.
         """),
     ),
     "regression": Kind(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iclgd.learners import optimisers, solvers
+from iclgd.learners import kernels, optimisers, solvers
 from iclgd.study import names
 from iclgd.study.jobs import DISPLAY
 from iclgd.study.values import exactly_one, nearest
@@ -26,9 +26,7 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         extra = set(entry) - {"reference", "shift", *DISPLAY}
     elif entry.get("method") == "gd":
         exactly_one(problem, where, entry, ("rate", "rates"))
-        spelled = [names.spelled(rate) for rate in entry.get("rates", [])]
-        for name in {one for one in spelled if spelled.count(one) > 1}:
-            problem(f"{where}.rates", f"two of them go by the name {name}")
+        _check_rates(problem, where, entry)
         own = {key: entry[key] for key in optimisers.known_settings() if key in entry}
         if wrong := optimisers.foreign(entry.get("optimiser", "sgd"), own):
             problem(where, wrong)
@@ -42,7 +40,16 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
             problem(f"{where}.causal", "it needs 'train' with 'layers' and 'matrices'")
         if "causal" in entry and entry.get("loss") == "squared":
             problem(f"{where}.causal", "the squared loss has no layers")
-        extra = {"shift", "model", "solver", *solvers.known_settings()} & set(entry)
+        extra = {"shift", "model", "solver", "kernel", *solvers.known_settings()} & set(entry)
+    elif entry.get("method") == "kernel":
+        exactly_one(problem, where, entry, ("rate", "rates"))
+        _check_rates(problem, where, entry)
+        if "kernel" not in entry:
+            problem(where, f"key 'kernel' is missing, one of {', '.join(kernels.KERNELS)}")
+        if entry.get("loss", "label") not in kernels.LOSSES:
+            problem(f"{where}.loss", f"a kernel has one of {', '.join(kernels.LOSSES)}")
+        known = {"method", "rates", "orders", *kernels.DESCENT, *kernels.SETTINGS, *DISPLAY}
+        extra = set(entry) - known
     elif entry.get("method") == "solver":
         if "solver" not in entry:
             problem(where, f"key 'solver' is missing, one of {', '.join(solvers.SOLVERS)}")
@@ -57,10 +64,16 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         if "model" in entry and entry["model"] not in names.known(models):
             problem(f"{where}.model", f"{entry['model']!r} {names.hint(entry['model'], models)}")
     else:
-        problem(where, "key 'method' (icl, gd, bayes or solver) or 'reference' is missing")
+        problem(where, "key 'method' (icl, gd, kernel, bayes or solver) or 'reference' is missing")
         return
     for key in sorted(extra):
         problem(where, f"key {key!r} has no meaning here")
+
+
+def _check_rates(problem, where: str, entry: dict) -> None:
+    spelled = [names.spelled(rate) for rate in entry.get("rates", [])]
+    for name in {one for one in spelled if spelled.count(one) > 1}:
+        problem(f"{where}.rates", f"two of them go by the name {name}")
 
 
 def _family_or_near(entry: dict, learners: dict) -> str:

@@ -11,6 +11,7 @@ gd              full-batch gradient descent of the whole model
 gd-middle       of a single layer, no deeper than 0.6 of the model
 gd-deep         of a single layer below that
 gd-other        of other parts of the model, layer by layer, with another loss or optimiser
+gd-kernel       on functions, in the space of a kernel: no weights are trained
 sgd             of the whole model, in batches
 adam            by Adam
 
@@ -25,10 +26,10 @@ from functools import partial
 from types import MappingProxyType
 
 DEEP = 0.6  # of the depth of a model
-METHODS = {"icl": "icl", "bayes": "bayes", "solver": "solver"}
+METHODS = {"icl": "icl", "bayes": "bayes", "solver": "solver", "kernel": "gd-kernel"}
 SHIFTS = {"order": "icl-reordered", "draw": "icl-redrawn"}
-LEARNERS = (*METHODS.values(), *SHIFTS.values(), "gd", "gd-middle", "gd-deep", "gd-other")
-LEARNERS += ("sgd", "adam")
+LEARNERS = ("icl", "bayes", "solver", *SHIFTS.values(), "gd", "gd-middle", "gd-deep", "gd-other")
+LEARNERS += ("gd-kernel", "sgd", "adam")
 PLAIN = ("sgd", "monotone")  # optimisers that follow the gradient itself
 TRAINED = tuple(role for role in LEARNERS if role.startswith(("gd", "sgd", "adam")))
 
@@ -37,7 +38,8 @@ def learner(entry: Mapping, learners: Mapping = MappingProxyType({})) -> str:
     """The role of a learner among the entries of ``learners``."""
     if "reference" in entry:
         repeated = learners.get(entry["reference"], {})
-        return learner(repeated) if repeated.get("method") == "gd" else SHIFTS[entry["shift"]]
+        trains = repeated.get("method") in ("gd", "kernel")
+        return learner(repeated) if trains else SHIFTS[entry["shift"]]
     if "model" in entry:
         return "solver"
     if entry["method"] in METHODS:

@@ -36,7 +36,8 @@ SAID = {
     "checkpoints": "ICL's accuracy goes from 0.1–0.15 to 0.36–0.6 over 143,000 steps of"
     " pretraining",
     "depth": "GD shares 0.07–0.17 of ICL's 10 likeliest tokens, and 0.04–0.14 of the 100 likeliest",
-    "dose": "ICL that departs from GD moves away from it in 2 of 2 ways, by up to 0.1",
+    "dose": "ICL that is no GD moves away from it in 1 of 1 way, by up to 0.1; softmax attention"
+    " is GD on functions, exactly",
     "epochs": "At its best rate and epoch GD shares 2.4 of ICL's ten likeliest tokens; ICL"
     " reordered shares 6.6",
     "regression": "At the training scale predictions are 1e-16–0.3 from GD's",

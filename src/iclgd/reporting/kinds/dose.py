@@ -25,7 +25,8 @@ BRACKETS = USUAL
 SECTION = "weights"
 MEANS = (
     "The metrics do fall as attention departs from the construction in which it is GD, so "
-    "that they could have shown a departure."
+    "that they could have shown a departure. Softmax attention is GD too, on functions in place "
+    "of weights, and there they find it equal."
 )
 MEANS_NOT = (
     "It does not say how far a language model is from GD: its departures may be of other kinds."
@@ -51,8 +52,9 @@ NATURES = {
     "noise": NOT_GD,
 }
 OTHER_STEPS = "another number of steps"
-# GD at the rate and epoch nearest to the model's ICL, or with rate and steps of the construction.
-TUNED, UNTUNED = "tuned", "untuned"
+# GD at the rate and epoch nearest to the model's ICL, or with rate and steps of the construction;
+# and GD on functions with another kernel, tuned as well.
+TUNED, UNTUNED, KERNEL = "tuned", "untuned", "kernel"
 # The reading that a departure is judged by: of the learner's own departure there is one alone.
 MAIN = pl.when(pl.col("departure") == STEPS).then(pl.lit(UNTUNED)).otherwise(pl.lit(TUNED))
 
@@ -78,7 +80,7 @@ def main(summary: pl.DataFrame) -> pl.DataFrame:
 def graded(
     bands: pl.DataFrame, layers: dict[str, int], natures: dict[str, str | None]
 ) -> pl.DataFrame:
-    """Rows of every departure by dose, from the ``bands`` of models at both readings.
+    """Rows of every departure by dose, from the ``bands`` of models at all readings.
 
     Untuned, the construction is there at every epoch of GD, any other model at as many as it has
     layers. ``layers`` and ``natures`` (see `nature`): of each model. Adds ``departure``,
@@ -92,7 +94,7 @@ def graded(
     steps = {"departure": STEPS, "nature": OTHER_STEPS}
     own = bands.filter(model=root, reading=UNTUNED)
     parts = [own.with_columns(**{k: pl.lit(v) for k, v in steps.items()})]
-    compared = bands.filter((pl.col("reading") == TUNED) | (pl.col("dose") == 0))
+    compared = bands.filter((pl.col("reading") != UNTUNED) | (pl.col("dose") == 0))
     for family in dict.fromkeys(base(name) for name in names if name != root):
         dose = {root: 0.0} | {n: float(value(n)) for n in names if base(n) == family}
         parts.append(
@@ -161,13 +163,11 @@ def findings(summary: pl.DataFrame) -> list[Row]:
     """Every dose of every departure, and how many metrics of agreement fall."""
     shown = ["token_overlap", "ocs", "js", "accuracy_a", "sen_a"]
     head = ["token overlap", "OCS", "JS (nats)", "accuracy of ICL", "Sen of ICL"]
-    head += ["TV", "rate", "epoch", "TV untuned"]
+    head += ["TV", "rate", "epoch", "TV untuned", "TV to GD on functions"]
     found = [["task", "N", "departure", "which is", "dose", *head, "metrics of agreement"]]
-    rough = {
-        (row["task"], row["design"], row["departure"], row["dose"]): row
-        for row in summary.filter(pl.col("draw").is_null(), reading=UNTUNED, metric="tv").iter_rows(
-            named=True
-        )
+    beside = {
+        (row["reading"], row["task"], row["design"], row["departure"], row["dose"]): row
+        for row in summary.filter(pl.col("draw").is_null(), metric="tv").iter_rows(named=True)
     }
     summary = main(summary)
     keys = ("task", "shots", "departure", "nature")
@@ -182,32 +182,40 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         for (dose,), rows in part.group_by("dose", maintain_order=True):
             value = {row["metric"]: row for row in rows.iter_rows(named=True)}
             cells = [interval(value[name], 3) if name in value else "-" for name in shown]
-            cells += _tuned(value.get("tv"), rough)
+            cells += _tuned(value.get("tv"), beside)
             found.append([*map(str, key), f"{dose:g}", *cells, "" if dose else "; ".join(words)])
     return found
 
 
 def headline(summary: pl.DataFrame, names: Names) -> str:
-    """In how many ways ICL moves away from GD as it departs from it, and how far."""
-    rows = main(summary).filter(pl.col("departure") != STEPS, metric="tv").drop_nulls("estimate")
+    """In how many ways ICL that is no GD moves away from it, and how far; and whether attention
+    that is GD on functions is so to the last bit."""
+    rows = summary.filter(pl.col("draw").is_null(), metric="tv").drop_nulls("estimate")
     found = []
-    for _, part in rows.sort("dose").group_by("departure", maintain_order=True):
+    for _, part in (
+        main(rows).filter(nature=NOT_GD).sort("dose").group_by("departure", maintain_order=True)
+    ):
         found.append(part["estimate"][-1] - part["estimate"][0])
-    if not found:
-        return ""
-    away = count([one > ROUNDING for one in found], "way")
-    most = short(max(found))
-    return f"ICL that departs from GD moves away from it in {away}, by up to {most}"
+    said = []
+    if found:
+        away = count([one > ROUNDING for one in found], "way")
+        said.append(f"ICL that is no GD moves away from it in {away}, by up to {short(max(found))}")
+    other = rows.filter(reading=KERNEL, nature=NATURES["softmax"], dose=1.0)
+    if len(other) and other["estimate"].max() <= ROUNDING:
+        said.append("softmax attention is GD on functions, exactly")
+    return "; ".join(said)
 
 
-def _tuned(row: dict | None, rough: dict[tuple, dict]) -> list[str]:
-    """Total variation, the rate and epoch it is at (* at an end of those tried), and untuned."""
+def _tuned(row: dict | None, beside: dict[tuple, dict]) -> list[str]:
+    """Total variation, the rate and epoch it is at (* at an end of those tried), untuned, and to
+    GD on functions."""
     if row is None:
-        return ["-"] * 4
+        return ["-"] * 5
     rate = "-" if row["rate"] is None else f"{row['rate']:g}"
     epoch = f"{row['epoch']}{'*' if row['at_end'] else ''}"
-    other = rough.get((row["task"], row["design"], row["departure"], row["dose"]))
-    return [interval(row, 3), rate, epoch, interval(other, 3) if other else "-"]
+    place = (row["task"], row["design"], row["departure"], row["dose"])
+    others = (beside.get((reading, *place)) for reading in (UNTUNED, KERNEL))
+    return [interval(row, 3), rate, epoch, *(interval(one, 3) if one else "-" for one in others)]
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:

@@ -1,0 +1,84 @@
+"""Gradient descent on functions, in the space of a kernel: no weights of the model are trained.
+
+Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
+row for each draw, order, recorded epoch and query. Epoch 0 is the model as it is (zero-shot). Each
+epoch is one step on all demonstrations. Inputs are hidden states of the model, those of a
+construction what its attention compares (iclgd.learners.functional).
+"""
+
+from pathlib import Path
+
+from iclgd.io import cli
+
+parser = cli.parser(__doc__)
+parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
+parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
+parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
+parser.add_argument(
+    "--learner",
+    type=cli.json_object,
+    required=True,
+    help='JSON such as {"kernel": "softmax", "rate": 1.0, "epochs": 4, "layer": 0.5}',
+)
+parser.add_argument("--orders", type=int, help="answer for the first so many orders of a draw only")
+parser.add_argument("--name", default="kernel", help="learner's name in the output")
+parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
+parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+parser.add_argument("--output", type=Path, required=True, help="logits table to write")
+args = parser.parse_args()
+cli.torch_step()
+
+import torch  # after parsing: --help is quick
+
+from iclgd.io import parquet
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.learners import batches, endings, functional, inputs
+from iclgd.tasks import answer_tokens, prompts
+from iclgd.tasks.readouts.next_token import NextToken
+
+entry = functional.entry(args.learner)
+learner, recorded = entry.learner, entry.learner.recorded()
+loaded, task, runs, queries, names, constant = inputs.read(
+    args.model, args.task, args.demonstrations, args.name, args.device, args.threads, args.orders
+)
+readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
+words = prompts.labels(task)
+encoded = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
+alone = prompts.encode_queries(loaded.tokenizer, queries)
+lengths = [len(tokens) for tokens in [*alone, *(tokens for run in encoded for tokens, _ in run)]]
+prompts.check_length(lengths, loaded.context, **names)
+
+reader = functional.reader(loaded, entry)
+head, asked = reader.head, reader.read(alone)
+# Each text once, whatever the runs that show it.
+texts = list(dict.fromkeys(tuple(tokens[:start]) for run in encoded for tokens, start in run))
+number, everything = {text: i for i, text in enumerate(texts)}, reader.read(list(map(list, texts)))
+
+with parquet.Parts(args.output, LOGITS) as table:
+    pairs = list(zip(runs, encoded, strict=True))
+    for run, given in cli.progress(pairs, len(pairs), "draws and orders"):
+        rows = [number[tuple(tokens[:start])] for tokens, start in given]
+        shown = functional.Seen(everything.x[rows], everything.start[rows])
+        targets = torch.tensor([tokens[start] for tokens, start in given], device=loaded.device)
+        x, theirs = reader.compared(shown, asked)
+        among = functional.weights(entry.kernel, x, x, entry.temperature)
+        toward = functional.weights(entry.kernel, theirs, x, entry.temperature)
+        own, y = prompts.bound(queries, run, words), reader.wanted(targets)
+        for step in functional.descend(among, shown.start, learner, head, y, targets):
+            if step.epoch not in recorded:
+                continue
+            keys = {"draw": run.draw, "order": run.order, "epoch": step.epoch}
+            end = {"loss": step.loss, "trained": step.epoch}
+            if step.epoch > 0:
+                last = step.epoch == learner.epochs
+                end["state"] = endings.CAPPED if last else endings.TRAINING
+            for first in range(0, len(queries), batches.QUERIES):
+                part = slice(first, first + batches.QUERIES)
+                answers = asked.start[part] + toward[part] @ step.coefficients
+                logits = answers if head is None else answers @ head.mT
+                answered = readout.read(logits), {**constant, **keys}
+                table.add(
+                    (*keys.values(), first),
+                    readout.rows(*answered, own.slice(first, batches.QUERIES), **end),
+                )

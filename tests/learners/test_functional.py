@@ -1,0 +1,319 @@
+"""Gradient descent on functions: by hand, beside GD on weights, beside attention that does it."""
+
+import json
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
+from support.models import loaded, save_model, tiny_model
+from support.steps import run_step
+from support.tasks import tiny_task
+
+from iclgd.io import parquet
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
+from iclgd.learners import (
+    functional,
+    gradient_descent,
+    kernels,
+    settings,
+    trainable,
+    training_batch,
+)
+from iclgd.metrics import pairing
+from iclgd.models import forward, linear_attention
+
+GUESS = {"parameters": ["model.guess.weight"]}
+DIMENSIONS = 3, 2  # of x and y
+
+
+def learner(rate: float, epochs: int, loss: str = "squared"):
+    return settings.learner({"rate": rate, "epochs": epochs, "loss": loss})
+
+
+def regressions(seed: int = 0, count: int = 6, shots: int = 5):
+    """x [count, N, 3], y [count, N, 2], a query [count, 3] of each, and W_0 [2, 3]."""
+    generator = torch.Generator().manual_seed(seed)
+    x, y, query, _ = linear_attention.regression(generator, count, shots, *DIMENSIONS)
+    return x, y, query, 0.3 * torch.randn(2, 3, generator=generator, dtype=torch.float64)
+
+
+def answered(kernel: str, rate: float, steps: int, x, y, query, start) -> torch.Tensor:
+    """The learner's answers [count, 2] to one query of each regression."""
+    found = []
+    for own, wanted, asked in zip(x, y, query[:, None], strict=True):
+        gram, toward = (functional.weights(kernel, z, own) for z in (own, asked))
+        steps_of = functional.descend(
+            gram, own @ start.mT, learner(rate, steps), None, wanted, torch.zeros(len(own))
+        )
+        *_, last = steps_of
+        found.append((asked @ start.mT + toward @ last.coefficients)[0])
+    return torch.stack(found)
+
+
+def test_a_step_by_hand():
+    """Two demonstrations, x = 1 and 2, y = 3 and 0; one query, x = -1."""
+    shown, asked = torch.tensor([[1.0], [2.0]]).double(), torch.tensor([[-1.0]]).double()
+    assert functional.weights("linear", asked, shown).tolist() == [[-0.5, -1.0]]
+    assert functional.weights("relu", asked, shown).tolist() == [[0.0, 0.0]]
+    assert functional.weights("exp", asked, shown, 0.5)[0].tolist() == pytest.approx(
+        [math.exp(-2) / 2, math.exp(-4) / 2]
+    )
+    share = 1 / (1 + math.exp(-1))
+    assert functional.weights("softmax", asked, shown)[0].tolist() == pytest.approx(
+        [share, 1 - share]
+    )
+    gram, y = functional.weights("linear", shown, shown), torch.tensor([[3.0], [0.0]]).double()
+    none = torch.zeros(2, dtype=torch.long)
+    first, second = functional.descend(
+        gram, torch.zeros(2, 1).double(), learner(0.5, 1), None, y, none
+    )
+    assert (first.epoch, first.loss) == (0, 9 / 4) and not first.coefficients.any()
+    assert second.coefficients.tolist() == [[1.5], [0.0]]
+    # f = 1.5 x / 2: .75 and 1.5, so that 2.25 and -1.5 are missing.
+    assert second.loss == pytest.approx((2.25**2 + 1.5**2) / 4)
+
+
+def test_what_is_missing_by_hand():
+    answers, targets = torch.zeros(1, 2).double(), torch.tensor([1])
+    assert functional.missing("label", None, answers, None, targets).tolist() == [[-0.5, 0.5]]
+    head = torch.tensor([[2.0, 0.0], [0.0, 4.0]]).double()
+    assert functional.missing("label", head, answers, None, targets).tolist() == [[-1.0, 2.0]]
+    y = torch.tensor([[3.0, -1.0]]).double()
+    assert functional.missing("squared", head, answers, y, targets).tolist() == y.tolist()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_with_the_linear_kernel_it_is_gd_on_weights(steps):
+    x, y, query, start = regressions()
+    weight = linear_attention.descend(x, y, start, 0.7, steps)
+    expected = (weight @ query[..., None])[..., 0]
+    found = answered("linear", 0.7, steps, x, y, query, start)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("kernel", kernels.KERNELS)
+def test_attention_with_a_kernel_is_gd_on_functions(kernel, steps):
+    x, y, query, start = regressions()
+    layers = [linear_attention.weights(start, 0.3)] * steps
+    prompt = linear_attention.tokens(x, y, query, start)
+    given = {"softmax": 1.0} if kernel == kernels.SOFTMAX else {"kernel": kernel}
+    attention = linear_attention.predict(layers, prompt, 3, **given)
+    found = answered(kernel, 0.3, steps, x, y, query, start)
+    torch.testing.assert_close(found, attention, rtol=0, atol=1e-12)
+    # Each kernel's answers are its own.
+    other = "exp" if kernel == "relu" else "relu"
+    assert (answered(other, 0.3, steps, x, y, query, start) - attention).abs().max() > 1e-2
+
+
+def test_every_kernel_has_its_function():
+    assert {*linear_attention.KERNELS, kernels.SOFTMAX} == set(kernels.KERNELS)
+
+
+@pytest.mark.parametrize("headed", [False, True])
+def test_the_cross_entropy_is_that_of_gd_on_weights(headed):
+    """Beside autograd on W of logits H W x."""
+    x, _, query, start = (one[0] if one.ndim > 2 else one for one in regressions())
+    query, targets = query[:1], torch.tensor([0, 4, 1, 1, 3])
+    head = torch.randn(5, 2, generator=torch.Generator().manual_seed(1)).double()
+    head, start = (head, start) if headed else (None, head @ start)
+    weight = start.clone().requires_grad_()
+
+    def logits(z):
+        return z @ weight.mT if head is None else z @ weight.mT @ head.mT
+
+    losses = []
+    for _ in range(3):
+        loss = torch.nn.functional.cross_entropy(logits(x), targets)
+        (slope,) = torch.autograd.grad(loss, weight)
+        losses.append(loss.item())
+        weight = (weight - 0.4 * slope).detach().requires_grad_()
+    gram, toward = (functional.weights("linear", z, x) for z in (x, query))
+    found = list(
+        functional.descend(gram, x @ start.mT, learner(0.4, 3, "label"), head, None, targets)
+    )
+    assert [one.loss for one in found[:3]] == pytest.approx(losses, abs=1e-12)
+    answers = query @ start.mT + toward @ found[-1].coefficients
+    mine = answers if head is None else answers @ head.mT
+    torch.testing.assert_close(mine, logits(query), rtol=0, atol=1e-12)
+
+
+def test_on_what_enters_the_unembedding_it_is_gd_of_the_unembedding():
+    """Beside the workflow's own GD of one matrix of a language model."""
+    model = tiny_model("llama", tie_word_embeddings=False)
+    rows = [([0, 7, 9, 4], 3), ([0, 8, 30, 31, 5], 4), ([0, 50, 4], 2)]
+    ours = learner(0.5, 4, "label")
+    trained = settings.learner(
+        {"rate": 0.5, "epochs": 4, "record": [4], "train": {"parameters": ["lm_head.weight"]}}
+    )
+    queries, targets = [[0, 7, 30], [0, 12]], torch.tensor([row[start] for row, start in rows])
+
+    def states(sequences):
+        last = [torch.tensor([[len(one) - 1]]) for one in sequences]
+        each = zip(sequences, last, strict=True)
+        return torch.cat([forward.unembedded_at(model, torch.tensor([o]), at)[0] for o, at in each])
+
+    with torch.no_grad():
+        x, asked = states([row[:start] for row, start in rows]), states(queries)
+        head = model.lm_head.weight.clone()
+    *_, last = functional.descend(
+        functional.weights("linear", x, x), x @ head.mT, ours, None, None, targets
+    )
+    found = asked @ head.mT + functional.weights("linear", asked, x) @ last.coefficients
+    model, chosen = trainable.choose(model, trained.train)
+    batch = training_batch.tensors(rows, "label")
+    *_, end = gradient_descent.descend(model, chosen, [batch, batch], trained)
+    expected = asked @ end.weights["lm_head.weight"][0].mT
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+
+
+@hypothesis(deadline=None, max_examples=25)
+@given(st.sampled_from(kernels.KERNELS), st.integers(1, 6), st.integers(0, 99))
+def test_the_order_of_demonstrations_is_nothing_to_it(kernel, shots, seed):
+    x, y, query, start = regressions(seed, 2, shots)
+    order = torch.randperm(shots, generator=torch.Generator().manual_seed(seed))
+    one, other = (
+        answered(kernel, 0.2, 3, *z, query, start) for z in ((x, y), (x[:, order], y[:, order]))
+    )
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
+# --- as a step of the workflow --------------------------------------------------------------
+
+MODELS = {
+    "softmax": {"layers": 2, "rate": 1.0, "softmax": 1.0},
+    "exp": {"layers": 2, "rate": 0.5, "kernel": "exp"},
+    "relu": {"layers": 3, "rate": 1.0, "kernel": "relu"},
+    "linear": {"layers": 2, "rate": 1.0},
+    "rotated": {"layers": 2, "rate": 1.0, "rotate": 1},
+    "label": {"layers": 1, "rate": 0.05, "loss": "label"},
+}
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("functional")
+    task = tiny_task("topic4", rows=80, classes=4, queries=16)
+    parquet.write(task, folder / "task.parquet", TASK)
+    run_step(
+        *("sample_demonstrations", "--task", folder / "task.parquet", "--design", "n8"),
+        *("--shots", "8", "--orders", "2", "--draws", "0-1", "--output", folder / "shown.parquet"),
+    )
+    for name, entry in MODELS.items():
+        made = folder / f"made-{name}"
+        run_step("construct_model", "--entry", json.dumps(entry), "--output", made)
+        whole = json.dumps({"construct": entry, "dtype": "float64"})
+        run_step(
+            *("fetch_model", "--name", name, "--entry", whole, "--source", made),
+            *("--folder", folder / name, "--manifest", folder / f"{name}.json"),
+        )
+    save_model(tiny_model("llama", "float32"), folder, "llama")
+    return folder
+
+
+def answers(folder, step: str, model: str, **entry) -> pl.DataFrame:
+    output = folder / "answers.parquet"
+    given = ["--learner", json.dumps(entry)] if entry else []
+    run_step(
+        *(step, "--model", folder / f"{model}.json", "--task", folder / "task.parquet", *given),
+        *("--demonstrations", folder / "shown.parquet", "--output", output),
+    )
+    return parquet.read(output, LOGITS)
+
+
+def apart(icl: pl.DataFrame, other: pl.DataFrame) -> tuple[float, float]:
+    """Largest Jensen-Shannon divergence and smallest token overlap, at the last epoch."""
+    last = other.filter(pl.col("epoch") == pl.col("epoch").max())
+    table = pairing.metrics(pairing.paired(icl, last))[0]
+    return table["js"].max(), table["token_overlap"].min()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", kernels.KERNELS)
+def test_a_construction_and_its_own_kernel_are_equal(places, kernel):
+    """Any other learner is not: neither another kernel nor one step more."""
+    rate, steps = MODELS[kernel]["rate"], MODELS[kernel]["layers"]
+    icl = answers(places, "run_icl", kernel)
+    entry = {"kernel": kernel, "rate": rate, "epochs": steps, "record": [], "loss": "squared"}
+    js, overlap = apart(icl, answers(places, "run_kernel", kernel, **entry))
+    assert js < 1e-12 and overlap == 1
+    for other in set(kernels.KERNELS) - {kernel}:
+        js, overlap = apart(
+            icl, answers(places, "run_kernel", kernel, **{**entry, "kernel": other})
+        )
+        assert js > 1e-4 and overlap < 1
+    more = answers(places, "run_kernel", kernel, **{**entry, "epochs": steps + 1})
+    assert apart(icl, more)[0] > 1e-4
+
+
+@pytest.mark.slow
+def test_a_basis_is_nothing_to_it(places):
+    entry = {"kernel": "linear", "rate": 1.0, "epochs": 2, "record": [], "loss": "squared"}
+    icl = answers(places, "run_icl", "rotated")
+    assert apart(icl, answers(places, "run_kernel", "rotated", **entry)) == (pytest.approx(0), 1)
+
+
+@pytest.mark.slow
+def test_one_layer_is_a_step_on_the_cross_entropy(places):
+    """Of the workflow's own GD, and of the linear kernel; the squared loss is another step."""
+    icl = answers(places, "run_icl", "label")
+    step = {"rate": 0.05, "epochs": 1, "record": []}
+    for entry in (
+        {"kernel": "linear", **step},
+        {"train": GUESS, **step},
+    ):
+        ran = "run_kernel" if "kernel" in entry else "run_gd"
+        js, overlap = apart(icl, answers(places, ran, "label", **entry))
+        assert js < 1e-12 and overlap == 1
+    js, _ = apart(icl, answers(places, "run_gd", "label", train=GUESS, loss="squared", **step))
+    assert js > 1e-3
+
+
+@pytest.mark.slow
+def test_a_language_model_is_read_at_its_hidden_states(places):
+    entry = {"kernel": "softmax", "rate": 4.0, "epochs": 3, "record": [1], "layer": 1}
+    table = answers(places, "run_kernel", "llama", temperature=0.1, **entry)
+    assert sorted(table["epoch"].unique()) == [0, 1, 3]
+    assert table.filter(epoch=0)["state"].is_null().all()
+    assert table.filter(epoch=1)["state"].unique().to_list() == ["training"]
+    assert table.filter(epoch=3)["state"].unique().to_list() == ["capped"]
+    # Before the first step it is the model as it is, as for any GD.
+    gd = answers(places, "run_gd", "llama", rate=0.1, epochs=1, record=[0])
+    a, b = (
+        parquet.matrix(one.filter(epoch=0).sort("draw", "order", "example")["label_logprobs"])
+        for one in (table, gd)
+    )
+    np.testing.assert_allclose(a, b, atol=1e-5)
+    losses = table.group_by("epoch").agg(pl.col("loss").mean()).sort("epoch")["loss"].to_list()
+    assert losses[0] > losses[1] > losses[2]
+    wide = table.filter(epoch=3).sort("draw", "example")
+    one, two = (parquet.matrix(wide.filter(order=o)["label_logprobs"]) for o in (0, 1))
+    np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"kernel": "cubic", "rate": 1}, "kernel 'cubic' is none of linear, exp, relu, softmax"),
+        ({"rate": 1}, "kernel '' is none of"),
+        ({"kernel": "exp", "rate": 1, "loss": "all"}, "loss 'all' is none of label, squared"),
+        ({"kernel": "exp", "rate": 1, "batch": 2}, "batch has no meaning for a kernel"),
+        ({"kernel": "exp"}, "there is no rate"),
+    ],
+)
+def test_bad_entries(entry, said):
+    with pytest.raises(InputError, match=said):
+        functional.entry(entry)
+
+
+def test_logits_are_no_vectors_to_be_reached():
+    entry = functional.entry({"kernel": "exp", "rate": 1, "loss": "squared"})
+    with pytest.raises(InputError, match="loss squared needs a construction"):
+        functional.reader(loaded(tiny_model("llama")), entry)
