@@ -122,6 +122,70 @@ rule run_kernel:
         " --output {output:q} > {log:q} 2>&1"
 
 
+rule run_distil:
+    input:
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
+        task=paths.TASK,
+        demonstrations=paths.DEMONSTRATIONS,
+        script=own("src/run_distil.py"),
+        lib=imports("src/run_distil.py"),
+    output:
+        paths.LOGITS,
+    log:
+        "logs/run_distil/{model}/{task}/{design}/{learner}/{draws}.log",
+    benchmark:
+        "logs/run_distil/{model}/{task}/{design}/{learner}/{draws}.tsv"
+    wildcard_constraints:
+        learner=study.of_method("distil"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+    params:
+        learner=study.learner_json,
+        orders=study.trained_orders,
+        keep=study.keep,
+    shell:
+        "python {input.script:q} --model {input.model:q} --task {input.task:q}"
+        " --demonstrations {input.demonstrations:q} --learner {params.learner:q} {params.orders}"
+        " --name {wildcards.learner:q} --keep {params.keep} --threads {threads}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule run_imitation:
+    input:
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
+        task=paths.TASK,
+        demonstrations=paths.DEMONSTRATIONS,
+        script=own("src/run_imitation.py"),
+        lib=imports("src/run_imitation.py"),
+    output:
+        paths.LOGITS,
+    log:
+        "logs/run_imitation/{model}/{task}/{design}/{learner}/{draws}.log",
+    benchmark:
+        "logs/run_imitation/{model}/{task}/{design}/{learner}/{draws}.tsv"
+    wildcard_constraints:
+        learner=study.of_method("vector", "patch"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+    params:
+        learner=study.learner_json,
+        orders=study.trained_orders,
+        keep=study.keep,
+    shell:
+        "python {input.script:q} --model {input.model:q} --task {input.task:q}"
+        " --demonstrations {input.demonstrations:q} --learner {params.learner:q} {params.orders}"
+        " --name {wildcards.learner:q} --keep {params.keep} --threads {threads}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
 rule run_gd:
     input:
         model=paths.MANIFEST,

@@ -14,7 +14,8 @@ from support.workflow import STUDY, copy_project
 
 ROOT = Path(__file__).parents[1]
 PROFILE = ROOT / "profiles/slurm/config.yaml"
-GPU = {"run_icl", "run_kernel", "run_solver", "run_gd", "compare_attention", "measure_perplexity"}
+LEARNERS = {f"run_{name}" for name in ("icl", "gd", "kernel", "distil", "imitation", "solver")}
+GPU = {*LEARNERS, "compare_attention", "measure_perplexity"}
 
 
 def profile(*edits: tuple[str, str]) -> dict:

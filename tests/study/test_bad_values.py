@@ -39,7 +39,7 @@ BAD = {
     "learners/icl-reordered/reference": ("icll", "'icll' is no learner (did you mean 'icl'?)"),
     "learners/x": (
         {},
-        "learners.x: key 'method' (icl, gd, kernel, bayes or solver) or 'reference' is missing",
+        "x: key 'method' (one of icl, gd, kernel, distil, vector, patch, bayes, solver) or",
     ),
     "models/llama-small": ({"path": "models/none"}, "'models/none' is no model folder"),
     "models/two": (

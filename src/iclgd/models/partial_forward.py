@@ -58,6 +58,29 @@ def entering(model, block: int, tokens: Tensor) -> Tensor:
     return found[0]
 
 
+@torch.no_grad()
+def leaving(
+    model, block: int, tokens: Tensor, begin: int = 0, hidden: Tensor | None = None
+) -> Tensor:
+    """What leaves ``block``: [batch, time, width]. Nothing above is computed, and nothing below
+    ``begin``, which ``hidden`` [batch, time, width] enters (None: the model is whole below)."""
+    found = []
+
+    def stop(_, __, output):
+        found.append(output[0] if isinstance(output, tuple) else output)
+        raise _Entered
+
+    handle = blocks(model)[1][block].register_forward_hook(stop)
+    try:
+        with entered(model, begin, hidden), forward.autocast(model, tokens.device.type):
+            model(**forward.arguments(tokens))
+    except _Entered:
+        pass
+    finally:
+        handle.remove()
+    return found[0]
+
+
 class _Skipped(nn.Module):
     """In place of a block that is not computed: returns ``hidden``, or else its input."""
 

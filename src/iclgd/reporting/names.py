@@ -19,13 +19,15 @@ from iclgd.study.names import base, value
 
 # The pretrained model without demonstrations: epoch 0 of every GD. No entry has a space in it.
 ZERO_SHOT = "zero shot"
-REFERENCES = ("icl", "icl-reordered", "icl-redrawn", "bayes", "solver")  # roles without training
+# Roles of what is no gradient descent on the demonstrations.
+REFERENCES = ("icl", "icl-reordered", "icl-redrawn", "bayes", "solver", "taught")
 LABELS = {
     "icl": "ICL",
     "icl-reordered": "ICL, demonstrations reordered",
     "icl-redrawn": "ICL, other demonstrations",
     "bayes": "Bayes (exact)",
     "solver": "solver without GD",
+    "taught": "taught by ICL",
     "gd": "GD, whole model",
     "gd-middle": "GD, middle layer",
     "gd-deep": "GD, deep layer",

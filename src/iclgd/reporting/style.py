@@ -26,6 +26,7 @@ ROLES = {
     "icl-redrawn": {"color": "#0072B2", "dash": [2, 2.5]},
     "bayes": {"color": "#56B4E9", "dash": [9, 3, 2, 3]},
     "solver": {"color": "#3D4248", "dash": [1, 3]},
+    "taught": {"color": "#4B3F8F", "dash": SOLID},
     "gd": {"color": "#D55E00", "dash": SOLID},
     "gd-middle": {"color": "#009E73", "dash": SOLID},
     "gd-deep": {"color": "#CC79A7", "dash": SOLID},

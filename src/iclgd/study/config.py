@@ -27,6 +27,8 @@ from iclgd.io import text
 from iclgd.learners.kernels import KERNELS
 from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.learners.solvers import SOLVERS
+from iclgd.learners.taught import HOWS, MATCHES
+from iclgd.learners.taught import METHODS as TAUGHT
 from iclgd.study import kinds, scalars, values, wording
 from iclgd.study.scalars import (
     AnyText,
@@ -300,7 +302,7 @@ class Descent(Entry):
 
 
 class Learner(Descent):
-    method: one_of("icl", "gd", "kernel", "bayes", "solver") = None
+    method: one_of("icl", "gd", "kernel", *TAUGHT, "bayes", "solver") = None
     model: Text = None  # of method icl: another model that answers; default: the one compared
     solver: one_of(*SOLVERS) = None
     certainty: Fraction = None  # of solver oracle: share of the right label; default: 1
@@ -308,6 +310,12 @@ class Learner(Descent):
     kernel: one_of(*KERNELS) = None  # of method kernel: GD on functions in its space
     temperature: Positive = None  # of a solver or kernel: divides the inner products of texts
     layer: Layer = None  # of these: number or fraction of the depth that texts are read at
+    texts: Count = None  # of distil, vector, patch: training texts to learn ICL from; default: 128
+    match: one_of(*MATCHES) = None  # of distil: what becomes as ICL's is; default: answers
+    how: one_of(*HOWS) = None  # of vector: what it does to the state; default: replace
+    at: some(Layer) = None  # of vector: the layers to choose among; default: all
+    ridges: some(Rate) = None  # of patch: those to choose among; default: 1e-5, 1e-3, 1e-1
+    shuffled: bool = None  # of distil and patch: each text has another's teacher; default: false
     reference: Text = None  # a learner to compare with itself
     shift: one_of("order", "draw") = None  # what the reference differs in
     rates: some(Rate) = None

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from iclgd.learners import taught
 from iclgd.study import names, paths, places, taskfiles
 from iclgd.study.figures import Figure
 from iclgd.study.pairing import blocks, original
@@ -21,7 +22,8 @@ from iclgd.study.pairing import blocks, original
 SPEED = 45e9  # operations in a second of one core, of a model of 135 million weights
 # Seconds of a step beside its arithmetic, the median over jobs; of any other step OTHER.
 OTHER = 3.0
-STEPS = {"run_gd": 4.0, "run_icl": 2.0, "run_kernel": 2.0, "run_solver": 2.0, "compare_logits": 2.5}
+STEPS = {"run_gd": 4.0, "run_icl": 2.0, "run_solver": 2.0, "compare_logits": 2.5}
+STEPS |= {"run_kernel": 2.0, "run_distil": 4.0, "run_imitation": 3.0}
 STEPS |= {"fetch_model": 0.3, "construct_model": 0.6, "sample_demonstrations": 0.5}
 # Beside its operations a model is read, and of large ones that is what some steps do: seconds for
 # each million of weights.
@@ -36,7 +38,15 @@ QUERIES, KEEP = 500, 1024  # defaults of prepare_task, and of designs
 BASE = 300.0  # megabytes of a step beside its model
 MADE_UP = 213  # tokens of the made-up language
 KEPT = 5.5  # bytes of a kept token on the disk, of SmolLM2's distributions
-COPIES = {"run_gd": 4.3, "compare_attention": 3.0, "derive_model": 3.0}  # of weights in float32
+LEARNERS = ("run_icl", "run_gd", "run_kernel", "run_distil", "run_imitation", "run_solver")
+EPOCHS = ("run_gd", "run_kernel", "run_distil")  # of these, those that have recorded epochs
+FITTING = 3  # passes over its texts that a patch needs for each ridge
+COPIES = {
+    "run_gd": 4.3,
+    "run_distil": 4.3,
+    "compare_attention": 3.0,
+    "derive_model": 3.0,
+}  # of weights in float32
 NAMED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*([mb])(?![a-z0-9])", re.IGNORECASE)
 
 
@@ -61,16 +71,16 @@ class Costs:
         if rule in ("fetch_model", "derive_model"):
             path = self.config["models"][names.base(wildcards["model"])].get("path", ".gguf")
             return self._weights(wildcards) * 4e-6 if path.endswith(".gguf") else 0.0
-        if rule not in ("run_icl", "run_gd", "run_kernel", "run_solver"):
+        if rule not in LEARNERS:
             return 0.0
         design = self.config["demonstrations"][wildcards["design"]]
         rows = _draws(wildcards["draws"]) * self._queries(wildcards["task"])
-        if rule in ("run_gd", "run_kernel"):
+        if rule == "run_icl":
+            rows *= _orders(design.get("orders", 1))
+        elif rule != "run_solver":
             entry = self.config["learners"][names.base(wildcards["learner"])]
             rows *= _orders(entry.get("orders", design.get("orders", 1)))
-            rows *= _recorded(entry)
-        elif rule == "run_icl":
-            rows *= _orders(design.get("orders", 1))
+            rows *= _recorded(entry) if rule in EPOCHS else 1
         tokens = (
             MADE_UP if "generate" in original(self.config["tasks"], wildcards["task"]) else KEEP
         )
@@ -95,7 +105,8 @@ class Costs:
         for model in {run[0] for run in runs}:
             seconds += self.seconds("fetch_model", {"model": model})
         for model, task, design, learner in runs:
-            rule = f"run_{learners[names.base(learner)]['method']}"
+            method = learners[names.base(learner)]["method"]
+            rule = "run_imitation" if method in taught.IMITATING else f"run_{method}"
             at = {"model": model, "task": task, "design": design, "learner": learner}
             for draws in blocks(designs[design]):
                 seconds += self.seconds(rule, at | {"draws": draws})
@@ -105,7 +116,7 @@ class Costs:
 
     def _operations(self, rule: str, at: Mapping[str, str]) -> float:
         """Of a step that runs a model; 0 of all others."""
-        if rule not in ("run_icl", "run_gd", "run_kernel", "run_solver", "compare_attention"):
+        if rule not in (*LEARNERS, "compare_attention"):
             return 0.0
         weights, text = self._weights(at), self._tokens(at["task"])
         asked = 2 * weights * text * self._queries(at["task"])
@@ -118,6 +129,8 @@ class Costs:
         runs = _draws(at["draws"])
         if rule == "run_gd":
             return runs * self._trained(at["learner"], design, prompt, asked)
+        if rule in ("run_distil", "run_imitation"):
+            return runs * self._taught(at["learner"], design, prompt, asked, 2 * weights * text)
         return runs * _orders(design.get("orders", 1)) * (prompt + asked)
 
     def _trained(self, learner: str, design: Mapping, prompt: float, asked: float) -> float:
@@ -129,6 +142,21 @@ class Costs:
         recorded = _recorded(entry) - 1
         orders = _orders(entry.get("orders", design.get("orders", 1)))
         return orders * _above(entry) * (epochs * passes * prompt + recorded * asked)
+
+    def _taught(
+        self, learner: str, design: Mapping, prompt: float, asked: float, text: float
+    ) -> float:
+        """Of what ICL teaches in one draw: ICL on its texts, training or fitting, the queries."""
+        entry = self.config["learners"][names.base(learner)]
+        orders = _orders(entry.get("orders", design.get("orders", 1)))
+        texts, method = entry.get("texts", taught.TEXTS), entry["method"]
+        shown = texts * (prompt + text)
+        if method == "distil":
+            epochs = entry.get("epochs", 200)
+            return orders * (shown + 3 * epochs * texts * text + (_recorded(entry) - 1) * asked)
+        tried = len(entry.get("ridges", taught.RIDGES)) if method == "patch" else 1
+        fitted = FITTING * tried * texts * text if method == "patch" else texts * text
+        return orders * (tried * shown + fitted + 2 * asked)
 
     # --- sizes ---------------------------------------------------------------------------
 

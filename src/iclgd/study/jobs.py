@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from iclgd.learners import kernels, solvers
+from iclgd.learners import kernels, solvers, taught
 from iclgd.study import names
 from iclgd.study.config import Descent
 
@@ -41,12 +41,15 @@ def model(config: dict, name: str) -> dict:
 def learner(config: dict, name: str) -> dict:
     """The settings of ``learner`` or ``learner@rate``, which are all that its job depends on.
 
-    Those of ``settings.Learner``, of a kernel those of ``functional.entry``.
+    Those of ``settings.Learner``, of a kernel those of ``functional.entry``, of what ICL teaches
+    those of ``teachers``.
     """
     value = names.value(name)
     entry = config["learners"][names.base(name)]
-    own = kernels.SETTINGS if entry["method"] == "kernel" else ()
+    own = {"kernel": kernels.SETTINGS, **taught.KEYS}.get(entry["method"], ())
     settings = {key: entry[key] for key in (*DESCENT, *own) if key in entry}
+    if entry["method"] in taught.IMITATING:
+        settings["method"] = entry["method"]
     if value:
         settings["rate"] = next(one for one in entry["rates"] if names.spelled(one) == value)
     return settings

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from iclgd.learners import kernels, optimisers, solvers
+from iclgd.learners import kernels, optimisers, solvers, taught
 from iclgd.study import names
 from iclgd.study.jobs import DISPLAY
 from iclgd.study.values import exactly_one, nearest
 
+METHODS = ("icl", "gd", "kernel", *taught.METHODS, "bayes", "solver")
 TRAINED = ({"lora"}, {"layers", "matrices"}, {"parameters"})  # what a learner may train
 
 
@@ -30,17 +31,14 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         own = {key: entry[key] for key in optimisers.known_settings() if key in entry}
         if wrong := optimisers.foreign(entry.get("optimiser", "sgd"), own):
             problem(where, wrong)
-        train = entry.get("train")
-        if train is not None and set(train) not in TRAINED:
-            problem(
-                f"{where}.train",
-                "both 'layers' and 'matrices' are needed, or 'lora', or 'parameters'",
-            )
-        if "causal" in entry and "layers" not in (train or {}):
+        _check_train(problem, where, entry)
+        if "causal" in entry and "layers" not in entry.get("train", {}):
             problem(f"{where}.causal", "it needs 'train' with 'layers' and 'matrices'")
         if "causal" in entry and entry.get("loss") == "squared":
             problem(f"{where}.causal", "the squared loss has no layers")
-        extra = {"shift", "model", "solver", "kernel", *solvers.known_settings()} & set(entry)
+        own = {key for keys in taught.KEYS.values() for key in keys}
+        own |= {"shift", "model", "solver", "kernel", *solvers.known_settings()}
+        extra = own & set(entry)
     elif entry.get("method") == "kernel":
         exactly_one(problem, where, entry, ("rate", "rates"))
         _check_rates(problem, where, entry)
@@ -49,6 +47,12 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         if entry.get("loss", "label") not in kernels.LOSSES:
             problem(f"{where}.loss", f"a kernel has one of {', '.join(kernels.LOSSES)}")
         known = {"method", "rates", "orders", *kernels.DESCENT, *kernels.SETTINGS, *DISPLAY}
+        extra = set(entry) - known
+    elif entry.get("method") in taught.METHODS:
+        known = {"method", "orders", *taught.KEYS[entry["method"]], *DISPLAY}
+        if entry["method"] == "distil":
+            _check_distilled(problem, where, entry)
+            known |= {"rates", *taught.DESCENT}
         extra = set(entry) - known
     elif entry.get("method") == "solver":
         if "solver" not in entry:
@@ -64,10 +68,31 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         if "model" in entry and entry["model"] not in names.known(models):
             problem(f"{where}.model", f"{entry['model']!r} {names.hint(entry['model'], models)}")
     else:
-        problem(where, "key 'method' (icl, gd, kernel, bayes or solver) or 'reference' is missing")
+        known = ", ".join(METHODS)
+        problem(where, f"key 'method' (one of {known}) or 'reference' is missing")
         return
     for key in sorted(extra):
         problem(where, f"key {key!r} has no meaning here")
+
+
+def _check_train(problem, where: str, entry: dict) -> None:
+    train = entry.get("train")
+    if train is not None and set(train) not in TRAINED:
+        problem(
+            f"{where}.train",
+            "both 'layers' and 'matrices' are needed, or 'lora', or 'parameters'",
+        )
+
+
+def _check_distilled(problem, where: str, entry: dict) -> None:
+    exactly_one(problem, where, entry, ("rate", "rates"))
+    _check_rates(problem, where, entry)
+    _check_train(problem, where, entry)
+    optimiser = entry.get("optimiser", "adam")
+    if optimisers.OPTIMISERS[optimiser].ours:
+        problem(f"{where}.optimiser", f"{optimiser!r} judges runs by their own loss: use another")
+    if wrong := optimisers.foreign(optimiser, {k: entry[k] for k in ("momentum",) if k in entry}):
+        problem(where, wrong)
 
 
 def _check_rates(problem, where: str, entry: dict) -> None:

@@ -6,6 +6,7 @@ icl             in-context learning
 icl-reordered   a reference: the same demonstrations in another order
 icl-redrawn     a reference: other demonstrations
 bayes           the exact posterior
+taught          by ICL itself: weights trained on its answers, vectors and patches of its states
 solver          what solves the task without gradient descent; ICL of another model, too
 gd              full-batch gradient descent of the whole model
 gd-middle       of a single layer, no deeper than 0.6 of the model
@@ -25,11 +26,14 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
+from iclgd.learners import taught
+
 DEEP = 0.6  # of the depth of a model
 METHODS = {"icl": "icl", "bayes": "bayes", "solver": "solver", "kernel": "gd-kernel"}
+METHODS |= dict.fromkeys(taught.METHODS, "taught")
 SHIFTS = {"order": "icl-reordered", "draw": "icl-redrawn"}
-LEARNERS = ("icl", "bayes", "solver", *SHIFTS.values(), "gd", "gd-middle", "gd-deep", "gd-other")
-LEARNERS += ("gd-kernel", "sgd", "adam")
+LEARNERS = ("icl", "bayes", "solver", "taught", *SHIFTS.values())
+LEARNERS += ("gd", "gd-middle", "gd-deep", "gd-other", "gd-kernel", "sgd", "adam")
 PLAIN = ("sgd", "monotone")  # optimisers that follow the gradient itself
 TRAINED = tuple(role for role in LEARNERS if role.startswith(("gd", "sgd", "adam")))
 

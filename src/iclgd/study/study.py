@@ -87,9 +87,9 @@ class Study:
 
     # --- names, for wildcard constraints -------------------------------------------------
 
-    def of_method(self, method: str) -> str:
-        """A regular expression for the learners of a method."""
-        found = [name for name, entry in self.learners.items() if entry.get("method") == method]
+    def of_method(self, *methods: str) -> str:
+        """A regular expression for the learners of some methods."""
+        found = [name for name, entry in self.learners.items() if entry.get("method") in methods]
         return names.pattern(names.expand_all(found, self.learners))
 
     def of_kinds(self, wanted) -> str:

@@ -1,0 +1,116 @@
+"""Weights trained on ICL's own answers: how near to ICL weights can come at all.
+
+`distil` (context distillation, Askell et al. 2112.00861; Snell et al. 2209.15189) lowers the
+Kullback-Leibler divergence of the answers to texts alone from those after the demonstrations, on
+texts without labels. `align` lowers the squared distance of what self-attention gives at the last
+token, over all layers (Mishra et al., IA2, 2509.22621). Neither is gradient descent on the
+demonstrations: it has another objective, and shows what that objective could have reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from iclgd.learners import teaching
+from iclgd.learners.settings import Learner
+from iclgd.learners.stepping import stepping
+from iclgd.learners.taught import MATCHES
+from iclgd.learners.teaching import Lesson
+from iclgd.learners.trainable import Trained
+from iclgd.models import architectures, forward, hooks, partial_forward
+
+ANSWERS, ATTENTION = MATCHES
+
+
+class Now(NamedTuple):
+    """The model *is* trained for ``epoch`` epochs, until the next is asked for. ``loss``: the mean
+    over texts, in the last epoch's steps; None before training."""
+
+    epoch: int
+    loss: float | None
+
+
+def outputs(model, tokens: Tensor, last: Tensor, match: str) -> Tensor:
+    """What is to match: log-probabilities [rows, vocabulary], or attention's outputs at the last
+    token [rows, layers * width]."""
+    found: list[Tensor] = []
+    with hooks.seeing(_attentions(model, match), last[:, 0], lambda _, state: found.append(state)):
+        logits = forward.logits_at(model, tokens, last)[:, 0]
+    if match == ANSWERS:
+        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+    return torch.cat(found, -1)
+
+
+def _attentions(model, match: str) -> list:
+    if match == ANSWERS:
+        return []
+    name = architectures.row(model.config).o
+    return [
+        architectures.module(model.config, block, name)
+        for block in partial_forward.blocks(model)[1]
+    ]
+
+
+def distance(found: Tensor, wanted: Tensor, match: str) -> Tensor:
+    """The mean over rows of KL(wanted || found) in nats, or of the squared distance per number."""
+    if match == ANSWERS:
+        return (wanted.exp() * (wanted - found)).nan_to_num(0.0).sum(-1).mean()
+    return (found - wanted).square().mean()
+
+
+@torch.no_grad()
+def taught(model, sequences: list[list[int]], match: str, together: bool) -> Tensor:
+    """`outputs` of all sequences, which are the teacher's."""
+    found: dict[int, Tensor] = {}
+    for chosen, tokens, last in teaching.parts(model, sequences, together):
+        found |= dict(zip(chosen, outputs(model, tokens, last, match), strict=True))
+    return torch.stack([found[i] for i in range(len(sequences))])
+
+
+def descend(
+    model,
+    trained: Trained,
+    lesson: Lesson,
+    learner: Learner,
+    match: str,
+    together: bool,
+    places: list[int] | None = None,
+) -> Iterator[Now]:
+    """Train the model's own tensors on ``lesson``; yield at every recorded epoch.
+
+    ``places``: of each text, the text whose teacher it has; default: its own. The weights are as
+    before at the end. Texts come in their order, ``batch`` at a time.
+    """
+    wanted = taught(model, lesson.after, match, together)
+    wanted = wanted if places is None else wanted[places]
+    count, recorded = len(lesson.alone), learner.recorded()
+    size = min(learner.batch or count, count)
+
+    def evaluate(first: int) -> Tensor:
+        """Backward passes of one step; its loss."""
+        chosen, total = range(first, min(first + size, count)), torch.zeros(())
+        alone = [lesson.alone[i] for i in chosen]
+        for rows, tokens, last in teaching.parts(model, alone, together):
+            found = outputs(model, tokens, last, match)
+            part = distance(found, wanted[[chosen[i] for i in rows]], match)
+            part = part * (len(rows) / len(chosen))
+            part.backward()
+            total = total + part.detach().cpu()
+        return total
+
+    with (
+        trained.in_place() as weights,
+        stepping(weights, trained.masks, learner.over, arriving=False) as (step, _),
+    ):
+        loss = None
+        for epoch in range(learner.epochs + 1):
+            if epoch in recorded:
+                yield Now(epoch, loss)
+            if epoch < learner.epochs:
+                steps = range(0, count, size)
+                losses = [float(step(lambda first=first: evaluate(first))) for first in steps]
+                loss = sum(losses) / len(losses)

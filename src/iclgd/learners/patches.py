@@ -1,0 +1,154 @@
+"""Static patches: one change of each MLP's matrices for all queries, from ICL's states alone.
+
+What demonstrations do to a query at its last token can be done by a change of rank 1 of the MLPs'
+weights, another for each query, exactly (Dherin et al. 2507.16003; of gated MLPs Goldwaser et al.
+2511.17864). Here one change has to do for all: from the lowest block upwards, the matrices that
+read the block's state map it to what they made of it after the demonstrations, and the matrix that
+writes adds what the block still lacks. Each is a least-squares fit over texts with a ridge, in
+closed form; of a single text without a ridge it is the change of rank 1. No labels, no gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from iclgd.io.cli import InputError
+from iclgd.learners import teaching
+from iclgd.learners.teaching import Change, Lesson
+from iclgd.models import architectures, hooks, partial_forward
+
+# Numbers of texts, token ids [rows, time], last positions [rows, 1], and what enters the block that
+# is next [rows, time, width] (None: nothing is computed yet).
+Batch = tuple[list[int], Tensor, Tensor, Tensor | None]
+
+
+class Patch(NamedTuple):
+    """Changes of the MLP of a block, [out, in] each: of matrices that read, and that write."""
+
+    read: list[Tensor]
+    write: Tensor
+
+
+def modules(model) -> list[tuple[list[nn.Module], nn.Module]]:
+    """The matrices of each block's MLP: those that read its state, and the one that writes.
+
+    Raises InputError for an architecture that is not known, and one without an MLP.
+    """
+    names = architectures.row(model.config).mlp
+    if not names:
+        raise InputError(f"architecture {model.config.model_type!r} has no MLP to patch")
+    found = []
+    for block in partial_forward.blocks(model)[1]:
+        *read, write = (architectures.module(model.config, block, name) for name in names)
+        found.append((read, write))
+    return found
+
+
+def ridge_fit(x: Tensor, y: Tensor, ridge: float) -> Tensor:
+    """W [out, in] that minimises sum ||W x_i - y_i||^2 + c ||W||^2, x [n, in], y [n, out].
+
+    c is ``ridge`` times the mean of x's squared norms; at 0 W is the smallest of all that fit
+    best. Solved over texts, of which there are fewer than of inputs, in float64.
+    """
+    x, y = x.double(), y.double()
+    gram = x @ x.mT
+    if ridge == 0:
+        return (torch.linalg.pinv(gram, hermitian=True) @ y).mT @ x
+    gram.diagonal().add_(ridge * gram.diagonal().mean())
+    return torch.linalg.solve(gram, y).mT @ x
+
+
+def applied(model, patches: dict[int, Patch]) -> Change:
+    """The change of the model by the patches of some blocks, at the last token."""
+    places = modules(model)
+    changed: list[tuple[nn.Module, Tensor]] = []
+    for number, patch in patches.items():
+        read, write = places[number]
+        changed += [*zip(read, patch.read, strict=True), (write, patch.write)]
+
+    def add(number: int, state: Tensor, output: Tensor) -> Tensor:
+        return output + (state.double() @ changed[number][1].mT).to(output.dtype)
+
+    return lambda last: hooks.changing([module for module, _ in changed], last, add)
+
+
+class _Seen(NamedTuple):
+    """At the last token of each text [texts, width]: what the matrices of a block's MLP read, what
+    the one that writes is given, and what leaves the block."""
+
+    read: Tensor
+    written: Tensor
+    left: Tensor
+
+
+@torch.no_grad()
+def _watch(model, layers: Iterable[int], batches: Iterable[Batch], change: Change) -> list[_Seen]:
+    """What some blocks see, of a model under a ``change`` that begins at the lowest of them."""
+    layers, places = list(layers), modules(model)
+    stack = partial_forward.blocks(model)[1]
+    watched = {
+        "read": ([places[i][0][0] for i in layers], True),
+        "written": ([places[i][1] for i in layers], True),
+        "left": ([stack[i] for i in layers], False),
+    }
+    seen = {name: [{} for _ in layers] for name in watched}
+    for chosen, tokens, last, hidden in batches:
+        with ExitStack() as inside:
+            inside.enter_context(change(last[:, 0]))
+            for name, (at, inputs) in watched.items():
+
+                def keep(layer: int, state: Tensor, name=name, chosen=chosen) -> None:
+                    seen[name][layer] |= dict(zip(chosen, state.double(), strict=True))
+
+                inside.enter_context(hooks.seeing(at, last[:, 0], keep, inputs))
+            partial_forward.leaving(model, layers[-1], tokens, layers[0], hidden)
+    return [
+        _Seen(*(torch.stack([rows[i] for i in sorted(rows)]) for rows in parts))
+        for parts in zip(*seen.values(), strict=True)
+    ]
+
+
+@torch.no_grad()
+def fitted(
+    model, lesson: Lesson, ridge: float, together: bool, places: list[int] | None = None
+) -> dict[int, Patch]:
+    """A patch for each block. ``places``: of each text, the text whose states after the
+    demonstrations it is to have; default: its own.
+
+    One block after the other: what enters it comes from the patched blocks below it.
+    """
+    inside, order = modules(model), places or list(range(len(lesson.alone)))
+    after = ((*part, None) for part in teaching.parts(model, lesson.after, together))
+    wanted = _watch(model, range(len(inside)), after, teaching.unchanged)
+    there: list[Batch] = [(*part, None) for part in teaching.parts(model, lesson.alone, together)]
+    found: dict[int, Patch] = {}
+    for layer, (read, _) in enumerate(inside):
+        target = _Seen(*(one[order] for one in wanted[layer]))
+        (plain,) = _watch(model, [layer], there, teaching.unchanged)
+        change = target.read - plain.read
+        reads = [ridge_fit(plain.read, _made_of(module, change), ridge) for module in read]
+        nothing = plain.left.new_zeros(plain.left.shape[1], plain.written.shape[1])
+        half = applied(model, {layer: Patch(reads, nothing)})
+        (now,) = _watch(model, [layer], there, half)
+        patch = Patch(reads, ridge_fit(now.written, target.left - now.left, ridge))
+        found[layer], change = patch, applied(model, {layer: patch})
+        there = [(*part[:3], _after(model, layer, part, change)) for part in there]
+    return found
+
+
+def _made_of(module: nn.Module, change: Tensor) -> Tensor:
+    """What a matrix makes of a change of its input [texts, in]: without its bias, [texts, out]."""
+    given = change.to(next(module.parameters()).dtype)
+    return (module(given) - module(torch.zeros_like(given))).double()
+
+
+def _after(model, layer: int, part: Batch, change: Change) -> Tensor:
+    """What leaves a block under a ``change``, of all tokens of a batch."""
+    _, tokens, last, hidden = part
+    with change(last[:, 0]):
+        return partial_forward.leaving(model, layer, tokens, layer, hidden)

@@ -1,0 +1,48 @@
+"""Task vectors: one state for all queries, in one layer, in place of the demonstrations.
+
+Hendel et al. 2310.15916 put the state that ICL has at the last token of a prompt into a prompt
+without demonstrations (``replace``); Todd et al. 2310.15213 add a vector to it (``add``), here the
+mean of what demonstrations change. Both are means over texts that are no queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from iclgd.learners.teaching import Change, Lesson, parts
+from iclgd.models import forward, hooks, partial_forward
+
+
+@torch.no_grad()
+def states(model, sequences: list[list[int]], together: bool) -> Tensor:
+    """What leaves each block at the last token of each sequence: [layers, sequences, width]."""
+    stack = partial_forward.blocks(model)[1]
+    found: list[dict[int, Tensor]] = [{} for _ in stack]
+    for chosen, tokens, last in parts(model, sequences, together):
+
+        def see(layer: int, state: Tensor, chosen=chosen) -> None:
+            found[layer] |= dict(zip(chosen, state, strict=True))
+
+        with hooks.seeing(stack, last[:, 0], see):
+            forward.logits_at(model, tokens, last)
+    every = range(len(sequences))
+    return torch.stack([torch.stack([layer[i] for i in every]) for layer in found])
+
+
+def found(model, lesson: Lesson, how: str, together: bool) -> Callable[[int], Change]:
+    """The change of the model by its layer: the vector there, put at the last token."""
+    vector = states(model, lesson.after, together).mean(1)
+    if how == "add":
+        vector = vector - states(model, lesson.alone, together).mean(1)
+    stack = partial_forward.blocks(model)[1]
+
+    def at(layer: int) -> Change:
+        def put(_, __, state: Tensor) -> Tensor:
+            return state + vector[layer] if how == "add" else vector[layer].expand_as(state)
+
+        return lambda last: hooks.changing([stack[layer]], last, put)
+
+    return at

@@ -1,0 +1,110 @@
+"""Weights trained on ICL's own answers to texts without labels: how near weights can come to ICL.
+
+Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
+row for each draw, order, recorded epoch and query, asked alone. Epoch 0 is the pretrained model.
+The texts are training rows that the draw does not show. `loss` is that of the last epoch's steps:
+the Kullback-Leibler divergence, or the squared distance of attention's outputs.
+"""
+
+import functools
+import itertools
+from pathlib import Path
+
+from iclgd.io import cli
+
+parser = cli.parser(__doc__)
+parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
+parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
+parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
+parser.add_argument(
+    "--learner",
+    type=cli.json_object,
+    required=True,
+    help='JSON such as {"rate": 0.002, "optimiser": "adam", "epochs": 100, "texts": 128}',
+)
+parser.add_argument("--orders", type=int, help="learn from the first so many orders of a draw only")
+parser.add_argument("--name", default="distil", help="learner's name in the output")
+parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
+parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+parser.add_argument("--output", type=Path, required=True, help="logits table to write")
+args = parser.parse_args()
+cli.torch_step()
+
+from iclgd.io import fingerprints, parquet  # after parsing: --help is quick
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.learners import (
+    batches,
+    distillation,
+    endings,
+    evaluation,
+    inputs,
+    teachers,
+    teaching,
+    trainable,
+)
+from iclgd.models import probes
+from iclgd.tasks import prompts
+from iclgd.tasks.readouts.next_token import NextToken
+
+entry = teachers.distilling(args.learner)
+learner = entry.learner
+loaded, task, runs, queries, names, constant = inputs.read(
+    args.model, args.task, args.demonstrations, args.name, args.device, args.threads, args.orders
+)
+words = prompts.labels(task)
+readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
+sequences = prompts.encode_queries(loaded.tokenizer, queries)
+lessons = [
+    teaching.lesson(loaded, task, run, teaching.rows(task, run, entry.texts), readout)
+    for run in runs
+]
+texts = [*sequences, *(one for lesson in lessons for part in lesson for one in part)]
+prompts.check_length([len(tokens) for tokens in texts], loaded.context, **names)
+together, _ = probes.Ways(loaded).of(texts)
+model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
+evaluated = evaluation.Queries(model, chosen, sequences, loaded.device, together)
+files = {"folder": args.model.with_suffix(""), "output": None}
+fingerprint = fingerprints.of({**vars(args), **files, "device": loaded.device})
+starts = range(0, len(queries), batches.QUERIES)
+
+
+@functools.cache
+def untouched() -> list:
+    """The answers of the pretrained model, which are those of every run at epoch 0."""
+    return list(evaluation.answers(model, {}, evaluated, readout))
+
+
+def finished(run: prompts.Demonstrations) -> bool:
+    """Whether all its parts are there, from a step that was interrupted."""
+    keys = itertools.product(learner.recorded(), starts)
+    return all((run.draw, run.order, *key) in table.parts for key in keys)
+
+
+with parquet.Parts(args.output, LOGITS, fingerprint) as table:
+    left = [(run, lesson) for run, lesson in zip(runs, lessons, strict=True) if not finished(run)]
+    steps = (
+        (run, now)
+        for run, lesson in left
+        for now in distillation.descend(
+            model,
+            chosen,
+            lesson,
+            learner,
+            entry.match,
+            together,
+            teaching.shuffled(len(lesson.alone), run) if entry.shuffled else None,
+        )
+    )
+    total = len(left) * len(learner.recorded())
+    for run, now in cli.progress(steps, total, "recorded epochs"):
+        keys = {"draw": run.draw, "order": run.order, "epoch": now.epoch}
+        end = {"loss": now.loss, "trained": now.epoch}
+        if now.epoch > 0:
+            last = now.epoch == learner.epochs
+            end["state"] = endings.CAPPED if last else endings.TRAINING
+        found = evaluation.answers(model, {}, evaluated, readout) if now.epoch else untouched()
+        for start, (answers,) in found:
+            own = prompts.bound(queries.slice(start, batches.QUERIES), run, words)
+            rows = readout.rows(answers, {**constant, **keys}, own, **end)
+            table.add((*keys.values(), start), rows)
