@@ -55,13 +55,9 @@ loaded, task, runs, queries, names, constant = inputs.read(
 words = prompts.labels(task)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 sequences = prompts.encode_queries(loaded.tokenizer, queries)
-lessons = [
-    teaching.lesson(loaded, task, run, teaching.rows(task, run, entry.texts), readout)
-    for run in runs
-]
-texts = [*sequences, *(one for lesson in lessons for part in lesson for one in part)]
-prompts.check_length([len(tokens) for tokens in texts], loaded.context, **names)
-together, _ = probes.Ways(loaded).of(texts)
+prompts.check_length([len(tokens) for tokens in sequences], loaded.context, **names)
+ways = probes.Ways(loaded, prefixes=True)
+together, _ = ways.of(sequences)
 model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
 evaluated = evaluation.Queries(model, chosen, sequences, loaded.device, together)
 files = {"folder": args.model.with_suffix(""), "output": None}
@@ -75,6 +71,14 @@ def untouched() -> list:
     return list(evaluation.answers(model, {}, evaluated, readout))
 
 
+def taught(run: prompts.Demonstrations):
+    """The model after each recorded epoch of learning from ICL after a run's demonstrations."""
+    texts = teaching.rows(task, run, entry.texts)
+    lesson = teaching.lesson(loaded, ways, task, run, texts, readout)
+    places = teaching.shuffled(len(texts), run) if entry.shuffled else None
+    return distillation.descend(model, chosen, lesson, learner, entry.match, places)
+
+
 def finished(run: prompts.Demonstrations) -> bool:
     """Whether all its parts are there, from a step that was interrupted."""
     keys = itertools.product(learner.recorded(), starts)
@@ -82,20 +86,8 @@ def finished(run: prompts.Demonstrations) -> bool:
 
 
 with parquet.Parts(args.output, LOGITS, fingerprint) as table:
-    left = [(run, lesson) for run, lesson in zip(runs, lessons, strict=True) if not finished(run)]
-    steps = (
-        (run, now)
-        for run, lesson in left
-        for now in distillation.descend(
-            model,
-            chosen,
-            lesson,
-            learner,
-            entry.match,
-            together,
-            teaching.shuffled(len(lesson.alone), run) if entry.shuffled else None,
-        )
-    )
+    left = [run for run in runs if not finished(run)]
+    steps = ((run, now) for run in left for now in taught(run))
     total = len(left) * len(learner.recorded())
     for run, now in cli.progress(steps, total, "recorded epochs"):
         keys = {"draw": run.draw, "order": run.order, "epoch": now.epoch}

@@ -50,26 +50,25 @@ alone = prompts.encode_queries(loaded.tokenizer, queries)
 validation = queries.filter(pl.col("split") == "validation")
 if validation.is_empty():
     raise cli.InputError(f"task {names['task']} has no validation queries to choose a change by")
-ways, model = probes.Ways(loaded), loaded.model
+prompts.check_length([len(tokens) for tokens in alone], loaded.context, **names)
+ways, model = probes.Ways(loaded, prefixes=True), loaded.model
 attention.simplify(model)
+asked = teaching.Texts(alone, ways.of(alone)[0])
 
 with parquet.Parts(args.output, LOGITS) as table:
     for run in cli.progress(runs, len(runs), "draws and orders"):
         texts = teaching.rows(task, run, entry.texts)
         lesson, judge = (
-            teaching.lesson(loaded, task, run, rows, readout) for rows in (texts, validation)
+            teaching.lesson(loaded, ways, task, run, rows, readout) for rows in (texts, validation)
         )
-        everything = [*alone, *lesson.alone, *lesson.after, *judge.after]
-        prompts.check_length([len(tokens) for tokens in everything], loaded.context, **names)
-        together, _ = ways.of(everything)
-        places = teaching.shuffled(len(lesson.alone), run) if entry.shuffled else None
-        change, chosen, apart = teachers.nearest(model, lesson, judge, entry, together, places)
+        places = teaching.shuffled(len(texts), run) if entry.shuffled else None
+        change, chosen, apart = teachers.nearest(model, lesson, judge, entry, places)
         print(
             f"draw {run.draw}, order {run.order}: {chosen}, {apart:.4f} from ICL", file=sys.stderr
         )
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}
         for first in range(0, len(queries), batches.QUERIES):
-            part = alone[first : first + batches.QUERIES]
-            found = readout.read(teaching.logits(model, part, together, change))
+            numbers = list(range(len(alone)))[first : first + batches.QUERIES]
+            found = readout.read(teaching.logits(model, asked.these(numbers), change))
             own = prompts.bound(queries.slice(first, batches.QUERIES), run, words)
             table.add((*keys.values(), first), readout.rows(found, {**constant, **keys}, own))

@@ -24,7 +24,7 @@ from iclgd.learners import (
     trainable,
     vectors,
 )
-from iclgd.models import forward, gd_transformer
+from iclgd.models import gd_transformer, prefix_cache
 from iclgd.tasks import prompts
 
 # Every architecture with a row for its MLP, one of each shape.
@@ -35,11 +35,17 @@ CONTEXT = [0, 17, 33, 4, 140, 1, 60, 21, 4, 133, 1]
 def lesson(count: int = 3) -> teaching.Lesson:
     """Texts of different lengths, alone and after the same context."""
     alone = sequences(count)
-    return teaching.Lesson(alone, [[*CONTEXT, *one[1:]] for one in alone])
+    after = [[*CONTEXT, *one[1:]] for one in alone]
+    return teaching.Lesson(teaching.Texts(alone, True), teaching.Texts(after, True))
 
 
 def answers(model, texts, change=teaching.unchanged):
-    return teaching.logits(model, texts, True, change)
+    return teaching.logits(model, texts, change)
+
+
+def patched(model, given, ridge, places=None):
+    found = patches.fitted(model, given, patches.states(model, given.after), ridge, places)
+    return found, patches.applied(model, found)
 
 
 # --- the texts ------------------------------------------------------------------------------
@@ -70,16 +76,21 @@ def test_shuffled_texts_have_no_place_of_their_own(count):
 
 
 def test_logits_under_a_change_are_in_the_order_of_the_texts():
-    model, texts = tiny_model("llama"), sequences(5)[::-1]
+    model, given = tiny_model("llama"), sequences(5)[::-1]
     with torch.no_grad():
-        each = [
-            forward.logits_at(model, torch.tensor([t]), torch.tensor([[len(t) - 1]])) for t in texts
-        ]
-    expected = torch.cat(each)[:, 0]
+        expected = torch.stack([model(torch.tensor([one])).logits[0, -1] for one in given])
+    texts = teaching.Texts(given, True)
     torch.testing.assert_close(answers(model, texts), expected, rtol=0, atol=1e-9)
-    torch.testing.assert_close(
-        teaching.logits(model, texts, together=False), expected, rtol=0, atol=1e-12
-    )
+    one_by_one = answers(model, teaching.Texts(given))
+    torch.testing.assert_close(one_by_one, expected, rtol=0, atol=1e-12)
+    some = answers(model, texts.these([3, 1]))
+    torch.testing.assert_close(some, expected[[3, 1]], rtol=0, atol=1e-9)
+    # What all begin with is computed once, where there may be a prefix.
+    after = lesson().after
+    prefix = prefix_cache.Prefix(model)
+    held = answers(model, after._replace(prefix=prefix))
+    torch.testing.assert_close(held, answers(model, after), rtol=0, atol=1e-9)
+    assert len(prefix.tokens) >= len(CONTEXT)
 
 
 def test_total_variation_by_hand():
@@ -112,7 +123,7 @@ def test_distilling_is_plain_steps_on_what_is_to_match(match, batch):
     names = list(trained.start)
     before = {name: tensor.clone() for name, tensor in trained.start.items()}
     after, losses = {}, []
-    for now in distillation.descend(model, trained, given, learner, match, True):
+    for now in distillation.descend(model, trained, given, learner, match):
         losses.append(now.loss)
         after[now.epoch] = {name: tensor.detach().clone() for name, tensor in trained.start.items()}
     assert losses[0] is None and losses[1] > 0
@@ -130,14 +141,14 @@ def test_distilling_is_plain_steps_on_what_is_to_match(match, batch):
 
     weights = [twin.get_parameter(name).requires_grad_() for name in names]
     with torch.no_grad():
-        wanted = [made(text) for text in given.after]
+        wanted = [made(text) for text in given.after.sequences]
     size = batch or 5
     for _ in range(2):
         for first in range(0, 5, size):
             rows = range(first, min(first + size, 5))
             parts = []
             for i in rows:
-                found = made(given.alone[i])
+                found = made(given.alone.sequences[i])
                 if match == "answers":
                     parts.append((wanted[i].exp() * (wanted[i] - found)).sum())
                 else:
@@ -156,11 +167,11 @@ def test_distilling_is_plain_steps_on_what_is_to_match(match, batch):
 
 
 def test_what_demonstrations_do_not_change_is_not_trained():
-    model, alone = tiny_model("llama"), sequences(3)
+    model, alone = tiny_model("llama"), teaching.Texts(sequences(3), True)
     model, trained = trainable.choose(model, None)
     learner = settings.learner({"rate": 1.0, "epochs": 1, "optimiser": "sgd", "record": []})
     *_, last = distillation.descend(
-        model, trained, teaching.Lesson(alone, alone), learner, "answers", True
+        model, trained, teaching.Lesson(alone, alone), learner, "answers"
     )
     assert last.loss == pytest.approx(0, abs=1e-12)
 
@@ -172,7 +183,7 @@ def test_what_demonstrations_do_not_change_is_not_trained():
 @pytest.mark.parametrize("how", taught.HOWS)
 def test_the_state_of_the_last_layer_of_one_text_is_its_answer(architecture, how):
     model, given = tiny_model(architecture), lesson(1)
-    at = vectors.found(model, given, how, True)
+    at = vectors.found(model, given, how)
     found = answers(model, given.alone, at(2))
     torch.testing.assert_close(found, answers(model, given.after), rtol=0, atol=1e-6)
     assert (found - answers(model, given.alone)).abs().max() > 1e-2
@@ -182,14 +193,16 @@ def test_the_state_of_the_last_layer_of_one_text_is_its_answer(architecture, how
 
 def test_a_vector_is_the_mean_over_texts():
     model, given = tiny_model("llama"), lesson(3)
-    after, alone = (vectors.states(model, texts, True) for texts in (given.after, given.alone))
+    after, alone = (vectors.states(model, texts) for texts in (given.after, given.alone))
     assert after.shape == (3, 3, 16)
-    hidden = model(torch.tensor([given.after[1]]), output_hidden_states=True).hidden_states
+    hidden = model(
+        torch.tensor([given.after.sequences[1]]), output_hidden_states=True
+    ).hidden_states
     torch.testing.assert_close(after[0, 1], hidden[1][0, -1].detach(), rtol=0, atol=1e-9)
-    replaced = answers(model, given.alone, vectors.found(model, given, "replace", True)(2))
+    replaced = answers(model, given.alone, vectors.found(model, given, "replace")(2))
     assert (replaced - replaced[0]).abs().max() < 1e-9  # the same state, whatever the text
     expected = model.lm_head(model.model.norm(alone[2] + (after - alone)[2].mean(0)))
-    added = answers(model, given.alone, vectors.found(model, given, "add", True)(2))
+    added = answers(model, given.alone, vectors.found(model, given, "add")(2))
     torch.testing.assert_close(added, expected.detach(), rtol=0, atol=1e-6)
 
 
@@ -199,16 +212,16 @@ def test_a_vector_is_the_mean_over_texts():
 @pytest.mark.parametrize("architecture", SHAPES)
 def test_of_one_text_the_patch_is_of_rank_1_and_gives_icls_answer(architecture):
     model, given = tiny_model(architecture), lesson(1)
-    found = patches.fitted(model, given, 0.0, True)
+    found, change = patched(model, given, 0.0)
     assert list(found) == [0, 1, 2]
     for patch in found.values():
         for matrix in [*patch.read, patch.write]:
             size = torch.linalg.svdvals(matrix)
             assert (size[1:] <= 1e-9 * size[0].clamp(min=1e-12)).all()
     icl = answers(model, given.after)
-    patched = answers(model, given.alone, patches.applied(model, found))
+    now = answers(model, given.alone, change)
     atol = 1e-5 if architecture in (*FLOAT32_INSIDE, "llama") else 1e-9
-    torch.testing.assert_close(patched, icl, rtol=0, atol=atol)
+    torch.testing.assert_close(now, icl, rtol=0, atol=atol)
     assert (answers(model, given.alone) - icl).abs().max() > 1e-2
     # Where attention and MLP read the same state, the matrices that read have nothing to do.
     if architecture == "gptj":
@@ -218,16 +231,15 @@ def test_of_one_text_the_patch_is_of_rank_1_and_gives_icls_answer(architecture):
 def test_several_texts_have_one_patch_that_fits_them_as_it_can():
     model, given = tiny_model("llama"), lesson(3)
     icl = answers(model, given.after)
-    exact = answers(
-        model, given.alone, patches.applied(model, patches.fitted(model, given, 0.0, True))
-    )
+    _, every = patched(model, given, 0.0)
+    exact = answers(model, given.alone, every)
     torch.testing.assert_close(exact, icl, rtol=0, atol=1e-4)  # fewer texts than inputs
     for ridge, much in ((1e-3, 0.5), (1e6, 1e-3)):
-        soft = patches.applied(model, patches.fitted(model, given, ridge, True))
+        _, soft = patched(model, given, ridge)
         moved = (answers(model, given.alone, soft) - answers(model, given.alone)).abs().max()
         assert (moved > much) == (ridge == 1e-3)
     places = [1, 2, 0]
-    other = patches.applied(model, patches.fitted(model, given, 0.0, True, places))
+    _, other = patched(model, given, 0.0, places)
     torch.testing.assert_close(answers(model, given.alone, other), icl[places], rtol=0, atol=1e-4)
 
 
@@ -273,16 +285,16 @@ def test_bad_entries(read, entry, said):
 
 def test_the_nearest_change_is_chosen_and_named():
     model, given = tiny_model("llama"), lesson(4)
-    judge = teaching.Lesson(given.alone[:2], given.after[:2])
+    judge = teaching.Lesson(*(part.these([0, 1]) for part in given))
     entry = teachers.imitating({"method": "patch", "ridges": [1e6, 0.0, 1.0]})
-    change, called, apart = teachers.nearest(model, given, judge, entry, True)
+    change, called, apart = teachers.nearest(model, given, judge, entry)
     assert called == "ridge 0" and apart < 1e-4
     found = answers(model, given.alone, change)
     torch.testing.assert_close(found, answers(model, given.after), rtol=0, atol=1e-3)
     entry = teachers.imitating({"method": "vector", "at": [0.0, 0.5, 1.0]})
-    _, called, apart = teachers.nearest(model, given, judge, entry, True)
+    _, called, apart = teachers.nearest(model, given, judge, entry)
     icl = answers(model, judge.after)
-    at = vectors.found(model, given, "replace", True)
+    at = vectors.found(model, given, "replace")
     each = [teaching.total_variation(answers(model, judge.alone, at(i)), icl) for i in range(3)]
     assert called == f"layer {int(np.argmin(each))}" and apart == pytest.approx(min(each))
 

@@ -28,7 +28,14 @@ from support.summaries import (
     variance,
 )
 from support.summaries_models import attention, dose, regression, twins
-from support.summaries_verdicts import PROTOCOLS, equivalence, errors, nearest, sensitivity
+from support.summaries_verdicts import (
+    PROTOCOLS,
+    equivalence,
+    errors,
+    existence,
+    nearest,
+    sensitivity,
+)
 
 from iclgd.reporting.export import latex
 
@@ -106,6 +113,7 @@ FIGURES = {
             "ICL errs in",
         ],
     ),
+    "existence": (existence, [], ["in units of ICL", "best accuracy", "taught by ICL"]),
     "nearest": (nearest, [], ["training loss (nats", "total variation (0: equal)"]),
     "sensitivity": (
         lambda path: sensitivity(path, near=[("cb", "adam")]),
@@ -158,6 +166,11 @@ HARD = {
     "twins-three": ("twins", lambda path: twins(path, etas=(0.0, 0.1, 0.5)), []),
     "equivalence-one": ("equivalence", lambda path: equivalence(path, draws=1), []),
     "errors-few": ("errors", lambda path: errors(path, draws=1, few=("agnews", "cb")), []),
+    "existence-one-draw": (
+        "existence",
+        lambda path: existence(path, models=("m",), draws=1, taught=False),
+        [],
+    ),
     "nearest-lost": ("nearest", lambda path: nearest(path, draws=1, broken=True), []),
     "sensitivity-lost": (
         "sensitivity",

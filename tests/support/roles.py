@@ -10,6 +10,8 @@ ROLES = {
     "gd-v-middle": "gd-middle",
     "gd-v-deep": "gd-deep",
     "functions": "gd-kernel",
+    "distil": "taught",
+    "patch": "taught",
     "gd-v": "gd-other",
     "gd-kv": "gd-other",
     "gd-kv-attention": "gd-other",

@@ -61,6 +61,29 @@ def nearest(path, rates=(1e-3, 1e-2), draws=5, broken=False):
     return write(rows, path)
 
 
+def existence(path, models=("llama-7b", "gpt2-xl"), draws=5, taught=True):
+    """Learners from far to near: the untouched model, GD, what ICL taught, ICL in another order."""
+    rows = []
+    readings = {
+        ("gd", "gd@0.01", 0, "untouched", "tv"): 0.9,
+        ("gd", "gd@0.01", 20, "nearest", "tv"): 0.4,
+        ("gd", "gd@0.01", 200, "accuracy", "tv"): 0.5,
+        ("icl-reordered", "icl-reordered", 0, "nearest", "tv"): 0.1,
+        ("oracle", "oracle", 0, "nearest", "tv"): 0.6,
+    }
+    if taught:
+        readings["distil", "distil", 40, "nearest", "tv"] = 0.2
+        readings["patch", "patch", 0, "nearest", "tv"] = 0.3
+    for model, (key, tv) in itertools.product(models, readings.items()):
+        run = {"model": model, "task": "agnews", "design": "n4", "shots": 4, "a": "icl"}
+        run |= dict(zip(("family", "b", "epoch", "reading", "metric"), key, strict=True))
+        rows.append(band(run, tv, 0.02, draws))
+        rows.append(band({**run, "metric": "units"}, 10 * tv, 0.5, draws))
+        if taught:
+            rows.append(band({**run, "metric": "beyond"}, tv - 0.2, 0.02, draws))
+    return write(rows, path)
+
+
 def errors(path, models=("llama-7b",), tasks=("agnews", "cb"), draws=5, few=(), near=(0.3, 0.0)):
     """Two learners that train err with ICL by ``near``; ``few``: tasks where ICL hardly errs."""
     gaps = {"icl-reordered": 0.4, "gd@0.01": near[0], "gd-v-middle@0.01": near[1], "oracle": 0.0}

@@ -19,7 +19,7 @@ from iclgd.learners import teaching
 from iclgd.learners.settings import Learner
 from iclgd.learners.stepping import stepping
 from iclgd.learners.taught import MATCHES
-from iclgd.learners.teaching import Lesson
+from iclgd.learners.teaching import Lesson, Part, Texts
 from iclgd.learners.trainable import Trained
 from iclgd.models import architectures, forward, hooks, partial_forward
 
@@ -34,12 +34,13 @@ class Now(NamedTuple):
     loss: float | None
 
 
-def outputs(model, tokens: Tensor, last: Tensor, match: str) -> Tensor:
+def outputs(model, part: Part, match: str) -> Tensor:
     """What is to match: log-probabilities [rows, vocabulary], or attention's outputs at the last
     token [rows, layers * width]."""
     found: list[Tensor] = []
-    with hooks.seeing(_attentions(model, match), last[:, 0], lambda _, state: found.append(state)):
-        logits = forward.logits_at(model, tokens, last)[:, 0]
+    last, watched = part.last[:, 0], _attentions(model, match)
+    with hooks.seeing(watched, last, lambda _, state: found.append(state)):
+        logits = forward.logits_at(model, part.tokens, part.last, cache=part.cache)[:, 0]
     if match == ANSWERS:
         return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
     return torch.cat(found, -1)
@@ -63,12 +64,12 @@ def distance(found: Tensor, wanted: Tensor, match: str) -> Tensor:
 
 
 @torch.no_grad()
-def taught(model, sequences: list[list[int]], match: str, together: bool) -> Tensor:
-    """`outputs` of all sequences, which are the teacher's."""
+def taught(model, texts: Texts, match: str) -> Tensor:
+    """`outputs` of all texts, which are the teacher's."""
     found: dict[int, Tensor] = {}
-    for chosen, tokens, last in teaching.parts(model, sequences, together):
-        found |= dict(zip(chosen, outputs(model, tokens, last, match), strict=True))
-    return torch.stack([found[i] for i in range(len(sequences))])
+    for part in texts.parts(model):
+        found |= dict(zip(part.numbers, outputs(model, part, match), strict=True))
+    return teaching.in_order(found)
 
 
 def descend(
@@ -77,7 +78,6 @@ def descend(
     lesson: Lesson,
     learner: Learner,
     match: str,
-    together: bool,
     places: list[int] | None = None,
 ) -> Iterator[Now]:
     """Train the model's own tensors on ``lesson``; yield at every recorded epoch.
@@ -85,21 +85,20 @@ def descend(
     ``places``: of each text, the text whose teacher it has; default: its own. The weights are as
     before at the end. Texts come in their order, ``batch`` at a time.
     """
-    wanted = taught(model, lesson.after, match, together)
+    wanted = taught(model, lesson.after, match)
     wanted = wanted if places is None else wanted[places]
-    count, recorded = len(lesson.alone), learner.recorded()
+    count, recorded = len(wanted), learner.recorded()
     size = min(learner.batch or count, count)
 
     def evaluate(first: int) -> Tensor:
         """Backward passes of one step; its loss."""
-        chosen, total = range(first, min(first + size, count)), torch.zeros(())
-        alone = [lesson.alone[i] for i in chosen]
-        for rows, tokens, last in teaching.parts(model, alone, together):
-            found = outputs(model, tokens, last, match)
-            part = distance(found, wanted[[chosen[i] for i in rows]], match)
-            part = part * (len(rows) / len(chosen))
-            part.backward()
-            total = total + part.detach().cpu()
+        chosen, total = list(range(first, min(first + size, count))), torch.zeros(())
+        for part in lesson.alone.these(chosen).parts(model):
+            found = outputs(model, part, match)
+            loss = distance(found, wanted[[chosen[i] for i in part.numbers]], match)
+            loss = loss * (len(part.numbers) / len(chosen))
+            loss.backward()
+            total = total + loss.detach().cpu()
         return total
 
     with (

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from iclgd.io.cli import InputError
 from iclgd.learners import teaching
-from iclgd.learners.teaching import Change, Lesson
+from iclgd.learners.teaching import Change, Lesson, Part, Texts
 from iclgd.models import architectures, hooks, partial_forward
 
-# Numbers of texts, token ids [rows, time], last positions [rows, 1], and what enters the block that
-# is next [rows, time, width] (None: nothing is computed yet).
-Batch = tuple[list[int], Tensor, Tensor, Tensor | None]
+# A batch of texts, and what enters the block that is next [rows, time, width] (None: nothing is
+# computed yet).
+Batch = tuple[Part, Tensor | None]
 
 
 class Patch(NamedTuple):
@@ -77,7 +77,7 @@ def applied(model, patches: dict[int, Patch]) -> Change:
     return lambda last: hooks.changing([module for module, _ in changed], last, add)
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """At the last token of each text [texts, width]: what the matrices of a block's MLP read, what
     the one that writes is given, and what leaves the block."""
 
@@ -87,7 +87,7 @@ class _Seen(NamedTuple):
 
 
 @torch.no_grad()
-def _watch(model, layers: Iterable[int], batches: Iterable[Batch], change: Change) -> list[_Seen]:
+def _watch(model, layers: Iterable[int], batches: Iterable[Batch], change: Change) -> list[Seen]:
     """What some blocks see, of a model under a ``change`` that begins at the lowest of them."""
     layers, places = list(layers), modules(model)
     stack = partial_forward.blocks(model)[1]
@@ -97,38 +97,47 @@ def _watch(model, layers: Iterable[int], batches: Iterable[Batch], change: Chang
         "left": ([stack[i] for i in layers], False),
     }
     seen = {name: [{} for _ in layers] for name in watched}
-    for chosen, tokens, last, hidden in batches:
+    for part, hidden in batches:
         with ExitStack() as inside:
-            inside.enter_context(change(last[:, 0]))
+            last = part.last[:, 0]
+            inside.enter_context(change(last))
             for name, (at, inputs) in watched.items():
 
-                def keep(layer: int, state: Tensor, name=name, chosen=chosen) -> None:
-                    seen[name][layer] |= dict(zip(chosen, state.double(), strict=True))
+                def keep(layer: int, state: Tensor, name=name, part=part) -> None:
+                    seen[name][layer] |= dict(zip(part.numbers, state.double(), strict=True))
 
-                inside.enter_context(hooks.seeing(at, last[:, 0], keep, inputs))
-            partial_forward.leaving(model, layers[-1], tokens, layers[0], hidden)
+                inside.enter_context(hooks.seeing(at, last, keep, inputs))
+            _leaving(model, layers[-1], part, layers[0], hidden)
     return [
-        _Seen(*(torch.stack([rows[i] for i in sorted(rows)]) for rows in parts))
+        Seen(*(teaching.in_order(one) for one in parts))
         for parts in zip(*seen.values(), strict=True)
     ]
 
 
+def _leaving(model, block: int, part: Part, begin: int, hidden: Tensor | None) -> Tensor:
+    return partial_forward.leaving(model, block, part.tokens, begin, hidden, part.cache)
+
+
+def states(model, texts: Texts) -> list[Seen]:
+    """What every block sees of texts: of those after the demonstrations, what to imitate."""
+    every = range(len(modules(model)))
+    return _watch(model, every, ((part, None) for part in texts.parts(model)), teaching.unchanged)
+
+
 @torch.no_grad()
 def fitted(
-    model, lesson: Lesson, ridge: float, together: bool, places: list[int] | None = None
+    model, lesson: Lesson, wanted: list[Seen], ridge: float, places: list[int] | None = None
 ) -> dict[int, Patch]:
-    """A patch for each block. ``places``: of each text, the text whose states after the
-    demonstrations it is to have; default: its own.
+    """A patch for each block, from the `states` ``wanted`` after the demonstrations.
 
-    One block after the other: what enters it comes from the patched blocks below it.
+    ``places``: of each text, the text whose states it is to have; default: its own. One block after
+    the other: what enters it comes from the patched blocks below it.
     """
-    inside, order = modules(model), places or list(range(len(lesson.alone)))
-    after = ((*part, None) for part in teaching.parts(model, lesson.after, together))
-    wanted = _watch(model, range(len(inside)), after, teaching.unchanged)
-    there: list[Batch] = [(*part, None) for part in teaching.parts(model, lesson.alone, together)]
+    inside, order = modules(model), places or list(range(len(lesson.alone.sequences)))
+    there: list[Batch] = [(part, None) for part in lesson.alone.parts(model)]
     found: dict[int, Patch] = {}
     for layer, (read, _) in enumerate(inside):
-        target = _Seen(*(one[order] for one in wanted[layer]))
+        target = Seen(*(one[order] for one in wanted[layer]))
         (plain,) = _watch(model, [layer], there, teaching.unchanged)
         change = target.read - plain.read
         reads = [ridge_fit(plain.read, _made_of(module, change), ridge) for module in read]
@@ -137,7 +146,7 @@ def fitted(
         (now,) = _watch(model, [layer], there, half)
         patch = Patch(reads, ridge_fit(now.written, target.left - now.left, ridge))
         found[layer], change = patch, applied(model, {layer: patch})
-        there = [(*part[:3], _after(model, layer, part, change)) for part in there]
+        there = [(part, _after(model, layer, part, hidden, change)) for part, hidden in there]
     return found
 
 
@@ -147,8 +156,7 @@ def _made_of(module: nn.Module, change: Tensor) -> Tensor:
     return (module(given) - module(torch.zeros_like(given))).double()
 
 
-def _after(model, layer: int, part: Batch, change: Change) -> Tensor:
+def _after(model, layer: int, part: Part, hidden: Tensor | None, change: Change) -> Tensor:
     """What leaves a block under a ``change``, of all tokens of a batch."""
-    _, tokens, last, hidden = part
-    with change(last[:, 0]):
-        return partial_forward.leaving(model, layer, tokens, layer, hidden)
+    with change(part.last[:, 0]):
+        return _leaving(model, layer, part, layer, hidden)

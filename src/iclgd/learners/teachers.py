@@ -75,15 +75,16 @@ def imitating(given: dict) -> Imitating:
 
 
 def _changes(
-    model, lesson: Lesson, entry: Imitating, together: bool, places: list[int] | None
+    model, lesson: Lesson, entry: Imitating, places: list[int] | None
 ) -> Iterator[tuple[str, Change]]:
     """Every change to choose among, and what it is called."""
     if entry.method == "patch":
+        wanted = patches.states(model, lesson.after)
         for ridge in entry.at:
-            found = patches.fitted(model, lesson, ridge, together, places)
+            found = patches.fitted(model, lesson, wanted, ridge, places)
             yield f"ridge {ridge:g}", patches.applied(model, found)
         return
-    at = vectors.found(model, lesson, entry.how, together)
+    at = vectors.found(model, lesson, entry.how)
     layers = range(dimensions.layers(model.config))
     if entry.at is not None:
         layers = sorted({architectures.layer_number(model.config, one) for one in entry.at})
@@ -92,21 +93,16 @@ def _changes(
 
 
 def nearest(
-    model,
-    lesson: Lesson,
-    judge: Lesson,
-    entry: Imitating,
-    together: bool,
-    places: list[int] | None = None,
+    model, lesson: Lesson, judge: Lesson, entry: Imitating, places: list[int] | None = None
 ) -> tuple[Change, str, float]:
     """The change with which the model's answers are nearest to ICL's on the texts of ``judge``.
 
     Returns it, what it is called, and the total variation there; of equals the first.
     """
-    icl = teaching.logits(model, judge.after, together)
+    icl = teaching.logits(model, judge.after)
     best = None
-    for called, change in _changes(model, lesson, entry, together, places):
-        apart = teaching.total_variation(teaching.logits(model, judge.alone, together, change), icl)
+    for called, change in _changes(model, lesson, entry, places):
+        apart = teaching.total_variation(teaching.logits(model, judge.alone, change), icl)
         if best is None or apart < best[2]:
             best = change, called, apart
     return best

@@ -15,10 +15,13 @@ import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
+from transformers import Cache
 
 from iclgd.io.cli import InputError
 from iclgd.learners import batches
 from iclgd.models import families, forward
+from iclgd.models.prefix_cache import Prefix, shared
+from iclgd.models.probes import Ways
 from iclgd.tasks import prompts
 from iclgd.tasks.readouts.next_token import NextToken
 
@@ -30,11 +33,44 @@ def unchanged(_: Tensor) -> AbstractContextManager:
     return nullcontext()
 
 
-class Lesson(NamedTuple):
-    """Token ids of each text ``alone``, and ``after`` the demonstrations of a run."""
+class Texts(NamedTuple):
+    """Prompts as token ids. ``together``, ``prefix``: how a model may process them (`probes`)."""
 
-    alone: list[list[int]]
-    after: list[list[int]]
+    sequences: list[list[int]]
+    together: bool = False
+    prefix: Prefix | None = None
+
+    def parts(self, model) -> Iterator[Part]:
+        """Batches of them; what all begin with is computed once, if there may be a prefix."""
+        begin = shared(self.sequences) if self.prefix else 0
+        if self.prefix:
+            self.prefix.move_to(self.sequences[0][:begin])
+        cache = self.prefix.in_front() if self.prefix else None
+        own = [one[begin:] for one in self.sequences]
+        for chosen in batches.batches(model, [len(one) for one in own], together=self.together):
+            tokens, last = families.CAUSAL.inputs([own[i] for i in chosen], model.device)
+            yield Part(chosen, tokens, last, cache)
+
+    def these(self, numbers: list[int]) -> Texts:
+        """Some of them, without what they begin with."""
+        return Texts([self.sequences[i] for i in numbers], self.together)
+
+
+class Part(NamedTuple):
+    """``numbers`` of texts, ``tokens`` [rows, time] after what ``cache`` holds, and the positions
+    of their ``last`` ones, [rows, 1]."""
+
+    numbers: list[int]
+    tokens: Tensor
+    last: Tensor
+    cache: Cache | None = None
+
+
+class Lesson(NamedTuple):
+    """Each text ``alone``, and ``after`` the demonstrations of a run."""
+
+    alone: Texts
+    after: Texts
 
 
 def rows(task: pl.DataFrame, run: prompts.Demonstrations, count: int) -> pl.DataFrame:
@@ -55,13 +91,23 @@ def rows(task: pl.DataFrame, run: prompts.Demonstrations, count: int) -> pl.Data
 
 
 def lesson(
-    loaded, task: pl.DataFrame, run: prompts.Demonstrations, texts: pl.DataFrame, readout: NextToken
+    loaded,
+    ways: Ways,
+    task: pl.DataFrame,
+    run: prompts.Demonstrations,
+    texts: pl.DataFrame,
+    readout: NextToken,
 ) -> Lesson:
-    """The prompts of ``texts``, rows of ``task``."""
-    return Lesson(
+    """The prompts of ``texts``, rows of ``task``. Raises InputError for one that does not fit the
+    context."""
+    both = (
         prompts.encode_queries(loaded.tokenizer, texts),
         readout.prompts(loaded.tokenizer, task, run, texts),
     )
+    names = {"task": task["task"][0], "design": f"of draw {run.draw}"}
+    prompts.check_length([len(one) for part in both for one in part], loaded.context, **names)
+    alone, after = (Texts(one, *ways.of(one)) for one in both)
+    return Lesson(alone._replace(prefix=None), after)
 
 
 def shuffled(count: int, run: prompts.Demonstrations) -> list[int]:
@@ -74,29 +120,20 @@ def shuffled(count: int, run: prompts.Demonstrations) -> list[int]:
     return place.tolist()
 
 
-def parts(
-    model, sequences: list[list[int]], together: bool
-) -> Iterator[tuple[list[int], Tensor, Tensor]]:
-    """Batches of sequences: their numbers, token ids [rows, time], last positions [rows, 1]."""
-    lengths = [len(one) for one in sequences]
-    for chosen in batches.batches(model, lengths, together=together):
-        yield chosen, *families.CAUSAL.inputs([sequences[i] for i in chosen], model.device)
-
-
 @torch.no_grad()
-def logits(
-    model,
-    sequences: list[list[int]],
-    together: bool,
-    change: Change = unchanged,
-) -> Tensor:
-    """Logits [sequences, vocabulary] after each, of the model under a ``change``."""
+def logits(model, texts: Texts, change: Change = unchanged) -> Tensor:
+    """Logits [texts, vocabulary] after each, of the model under a ``change``."""
     found: dict[int, Tensor] = {}
-    for chosen, tokens, last in parts(model, sequences, together):
-        with change(last[:, 0]):
-            now = forward.logits_at(model, tokens, last)[:, 0]
-        found |= dict(zip(chosen, now, strict=True))
-    return torch.stack([found[i] for i in range(len(sequences))])
+    for part in texts.parts(model):
+        with change(part.last[:, 0]):
+            now = forward.logits_at(model, part.tokens, part.last, cache=part.cache)[:, 0]
+        found |= dict(zip(part.numbers, now, strict=True))
+    return in_order(found)
+
+
+def in_order(found: dict[int, Tensor]) -> Tensor:
+    """What was found of each text, by its number, in one tensor."""
+    return torch.stack([found[i] for i in range(len(found))])
 
 
 def total_variation(a: Tensor, b: Tensor) -> float:

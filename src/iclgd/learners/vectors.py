@@ -12,31 +12,31 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from iclgd.learners.teaching import Change, Lesson, parts
+from iclgd.learners import teaching
+from iclgd.learners.teaching import Change, Lesson, Texts
 from iclgd.models import forward, hooks, partial_forward
 
 
 @torch.no_grad()
-def states(model, sequences: list[list[int]], together: bool) -> Tensor:
-    """What leaves each block at the last token of each sequence: [layers, sequences, width]."""
+def states(model, texts: Texts) -> Tensor:
+    """What leaves each block at the last token of each text: [layers, texts, width]."""
     stack = partial_forward.blocks(model)[1]
     found: list[dict[int, Tensor]] = [{} for _ in stack]
-    for chosen, tokens, last in parts(model, sequences, together):
+    for part in texts.parts(model):
 
-        def see(layer: int, state: Tensor, chosen=chosen) -> None:
-            found[layer] |= dict(zip(chosen, state, strict=True))
+        def see(layer: int, state: Tensor, part=part) -> None:
+            found[layer] |= dict(zip(part.numbers, state, strict=True))
 
-        with hooks.seeing(stack, last[:, 0], see):
-            forward.logits_at(model, tokens, last)
-    every = range(len(sequences))
-    return torch.stack([torch.stack([layer[i] for i in every]) for layer in found])
+        with hooks.seeing(stack, part.last[:, 0], see):
+            forward.logits_at(model, part.tokens, part.last, cache=part.cache)
+    return torch.stack([teaching.in_order(layer) for layer in found])
 
 
-def found(model, lesson: Lesson, how: str, together: bool) -> Callable[[int], Change]:
+def found(model, lesson: Lesson, how: str) -> Callable[[int], Change]:
     """The change of the model by its layer: the vector there, put at the last token."""
-    vector = states(model, lesson.after, together).mean(1)
+    vector = states(model, lesson.after).mean(1)
     if how == "add":
-        vector = vector - states(model, lesson.alone, together).mean(1)
+        vector = vector - states(model, lesson.alone).mean(1)
     stack = partial_forward.blocks(model)[1]
 
     def at(layer: int) -> Change:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from transformers import Cache
 
 from iclgd.models import architectures, dimensions, forward
 
@@ -60,10 +61,16 @@ def entering(model, block: int, tokens: Tensor) -> Tensor:
 
 @torch.no_grad()
 def leaving(
-    model, block: int, tokens: Tensor, begin: int = 0, hidden: Tensor | None = None
+    model,
+    block: int,
+    tokens: Tensor,
+    begin: int = 0,
+    hidden: Tensor | None = None,
+    cache: Cache | None = None,
 ) -> Tensor:
     """What leaves ``block``: [batch, time, width]. Nothing above is computed, and nothing below
-    ``begin``, which ``hidden`` [batch, time, width] enters (None: the model is whole below)."""
+    ``begin``, which ``hidden`` [batch, time, width] enters (None: the model is whole below).
+    What ``cache`` holds precedes every row."""
     found = []
 
     def stop(_, __, output):
@@ -73,7 +80,7 @@ def leaving(
     handle = blocks(model)[1][block].register_forward_hook(stop)
     try:
         with entered(model, begin, hidden), forward.autocast(model, tokens.device.type):
-            model(**forward.arguments(tokens))
+            model(**forward.arguments(tokens, cache))
     except _Entered:
         pass
     finally:

@@ -19,8 +19,7 @@ from iclgd.study.names import base, value
 
 # The pretrained model without demonstrations: epoch 0 of every GD. No entry has a space in it.
 ZERO_SHOT = "zero shot"
-# Roles of what is no gradient descent on the demonstrations.
-REFERENCES = ("icl", "icl-reordered", "icl-redrawn", "bayes", "solver", "taught")
+REFERENCES = ("icl", "icl-reordered", "icl-redrawn", "bayes", "solver")  # roles without training
 LABELS = {
     "icl": "ICL",
     "icl-reordered": "ICL, demonstrations reordered",
@@ -28,6 +27,7 @@ LABELS = {
     "bayes": "Bayes (exact)",
     "solver": "solver without GD",
     "taught": "taught by ICL",
+    "shuffled": "taught by ICL, shuffled",
     "gd": "GD, whole model",
     "gd-middle": "GD, middle layer",
     "gd-deep": "GD, deep layer",

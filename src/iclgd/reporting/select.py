@@ -50,7 +50,8 @@ def compared(summary: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
     own = summary.filter(metric="accuracy_a").with_columns(
         who=family("a"), who_role="a_role", metric=pl.lit("accuracy_b")
     )
-    zero = summary.filter(~reference, pl.col("epoch") == 0)
+    trains = pl.col("epoch").max().over("b") > 0  # a task vector has no other epoch
+    zero = summary.filter(~reference & trains).filter(pl.col("epoch") == 0)
     parts = [
         own,
         summary.filter(reference).with_columns(**other),

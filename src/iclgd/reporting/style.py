@@ -27,6 +27,7 @@ ROLES = {
     "bayes": {"color": "#56B4E9", "dash": [9, 3, 2, 3]},
     "solver": {"color": "#3D4248", "dash": [1, 3]},
     "taught": {"color": "#4B3F8F", "dash": SOLID},
+    "shuffled": {"color": "#9D94C9", "dash": DOTTED},
     "gd": {"color": "#D55E00", "dash": SOLID},
     "gd-middle": {"color": "#009E73", "dash": SOLID},
     "gd-deep": {"color": "#CC79A7", "dash": SOLID},

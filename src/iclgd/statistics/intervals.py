@@ -41,6 +41,21 @@ def means(rows: pl.DataFrame, by: list[str], metrics: Iterable[Metric]) -> pl.Da
     return _table(rows, by, found)
 
 
+def ratios(
+    rows: pl.DataFrame, by: list[str], numerator: str, denominator: str, metric: Metric
+) -> pl.DataFrame:
+    """The mean of ``numerator`` over that of ``denominator``, over draws and queries, as `means`.
+
+    Both are columns of ``rows`` without nulls; what a cell does to both is no part of the error.
+    """
+    found = []
+    for key, cells in grids(rows, by, [numerator, denominator]):
+        kept = _kept(~np.isnan(cells).any(0))
+        above, below = (np.nan_to_num(part[kept])[None, None] for part in cells)
+        found.append((*key, metric.name, *_numbers(metric, crossed.ratio(above, below), kept)))
+    return _table(rows, by, found)
+
+
 def macro_f1(rows: pl.DataFrame, by: list[str], predicted: str, metric: Metric) -> pl.DataFrame:
     """Macro-F1 of the labels ``predicted`` against ``label``, in the form of `means`.
 

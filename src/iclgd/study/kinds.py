@@ -44,6 +44,7 @@ STATISTICS = {
         ("agreement",), figure_keys=("reference", "replicates", "primary", "smallest_effect")
     ),
     "errors": Statistic(("agreement",)),
+    "existence": Statistic(("agreement",)),
     "nearest": Statistic(("agreement", "logits")),
     "order": Statistic(("logits",), figure_keys=("reference",), ending=".order"),
     "regression": Statistic(("models",), needs=("folders",), environment="torch"),
@@ -159,6 +160,19 @@ KINDS = {
             what the task alone leads to. GD at the rate and epoch nearest to ICL, for each
             draw by the validation queries of the others. Bars: 95 % intervals over draws and
             queries; tests are one-sided at 5 %, each by itself.
+        """),
+    ),
+    "existence": Kind(
+        PAIRS,
+        "existence",
+        _text("""
+            Where the gap between ICL and gradient descent arises: how far every learner is from
+            ICL, by total variation over test queries, from far to near; left in units of the
+            distance of ICL from itself under another order of the same demonstrations (the
+            line). What ICL taught has seen no label: weights trained on its answers to other
+            texts, task vectors and static patches made of its states there. Filled: at the rate
+            and epoch nearest to ICL on validation queries, each draw at that of the other draws;
+            open: at that of best accuracy. Bars: 95 % intervals over draws and queries.
         """),
     ),
     "nearest": Kind(

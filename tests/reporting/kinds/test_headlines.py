@@ -20,6 +20,7 @@ MADE = {
     "epochs": summaries.agreement,
     "equivalence": summaries_verdicts.equivalence,
     "errors": summaries_verdicts.errors,
+    "existence": summaries_verdicts.existence,
     "nearest": summaries_verdicts.nearest,
     "order": summaries.order,
     "regression": summaries_models.regression,
@@ -40,6 +41,8 @@ SAID = {
     " is GD on functions, exactly",
     "epochs": "At its best rate and epoch GD shares 2.4 of ICL's ten likeliest tokens; ICL"
     " reordered shares 6.6",
+    "existence": "What ICL taught comes to 2 times ICL's distance from itself, gradient descent to"
+    " 4 times: GD is kept away by its objective",
     "regression": "At the training scale predictions are 1e-16–0.3 from GD's",
     "shots": "From 1 to 8 demonstrations ICL's accuracy goes from 0.30 to 0.60, GD's from 0.50 to"
     " 0.70",

@@ -1,0 +1,128 @@
+"""How far from ICL each learner is, in units of how far ICL is from itself: a chain of existence.
+
+ICL under another order of the same demonstrations is 1. That weights exist which answer as ICL does
+is shown by what ICL taught; that the labels of the demonstrations lead there would be shown by
+gradient descent on them. Where the first is near and the second is not, the gap is one of
+objective, not of what weights can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import polars as pl
+
+from iclgd.io.cli import InputError
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.metrics.metric import ABOVE, COSINE, SHARE, Metric
+from iclgd.statistics import choice, intervals
+from iclgd.statistics.families import family
+
+PLACE = [*RUN_COLUMNS, "a"]
+CELL = ["draw", "example"]
+# Readings: the rate and epoch nearest to ICL, that of best accuracy (of gradient descent alone),
+# and epoch 0 of what trains.
+NEAREST, ACCURACY, UNTOUCHED = "nearest", "accuracy", "untouched"
+DISTANCE = Metric("tv", SHARE, -1, "total variation from ICL")
+UNITS = Metric("units", ABOVE, -1, "that distance over ICL's from itself under another order")
+BEYOND = Metric("beyond", COSINE, 0, "that distance minus that of the nearest that ICL taught")
+GAINED = Metric("gained", COSINE, 1, "distance of the untouched model minus that distance")
+LEAST = 0.01  # total variation: ICL that no order moves by so much is no unit
+
+
+def summarised(pairs: Iterable[pl.DataFrame], roles: Mapping[str, str]) -> pl.DataFrame:
+    """Every learner of agreement tables (``registry.AGREEMENT``), at each of its readings.
+
+    ``roles`` by entry. The rate and epoch are chosen on validation queries, for each draw by the
+    others (`choice.chosen_by_others`); shown are those chosen over all. One row per run, learner,
+    reading and metric: ``PLACE, family, b, epoch, reading, metric``, those of `intervals.ESTIMATE`.
+    There is no ``beyond`` where ICL teaches nothing, no ``gained`` where nothing trains, and no
+    ``units`` where ICL has no other order, or one that moves it by less than `LEAST`. Raises
+    InputError for tables without a learner.
+    """
+    rows = pl.concat(pairs)
+    role = {name: roles[name] for name in rows.select(family("b"))["family"].unique()}
+    found = [_run(own, role) for _, own in rows.group_by(PLACE, maintain_order=True)]
+    if not found:
+        raise InputError("--agreement: no tables")
+    return pl.concat(found).sort(*PLACE, "family", "reading", "metric")
+
+
+def _run(rows: pl.DataFrame, roles: Mapping[str, str]) -> pl.DataFrame:
+    """Those of one model, task, design and ICL."""
+    readings = {}
+    for (name,), own in rows.group_by(family("b"), maintain_order=True):
+        scores = [NEAREST, *([ACCURACY] if roles[name].startswith(("gd", "sgd", "adam")) else [])]
+        for reading in scores:
+            if (read := _chosen(own, reading)) is not None:
+                readings[name, reading] = read
+    zero = rows.filter(pl.col("epoch").max().over("b") > 0, pl.col("epoch") == 0)
+    zero = zero.filter(pl.col("b") == pl.col("b").min())
+    if len(zero):
+        readings[zero.select(family("b"))["family"][0], UNTOUCHED] = zero
+    own = [name for name in roles if roles[name] == "icl-reordered"]
+    reference = next((readings[name, NEAREST] for name in own if (name, NEAREST) in readings), None)
+    taught = [readings[key] for key in readings if roles[key[0]] == "taught" and key[1] == NEAREST]
+    best = min(taught, key=_on_validation, default=None)
+    found = [
+        _estimated(one, reference, best, zero).with_columns(
+            family=pl.lit(name),
+            b=pl.lit(_shown(one)[0]),
+            epoch=pl.lit(_shown(one)[1], pl.Int32),
+            reading=pl.lit(reading),
+        )
+        for (name, reading), one in readings.items()
+    ]
+    columns = [*PLACE, "family", "b", "epoch", "reading", "metric", *intervals.ESTIMATE]
+    return pl.concat(found).select(columns)
+
+
+def _chosen(rows: pl.DataFrame, reading: str) -> pl.DataFrame | None:
+    """Rows of a family at the rate and epoch that the other draws choose; None if all diverged."""
+    score = choice.SCORES[reading]
+    best = choice.chosen(rows, PLACE, "b", score)
+    if best.is_empty():
+        return None
+    others = choice.chosen_by_others(rows, "b", score)
+    kept = rows.join(others, on=["draw", "b", "epoch"], how="semi")
+    return kept.with_columns(
+        shown_b=pl.lit(best["b"][0]), shown_epoch=pl.lit(best["epoch"][0], pl.Int32)
+    )
+
+
+def _shown(rows: pl.DataFrame) -> tuple[str, int]:
+    """The rate and epoch that stand for a reading."""
+    names = ("shown_b", "shown_epoch") if "shown_b" in rows.columns else ("b", "epoch")
+    return rows[names[0]][0], rows[names[1]][0]
+
+
+def _on_validation(rows: pl.DataFrame) -> float:
+    return rows.filter(pl.col("split") == "validation")["tv"].mean()
+
+
+def _cells(rows: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Total variation on test queries, orders averaged: ``draw, example`` and the column."""
+    test = rows.filter(pl.col("split") == "test")
+    return test.group_by(*CELL).agg(pl.col("tv").mean().alias(name))
+
+
+def _estimated(
+    rows: pl.DataFrame,
+    reference: pl.DataFrame | None,
+    best: pl.DataFrame | None,
+    untouched: pl.DataFrame,
+) -> pl.DataFrame:
+    """The metrics of one reading, of the cells that it shares with what it is held against."""
+    cells = rows.select(PLACE).head(1).join(_cells(rows, "tv"), how="cross")
+    parts = [intervals.means(cells, PLACE, [DISTANCE])]
+    if reference is not None:
+        both = cells.join(_cells(reference, "own"), on=CELL)
+        if len(both) and both["own"].mean() >= LEAST:
+            parts.append(intervals.ratios(both, PLACE, "tv", "own", UNITS))
+    for metric, other, sign in ((BEYOND, best, 1), (GAINED, untouched, -1)):
+        if other is not None and len(other):
+            both = cells.join(_cells(other, "other"), on=CELL)
+            difference = sign * (pl.col("tv") - pl.col("other"))
+            both = both.with_columns(difference.alias(metric.name))
+            parts.append(intervals.means(both, PLACE, [metric]))
+    return pl.concat(parts)
