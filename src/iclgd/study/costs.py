@@ -150,13 +150,13 @@ class Costs:
         entry = self.config["learners"][names.base(learner)]
         orders = _orders(entry.get("orders", design.get("orders", 1)))
         texts, method = entry.get("texts", taught.TEXTS), entry["method"]
-        shown = texts * (prompt + text)
+        shown = prompt + texts * text  # the demonstrations are computed once
         if method == "distil":
             epochs = entry.get("epochs", 200)
             return orders * (shown + 3 * epochs * texts * text + (_recorded(entry) - 1) * asked)
         tried = len(entry.get("ridges", taught.RIDGES)) if method == "patch" else 1
         fitted = FITTING * tried * texts * text if method == "patch" else texts * text
-        return orders * (tried * shown + fitted + 2 * asked)
+        return orders * (shown + fitted + 2 * asked)
 
     # --- sizes ---------------------------------------------------------------------------
 
