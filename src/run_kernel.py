@@ -57,15 +57,20 @@ number, everything = {text: i for i, text in enumerate(texts)}, reader.read(list
 
 with parquet.Parts(args.output, LOGITS) as table:
     pairs = list(zip(runs, encoded, strict=True))
-    for run, given in cli.progress(pairs, len(pairs), "draws and orders"):
-        rows = [number[tuple(tokens[:start])] for tokens, start in given]
+    for run, tokens in cli.progress(pairs, len(pairs), "draws and orders"):
+        rows = [number[tuple(ids[:start])] for ids, start in tokens]
         shown = functional.Seen(everything.x[rows], everything.start[rows])
-        targets = torch.tensor([tokens[start] for tokens, start in given], device=loaded.device)
-        x, theirs = reader.compared(shown, asked)
-        among = functional.weights(entry.kernel, x, x, entry.temperature)
-        toward = functional.weights(entry.kernel, theirs, x, entry.temperature)
-        own, y = prompts.bound(queries, run, words), reader.wanted(targets)
-        for step in functional.descend(among, shown.start, learner, head, y, targets):
+        targets = torch.tensor([ids[start] for ids, start in tokens], device=loaded.device)
+        given = functional.Task(
+            *reader.compared(shown, asked),
+            shown.start,
+            asked.start,
+            targets,
+            reader.wanted(targets),
+            head,
+        )
+        own = prompts.bound(queries, run, words)
+        for step in functional.descend(given, entry):
             if step.epoch not in recorded:
                 continue
             keys = {"draw": run.draw, "order": run.order, "epoch": step.epoch}
@@ -75,7 +80,7 @@ with parquet.Parts(args.output, LOGITS) as table:
                 end["state"] = endings.CAPPED if last else endings.TRAINING
             for first in range(0, len(queries), batches.QUERIES):
                 part = slice(first, first + batches.QUERIES)
-                answers = asked.start[part] + toward[part] @ step.coefficients
+                answers = step.answers[part]
                 logits = answers if head is None else answers @ head.mT
                 answered = readout.read(logits), {**constant, **keys}
                 table.add(

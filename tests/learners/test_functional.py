@@ -33,8 +33,9 @@ GUESS = {"parameters": ["model.guess.weight"]}
 DIMENSIONS = 3, 2  # of x and y
 
 
-def learner(rate: float, epochs: int, loss: str = "squared"):
-    return settings.learner({"rate": rate, "epochs": epochs, "loss": loss})
+def settled(kernel: str, rate: float, epochs: int, loss: str = "squared", **more):
+    descent = {"rate": rate} if more.get("step") != "newton" else {}
+    return functional.entry({"kernel": kernel, "epochs": epochs, "loss": loss, **descent, **more})
 
 
 def regressions(seed: int = 0, count: int = 6, shots: int = 5):
@@ -44,16 +45,14 @@ def regressions(seed: int = 0, count: int = 6, shots: int = 5):
     return x, y, query, 0.3 * torch.randn(2, 3, generator=generator, dtype=torch.float64)
 
 
-def answered(kernel: str, rate: float, steps: int, x, y, query, start) -> torch.Tensor:
+def answered(kernel: str, rate: float, steps: int, x, y, query, start, **more) -> torch.Tensor:
     """The learner's answers [count, 2] to one query of each regression."""
-    found = []
+    entry, found = settled(kernel, rate, steps, **more), []
     for own, wanted, asked in zip(x, y, query[:, None], strict=True):
-        gram, toward = (functional.weights(kernel, z, own) for z in (own, asked))
-        steps_of = functional.descend(
-            gram, own @ start.mT, learner(rate, steps), None, wanted, torch.zeros(len(own))
-        )
-        *_, last = steps_of
-        found.append((asked @ start.mT + toward @ last.coefficients)[0])
+        firsts = own @ start.mT, asked @ start.mT
+        task = functional.Task(own, asked, *firsts, torch.zeros(len(own)), wanted)
+        *_, last = functional.descend(task, entry)
+        found.append(last.answers[0])
     return torch.stack(found)
 
 
@@ -69,14 +68,12 @@ def test_a_step_by_hand():
     assert functional.weights("softmax", asked, shown)[0].tolist() == pytest.approx(
         [share, 1 - share]
     )
-    gram, y = functional.weights("linear", shown, shown), torch.tensor([[3.0], [0.0]]).double()
-    none = torch.zeros(2, dtype=torch.long)
-    first, second = functional.descend(
-        gram, torch.zeros(2, 1).double(), learner(0.5, 1), None, y, none
-    )
-    assert (first.epoch, first.loss) == (0, 9 / 4) and not first.coefficients.any()
-    assert second.coefficients.tolist() == [[1.5], [0.0]]
-    # f = 1.5 x / 2: .75 and 1.5, so that 2.25 and -1.5 are missing.
+    y, none = torch.tensor([[3.0], [0.0]]).double(), torch.zeros(2, dtype=torch.long)
+    task = functional.Task(shown, asked, 0 * y, 0 * asked, none, y)
+    first, second = functional.descend(task, settled("linear", 0.5, 1))
+    assert (first.epoch, first.loss, first.answers.item()) == (0, 9 / 4, 0)
+    # What is missing is 3 and 0, a step's half of it 1.5 and 0; f = 1.5 x / 2: .75, 1.5 and -.75.
+    assert second.answers.item() == -0.75
     assert second.loss == pytest.approx((2.25**2 + 1.5**2) / 4)
 
 
@@ -135,13 +132,10 @@ def test_the_cross_entropy_is_that_of_gd_on_weights(headed):
         (slope,) = torch.autograd.grad(loss, weight)
         losses.append(loss.item())
         weight = (weight - 0.4 * slope).detach().requires_grad_()
-    gram, toward = (functional.weights("linear", z, x) for z in (x, query))
-    found = list(
-        functional.descend(gram, x @ start.mT, learner(0.4, 3, "label"), head, None, targets)
-    )
+    task = functional.Task(x, query, x @ start.mT, query @ start.mT, targets, None, head)
+    found = list(functional.descend(task, settled("linear", 0.4, 3, "label")))
     assert [one.loss for one in found[:3]] == pytest.approx(losses, abs=1e-12)
-    answers = query @ start.mT + toward @ found[-1].coefficients
-    mine = answers if head is None else answers @ head.mT
+    mine = found[-1].answers if head is None else found[-1].answers @ head.mT
     torch.testing.assert_close(mine, logits(query), rtol=0, atol=1e-12)
 
 
@@ -149,7 +143,6 @@ def test_on_what_enters_the_unembedding_it_is_gd_of_the_unembedding():
     """Beside the workflow's own GD of one matrix of a language model."""
     model = tiny_model("llama", tie_word_embeddings=False)
     rows = [([0, 7, 9, 4], 3), ([0, 8, 30, 31, 5], 4), ([0, 50, 4], 2)]
-    ours = learner(0.5, 4, "label")
     trained = settings.learner(
         {"rate": 0.5, "epochs": 4, "record": [4], "train": {"parameters": ["lm_head.weight"]}}
     )
@@ -163,15 +156,59 @@ def test_on_what_enters_the_unembedding_it_is_gd_of_the_unembedding():
     with torch.no_grad():
         x, asked = states([row[:start] for row, start in rows]), states(queries)
         head = model.lm_head.weight.clone()
-    *_, last = functional.descend(
-        functional.weights("linear", x, x), x @ head.mT, ours, None, None, targets
-    )
-    found = asked @ head.mT + functional.weights("linear", asked, x) @ last.coefficients
+    task = functional.Task(x, asked, x @ head.mT, asked @ head.mT, targets)
+    *_, last = functional.descend(task, settled("linear", 0.5, 4, "label"))
     model, chosen = trainable.choose(model, trained.train)
     batch = training_batch.tensors(rows, "label")
     *_, end = gradient_descent.descend(model, chosen, [batch, batch], trained)
     expected = asked @ end.weights["lm_head.weight"][0].mT
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+    torch.testing.assert_close(last.answers, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_newtons_iteration_is_that_of_the_weights(steps):
+    """M <- 2 M - M S M with S = X^T X, in the space of weights (Fu et al.)."""
+    x, y, query, start = regressions()
+    second = x.mT @ x
+    inverse = second / torch.linalg.eigvalsh(second)[:, -1, None, None] ** 2
+    for _ in range(steps):
+        inverse = 2 * inverse - inverse @ second @ inverse
+    weight = start + (y - x @ start.mT).mT @ x @ inverse
+    expected = (weight @ query[..., None])[..., 0]
+    found = answered("linear", 0, steps, x, y, query, start, step="newton")
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+def test_newtons_errors_are_squared_by_each_step():
+    """x = (1, 0) and (0, 2): G has 1/2 and 2, so that P_0 G leaves 15/16 of the first error."""
+    x, y = torch.tensor([[1.0, 0.0], [0.0, 2.0]]).double(), torch.tensor([[1.0], [0.0]]).double()
+    task = functional.Task(x, x[:1], 0 * y, 0 * y[:1], torch.zeros(2), y)
+    found = list(functional.descend(task, settled("linear", 0, 6, step="newton")))
+    for step in found[1:]:
+        left = (15 / 16) ** (2**step.epoch)
+        assert step.answers.item() == pytest.approx(1 - left, abs=1e-12)
+        assert step.loss == pytest.approx(left**2 / 4, abs=1e-12)
+
+
+def test_eight_steps_of_newtons_beat_many_of_gd():
+    x, y, query, start = regressions(count=40, shots=8)
+    truth = (torch.linalg.lstsq(x, y).solution.mT @ query[..., None])[..., 0]
+    newton = answered("linear", 0, 8, x, y, query, start, step="newton")
+    rate = 8 / float(torch.linalg.eigvalsh(x.mT @ x)[:, -1].max())
+    gd = answered("linear", rate, 64, x, y, query, start)
+    far, near = ((one - truth).norm(dim=-1).median() for one in (gd, newton))
+    assert near < 1e-3 * far
+
+
+def test_gd_plus_plus_is_the_layer_that_moves_its_inputs():
+    x, y, query, start = regressions()
+    layer = linear_attention.weights(0 * start, 0.5, gamma=0.2)
+    prompt = linear_attention.tokens(x, y, query, 0 * start)
+    expected = linear_attention.predict([layer] * 3, prompt, 3)
+    found = answered("linear", 0.5, 3, x, y, query, 0 * start, plus=0.2)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    plain = answered("linear", 0.5, 3, x, y, query, 0 * start)
+    assert (found - plain).abs().max() > 1e-3
 
 
 @hypothesis(deadline=None, max_examples=25)
@@ -194,6 +231,8 @@ MODELS = {
     "linear": {"layers": 2, "rate": 1.0},
     "rotated": {"layers": 2, "rate": 1.0, "rotate": 1},
     "label": {"layers": 1, "rate": 0.05, "loss": "label"},
+    "half": {"layers": 2, "rate": 0.05, "precondition": 0.5},
+    "whole": {"layers": 2, "rate": 0.05, "precondition": 1.0},
 }
 
 
@@ -261,6 +300,22 @@ def test_a_basis_is_nothing_to_it(places):
 
 
 @pytest.mark.slow
+def test_preconditioned_attention_is_preconditioned_gd(places):
+    """And the farther from plain GD the more it is so, at the best of many rates."""
+    entry = {"kernel": "linear", "epochs": 2, "record": [], "loss": "squared"}
+    nearest = {"linear": 0.0}
+    for model, power in (("half", 0.5), ("whole", 1.0)):
+        icl = answers(places, "run_icl", model)
+        own = {**entry, "rate": 0.05, "precondition": power}
+        js, overlap = apart(icl, answers(places, "run_kernel", model, **own))
+        assert js < 1e-12 and overlap == 1
+        rates = (0.25, 0.5, 1.0, 2.0, 4.0)
+        plain = [answers(places, "run_kernel", model, **entry, rate=rate) for rate in rates]
+        nearest[model] = min(apart(icl, one)[0] for one in plain)
+    assert 1e-9 < nearest["half"] < nearest["whole"]
+
+
+@pytest.mark.slow
 def test_one_layer_is_a_step_on_the_cross_entropy(places):
     """Of the workflow's own GD, and of the linear kernel; the squared loss is another step."""
     icl = answers(places, "run_icl", "label")
@@ -306,6 +361,8 @@ def test_a_language_model_is_read_at_its_hidden_states(places):
         ({"kernel": "exp", "rate": 1, "loss": "all"}, "loss 'all' is none of label, squared"),
         ({"kernel": "exp", "rate": 1, "batch": 2}, "batch has no meaning for a kernel"),
         ({"kernel": "exp"}, "there is no rate"),
+        ({"kernel": "exp", "step": "leap", "rate": 1}, "step 'leap' is none of gradient, newton"),
+        ({"kernel": "linear", "step": "newton"}, "steps of Newton's are of the squared loss"),
     ],
 )
 def test_bad_entries(entry, said):
@@ -316,4 +373,7 @@ def test_bad_entries(entry, said):
 def test_logits_are_no_vectors_to_be_reached():
     entry = functional.entry({"kernel": "exp", "rate": 1, "loss": "squared"})
     with pytest.raises(InputError, match="loss squared needs a construction"):
+        functional.reader(loaded(tiny_model("llama")), entry)
+    entry = functional.entry({"kernel": "exp", "rate": 1, "precondition": 1.0})
+    with pytest.raises(InputError, match="precondition needs a construction"):
         functional.reader(loaded(tiny_model("llama")), entry)

@@ -321,3 +321,19 @@ def test_factors_are_balanced_and_give_the_circuits():
     close(layer.o @ layer.v, given.v)
     close(layer.q @ layer.q.mT, layer.k @ layer.k.mT)
     close(layer.v @ layer.v.mT, layer.o.mT @ layer.o)
+
+
+@pytest.mark.slow
+def test_a_trained_layer_takes_the_step_of_the_closed_form():
+    """The best step of one layer on `regression`, n d / (n + d - 1/5).
+
+    Of x with E[x x^T] = I / d the best multiple of the identity is E[S] / E[S^2] (Ahn et al.
+    2306.00297), S = X^T X / n; with n E[S^2] = E|x|^2 x x^T + (n - 1) I / d^2, and for uniform
+    inputs E[x_1^4] = 9 / 5 / d^2, it is n d / (n + d - 1/5).
+    """
+    n, d = linear_attention.SHOTS, 16
+    start = torch.zeros(4, d, dtype=torch.float64)
+    ((layer,), _) = linear_attention.train(start, 1, 1500, seed=0)
+    keys = (layer.k.mT @ layer.q)[:d, :d].diagonal().mean()
+    values = -(layer.o @ layer.v)[d:, d:].diagonal().mean()
+    assert float(keys * values) == pytest.approx(n * d / (n + d - 0.2), rel=0.02)

@@ -35,6 +35,7 @@ from support.summaries_verdicts import (
     existence,
     nearest,
     sensitivity,
+    steps,
 )
 
 from iclgd.reporting.export import latex
@@ -122,6 +123,7 @@ FIGURES = {
     ),
     "depth": (depth, [], ["K (most likely tokens)", "OCS"]),
     "dose": (dose, [], ["share of it", "steps of GD", "agreement (1: equal)", "Sen"]),
+    "steps": (steps, [], ["total variation from ICL", "nearest on validation", "GD on functions"]),
     "regression": (regression, [], ["scale of the inputs", "cosine of sensitivities"]),
 }
 TWO = ("agnews", "cb")
@@ -162,6 +164,7 @@ HARD = {
     ),
     "dose-one-draw": ("dose", lambda path: dose(path, draws=1, departures=()), []),
     "regression-one": ("regression", lambda path: regression(path, models=("m",)), []),
+    "steps-one-draw": ("steps", lambda path: steps(path, ("m",), 1, ("gd",)), []),
     "twins-one-pair": ("twins", lambda path: twins(path, seeds=1), []),
     "twins-three": ("twins", lambda path: twins(path, etas=(0.0, 0.1, 0.5)), []),
     "equivalence-one": ("equivalence", lambda path: equivalence(path, draws=1), []),

@@ -81,7 +81,7 @@ BAD = {
     ),
     "models/construction-softmax/construct/causal": (
         [1],
-        "noise, mix, rotate, kernel, loss, found softmax, causal",
+        "noise, mix, rotate, precondition, kernel, loss, found softmax, causal",
     ),
     "models/construction-trained/construct/toward": (
         "linear-attenion",
@@ -224,6 +224,7 @@ BAD = {
     ),
     "learners/gd-functions/loss": ("all", "gd-functions.loss: a kernel has one of label, squared"),
     "learners/gd-functions/batch": (2, "learners.gd-functions: key 'batch' has no meaning here"),
+    "learners/gd-functions/step": ("newton", "and has no rate and no plus"),
     "learners/gd-label/kernel": ("exp", "learners.gd-label: key 'kernel' has no meaning here"),
     "learners/space": (
         {"method": "kernel", "rate": 1.0},

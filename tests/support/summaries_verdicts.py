@@ -84,6 +84,19 @@ def existence(path, models=("llama-7b", "gpt2-xl"), draws=5, taught=True):
     return write(rows, path)
 
 
+def steps(path, models=("one", "two"), draws=5, families=("functions", "gd")):
+    """Learners that are nearest after so many steps as a model has layers."""
+    rows = []
+    for (layers, model), name in itertools.product(enumerate(models, 1), families):
+        run = {"model": model, "task": "topic4", "design": "n8", "shots": 8, "a": "icl"}
+        for epoch in range(5):
+            rate = name if name == "gd" else f"{name}@1"
+            own = {**run, "family": name, "b": rate, "epoch": epoch, "metric": "tv"}
+            rows.append({**band(own, 0.1 * abs(epoch - layers), 0.02, draws)})
+            rows[-1]["nearest"] = epoch == layers
+    return write(rows, path)
+
+
 def errors(path, models=("llama-7b",), tasks=("agnews", "cb"), draws=5, few=(), near=(0.3, 0.0)):
     """Two learners that train err with ICL by ``near``; ``few``: tasks where ICL hardly errs."""
     gaps = {"icl-reordered": 0.4, "gd@0.01": near[0], "gd-v-middle@0.01": near[1], "oracle": 0.0}

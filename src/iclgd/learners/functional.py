@@ -3,7 +3,7 @@
 A step of GD moves the weights; seen from outside it moves the answers, at x by the sum over
 demonstrations of k(x, x_i) times what is missing at x_i. With a kernel k given, this needs no
 weights: f <- f + (rate / N) sum_i k(x, x_i) r_i(f), r_i the negative gradient of the loss of
-demonstration i by f(x_i). All iterates are f_0 + sum_i k(x, x_i) a_i. Attention that compares
+demonstration i by f(x_i). Attention that compares
 inputs by k does just this with the squared loss (Cheng, Chen and Sra 2312.06528; for softmax
 attention and one step Dragutinovic, Saxe and Singh 2510.10425). With the linear kernel it is GD on
 the weights of a linear model.
@@ -26,11 +26,16 @@ from iclgd.models.linear_attention import KERNELS
 
 class Entry(NamedTuple):
     """The settings of a learner of method ``kernel``: scores of inputs are divided by
-    ``temperature``, ``layer`` is a number or a fraction of the depth."""
+    ``temperature``, ``layer`` is a number or a fraction of the depth, ``step`` one of
+    `kernels.STEPS`; ``precondition`` p: steps are multiplied by C^-p, C the second moments of the
+    language's inputs (Ahn et al. 2306.00297); ``plus``: see `gradient`."""
 
     kernel: str
     layer: float
     temperature: float
+    step: str
+    precondition: float
+    plus: float
     learner: Learner
 
 
@@ -39,18 +44,26 @@ def entry(given: dict) -> Entry:
     descent = {key: value for key, value in given.items() if key not in kernels.SETTINGS}
     if wrong := next((key for key in descent if key not in kernels.DESCENT), None):
         raise InputError(f"learner: {wrong} has no meaning for a kernel")
+    step = given.get("step", kernels.GRADIENT)
     found = Entry(
         given.get("kernel", ""),
         given.get("layer", kernels.LAYER),
         given.get("temperature", kernels.TEMPERATURE),
-        settings.learner(descent),
+        step,
+        given.get("precondition", 0.0),
+        given.get("plus", 0.0),
+        # A step of Newton's has no size.
+        settings.learner(descent if step == kernels.GRADIENT else {"rate": 1.0, **descent}),
     )
     for what, value, known in (
         ("kernel", found.kernel, kernels.KERNELS),
         ("loss", found.learner.loss, kernels.LOSSES),
+        ("step", found.step, kernels.STEPS),
     ):
         if value not in known:
             raise InputError(f"learner: {what} {value!r} is none of {', '.join(known)}")
+    if found.step == kernels.NEWTON and found.learner.loss != "squared":
+        raise InputError("learner: steps of Newton's are of the squared loss: use 'loss: squared'")
     return found
 
 
@@ -84,31 +97,75 @@ def missing(
 
 
 class Step(NamedTuple):
-    """``coefficients`` a [N, D] after ``epoch`` steps; ``loss``: the demonstrations' mean."""
+    """``answers`` f to the queries [M, D] after ``epoch`` steps; ``loss``: the demonstrations'
+    mean."""
 
     epoch: int
-    coefficients: Tensor
+    answers: Tensor
     loss: float
 
 
-def descend(
-    gram: Tensor,
-    start: Tensor,
-    learner: Learner,
-    head: Tensor | None,
-    y: Tensor | None,
-    targets: Tensor,
-) -> Iterator[Step]:
-    """Steps of one run, from epoch 0 to the last.
+class Task(NamedTuple):
+    """What one run is given: inputs, first answers, and of the demonstrations what is wanted.
 
-    ``gram`` [N, N]: `weights` of the demonstrations themselves; ``start`` f_0 of them, [N, D];
-    others as in `missing`.
+    ``x`` [N, d], ``asked`` [M, d]; ``start`` [N, D], ``asked_start`` [M, D]; ``targets`` [N]: their
+    tokens; ``y`` [N, D] and ``head`` [V, D] as in `missing`.
     """
-    found = torch.zeros_like(start)
+
+    x: Tensor
+    asked: Tensor
+    start: Tensor
+    asked_start: Tensor
+    targets: Tensor
+    y: Tensor | None = None
+    head: Tensor | None = None
+
+    def missing(self, loss: str, answers: Tensor) -> Tensor:
+        return missing(loss, self.head, answers, self.y, self.targets)
+
+    def loss(self, loss: str, answers: Tensor) -> float:
+        return _loss(loss, self.head, answers, self.y, self.targets)
+
+
+def descend(task: Task, entry: Entry) -> Iterator[Step]:
+    """Steps of one run, from epoch 0 to the last."""
+    steps = newton if entry.step == kernels.NEWTON else gradient
+    return steps(task, entry)
+
+
+def gradient(task: Task, entry: Entry) -> Iterator[Step]:
+    """Gradient descent. With ``plus`` it is GD++ (von Oswald et al. 2212.07677, section 4): after
+    each step inputs move, x <- x - plus / N sum_i x_i (x_i.x), which flattens their spectrum."""
+    x, asked, shown, found = task.x, task.asked, task.start, task.asked_start
+    loss, learner = entry.learner.loss, entry.learner
     for epoch in range(learner.epochs + 1):
-        answers = start + gram @ found
-        yield Step(epoch, found, _loss(learner.loss, head, answers, y, targets))
-        found = found + learner.rate * missing(learner.loss, head, answers, y, targets)
+        yield Step(epoch, found, task.loss(loss, shown))
+        gap = learner.rate * task.missing(loss, shown)
+        own, toward = (weights(entry.kernel, z, x, entry.temperature) for z in (x, asked))
+        shown, found = shown + own @ gap, found + toward @ gap
+        if entry.plus:
+            asked = asked - entry.plus * (asked @ x.mT) @ x / len(x)
+            x = x - entry.plus * (x @ x.mT) @ x / len(x)
+
+
+def newton(task: Task, entry: Entry) -> Iterator[Step]:
+    """Newton's iteration for the inverse of the kernel matrix G of the demonstrations.
+
+    P_0 = G / (largest eigenvalue of G)^2, P <- 2 P - P G P; the answers are f_0 + k P r_0. With the
+    linear kernel it is iterated Newton on the weights of least squares (Fu et al. 2310.17086: M_0 =
+    S / lambda^2, S = X^T X, of which M_k X^T = X^T P_k). Errors are squared by each step.
+    """
+    own, toward = (
+        weights(entry.kernel, z, task.x, entry.temperature) for z in (task.x, task.asked)
+    )
+    gap = task.missing("squared", task.start)
+    inverse = own / torch.linalg.eigvalsh(own)[-1] ** 2
+    yield Step(0, task.asked_start, task.loss("squared", task.start))
+    for epoch in range(1, entry.learner.epochs + 1):
+        inverse = 2 * inverse - inverse @ own @ inverse
+        shown = task.start + own @ inverse @ gap
+        answers = task.asked_start + toward @ inverse @ gap
+        yield Step(epoch, answers, task.loss("squared", shown))
 
 
 def _loss(
@@ -132,8 +189,8 @@ class Construction:
     """The inputs and first answers of a construction: x is what its own attention compares, the
     mean of a line's words; f_0 = W_0 x; ``head`` [V, D] makes logits of f."""
 
-    def __init__(self, loaded):
-        self.loaded, self.model = loaded, loaded.model
+    def __init__(self, loaded, power: float):
+        self.loaded, self.model, self.power = loaded, loaded.model, power
         self.head = self.model.lm_head.weight.detach().double() / gd_transformer.TEMPERATURE
 
     @torch.no_grad()
@@ -149,8 +206,11 @@ class Construction:
         return gd_transformer.targets(self.model, targets).double()
 
     def compared(self, shown: Seen, asked: Seen) -> tuple[Tensor, Tensor]:
-        """x of both, as the kernel takes them."""
-        return shown.x, asked.x
+        """x of both, as the kernel takes them: preconditioned, so that x.x' becomes x.C^-p x'."""
+        if not self.power:
+            return shown.x, asked.x
+        basis = gd_transformer.power(self.model, -self.power / 2)
+        return shown.x @ basis, asked.x @ basis
 
 
 class Hidden:
@@ -188,7 +248,9 @@ def reader(loaded, entry: Entry) -> Construction | Hidden:
     """What reads prompts of a loaded model. Raises InputError for the squared loss where answers
     are no vectors."""
     if isinstance(loaded.model, gd_transformer.ConstructedForCausalLM):
-        return Construction(loaded)
+        return Construction(loaded, entry.precondition)
+    if entry.precondition:
+        raise InputError("learner: precondition needs a construction, whose inputs are known")
     if entry.learner.loss == "squared":
         raise InputError(
             "learner: loss squared needs a construction, whose answers are vectors, and "

@@ -10,5 +10,8 @@ KERNELS = (LINEAR, EXP, RELU, SOFTMAX)
 LOSSES = ("label", "squared")
 LAYER = 0.5  # fraction of the depth, where a learner names none
 TEMPERATURE = 1.0
-SETTINGS = ("kernel", "layer", "temperature")  # keys of a learner, beside those of its descent
+GRADIENT, NEWTON = "gradient", "newton"
+STEPS = (GRADIENT, NEWTON)
+# Keys of a learner, beside those of its descent:
+SETTINGS = ("kernel", "layer", "temperature", "step", "precondition", "plus")
 DESCENT = ("rate", "epochs", "record", "loss")  # the keys of any descent that it has

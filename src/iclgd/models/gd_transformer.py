@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
@@ -188,6 +189,18 @@ def targets(model: ConstructedForCausalLM, tags: Tensor) -> Tensor:
     return -model.model.readout(model.get_input_embeddings()(tags))
 
 
+def power(model: ConstructedForCausalLM, exponent: float) -> Tensor:
+    """C^exponent, C = E[x x^T] over the lines of the language, [d, d]; 0 where x has no part."""
+    words = torch.arange(len(synthetic.WORDS)).view(synthetic.TOPICS, -1)
+    pairs = torch.from_numpy(np.asarray(synthetic.LINES))
+    lines = (synthetic.FIRST_WORD + words)[:, pairs].flatten(0, 1)
+    x = inputs(model, lines).double()
+    size, vectors = torch.linalg.eigh(x.mT @ x / len(x))
+    known = size > 1e-9 * size[-1]
+    size = torch.where(known, size.clamp(min=1e-300) ** exponent, 0.0)
+    return vectors * size @ vectors.mT
+
+
 def guesses(model: ConstructedForCausalLM, x: Tensor) -> Tensor:
     """W_0 x of `inputs` [lines, d]: [lines, d_y], the answers without demonstrations."""
     return model.model.readout(model.model.guess(x))
@@ -236,12 +249,13 @@ def build(
     """The model of a ``construct`` entry, in float64, and the losses of its training, if any.
 
     ``layers`` steps of GD of size ``rate``, or attention as trained by ``linear_attention.train``
-    with the keys of ``train``. At most one of: `DEPARTURES` (0 to 1), ``mix`` (a share, 0 to 1,
-    of the attention of the model ``other``), ``rotate`` (a seed: the same function in another
-    basis), ``kernel`` (of `linear_attention.KERNELS`), ``loss: label`` (one layer, a step on the
-    cross-entropy: from W_0 = 0 every token has the same probability, so that the gradient of a
-    demonstration is (mean of all y - y_j) x_j^T over the temperature. With the mean of all y taken
-    away it is the layer's. Then the y have no norm of 1.)
+    with the keys of ``train``. At most one of: `DEPARTURES` (0 to 1); ``mix`` (a share, 0 to 1, of
+    the attention of the model ``other``); ``rotate`` (a seed: the same function in another basis);
+    ``precondition`` (a power p of the second moments C of the language's inputs: each step is
+    multiplied by C^-p, Ahn et al. 2306.00297); ``kernel`` (of `linear_attention.KERNELS`);
+    ``loss: label`` (one layer, a step on the cross-entropy: from W_0 = 0 every token has the same
+    probability, so that the gradient of a demonstration is (mean of all y - y_j) x_j^T over the
+    temperature. With the mean of all y taken away it is the layer's. Then the y have no norm of 1).
     """
     x, y, start = vectors()
     if entry.get("loss") == "label":
@@ -270,4 +284,7 @@ def build(
         for block, layer in zip(model.model.layers, layers, strict=True):
             for own, weight in zip(block.attention.weights(), layer, strict=True):
                 own.copy_(weight)
+            if entry.get("precondition"):
+                own = block.attention.q_proj.weight
+                own.copy_(power(model, -entry["precondition"]) @ own)
     return model.eval(), losses

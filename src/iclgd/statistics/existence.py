@@ -2,8 +2,8 @@
 
 ICL under another order of the same demonstrations is 1. That weights exist which answer as ICL does
 is shown by what ICL taught; that the labels of the demonstrations lead there would be shown by
-gradient descent on them. Where the first is near and the second is not, the gap is one of
-objective, not of what weights can hold.
+gradient descent on them. Where the first is near and the second is not, the gap does not come from
+what weights can hold.
 """
 
 from __future__ import annotations

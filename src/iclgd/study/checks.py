@@ -186,7 +186,7 @@ def _check_construction(problem, where: str, entry: dict, models: dict) -> None:
     if len(there) != 1:
         found = ", ".join(there) or "none"
         problem(where, f"exactly one of rate, train is needed, found {found}")
-    known = (*names.DOSES, "rotate", "kernel", "loss")
+    known = (*names.DOSES, "rotate", "precondition", "kernel", "loss")
     kinds = [key for key in known if key in entry]
     if len(kinds) > 1:
         problem(where, f"at most one of {', '.join(known)}, found {', '.join(kinds)}")

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from iclgd.io import text
-from iclgd.learners.kernels import KERNELS
+from iclgd.learners.kernels import KERNELS, STEPS
 from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.learners.solvers import SOLVERS
 from iclgd.learners.taught import HOWS, MATCHES
@@ -178,6 +178,7 @@ class Construct(Entry):
     train: LinearAttention = None
     rotate: Whole = None  # seed of another basis: the same function
     kernel: one_of("exp", "relu") = None  # of the inputs; default: their inner products
+    precondition: Fraction = None  # steps are multiplied by so large a power of 1 / their moments
     loss: one_of("label") = None  # of the one step that a layer is; default: the squared error
     # Shares, each its own model name@share:
     softmax: some(Fraction) = None  # of the attention that is softmax
@@ -308,6 +309,9 @@ class Learner(Descent):
     certainty: Fraction = None  # of solver oracle: share of the right label; default: 1
     decay: Fraction = None  # of a solver: what a demonstration counts beside the one after it
     kernel: one_of(*KERNELS) = None  # of method kernel: GD on functions in its space
+    step: one_of(*STEPS) = None  # of a kernel: default: gradient
+    precondition: Fraction = None  # of a kernel, on a construction: as its own
+    plus: Positive = None  # of a kernel: GD++, how far inputs move after each step
     temperature: Positive = None  # of a solver or kernel: divides the inner products of texts
     layer: Layer = None  # of these: number or fraction of the depth that texts are read at
     texts: Count = None  # of distil, vector, patch: training texts to learn ICL from; default: 128

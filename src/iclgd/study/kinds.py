@@ -50,6 +50,7 @@ STATISTICS = {
     "regression": Statistic(("models",), needs=("folders",), environment="torch"),
     "sensitivity": Statistic(("agreement",), figure_keys=("smallest_effect",)),
     "sparsity": Statistic(("sparsity", "circuits")),
+    "steps": Statistic(("agreement",)),
     "twins": Statistic(("perplexity", "manifests")),
     "variance": Statistic(("logits", "demonstrations", "task")),
 }
@@ -339,6 +340,19 @@ KINDS = {
             demonstration alone, and values that are turned at random: no rate and no number of
             steps makes up for these. A metric that does not fall there cannot distinguish the
             two anywhere.
+        """),
+    ),
+    "steps": Kind(
+        PAIRS,
+        "steps",
+        _text("""
+            How many steps of an algorithm the layers of a model are worth: total variation
+            between the model's ICL and each learner after so many steps, over test queries, at
+            the rate that is nearest there on validation queries. GD, GD++ and Newton's
+            iteration work on the inputs that the model's own attention compares. In the
+            construction of two layers GD is exact after two steps; trained linear attention
+            shows which of them it comes nearest to. Circles: the nearest number of steps, on
+            validation queries. Bands: 95 % intervals over draws and queries.
         """),
     ),
     "regression": Kind(

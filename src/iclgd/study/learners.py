@@ -37,10 +37,13 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         if "causal" in entry and entry.get("loss") == "squared":
             problem(f"{where}.causal", "the squared loss has no layers")
         own = {key for keys in taught.KEYS.values() for key in keys}
-        own |= {"shift", "model", "solver", "kernel", *solvers.known_settings()}
+        own |= {"shift", "model", "solver", *kernels.SETTINGS, *solvers.known_settings()}
         extra = own & set(entry)
     elif entry.get("method") == "kernel":
-        exactly_one(problem, where, entry, ("rate", "rates"))
+        if entry.get("step") != kernels.NEWTON:
+            exactly_one(problem, where, entry, ("rate", "rates"))
+        elif entry.get("loss") != "squared" or {"rate", "rates", "plus"} & set(entry):
+            problem(where, "'step: newton' needs 'loss: squared', and has no rate and no plus")
         _check_rates(problem, where, entry)
         if "kernel" not in entry:
             problem(where, f"key 'kernel' is missing, one of {', '.join(kernels.KERNELS)}")

@@ -29,6 +29,7 @@ MADE = {
     "shots": lambda path: summaries.agreement(path, shots=(1, 8), gds=["gd"]),
     "size": summaries.agreement,
     "sparsity": summaries.sparsity,
+    "steps": summaries_verdicts.steps,
     "twins": summaries_models.twins,
     "variance": summaries.variance,
 }
@@ -42,7 +43,9 @@ SAID = {
     "epochs": "At its best rate and epoch GD shares 2.4 of ICL's ten likeliest tokens; ICL"
     " reordered shares 6.6",
     "existence": "What ICL taught comes to 2 times ICL's distance from itself, gradient descent to"
-    " 4 times: GD is kept away by its objective",
+    " 4 times: weights could be nearer than the labels lead",
+    "steps": "The nearest that models come: GD, whole model 0 (1–2 steps), GD on functions 0 (1–2"
+    " steps)",
     "regression": "At the training scale predictions are 1e-16–0.3 from GD's",
     "shots": "From 1 to 8 demonstrations ICL's accuracy goes from 0.30 to 0.60, GD's from 0.50 to"
     " 0.70",

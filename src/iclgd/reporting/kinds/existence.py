@@ -24,11 +24,11 @@ BRACKETS = USUAL
 SECTION = "answers"
 MEANS = (
     "What ICL itself taught, without labels, shows what weights can hold. Where that is near to "
-    "ICL and gradient descent on the labels is not, the difference is one of objective."
+    "ICL and gradient descent on the labels is not, weights are not what keeps it away."
 )
 MEANS_NOT = (
-    "That a learner found no such weights is no proof that there are none. ICL teaches on more "
-    "texts than it was shown; gradient descent has the demonstrations alone."
+    "ICL teaches on many more texts than it was shown, and gradient descent has the demonstrations "
+    "alone: the figure does not part objective from data. What no learner found may exist."
 )
 # What descends on the labels in the model's own weights.
 DESCENDS = tuple(role for role in TRAINED if role != "gd-kernel")
@@ -86,10 +86,10 @@ def headline(summary: pl.DataFrame, names: Names) -> str:
     )
     if len(set(links)) == 1:
         return f"{said}: {links[0]}"
-    return f"{said}; in {links.count(OBJECTIVE)} of {len(links)} cases {OBJECTIVE}"
+    return f"{said}; in {links.count(NEARER)} of {len(links)} cases {NEARER}"
 
 
-OBJECTIVE = "GD is kept away by its objective"
+NEARER = "weights could be nearer than the labels lead"
 NO_BETTER = "nothing was found that is nearer than GD"
 OPEN = "these draws cannot tell which is nearer"
 
@@ -99,7 +99,7 @@ def _link(beyond: pl.DataFrame) -> str:
     low, high = (beyond[end][0] if len(beyond) else None for end in ("low", "high"))
     if low is None:
         return OPEN
-    return OBJECTIVE if low > 0 else NO_BETTER if high < 0 else OPEN
+    return NEARER if low > 0 else NO_BETTER if high < 0 else OPEN
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:

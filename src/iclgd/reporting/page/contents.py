@@ -67,7 +67,7 @@ SECTIONS = {
 SHOWN = ("tv", "token_overlap", "instruction", "demonstrations", "demonstrations_b", "text")
 SHOWN += ("answer", "answer_token")
 # Folders of tables, with the kinds of figures that need them ("" for all).
-_PAIRED = "agreement shots size depth controls dose existence sensitivity"
+_PAIRED = "agreement shots size depth controls dose existence sensitivity steps"
 _ASKED = f"{_PAIRED} scale order variance attention checkpoints"
 FOLDERS = {
     "models": ("manifests and weights of the models", ""),

@@ -1,0 +1,42 @@
+"""How many steps of gradient descent, or of Newton's, the layers of a model are worth."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from iclgd.reporting.findings import MODEL, USUAL, Row, interval, spread
+from iclgd.reporting.names import Names, rate
+
+BRACKETS = USUAL
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "weights"
+MEANS = (
+    "Where a model is as many steps as it has layers, its line falls to 0 there; where another "
+    "algorithm comes nearer, it is the better description."
+)
+MEANS_NOT = (
+    "Two algorithms that both solve the regression agree with each other and with a model that "
+    "solves it, whatever it does inside."
+)
+
+
+def findings(summary: pl.DataFrame) -> list[Row]:
+    """The nearest number of steps of every learner."""
+    found = [[*MODEL, "learner", "steps", "rate", "total variation from ICL"]]
+    rows = summary.filter(pl.col("nearest")).sort("model", "task", "shots", "family")
+    for row in rows.iter_rows(named=True):
+        place = [row["model"], row["task"], str(row["shots"]), row["family"]]
+        size = "-" if rate(row["b"]) is None else f"{rate(row['b']):g}"
+        found.append([*place, str(row["epoch"]), size, interval(row)])
+    return found
+
+
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """How near each learner comes, over all models, and after how many steps."""
+    said = []
+    nearest = summary.filter(pl.col("nearest")).drop_nulls("estimate")
+    for name in names.families(nearest["family"].unique()):
+        rows = nearest.filter(family=name)
+        steps = spread([float(one) for one in rows["epoch"]])
+        said.append(f"{names.label(name)} {spread(rows['estimate'])} ({steps} steps)")
+    return f"The nearest that models come: {', '.join(said)}" if said else ""

@@ -1,0 +1,43 @@
+"""How many steps of a learner a model's layers are worth: distance from ICL at every epoch.
+
+Of a learner with rates the one that is nearest to ICL at that epoch on validation queries counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.statistics import intervals
+from iclgd.statistics.existence import DISTANCE
+from iclgd.statistics.families import family
+
+PLACE = [*RUN_COLUMNS, "a"]
+
+
+def summarised(pairs: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Total variation over test queries of every learner that has steps, at each of its epochs.
+
+    From agreement tables (``registry.AGREEMENT``): ``PLACE, family, b, epoch, metric``, the columns
+    of `intervals.ESTIMATE`, and ``nearest``: whether no other epoch from 1 on is nearer to ICL on
+    validation queries. Rates at which a run diverged do not count.
+    """
+    rows = pl.concat(pairs).with_columns(family("b"))
+    rows = rows.filter(pl.col("epoch").max().over(*PLACE, "b") > 0)
+    by = [*PLACE, "family", "epoch"]
+    validation = (
+        rows.filter(pl.col("split") == "validation")
+        .group_by(*by, "b")
+        .agg(apart=pl.col("tv").mean(), sound=(pl.col("status") == "ok").all())
+        .filter("sound")
+    )
+    best = validation.sort(*by, "apart", "b").group_by(by, maintain_order=True).first()
+    first = pl.when(pl.col("epoch") > 0).then("apart").min().over(*PLACE, "family")
+    least = pl.when(pl.col("apart") == first).then("epoch").min().over(*PLACE, "family")
+    nearest = best.with_columns(nearest=(pl.col("epoch") == least) & (pl.col("epoch") > 0))
+    nearest = nearest.with_columns(pl.col("nearest").fill_null(False))
+    test = rows.filter(pl.col("split") == "test").join(best, on=[*by, "b"], how="semi")
+    found = intervals.means(test, [*by, "b"], [DISTANCE])
+    return found.join(nearest.select(*by, "nearest"), on=by).sort(by)

@@ -1,0 +1,61 @@
+"""Distances from ICL after each step, at the rate that is nearest there."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from iclgd.metrics import registry
+from iclgd.statistics import steps
+
+
+def table(b: str, levels: dict[int, float], validation: dict[int, float] | None = None):
+    """Agreement rows at a mean total variation by epoch; the first query validates."""
+    rows = []
+    for epoch, level in levels.items():
+        for draw, query in np.ndindex(3, 5):
+            value = (validation or levels)[epoch] if query == 0 else level + 0.01 * (query - 2.5)
+            split = "test" if query else "validation"
+            rows.append({"draw": draw, "example": query, "epoch": epoch, "tv": value})
+            rows[-1] |= {"split": split, "b": b, "status": "ok", "order": 0}
+    more = {"model": "m", "task": "t", "design": "n", "shots": 8, "a": "icl"}
+    frame = pl.DataFrame(rows).with_columns(pl.lit(v).alias(k) for k, v in more.items())
+    rest = [pl.lit(None, kind).alias(n) for n, kind in registry.AGREEMENT.items() if n not in frame]
+    return frame.with_columns(rest).select(list(registry.AGREEMENT)).cast(dict(registry.AGREEMENT))
+
+
+def found(*tables) -> list[tuple]:
+    columns = ["family", "b", "epoch", "nearest"]
+    rows = steps.summarised(tables)
+    return [(*row, tv) for *row, tv in rows.select(*columns, pl.col("estimate").round(6)).rows()]
+
+
+def test_each_step_has_the_rate_that_is_nearest_there():
+    slow, fast = {0: 0.9, 1: 0.6, 2: 0.4, 3: 0.2}, {0: 0.9, 1: 0.3, 2: 0.5, 3: 0.7}
+    assert found(table("gd@1", slow), table("gd@4", fast)) == [
+        ("gd", "gd@1", 0, False, 0.9),
+        ("gd", "gd@4", 1, False, 0.3),
+        ("gd", "gd@1", 2, False, 0.4),
+        ("gd", "gd@1", 3, True, 0.2),
+    ]
+
+
+def test_the_choice_is_that_of_validation_queries():
+    one = table("gd@1", {0: 0.9, 1: 0.1, 2: 0.3}, {0: 0.0, 1: 0.5, 2: 0.4})
+    other = table("gd@2", {0: 0.9, 1: 0.2, 2: 0.2}, {0: 0.0, 1: 0.2, 2: 0.6})
+    # Epoch 0 is no step, however near.
+    assert found(one, other) == [
+        ("gd", "gd@1", 0, False, 0.9),
+        ("gd", "gd@2", 1, True, 0.2),
+        ("gd", "gd@1", 2, False, 0.3),
+    ]
+
+
+def test_what_has_no_steps_or_diverged_is_left_out():
+    alone = table("icl-reordered", {0: 0.1})
+    lost = table("gd@9", {0: 0.9, 1: 0.0})
+    lost = lost.with_columns(status=pl.when(pl.col("epoch") == 1).then(pl.lit("diverged"))
+        .otherwise("status"))  # fmt: skip
+    assert found(alone, lost, table("gd@1", {0: 0.9, 1: 0.4})) == [
+        ("gd", "gd@1", 0, False, pytest.approx(0.9)),
+        ("gd", "gd@1", 1, True, 0.4),
+    ]
