@@ -187,3 +187,11 @@ def test_what_is_no_answer_is_refused(tmp_path):
     path.write_text('{"sentence": "No."}')
     with pytest.raises(InputError, match="no answer of a study"):
         answer.read(path)
+
+
+def test_where_the_gap_arises_is_a_note(tmp_path):
+    names = Names(ROLES | {"llama-7b": "model", "gpt2-xl": "model", "agnews": "task"})
+    summary = names.with_roles(pl.read_parquet(summaries_verdicts.existence(tmp_path / "e")))
+    (note,) = answer.of_study({"existence": [summary]}, None, names).notes
+    assert note.startswith("What ICL taught comes to 2 times ICL's distance from itself")
+    assert note.endswith("weights could be nearer than the labels lead.")

@@ -20,7 +20,7 @@ from iclgd.io.cli import InputError
 from iclgd.reporting import findings, select
 from iclgd.reporting.claims import overview
 from iclgd.reporting.findings import Row, short, spread
-from iclgd.reporting.kinds import controls, equivalence
+from iclgd.reporting.kinds import controls, equivalence, existence
 from iclgd.reporting.names import ZERO_SHOT, Names
 from iclgd.statistics.equivalence import VERDICTS
 from iclgd.study.names import base, value
@@ -88,7 +88,7 @@ def of_study(
 ) -> Answer:
     """The answer of a study from its summaries by kind, with roles (`Names.with_roles`).
 
-    Those of the kinds ``equivalence``, ``agreement`` and ``controls`` have a say. ``claims``:
+    Those of the kinds ``equivalence``, ``agreement``, ``controls`` and ``existence`` have a say. ``claims``:
     `judge.judged`, if there are any.
     """
     verdicts = list(summaries.get("equivalence", ()))
@@ -96,6 +96,7 @@ def of_study(
     notes = [  # what qualifies the sentence comes first
         *_among_labels(_asked(verdicts, "label_tv", names)[0]),
         *_unlearned(summaries.get("agreement", ()), names),
+        *_existence(summaries.get("existence", ()), names),
         *_constructions(constructions),
         *_controls(summaries.get("controls", ()), names),
     ]
@@ -219,6 +220,11 @@ def _constructions(tests: Sequence[dict]) -> list[str]:
         return []
     told = ", ".join(f"{verdict} {count} of {found.total()}" for verdict, count in found.items())
     return [f"Positive control, models in which ICL is GD by construction: {told}."]
+
+
+def _existence(summaries: Iterable[pl.DataFrame], names: Names) -> list[str]:
+    said = (existence.headline(summary, names) for summary in summaries)
+    return [f"{one}." for one in said if one]
 
 
 def _controls(summaries: Iterable[pl.DataFrame], names: Names) -> list[str]:
