@@ -98,6 +98,31 @@ rule measure_perplexity:
         " --output {output:q} > {log:q} 2>&1"
 
 
+rule measure_reach:
+    input:
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
+        task=paths.TASK,
+        demonstrations=paths.DEMONSTRATIONS,
+        script=own("src/measure_reach.py"),
+        lib=imports("src/measure_reach.py"),
+    output:
+        paths.REACH,
+    log:
+        "logs/measure_reach/{model}/{task}/{design}/{draws}.log",
+    benchmark:
+        "logs/measure_reach/{model}/{task}/{design}/{draws}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+    shell:
+        "python {input.script:q} --model {input.model:q} --task {input.task:q}"
+        " --demonstrations {input.demonstrations:q} --threads {threads} --output {output:q}"
+        " > {log:q} 2>&1"
+
+
 rule measure_drift:
     input:
         model=paths.MANIFEST,

@@ -55,6 +55,8 @@ def kept(rows, path, **ints):
         "nature",
         "reading",
         "response",
+        "part",
+        "demonstrations",
     ]
     schema = {
         name: pl.Int32

@@ -60,6 +60,22 @@ def dose(path, draws=5, departures=("softmax", "causal")):
     return kept(rows, path)
 
 
+def reach(path, models=("llama-large", "gpt2"), layers=2, draws=5, matrices="qkvo"):
+    groups = [(layer, matrix) for layer in range(layers) for matrix in (*matrices, "mlp")]
+    groups = [*groups, (None, "rest")] if matrices else []
+    rows = []
+    for model, part, shown, (layer, matrix) in itertools.product(
+        models, ("mapping", "labels"), ("own", "wrong labels", "other"), [*groups, (None, "all")]
+    ):
+        run = {"model": model, "task": "topic4", "design": "n4", "shots": 4}
+        run |= {"layer": layer, "matrix": matrix, "part": part, "demonstrations": shown}
+        level = {"own": 0.3, "wrong labels": 0.2, "other": 0.0}[shown] + 0.1 * (layer or 0)
+        level += {"v": 0.2, "all": 0.3}.get(matrix, 0.0) + 0.1 * (part == "labels")
+        for metric in ("r2", "cosine"):
+            rows.append(band({**run, "metric": metric}, min(level, 0.95), 0.05, draws))
+    return kept(rows, path)
+
+
 def regression(path, models=("construction", "soft@0.3", "soft@1", "mix@1")):
     rows = []
     for m, model in enumerate(models):

@@ -88,7 +88,8 @@ def of_study(
 ) -> Answer:
     """The answer of a study from its summaries by kind, with roles (`Names.with_roles`).
 
-    Those of the kinds ``equivalence``, ``agreement``, ``controls`` and ``existence`` have a say. ``claims``:
+    Those of the kinds ``equivalence``, ``agreement``, ``controls`` and ``existence`` have a say.
+    ``claims``:
     `judge.judged`, if there are any.
     """
     verdicts = list(summaries.get("equivalence", ()))

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from iclgd.learners import taught
-from iclgd.study import names, paths, places, taskfiles
+from iclgd.study import names, paths, places, sizes, taskfiles
 from iclgd.study.figures import Figure
 from iclgd.study.pairing import blocks, original
 
@@ -23,7 +23,7 @@ SPEED = 45e9  # operations in a second of one core, of a model of 135 million we
 # Seconds of a step beside its arithmetic, the median over jobs; of any other step OTHER.
 OTHER = 3.0
 STEPS = {"run_gd": 4.0, "run_icl": 2.0, "run_solver": 2.0, "compare_logits": 2.5}
-STEPS |= {"run_kernel": 2.0, "run_distil": 4.0, "run_imitation": 3.0}
+STEPS |= {"measure_reach": 4.0, "run_kernel": 2.0, "run_distil": 4.0, "run_imitation": 3.0}
 STEPS |= {"fetch_model": 0.3, "construct_model": 0.6, "sample_demonstrations": 0.5}
 # Beside its operations a model is read, and of large ones that is what some steps do: seconds for
 # each million of weights.
@@ -41,12 +41,8 @@ KEPT = 5.5  # bytes of a kept token on the disk, of SmolLM2's distributions
 LEARNERS = ("run_icl", "run_gd", "run_kernel", "run_distil", "run_imitation", "run_solver")
 EPOCHS = ("run_gd", "run_kernel", "run_distil")  # of these, those that have recorded epochs
 FITTING = 3  # passes over its texts that a patch needs for each ridge
-COPIES = {
-    "run_gd": 4.3,
-    "run_distil": 4.3,
-    "compare_attention": 3.0,
-    "derive_model": 3.0,
-}  # of weights in float32
+COPIES = {"run_gd": 4.3, "run_distil": 4.3, "measure_reach": 14.0}
+COPIES |= {"compare_attention": 3.0, "derive_model": 3.0}
 NAMED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*([mb])(?![a-z0-9])", re.IGNORECASE)
 
 
@@ -116,7 +112,7 @@ class Costs:
 
     def _operations(self, rule: str, at: Mapping[str, str]) -> float:
         """Of a step that runs a model; 0 of all others."""
-        if rule not in (*LEARNERS, "compare_attention"):
+        if rule not in (*LEARNERS, "compare_attention", "measure_reach"):
             return 0.0
         weights, text = self._weights(at), self._tokens(at["task"])
         asked = 2 * weights * text * self._queries(at["task"])
@@ -127,6 +123,9 @@ class Costs:
         design = self.config["demonstrations"][at["design"]]
         prompt = 2 * weights * text * design["shots"]
         runs = _draws(at["draws"])
+        if rule == "measure_reach":  # of each query a backward pass for each score
+            classes = sizes.classes(original(self.config["tasks"], at["task"]))
+            return runs * (prompt + 2 * asked + 3 * asked * (classes + 1))
         if rule == "run_gd":
             return runs * self._trained(at["learner"], design, prompt, asked)
         if rule in ("run_distil", "run_imitation"):

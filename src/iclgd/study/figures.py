@@ -68,7 +68,7 @@ class Figure:
         shown = entry.get("runs") or [
             (design, learner)
             for design in entry.get("demonstrations", [])
-            for learner in entry["learners"]
+            for learner in entry.get("learners", [])
         ]
         return [
             (model, task, design, learner)
@@ -111,6 +111,15 @@ class Figure:
         icl = names.expand_all(self.entry["learners"][:1], self.config["learners"])
         runs = [run for run in self.runs if run[-1] not in icl]
         return [path for run in runs for path in blocks(self.config, paths.ATTENTION, run)]
+
+    def reach(self) -> list[str]:
+        return [
+            paths.REACH.format(model=model, task=task, design=design, draws=draws)
+            for model in self.models
+            for task in self.entry["tasks"]
+            for design in self.entry["demonstrations"]
+            for draws in pairing.blocks(self.config["demonstrations"][design])
+        ]
 
     def manifests(self) -> list[str]:
         return self._of_models(paths.MANIFEST)

@@ -47,6 +47,7 @@ STATISTICS = {
     "existence": Statistic(("agreement",)),
     "nearest": Statistic(("agreement", "logits")),
     "order": Statistic(("logits",), figure_keys=("reference",), ending=".order"),
+    "reach": Statistic(("reach",)),
     "regression": Statistic(("models",), needs=("folders",), environment="torch"),
     "sensitivity": Statistic(("agreement",), figure_keys=("smallest_effect",)),
     "sparsity": Statistic(("sparsity", "circuits")),
@@ -340,6 +341,20 @@ KINDS = {
             demonstration alone, and values that are turned at random: no rate and no number of
             steps makes up for these. A metric that does not fall there cannot distinguish the
             two anywhere.
+        """),
+    ),
+    "reach": Kind(
+        ("models", "tasks", "demonstrations"),
+        "reach",
+        _text("""
+            How much of ICL's change of a query's logits any small step along the gradients of
+            the demonstrations could make, in each matrix of each layer (rest: embeddings, norms
+            and biases): R² on test queries, with one weight for each demonstration, fitted on
+            validation queries; at 0 it is no better than no change. Above: which label, the
+            logits of the labels less their mean; below: whether it is a label at all, their
+            log-odds together. Beside the run's own demonstrations stand the same with wrong
+            labels and as many other training rows: what these reach, too, is not what the
+            demonstrations teach. Means over draws.
         """),
     ),
     "steps": Kind(

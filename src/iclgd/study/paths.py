@@ -21,11 +21,12 @@ SPARSITY = "results/sparsity/{model}.parquet"
 CIRCUITS = "results/sparsity/{model}.circuits.parquet"
 PERPLEXITY = "results/perplexity/{model}.parquet"
 DRIFT = "results/drift/{model}--{reference}.parquet"
+REACH = "results/reach/{model}/{task}/{design}/{draws}.parquet"
 LIBRARY = "results/library.js"
 
 FORMATS = ("svg", "png", "pdf", "html", "tex")  # of every figure
 SHARED = ("models", "tasks", "demonstrations", "logits", "agreement", "attention", "sparsity")
-SHARED += ("drift", "perplexity", "pretraining", "construction")  # folders of the cache
+SHARED += ("drift", "perplexity", "reach", "pretraining", "construction")  # folders of the cache
 
 
 @dataclass(frozen=True)

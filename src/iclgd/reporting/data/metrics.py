@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from iclgd.metrics import agreement, attention_similarity, model_metrics, sparsity_requirement
+from iclgd.metrics import (
+    agreement,
+    attention_similarity,
+    model_metrics,
+    reach_measures,
+    sparsity_requirement,
+)
 from iclgd.reporting.data.artifact import RUN, Artifact, keys, meanings
 
 ARTIFACTS = (
@@ -75,6 +81,21 @@ ARTIFACTS = (
             "tensor": "name of the tensor",
             "weights": "number of its entries",
             **meanings(model_metrics.DRIFT),
+        },
+    ),
+    Artifact(
+        "results/reach/{model}/{task}/{design}/{draws}.parquet",
+        "what first-order steps in a group of weights reach of ICL's change, one row per draw",
+        {
+            **RUN,
+            **keys("draw order"),
+            "layer": "layer, from 0; null for groups that have none",
+            "matrix": "`q`, `k`, `v`, `o` or `mlp`; `rest`: what is none of them; `all` weights",
+            "part": "of the change: `mapping` (logits of the labels less their mean) or `labels`"
+            " (log-odds of all labels together)",
+            "demonstrations": "whose gradients: `own`, the same with `wrong labels`, or `other`"
+            " training rows",
+            **meanings(reach_measures.MEASURES),
         },
     ),
     Artifact(

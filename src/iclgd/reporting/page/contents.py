@@ -68,7 +68,7 @@ SHOWN = ("tv", "token_overlap", "instruction", "demonstrations", "demonstrations
 SHOWN += ("answer", "answer_token")
 # Folders of tables, with the kinds of figures that need them ("" for all).
 _PAIRED = "agreement shots size depth controls dose existence sensitivity steps"
-_ASKED = f"{_PAIRED} scale order variance attention checkpoints"
+_ASKED = f"{_PAIRED} scale order variance attention checkpoints reach"
 FOLDERS = {
     "models": ("manifests and weights of the models", ""),
     "tasks": ("the queries: prompts, answers, splits", _ASKED),
@@ -78,6 +78,7 @@ FOLDERS = {
     "attention": ("inside attention, layer by layer", "attention"),
     "sparsity": ("weights below thresholds, and circuits", "sparsity"),
     "drift": ("how far weights moved", "checkpoints"),
+    "reach": ("what first-order steps reach of ICL's change", "reach"),
     "perplexity": ("by position in held-out documents", "twins"),
 }
 

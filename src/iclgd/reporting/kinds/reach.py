@@ -1,0 +1,77 @@
+"""What any small step along the demonstrations' gradients could reach of ICL's change."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from iclgd.metrics.reach_measures import (
+    DEMONSTRATIONS,
+    LABELS,
+    MAPPING,
+    OTHER,
+    OWN,
+    WHOLE,
+    WRONG,
+)
+from iclgd.reporting.findings import MODEL, Row, spread, value
+from iclgd.reporting.names import Names
+
+BRACKETS = "95 % intervals over draws"
+# For the report: its section, what the figure means, and what it does not.
+SECTION = "weights"
+MEANS = (
+    "Where the demonstrations' own gradients reach no more than those of wrong labels, no small "
+    "step along them learns what ICL does; the matrix that reaches most is the one to train."
+)
+MEANS_NOT = (
+    "It is of small steps: what many or large ones do, the curves of gradient descent show. With "
+    "few validation queries the fit itself is uncertain."
+)
+PARTS = {MAPPING: "which label", LABELS: "a label at all"}
+
+
+def place(row: dict) -> str:
+    """A group of weights in words: ``W_V, layer 3``."""
+    if row["layer"] is None:
+        return "all weights" if row["matrix"] == WHOLE else "embeddings, norms, biases"
+    matrix = "MLP" if row["matrix"] == "mlp" else f"W_{row['matrix'].upper()}"
+    return f"{matrix}, layer {row['layer']}"
+
+
+def best(summary: pl.DataFrame, part: str, count: int = 2) -> list[dict]:
+    """The groups within a layer whose own demonstrations reach most of a part, by R^2."""
+    rows = summary.filter(metric="r2", part=part, demonstrations=OWN).drop_nulls("layer")
+    return rows.drop_nulls("estimate").sort("estimate", descending=True).head(count).to_dicts()
+
+
+def findings(summary: pl.DataFrame) -> list[Row]:
+    """All weights, then the two groups that reach most of which label it is."""
+    found = [[*MODEL, "part", "weights", *DEMONSTRATIONS, "cosine of the step"]]
+    keys = ("model", "task", "shots")
+    for key, rows in summary.group_by(keys, maintain_order=True):
+        for part, said in PARTS.items():
+            whole = [{"layer": None, "matrix": WHOLE}]
+            for group in [*whole, *best(rows, part)]:
+                layer = group["layer"]
+                here = pl.col("layer").is_null() if layer is None else pl.col("layer") == layer
+                mine = rows.filter(here, matrix=group["matrix"], part=part)
+                cells = [
+                    value(mine.filter(metric="r2", demonstrations=one)) for one in DEMONSTRATIONS
+                ]
+                cosine = value(mine.filter(metric="cosine", demonstrations=OWN))
+                found.append([*map(str, key), said, place(group), *cells, cosine])
+    return found
+
+
+def headline(summary: pl.DataFrame, names: Names) -> str:
+    """What all weights together reach of the mapping, beside both nulls."""
+    rows = summary.filter(metric="r2", part=MAPPING, matrix=WHOLE).drop_nulls("estimate")
+    if rows.is_empty():
+        return ""
+    own, wrong, other = (
+        spread(rows.filter(demonstrations=one)["estimate"]) for one in (OWN, WRONG, OTHER)
+    )
+    return (
+        f"Small steps reach {own} of which label ICL gives; with wrong labels {wrong}, with other"
+        f" demonstrations {other}"
+    )

@@ -1,0 +1,173 @@
+"""First-order reach: beside real small steps, where ICL is such a step, and by hand."""
+
+import json
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from support.models import save_model, tiny_model
+from support.steps import run_step
+from support.tasks import tiny_task
+
+from iclgd.io import parquet
+from iclgd.io.schemas.reach import REACH
+from iclgd.io.schemas.task import TASK
+from iclgd.metrics import reach
+from iclgd.metrics.reach_measures import DEMONSTRATIONS, LABELS, MAPPING
+from iclgd.models import architectures, float64, gd_transformer
+from iclgd.tasks import synthetic
+
+LABELS_OF = [140, 133, 145]
+SHOWN = [([0, 7, 9, 4, 140], 4), ([0, 8, 30, 31, 4, 133], 5)]
+QUERY = [0, 12, 40, 4]
+
+
+def score(model) -> torch.Tensor:
+    logits = model(torch.tensor([QUERY])).logits[0, -1]
+    return reach.scores(logits.double(), LABELS_OF)
+
+
+def test_scores_by_hand():
+    logits = torch.tensor([0.0, 1.0, 3.0, math.log(2)])
+    found = reach.scores(logits, [1, 2])
+    odds = math.log(math.exp(1) + math.exp(3)) - math.log(1 + 2)
+    assert found.tolist() == pytest.approx([-1.0, 1.0, odds])
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gptj", "gpt2", "gpt_neox"])
+def test_an_image_is_what_a_small_step_does(architecture):
+    """Of every group alone: its matrix moves against the gradient, nothing else does."""
+    model, size = tiny_model(architecture), 1e-6
+    float64.complete(model)
+    with reach.trainable(model):
+        slopes = [reach.of_loss(model, one) for one in SHOWN]
+        found = reach.images(model, QUERY, LABELS_OF, [slopes])[0]
+    groups = reach.groups(model)
+    assert groups[-2:] == [(None, "rest"), (None, "all")]
+    assert len(groups) == 3 * 5 + 2 and found.shape == (2, len(groups), 4)
+    before, weights = score(model).detach(), dict(model.named_parameters())
+    for at, (layer, matrix) in enumerate(groups):
+        step = {name: slope.clone() for name, slope in slopes[1].items()}
+        if matrix == "rest":
+            for other, kind in groups[:-2]:
+                for name in architectures.parameter_names(model.config, other, kind):
+                    if name in step:
+                        architectures.view(model.config, kind)(step[name]).zero_()
+        elif matrix != "all":
+            mine = architectures.parameter_names(model.config, layer, matrix)
+            step = {name: torch.zeros_like(step[name]) for name in mine if name in step}
+            for name, own in step.items():
+                view = architectures.view(model.config, matrix)
+                view(own).copy_(view(slopes[1][name]))
+        with torch.no_grad():
+            kept = {name: weights[name].clone() for name in step}
+            for name, own in step.items():
+                weights[name] -= size * own
+            moved = (score(model) - before) / size
+            for name, own in kept.items():
+                weights[name].copy_(own)
+        atol = 1e-4 * max(1.0, float(moved.abs().max()))
+        torch.testing.assert_close(found[1, at], moved, rtol=0, atol=atol)
+
+
+def test_groups_add_up():
+    model = tiny_model("gpt2")
+    with reach.trainable(model):
+        one, other = (reach.of_loss(model, shown) for shown in SHOWN)
+    found = reach.products(model, one, other)
+    assert float(found[:-1].sum()) == pytest.approx(float(found[-1]))
+    assert all(not p.requires_grad for p in model.parameters())
+
+
+def test_an_unknown_architecture_has_all_its_weights_alone():
+    model = tiny_model("llama")
+    model.config.model_type = "unheard-of"
+    assert reach.groups(model) == [(None, "all")]
+    with reach.trainable(model):
+        slope = reach.of_loss(model, SHOWN[0])
+    assert reach.products(model, slope, slope).shape == (1,)
+
+
+def test_reached_by_hand():
+    """One demonstration moves three queries by 1, 2, 2; ICL by 2, 4, 3."""
+    images = torch.tensor([1.0, 2.0, 2.0]).double()[:, None, None]
+    change = torch.tensor([2.0, 4.0, 3.0]).double()[:, None]
+    r2, cosine = reach.reached(images[:2], change[:2], images[2:], change[2:])
+    assert r2 == pytest.approx(1 - 1 / 9) and cosine == pytest.approx(1)
+    # Gradients that are alike, or none, are no obstacle.
+    twice = images.repeat(1, 2, 1)
+    assert reach.reached(twice[:2], change[:2], twice[2:], change[2:])[0] == pytest.approx(8 / 9)
+    r2, cosine = reach.reached(0 * images[:2], change[:2], 0 * images[2:], change[2:])
+    assert r2 == 0 and math.isnan(cosine)
+    assert math.isnan(reach.reached(images[:2], change[:2], images[2:], 0 * change[2:])[0])
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reach")
+    task = tiny_task("topic4", rows=80, classes=4, queries=16)
+    parquet.write(task, folder / "task.parquet", TASK)
+    run_step(
+        *("sample_demonstrations", "--task", folder / "task.parquet", "--design", "n4"),
+        *("--shots", "4", "--orders", "2", "--draws", "0-1", "--output", folder / "shown.parquet"),
+    )
+    return folder
+
+
+def measured(folder, manifest) -> pl.DataFrame:
+    run_step(
+        *("measure_reach", "--model", manifest, "--task", folder / "task.parquet"),
+        *("--demonstrations", folder / "shown.parquet", "--output", folder / "out.parquet"),
+    )
+    return parquet.read(folder / "out.parquet", REACH)
+
+
+def test_where_icl_is_a_step_on_the_labels_it_is_the_mean_image_times_the_rate():
+    """Of queries whose words no demonstration has: the embedding of a word is a weight, too."""
+    made, _ = gd_transformer.build({"layers": 1, "rate": 0.05, "loss": "label"})
+    labels, compared = [*range(synthetic.FIRST_TAG, synthetic.FIRST_TAG + 16)], 0
+    for prompt in synthetic.probe(np.random.default_rng(0), 12, 4, 4)[0].tolist():
+        lines = [prompt[at : at + synthetic.LINE] for at in range(1, 20, synthetic.LINE)]
+        query = [0, *prompt[-3:]]
+        if {word for line in lines for word in line[:2]} & {*query[1:3]}:
+            continue
+        with reach.trainable(made):
+            slopes = [reach.of_loss(made, ([0, *line[:4]], 4)) for line in lines]
+            wrong = [reach.of_loss(made, ([0, *line[:3], 199], 4)) for line in lines]
+            own, null = reach.images(made, query, labels, [slopes, wrong])
+        with torch.no_grad():
+            after, alone = (
+                reach.scores(made(torch.tensor([one])).logits[0, -1], labels)[:-1]
+                for one in (prompt, query)
+            )
+        # W_0 and what reads it out: the same step twice.
+        step = 0.05 * own[:, -1, :-1].mean(0) / 2
+        torch.testing.assert_close(step, after - alone, rtol=0, atol=1e-12)
+        assert (0.05 * null[:, -1, :-1].mean(0) - (after - alone)).abs().max() > 0.1
+        compared += 1
+    assert compared > 5
+
+
+def test_where_icl_is_a_step_on_the_labels_it_is_reached(places):
+    made, _ = gd_transformer.build({"layers": 1, "rate": 0.05, "loss": "label"})
+    made.config.dtype = torch.float64
+    table = measured(places, save_model(made, places, "exact", dtype="float64"))
+    mapping = table.filter(part=MAPPING, matrix="all")
+    own = mapping.filter(demonstrations="own")
+    assert own.select("draw", "order").rows() == [(0, 0), (1, 0)]
+    assert own["r2"].min() > 0.9 and own["cosine"].min() > 0.95  # of some the words were shown
+    for null in ("wrong labels", "other"):
+        other = mapping.filter(demonstrations=null)
+        assert (other["cosine"] < own["cosine"] - 0.02).all()
+
+
+def test_the_step_measures_every_group_and_part(places):
+    manifest = save_model(tiny_model("llama", "float32"), places, "m")
+    table = measured(places, manifest)
+    assert set(table["part"]) == {MAPPING, LABELS}
+    assert set(table["demonstrations"]) == set(DEMONSTRATIONS)
+    assert len(table) == 2 * 17 * 2 * 3
+    assert table["r2"].max() <= 1 and table["cosine"].abs().max() <= 1
+    assert json.loads(manifest.read_text())["model"] == table["model"][0]
