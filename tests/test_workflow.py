@@ -291,6 +291,8 @@ def test_one_learning_rate_added(finished):
                 f"plot_{x} figures/{x}.svg"
                 for x in ("agreement", "shots", "size", "depth", "scale")
             ),
+            "summarise_existence summary/existence.parquet",
+            "plot_existence figures/existence.svg",
             CELLS,
             *JUDGED,
             *PROTOCOLS,
@@ -365,10 +367,16 @@ def test_a_plot_script_edited(finished):
 def test_descent_edited_reruns_gd_and_what_follows(finished):
     edit(finished / "src/iclgd/learners/gradient_descent.py")
     jobs = planned(finished)
-    assert [job for job in jobs if job.startswith("run_")] == sorted(
-        f"run_gd {path.relative_to(finished / 'results')}"
+    descending = dict.fromkeys(("gd", "flow", "gd-kv", "steps"), "run_gd")
+    descending |= dict.fromkeys(("distil", "align"), "run_distil")
+    learners = {
+        path: path.parent.name.split("@")[0]
         for path in (finished / "results/logits").rglob("*.parquet")
-        if {"gd", "flow", "gd-kv", "steps"} & {part.split("@")[0] for part in path.parts}
+    }
+    assert [job for job in jobs if job.startswith("run_")] == sorted(
+        f"{descending[learner]} {path.relative_to(finished / 'results')}"
+        for path, learner in learners.items()
+        if learner in descending
     )
     assert not rules_of(jobs) & {"prepare_task", "sample_demonstrations", "fetch_model", "run_icl"}
     assert "compare_logits agreement/llama-small/topic2/n4/icl--icl-reordered.parquet" not in jobs
@@ -382,6 +390,8 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "summarise_controls",
         "summarise_curves",
         "summarise_dose",
+        "summarise_existence",
+        "summarise_steps",
         "summarise_equivalence",
         "summarise_nearest",
         "summarise_errors",
@@ -391,6 +401,8 @@ def test_a_metric_edited_reruns_no_torch_job(finished):
         "collect_examples",
         "build_report",
         "plot_dose",
+        "plot_existence",
+        "plot_steps",
         "plot_equivalence",
         "plot_nearest",
         "plot_errors",
