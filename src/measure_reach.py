@@ -2,9 +2,10 @@
 
 Reads a model's manifest, a task and the demonstrations table; writes a row for each draw, group of
 weights (a matrix of a layer, the rest, all), part of the change (which label; whether a label at
-all) and kind of demonstrations (the draw's own, the same with wrong labels, other training rows):
-the share of ICL's change that their gradients reach on test queries, with weights fitted on
-validation queries, and the cosine of the plain step. The first order of each draw.
+all) and kind of demonstrations (the draw's own, the same with wrong labels, other texts): the share
+of how ICL's change differs between queries that their gradients reach on test queries, with weights
+of no negative sign fitted on validation queries, and the cosine of the plain step. The first order
+of each draw.
 """
 
 from pathlib import Path
@@ -29,7 +30,7 @@ from iclgd.io.schemas.reach import REACH
 from iclgd.learners import inputs, teaching
 from iclgd.metrics import reach
 from iclgd.metrics.reach_measures import DEMONSTRATIONS, LABELS, MAPPING
-from iclgd.models import attention, probes
+from iclgd.models import architectures, attention, probes, row_check
 from iclgd.tasks import answer_tokens, prompts
 from iclgd.tasks.readouts.next_token import NextToken
 
@@ -40,6 +41,10 @@ del constant["learner"]
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model)
 model, labels, words = loaded.model, readout.targets, prompts.labels(task)
 attention.simplify(model)
+if model.dtype in (torch.bfloat16, torch.float16):
+    raise cli.InputError(f"model {loaded.name}: gradients need 'dtype: float32' or float64")
+if len(reach.groups(model)) > 1 and architectures.row(model.config).mlp:
+    row_check.check(model, matrices=architectures.MATRICES)
 ways, groups = probes.Ways(loaded, prefixes=True), reach.groups(model)
 validates = (queries["split"] == "validation").to_numpy()
 if not validates.any():
@@ -51,7 +56,9 @@ def encoded(rows: pl.DataFrame, shift: int = 0) -> list[tuple[list[int], int]]:
     """Demonstrations alone with their answers, or with those of the label ``shift`` further."""
     texts = (rows["instruction"] + rows["text"]).to_list()
     answers = [words[(label + shift) % len(words)] for label in rows["label"]]
-    return answer_tokens.encode_answers(loaded.tokenizer, texts, answers)
+    made = answer_tokens.encode_answers(loaded.tokenizer, texts, answers)
+    prompts.check_length([len(tokens) for tokens, _ in made], loaded.context, **names)
+    return made
 
 
 found = []
@@ -59,6 +66,10 @@ for run in cli.progress(runs, len(runs), "draws"):
     rows = prompts.bound(task, run, words)
     shown = pl.concat([rows.filter(example=one) for one in run.examples])
     others = teaching.rows(rows, run, len(shown))
+    if len(others) < len(shown):
+        raise cli.InputError(
+            f"task {names['task']}: as many other training rows are needed as demonstrations"
+        )
     lesson = teaching.lesson(loaded, ways, task, run, queries, readout)
     change = reach.scores(teaching.logits(model, lesson.after).double(), labels)
     change = (change - reach.scores(teaching.logits(model, lesson.alone).double(), labels)).cpu()

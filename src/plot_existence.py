@@ -79,7 +79,7 @@ items = [
     {"label": "best accuracy", "color": style.INK, "shape": "diamond", "open": True},
     {"label": "ICL in another order", "color": style.ROLES["icl"]["color"], "dash": style.SOLID},
 ]
-title = figure.title or "Where does the gap between ICL and gradient descent arise?"
+title = figure.title or "What can be nearer to ICL than gradient descent on its demonstrations?"
 subtitle = "Total variation from ICL over test queries. Taught by ICL: trained on its answers, or "
 subtitle += "made of its states, on other texts without labels. Rates, epochs, layers and ridges "
 subtitle += "are chosen on validation queries. Bars: 95 % over draws and queries."

@@ -26,7 +26,9 @@ SHADES = ["#F4F6F8", "#BFD7EA", "#6CA6CD", "#22668C", "#0B2E4F"]  # from 0 to 1
 STEPS = 41
 TILE, MOST = 26, 16  # pixels of a tile, and rows above which tiles are lower
 CALLED = {"q": "W_Q", "k": "W_K", "v": "W_V", "o": "W_O", "mlp": "MLP"}
-HEADS = dict(zip(DEMONSTRATIONS, ("its demonstrations", "wrong labels", "others"), strict=True))
+HEADS = dict(
+    zip(DEMONSTRATIONS, ("its demonstrations", "wrong labels", "other texts"), strict=True)
+)
 TIPS = {"weights": "weights", "estimate": "R²", "low": "95 %, low", "high": "95 %, high"}
 summary = charts.read(args.summary, COLUMNS.split()).filter(metric="r2")
 ramp = style.ramp(SHADES, STEPS)
@@ -112,15 +114,15 @@ for (model, task, shots, _), part in summary.sort(keys).group_by(keys, maintain_
             )
             found = tiles(mine, order, columns, best if one == OWN else set())
             layers_of = drawn(found, x, y, high) if len(found) else []
-            head = HEADS[one] if which == next(iter(kind.PARTS)) else ""
+            head = HEADS.get(one, one) if which == next(iter(kind.PARTS)) else ""
             panels.append(charts.panel(layers_of, x, y, size, head))
     head = f"{names.label(model)} · {names.label(task)} · {shots} demonstrations"
     blocks.append(layout.block(panels, len(DEMONSTRATIONS), head))
 items = [{"label": f"R² {v:g}", "color": shade(v), "dash": style.SOLID} for v in (0, 0.5, 1)]
 items.append({"label": "the two matrices that reach most", "color": style.INK, "dash": style.SOLID})
 title = figure.title or "What can a small step along the gradients reach of ICL's change?"
-subtitle = "R² on test queries, one weight for each demonstration, fitted on validation queries. "
-subtitle += "Means over draws."
+subtitle = "R² on test queries of how ICL's change differs between queries; one weight for each "
+subtitle += "demonstration, none negative, fitted on validation queries. Means over draws."
 found = findings.of(kind, args.summary, names)
 chart = layout.figure(blocks, items, title, subtitle, 700, found.headline)
 chart = chart if blocks else layout.empty(title, "the summary is empty")

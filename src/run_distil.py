@@ -91,10 +91,7 @@ with parquet.Parts(args.output, LOGITS, fingerprint) as table:
     total = len(left) * len(learner.recorded())
     for run, now in cli.progress(steps, total, "recorded epochs"):
         keys = {"draw": run.draw, "order": run.order, "epoch": now.epoch}
-        end = {"loss": now.loss, "trained": now.epoch}
-        if now.epoch > 0:
-            last = now.epoch == learner.epochs
-            end["state"] = endings.CAPPED if last else endings.TRAINING
+        end = endings.of_epoch(now.epoch, learner.epochs, now.loss)
         found = evaluation.answers(model, {}, evaluated, readout) if now.epoch else untouched()
         for start, (answers,) in found:
             own = prompts.bound(queries.slice(start, batches.QUERIES), run, words)

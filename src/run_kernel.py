@@ -50,14 +50,20 @@ lengths = [len(tokens) for tokens in [*alone, *(tokens for run in encoded for to
 prompts.check_length(lengths, loaded.context, **names)
 
 reader = functional.reader(loaded, entry)
-head, asked = reader.head, reader.read(alone)
 # Each text once, whatever the runs that show it.
 texts = list(dict.fromkeys(tuple(tokens[:start]) for run in encoded for tokens, start in run))
 number, everything = {text: i for i, text in enumerate(texts)}, reader.read(list(map(list, texts)))
+blocks = [
+    (first, run, tokens)
+    for first in range(0, len(queries), batches.QUERIES)
+    for run, tokens in zip(runs, encoded, strict=True)
+]
 
 with parquet.Parts(args.output, LOGITS) as table:
-    pairs = list(zip(runs, encoded, strict=True))
-    for run, tokens in cli.progress(pairs, len(pairs), "draws and orders"):
+    asked, read = None, None
+    for first, run, tokens in cli.progress(blocks, len(blocks), "draws and orders"):
+        if read != first:
+            asked, read = reader.read(alone[first : first + batches.QUERIES]), first
         rows = [number[tuple(ids[:start])] for ids, start in tokens]
         shown = functional.Seen(everything.x[rows], everything.start[rows])
         targets = torch.tensor([ids[start] for ids, start in tokens], device=loaded.device)
@@ -67,23 +73,14 @@ with parquet.Parts(args.output, LOGITS) as table:
             asked.start,
             targets,
             reader.wanted(targets),
-            head,
+            reader.head,
         )
-        own = prompts.bound(queries, run, words)
+        own = prompts.bound(queries.slice(first, batches.QUERIES), run, words)
         for step in functional.descend(given, entry):
             if step.epoch not in recorded:
                 continue
             keys = {"draw": run.draw, "order": run.order, "epoch": step.epoch}
-            end = {"loss": step.loss, "trained": step.epoch}
-            if step.epoch > 0:
-                last = step.epoch == learner.epochs
-                end["state"] = endings.CAPPED if last else endings.TRAINING
-            for first in range(0, len(queries), batches.QUERIES):
-                part = slice(first, first + batches.QUERIES)
-                answers = step.answers[part]
-                logits = answers if head is None else answers @ head.mT
-                answered = readout.read(logits), {**constant, **keys}
-                table.add(
-                    (*keys.values(), first),
-                    readout.rows(*answered, own.slice(first, batches.QUERIES), **end),
-                )
+            end = endings.of_epoch(step.epoch, learner.epochs, step.loss)
+            found = readout.read(given.logits(step.answers))
+            rows = readout.rows(found, {**constant, **keys}, own, **end)
+            table.add((*keys.values(), first), rows)

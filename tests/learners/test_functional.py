@@ -79,11 +79,12 @@ def test_a_step_by_hand():
 
 def test_what_is_missing_by_hand():
     answers, targets = torch.zeros(1, 2).double(), torch.tensor([1])
-    assert functional.missing("label", None, answers, None, targets).tolist() == [[-0.5, 0.5]]
-    head = torch.tensor([[2.0, 0.0], [0.0, 4.0]]).double()
-    assert functional.missing("label", head, answers, None, targets).tolist() == [[-1.0, 2.0]]
     y = torch.tensor([[3.0, -1.0]]).double()
-    assert functional.missing("squared", head, answers, y, targets).tolist() == y.tolist()
+    task = functional.Task(answers, answers, answers, answers, targets, y)
+    assert task.missing("label", answers).tolist() == [[-0.5, 0.5]]
+    assert task.missing("squared", answers).tolist() == y.tolist()
+    head = torch.tensor([[2.0, 0.0], [0.0, 4.0]]).double()
+    assert task._replace(head=head).missing("label", answers).tolist() == [[-1.0, 2.0]]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
@@ -362,7 +363,9 @@ def test_a_language_model_is_read_at_its_hidden_states(places):
         ({"kernel": "exp", "rate": 1, "batch": 2}, "batch has no meaning for a kernel"),
         ({"kernel": "exp"}, "there is no rate"),
         ({"kernel": "exp", "step": "leap", "rate": 1}, "step 'leap' is none of gradient, newton"),
-        ({"kernel": "linear", "step": "newton"}, "steps of Newton's are of the squared loss"),
+        ({"kernel": "linear", "step": "newton"}, "'step: newton' needs 'loss: squared'"),
+        ({"kernel": "softmax", "step": "newton", "loss": "squared"}, "kernel linear or exp"),
+        ({"kernel": "exp", "rate": 1, "plus": 1.0}, "moves the inputs of a linear kernel"),
     ],
 )
 def test_bad_entries(entry, said):

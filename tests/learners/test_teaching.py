@@ -109,9 +109,14 @@ def test_distances_by_hand():
     assert distillation.distance(found, wanted, "answers").item() == pytest.approx(np.log(2))
     a, b = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 2.0]])
     assert distillation.distance(a, b, "attention").item() == pytest.approx(2.0)
+    right = torch.tensor([2])
+    assert distillation.distance(found, right, "labels").item() == pytest.approx(np.log(2))
+    # What is not finite is no answer that would be equal.
+    lost = torch.tensor([[0.0, float("nan"), 0.0]])
+    assert np.isnan(distillation.distance(lost, wanted, "answers").item())
 
 
-@pytest.mark.parametrize("match", taught.MATCHES)
+@pytest.mark.parametrize("match", [taught.ANSWERS, taught.ATTENTION])
 @pytest.mark.parametrize("batch", [None, 2])
 def test_distilling_is_plain_steps_on_what_is_to_match(match, batch):
     """Beside autograd, one text at a time."""
@@ -170,10 +175,11 @@ def test_what_demonstrations_do_not_change_is_not_trained():
     model, alone = tiny_model("llama"), teaching.Texts(sequences(3), True)
     model, trained = trainable.choose(model, None)
     learner = settings.learner({"rate": 1.0, "epochs": 1, "optimiser": "sgd", "record": []})
-    *_, last = distillation.descend(
-        model, trained, teaching.Lesson(alone, alone), learner, "answers"
-    )
-    assert last.loss == pytest.approx(0, abs=1e-12)
+    before = {name: tensor.clone() for name, tensor in trained.start.items()}
+    for now in distillation.descend(model, trained, teaching.Lesson(alone, alone), learner):
+        loss = now.loss
+        moved = max((trained.start[name] - own).abs().max() for name, own in before.items())
+    assert loss == pytest.approx(0, abs=1e-12) and moved < 1e-9
 
 
 # --- vectors --------------------------------------------------------------------------------
@@ -215,8 +221,8 @@ def test_of_one_text_the_patch_is_of_rank_1_and_gives_icls_answer(architecture):
     found, change = patched(model, given, 0.0)
     assert list(found) == [0, 1, 2]
     for patch in found.values():
-        for matrix in [*patch.read, patch.write]:
-            size = torch.linalg.svdvals(matrix)
+        for change_of in [*patch.read, patch.write]:
+            size = torch.linalg.svdvals(change_of.weights.mT @ change_of.x)
             assert (size[1:] <= 1e-9 * size[0].clamp(min=1e-12)).all()
     icl = answers(model, given.after)
     now = answers(model, given.alone, change)
@@ -225,7 +231,7 @@ def test_of_one_text_the_patch_is_of_rank_1_and_gives_icls_answer(architecture):
     assert (answers(model, given.alone) - icl).abs().max() > 1e-2
     # Where attention and MLP read the same state, the matrices that read have nothing to do.
     if architecture == "gptj":
-        assert max(m.abs().max() for p in list(found.values())[:1] for m in p.read) < 1e-9
+        assert max(one.weights.abs().max() for one in found[0].read) < 1e-9
 
 
 def test_several_texts_have_one_patch_that_fits_them_as_it_can():
@@ -243,18 +249,23 @@ def test_several_texts_have_one_patch_that_fits_them_as_it_can():
     torch.testing.assert_close(answers(model, given.alone, other), icl[places], rtol=0, atol=1e-4)
 
 
+def ridge(x: torch.Tensor, y: torch.Tensor, size: float) -> torch.Tensor:
+    """The matrix itself: what its change makes of the unit vectors."""
+    return patches.ridge_fit(x, y, size).of(torch.eye(x.shape[1]).double()).mT
+
+
 def test_ridge_by_hand_and_beside_the_normal_equations():
     # x = 2 and y = 6: W = 6 * 2 / (4 + c), c = ridge * 4.
     x, y = torch.tensor([[2.0]]), torch.tensor([[6.0]])
-    assert patches.ridge_fit(x, y, 0.5).item() == pytest.approx(2.0)
-    assert patches.ridge_fit(x, y, 0.0).item() == pytest.approx(3.0)
+    assert ridge(x, y, 0.5).item() == pytest.approx(2.0)
+    assert ridge(x, y, 0.0).item() == pytest.approx(3.0)
     generator = torch.Generator().manual_seed(0)
     x, y = (torch.randn(7, n, generator=generator).double() for n in (3, 2))
     c = 0.1 * x.square().sum(1).mean()
     expected = torch.linalg.solve(x.mT @ x + c * torch.eye(3).double(), x.mT @ y).mT
-    torch.testing.assert_close(patches.ridge_fit(x, y, 0.1), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(ridge(x, y, 0.1), expected, rtol=0, atol=1e-12)
     plain = torch.linalg.lstsq(x, y).solution.mT
-    torch.testing.assert_close(patches.ridge_fit(x, y, 0.0), plain, rtol=0, atol=1e-12)
+    torch.testing.assert_close(ridge(x, y, 0.0), plain, rtol=0, atol=1e-12)
 
 
 def test_a_model_without_an_mlp_is_refused():
@@ -285,7 +296,7 @@ def test_bad_entries(read, entry, said):
 
 def test_the_nearest_change_is_chosen_and_named():
     model, given = tiny_model("llama"), lesson(4)
-    judge = teaching.Lesson(*(part.these([0, 1]) for part in given))
+    judge = teaching.Lesson(*(part.these([0, 1]) for part in given[:2]))
     entry = teachers.imitating({"method": "patch", "ridges": [1e6, 0.0, 1.0]})
     change, called, apart = teachers.nearest(model, given, judge, entry)
     assert called == "ridge 0" and apart < 1e-4
@@ -334,12 +345,15 @@ def test_the_step_distils_every_draw(places):
         3: "capped",
     }
     # No draw leaves anything behind for the next.
-    alone = table.filter(draw=1)
-    shown = pl.read_parquet(places / "shown.parquet").filter(draw=1)
-    shown.write_parquet(places / "shown.parquet")
+    alone, shown = table.filter(draw=1), pl.read_parquet(places / "shown.parquet")
+    shown.filter(draw=1).write_parquet(places / "shown.parquet")
     again = learned(places, "run_distil", entry, "--orders", "1")
+    shown.write_parquet(places / "shown.parquet")
     assert again.equals(alone)
+    right = learned(places, "run_distil", {**entry, "match": "labels"}, "--orders", "1")
+    assert right.filter(epoch=3)["loss"].max() < right.filter(epoch=1)["loss"].min()
     other = learned(places, "run_distil", {**entry, "shuffled": True}, "--orders", "1")
+    other = other.filter(draw=1)
     a, b = (parquet.matrix(t.filter(epoch=3)["label_logprobs"]) for t in (again, other))
     assert np.abs(a - b).max() > 1e-4
 

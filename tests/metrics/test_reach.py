@@ -77,7 +77,14 @@ def test_groups_add_up():
     with reach.trainable(model):
         one, other = (reach.of_loss(model, shown) for shown in SHOWN)
     found = reach.products(model, one, other)
-    assert float(found[:-1].sum()) == pytest.approx(float(found[-1]))
+    inside = {
+        name
+        for layer, matrix in reach.groups(model)[:-2]
+        for name in architectures.parameter_names(model.config, layer, matrix)
+    }
+    rest = sum(float((one[n] * other[n]).sum()) for n in one.keys() - inside)
+    assert float(found[-2]) == pytest.approx(rest)
+    assert float(found[-1]) == pytest.approx(float(found[:-1].sum()))
     assert all(not p.requires_grad for p in model.parameters())
 
 
@@ -90,18 +97,30 @@ def test_an_unknown_architecture_has_all_its_weights_alone():
     assert reach.products(model, slope, slope).shape == (1,)
 
 
+def column(*values: float) -> torch.Tensor:
+    return torch.tensor(values).double()[:, None]
+
+
 def test_reached_by_hand():
-    """One demonstration moves three queries by 1, 2, 2; ICL by 2, 4, 3."""
-    images = torch.tensor([1.0, 2.0, 2.0]).double()[:, None, None]
-    change = torch.tensor([2.0, 4.0, 3.0]).double()[:, None]
+    """One demonstration moves four queries by 1, 3, 3, 5; ICL by 2, 6, 5, 12, fitted on two.
+
+    Less the means of these two, 2 and 4: -1, 1, 1, 3 and -2, 2, 1, 8. The weight is 2.
+    """
+    images, change = column(1, 3, 3, 5)[:, None], column(2, 6, 5, 12)
     r2, cosine = reach.reached(images[:2], change[:2], images[2:], change[2:])
-    assert r2 == pytest.approx(1 - 1 / 9) and cosine == pytest.approx(1)
-    # Gradients that are alike, or none, are no obstacle.
+    assert r2 == pytest.approx(1 - (1 + 4) / 65)
+    assert cosine == pytest.approx(25 / (10 * 65) ** 0.5)
+    # Gradients that are alike, or none, are no obstacle; nor is what all queries share.
     twice = images.repeat(1, 2, 1)
-    assert reach.reached(twice[:2], change[:2], twice[2:], change[2:])[0] == pytest.approx(8 / 9)
+    assert reach.reached(twice[:2], change[:2], twice[2:], change[2:])[0] == pytest.approx(r2)
+    more = change + 100
+    assert reach.reached(images[:2], more[:2], images[2:], more[2:])[0] == pytest.approx(r2)
+    # A demonstration is not unlearned: the wrong one of two labels has the opposite gradient.
+    assert reach.reached(-images[:2], change[:2], -images[2:], change[2:])[0] == 0
     r2, cosine = reach.reached(0 * images[:2], change[:2], 0 * images[2:], change[2:])
     assert r2 == 0 and math.isnan(cosine)
-    assert math.isnan(reach.reached(images[:2], change[:2], images[2:], 0 * change[2:])[0])
+    same = 0 * change + 3
+    assert math.isnan(reach.reached(images[:2], same[:2], images[2:], same[2:])[0])
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +177,7 @@ def test_where_icl_is_a_step_on_the_labels_it_is_reached(places):
     own = mapping.filter(demonstrations="own")
     assert own.select("draw", "order").rows() == [(0, 0), (1, 0)]
     assert own["r2"].min() > 0.9 and own["cosine"].min() > 0.95  # of some the words were shown
-    for null in ("wrong labels", "other"):
+    for null in ("wrong labels", "other texts"):
         other = mapping.filter(demonstrations=null)
         assert (other["cosine"] < own["cosine"] - 0.02).all()
 

@@ -29,7 +29,7 @@ def judged(verdict, model="m", b="gd@0.1", **more) -> dict:
     row |= {"measure": "tv", "factor": 1.0, "choice": "nearest", "primary": True}
     row |= {"verdict": verdict, "reason": "few draws" if verdict == "inconclusive" else None}
     row |= {"estimate": 0.331, "reference": 0.224, "solver": 0.3, "solver_name": "vote"}
-    row |= {"smallest": 0.05, "draws": 20, "draws_needed": None}
+    row |= {"smallest": 0.05, "draws": 20, "draws_needed": None, "b_role": "gd"}
     return row | more
 
 
@@ -193,5 +193,5 @@ def test_where_the_gap_arises_is_a_note(tmp_path):
     names = Names(ROLES | {"llama-7b": "model", "gpt2-xl": "model", "agnews": "task"})
     summary = names.with_roles(pl.read_parquet(summaries_verdicts.existence(tmp_path / "e")))
     (note,) = answer.of_study({"existence": [summary]}, None, names).notes
-    assert note.startswith("What ICL taught comes to 2 times ICL's distance from itself")
-    assert note.endswith("weights could be nearer than the labels lead.")
+    assert note.startswith("What ICL taught on other texts comes to 2 times ICL's distance from")
+    assert note.endswith(": surely nearer.")

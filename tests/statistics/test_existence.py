@@ -74,6 +74,9 @@ def test_what_is_beyond_the_nearest_that_icl_taught():
     assert rows["patch", "nearest", "beyond"]["estimate"] == pytest.approx(0.15)
     itself = rows["distil", "nearest", "beyond"]
     assert (itself["estimate"], itself["epoch"]) == (0, 9)
+    foremost = {name for (name, reading, _), row in rows.items() if row["foremost"]}
+    assert foremost == {"gd", "distil"}
+    assert not rows["gd", "accuracy", "tv"]["foremost"]
     # Of best accuracy there is gradient descent alone.
     assert ("distil", "accuracy", "tv") not in rows
 

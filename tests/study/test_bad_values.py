@@ -224,7 +224,11 @@ BAD = {
     ),
     "learners/gd-functions/loss": ("all", "gd-functions.loss: a kernel has one of label, squared"),
     "learners/gd-functions/batch": (2, "learners.gd-functions: key 'batch' has no meaning here"),
-    "learners/gd-functions/step": ("newton", "and has no rate and no plus"),
+    "learners/gd-functions/step": ("newton", "'step: newton' has no rate"),
+    "learners/gd-functions/plus": (
+        1.0,
+        "'plus' moves the inputs of a linear kernel, not of softmax",
+    ),
     "learners/gd-label/kernel": ("exp", "learners.gd-label: key 'kernel' has no meaning here"),
     "learners/space": (
         {"method": "kernel", "rate": 1.0},
@@ -292,6 +296,52 @@ def test_an_odd_number_of_demonstrations_with_two_labels_each_is_named():
 def test_a_layer_outside_the_model_is_named():
     config = changed("learners/gd-v/train", {"layers": [17], "matrices": ["v"]})
     with pytest.raises(ConfigError, match=r"17 is outside model 'llama-large'"):
+        checks.check(config, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("learner", "figure", "message"),
+    [
+        ({"method": "vector", "at": [7]}, {}, r"learners.x.at: 7 is outside model 'llama-large'"),
+        (
+            {"method": "kernel", "kernel": "exp", "rate": 1.0, "layer": 9},
+            {},
+            r"learners.x.layer: 9 is outside model 'llama-large'",
+        ),
+        (
+            {"method": "kernel", "kernel": "exp", "rate": 1.0, "loss": "squared"},
+            {},
+            "'x' has 'loss: squared' or 'precondition', which need a construction",
+        ),
+        (
+            {"method": "patch"},
+            {"models": ["construction"]},
+            "'x' needs the states of tokens, which construction 'construction' has not",
+        ),
+        (
+            {"method": "distil", "rate": 0.1, "match": "attention"},
+            {"models": ["construction"]},
+            "'x' needs the states of tokens",
+        ),
+        ({"method": "patch"}, {"kind": "steps", "pairs": [["icl", "x"]]}, "no learner there takes"),
+        (
+            {"method": "patch"},
+            {"kind": "existence", "pairs": [["icl", "x"], ["gd-once", "x"]]},
+            "ICL must stand first in each, found gd-once, icl",
+        ),
+        (
+            {"method": "patch"},
+            {"kind": "dose", "pairs": [["icl", "x"]], "models": ["construction"]},
+            "one learner of method gd is needed",
+        ),
+    ],
+)
+def test_learners_and_figures_that_cannot_go_together_are_named(learner, figure, message):
+    config = changed("learners/x", learner)
+    config["figures"] = {"existence": {**config["figures"]["existence"], **figure}}
+    if "pairs" not in figure:
+        config["figures"]["existence"]["pairs"] = [["icl", "x"], ["icl", "icl-reordered"]]
+    with pytest.raises(ConfigError, match=message):
         checks.check(config, ROOT)
 
 

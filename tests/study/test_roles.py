@@ -39,6 +39,7 @@ V = {"matrices": ["v"]}
         ({"method": "gd", "train": {"parameters": ["a.weight"]}}, "gd-other"),
         ({"method": "gd", "loss": "squared"}, "gd-other"),
         ({"method": "patch", "shuffled": True}, "shuffled"),
+        ({"method": "distil", "match": "labels"}, "labelled"),
         *(({"method": method}, "taught") for method in ("distil", "vector", "patch")),
         ({"method": "kernel", "kernel": "exp", "rate": 1}, "gd-kernel"),
     ],

@@ -65,11 +65,14 @@ def reach(path, models=("llama-large", "gpt2"), layers=2, draws=5, matrices="qkv
     groups = [*groups, (None, "rest")] if matrices else []
     rows = []
     for model, part, shown, (layer, matrix) in itertools.product(
-        models, ("mapping", "labels"), ("own", "wrong labels", "other"), [*groups, (None, "all")]
+        models,
+        ("mapping", "labels"),
+        ("own", "wrong labels", "other texts"),
+        [*groups, (None, "all")],
     ):
         run = {"model": model, "task": "topic4", "design": "n4", "shots": 4}
         run |= {"layer": layer, "matrix": matrix, "part": part, "demonstrations": shown}
-        level = {"own": 0.3, "wrong labels": 0.2, "other": 0.0}[shown] + 0.1 * (layer or 0)
+        level = {"own": 0.3, "wrong labels": 0.2, "other texts": 0.0}[shown] + 0.1 * (layer or 0)
         level += {"v": 0.2, "all": 0.3}.get(matrix, 0.0) + 0.1 * (part == "labels")
         for metric in ("r2", "cosine"):
             rows.append(band({**run, "metric": metric}, min(level, 0.95), 0.05, draws))

@@ -77,6 +77,7 @@ def existence(path, models=("llama-7b", "gpt2-xl"), draws=5, taught=True):
     for model, (key, tv) in itertools.product(models, readings.items()):
         run = {"model": model, "task": "agnews", "design": "n4", "shots": 4, "a": "icl"}
         run |= dict(zip(("family", "b", "epoch", "reading", "metric"), key, strict=True))
+        run["foremost"] = key[0] in ("gd", "distil") and key[3] == "nearest"
         rows.append(band(run, tv, 0.02, draws))
         rows.append(band({**run, "metric": "units"}, 10 * tv, 0.5, draws))
         if taught:

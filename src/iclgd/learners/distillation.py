@@ -4,7 +4,8 @@
 Kullback-Leibler divergence of the answers to texts alone from those after the demonstrations, on
 texts without labels. `align` lowers the squared distance of what self-attention gives at the last
 token, over all layers (Mishra et al., IA2, 2509.22621). Neither is gradient descent on the
-demonstrations: it has another objective, and shows what that objective could have reached.
+demonstrations: it has another objective, and shows what that objective reaches. ``labels`` trains
+on the right labels of the same texts, which is the control.
 """
 
 from __future__ import annotations
@@ -18,12 +19,10 @@ from torch import Tensor
 from iclgd.learners import teaching
 from iclgd.learners.settings import Learner
 from iclgd.learners.stepping import stepping
-from iclgd.learners.taught import MATCHES
+from iclgd.learners.taught import ANSWERS, ATTENTION, RIGHT
 from iclgd.learners.teaching import Lesson, Part, Texts
 from iclgd.learners.trainable import Trained
-from iclgd.models import architectures, forward, hooks, partial_forward
-
-ANSWERS, ATTENTION = MATCHES
+from iclgd.models import architectures, forward, hooks, partial_forward, row_check
 
 
 class Now(NamedTuple):
@@ -37,18 +36,19 @@ class Now(NamedTuple):
 def outputs(model, part: Part, match: str) -> Tensor:
     """What is to match: log-probabilities [rows, vocabulary], or attention's outputs at the last
     token [rows, layers * width]."""
-    found: list[Tensor] = []
+    states: list[Tensor] = []
     last, watched = part.last[:, 0], _attentions(model, match)
-    with hooks.seeing(watched, last, lambda _, state: found.append(state)):
+    with hooks.seeing(watched, last, lambda _, state: states.append(state)):
         logits = forward.logits_at(model, part.tokens, part.last, cache=part.cache)[:, 0]
-    if match == ANSWERS:
-        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
-    return torch.cat(found, -1)
+    found = logits if match != ATTENTION else torch.cat(states, -1)
+    found = found.to(torch.promote_types(found.dtype, torch.float32))
+    return found if match == ATTENTION else found.log_softmax(-1)
 
 
 def _attentions(model, match: str) -> list:
-    if match == ANSWERS:
+    if match != ATTENTION:
         return []
+    row_check.check(model, matrices=["o"])
     name = architectures.row(model.config).o
     return [
         architectures.module(model.config, block, name)
@@ -57,10 +57,15 @@ def _attentions(model, match: str) -> list:
 
 
 def distance(found: Tensor, wanted: Tensor, match: str) -> Tensor:
-    """The mean over rows of KL(wanted || found) in nats, or of the squared distance per number."""
-    if match == ANSWERS:
-        return (wanted.exp() * (wanted - found)).nan_to_num(0.0).sum(-1).mean()
-    return (found - wanted).square().mean()
+    """The mean over rows of KL(wanted || found) in nats, of the squared distance per number, or of
+    -log of the probability of the right label's token, ``wanted`` [rows]."""
+    if match == RIGHT:
+        return -found.gather(-1, wanted[:, None]).mean()
+    if match == ATTENTION:
+        return (found - wanted).square().mean()
+    nothing = wanted.isneginf()  # 0 log 0 is 0; what is not finite in found stays
+    gap = (wanted - found).masked_fill(nothing, 0.0)
+    return (wanted.exp() * gap).sum(-1).mean()
 
 
 @torch.no_grad()
@@ -77,7 +82,7 @@ def descend(
     trained: Trained,
     lesson: Lesson,
     learner: Learner,
-    match: str,
+    match: str = ANSWERS,
     places: list[int] | None = None,
 ) -> Iterator[Now]:
     """Train the model's own tensors on ``lesson``; yield at every recorded epoch.
@@ -85,7 +90,7 @@ def descend(
     ``places``: of each text, the text whose teacher it has; default: its own. The weights are as
     before at the end. Texts come in their order, ``batch`` at a time.
     """
-    wanted = taught(model, lesson.after, match)
+    wanted = lesson.labels if match == RIGHT else taught(model, lesson.after, match)
     wanted = wanted if places is None else wanted[places]
     count, recorded = len(wanted), learner.recorded()
     size = min(learner.batch or count, count)

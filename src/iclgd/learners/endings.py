@@ -38,6 +38,12 @@ def stalled(lows: Sequence[Tensor], share: float) -> Tensor:
     return before - now < share * before
 
 
+def of_epoch(epoch: int, last: int, loss: float | None) -> dict[str, float | int | str | None]:
+    """Columns of the logits table of a run that no criterion ends; it has no state at epoch 0."""
+    state = CAPPED if epoch == last else TRAINING
+    return {"loss": loss, "state": state if epoch else None, "trained": epoch}
+
+
 @dataclass
 class Endings:
     """The runs of a stack that have ended. ``at``: the epoch at which, by run; ``why``: its state;

@@ -62,8 +62,8 @@ def entry(given: dict) -> Entry:
     ):
         if value not in known:
             raise InputError(f"learner: {what} {value!r} is none of {', '.join(known)}")
-    if found.step == kernels.NEWTON and found.learner.loss != "squared":
-        raise InputError("learner: steps of Newton's are of the squared loss: use 'loss: squared'")
+    if wrong := kernels.unlike(found.kernel, found.step, found.learner.loss, bool(found.plus)):
+        raise InputError(f"learner: {wrong}")
     return found
 
 
@@ -71,29 +71,14 @@ def weights(kernel: str, x: Tensor, shown: Tensor, temperature: float = 1.0) -> 
     """How far a step at each demonstration [N, d] reaches each x [M, d]: [M, N].
 
     k(x.x_i / temperature) / N, or of ``softmax`` the kernel exp over its sum: a step of its own
-    size at each x, which is what softmax attention takes.
+    size at each x, which is what softmax attention takes. ``relu`` is no kernel (it is not positive
+    definite), so that its steps follow the gradient in no space of functions; the algebra is that
+    of attention with it.
     """
     scores = x @ shown.mT / temperature
     if kernel == kernels.SOFTMAX:
         return scores.softmax(-1)
     return KERNELS[kernel](scores) / len(shown)
-
-
-def missing(
-    loss: str, head: Tensor | None, answers: Tensor, y: Tensor | None, targets: Tensor
-) -> Tensor:
-    """The negative gradient of each demonstration's loss by its own answer, [N, D].
-
-    ``answers`` f [N, D]; logits are ``head`` f, head [V, D] (None: f itself). ``y`` [N, D]: what
-    f should be (``squared``, 1/2 ||f - y||^2), else None; ``targets`` [N]: the token that should
-    follow (``label``, the cross-entropy).
-    """
-    if loss == "squared":
-        return y - answers
-    logits = answers if head is None else answers @ head.mT
-    gap = -logits.softmax(-1)
-    gap[torch.arange(len(gap)), targets] += 1
-    return gap if head is None else gap @ head
 
 
 class Step(NamedTuple):
@@ -108,8 +93,9 @@ class Step(NamedTuple):
 class Task(NamedTuple):
     """What one run is given: inputs, first answers, and of the demonstrations what is wanted.
 
-    ``x`` [N, d], ``asked`` [M, d]; ``start`` [N, D], ``asked_start`` [M, D]; ``targets`` [N]: their
-    tokens; ``y`` [N, D] and ``head`` [V, D] as in `missing`.
+    ``x`` [N, d], ``asked`` [M, d]; ``start`` [N, D], ``asked_start`` [M, D]; ``targets`` [N]: the
+    tokens that should follow; ``y`` [N, D]: what f should be, for the squared loss; logits are
+    ``head`` f, head [V, D] (None: f itself).
     """
 
     x: Tensor
@@ -120,11 +106,26 @@ class Task(NamedTuple):
     y: Tensor | None = None
     head: Tensor | None = None
 
+    def logits(self, answers: Tensor) -> Tensor:
+        """Of answers f [.., D]: [.., V]."""
+        return answers if self.head is None else answers @ self.head.mT
+
     def missing(self, loss: str, answers: Tensor) -> Tensor:
-        return missing(loss, self.head, answers, self.y, self.targets)
+        """The negative gradient of each demonstration's loss by its own answer, [N, D].
+
+        ``squared``: 1/2 ||f - y||^2; ``label``: the cross-entropy of its token.
+        """
+        if loss == "squared":
+            return self.y - answers
+        gap = -self.logits(answers).softmax(-1)
+        gap[torch.arange(len(gap)), self.targets] += 1
+        return gap if self.head is None else gap @ self.head
 
     def loss(self, loss: str, answers: Tensor) -> float:
-        return _loss(loss, self.head, answers, self.y, self.targets)
+        """The demonstrations' mean."""
+        if loss == "squared":
+            return float((answers - self.y).square().sum(-1).mean() / 2)
+        return float(torch.nn.functional.cross_entropy(self.logits(answers), self.targets))
 
 
 def descend(task: Task, entry: Entry) -> Iterator[Step]:
@@ -166,15 +167,6 @@ def newton(task: Task, entry: Entry) -> Iterator[Step]:
         shown = task.start + own @ inverse @ gap
         answers = task.asked_start + toward @ inverse @ gap
         yield Step(epoch, answers, task.loss("squared", shown))
-
-
-def _loss(
-    loss: str, head: Tensor | None, answers: Tensor, y: Tensor | None, targets: Tensor
-) -> float:
-    if loss == "squared":
-        return float((answers - y).square().sum(-1).mean() / 2)
-    logits = answers if head is None else answers @ head.mT
-    return float(torch.nn.functional.cross_entropy(logits, targets))
 
 
 class Seen(NamedTuple):
@@ -237,8 +229,8 @@ class Hidden:
 
     def compared(self, shown: Seen, asked: Seen) -> tuple[Tensor, Tensor]:
         """Hidden states have a large part in common, which would make all inputs alike: the mean
-        of all that are shown and asked is taken away, and what is left has norm 1."""
-        middle = torch.cat([shown.x, asked.x]).mean(0)
+        of the demonstrations is taken away, and what is left has norm 1."""
+        middle = shown.x.mean(0)
         return tuple(
             torch.nn.functional.normalize(one.x - middle, dim=-1) for one in (shown, asked)
         )

@@ -19,19 +19,31 @@ from torch import Tensor, nn
 
 from iclgd.io.cli import InputError
 from iclgd.learners import teaching
-from iclgd.learners.teaching import Change, Lesson, Part, Texts
-from iclgd.models import architectures, hooks, partial_forward
+from iclgd.learners.teaching import Lesson, Part, Texts
+from iclgd.models import architectures, hooks, partial_forward, row_check
 
 # A batch of texts, and what enters the block that is next [rows, time, width] (None: nothing is
 # computed yet).
 Batch = tuple[Part, Tensor | None]
 
 
-class Patch(NamedTuple):
-    """Changes of the MLP of a block, [out, in] each: of matrices that read, and that write."""
+class Change(NamedTuple):
+    """A change W [out, in] of a matrix as what it was made of: W = sum_i ``weights``_i ``x``_i^T,
+    over texts, [n, out] and [n, in]. There are fewer texts than inputs."""
 
-    read: list[Tensor]
-    write: Tensor
+    x: Tensor
+    weights: Tensor
+
+    def of(self, state: Tensor) -> Tensor:
+        """W times each state [rows, in]: [rows, out]."""
+        return state @ self.x.mT @ self.weights
+
+
+class Patch(NamedTuple):
+    """Changes of the MLP of a block: of matrices that read, and of the one that writes."""
+
+    read: list[Change]
+    write: Change | None
 
 
 def modules(model) -> list[tuple[list[nn.Module], nn.Module]]:
@@ -49,30 +61,31 @@ def modules(model) -> list[tuple[list[nn.Module], nn.Module]]:
     return found
 
 
-def ridge_fit(x: Tensor, y: Tensor, ridge: float) -> Tensor:
-    """W [out, in] that minimises sum ||W x_i - y_i||^2 + c ||W||^2, x [n, in], y [n, out].
+def ridge_fit(x: Tensor, y: Tensor, ridge: float) -> Change:
+    """W that minimises sum ||W x_i - y_i||^2 + c ||W||^2, x [n, in], y [n, out].
 
     c is ``ridge`` times the mean of x's squared norms; at 0 W is the smallest of all that fit
-    best. Solved over texts, of which there are fewer than of inputs, in float64.
+    best. Solved over texts, in float64.
     """
     x, y = x.double(), y.double()
     gram = x @ x.mT
     if ridge == 0:
-        return (torch.linalg.pinv(gram, hermitian=True) @ y).mT @ x
+        return Change(x, torch.linalg.pinv(gram, hermitian=True) @ y)
     gram.diagonal().add_(ridge * gram.diagonal().mean())
-    return torch.linalg.solve(gram, y).mT @ x
+    return Change(x, torch.linalg.solve(gram, y))
 
 
-def applied(model, patches: dict[int, Patch]) -> Change:
+def applied(model, patches: dict[int, Patch]) -> teaching.Change:
     """The change of the model by the patches of some blocks, at the last token."""
     places = modules(model)
-    changed: list[tuple[nn.Module, Tensor]] = []
+    changed: list[tuple[nn.Module, Change]] = []
     for number, patch in patches.items():
         read, write = places[number]
-        changed += [*zip(read, patch.read, strict=True), (write, patch.write)]
+        changed += zip(read, patch.read, strict=True)
+        changed += [(write, patch.write)] if patch.write else []
 
     def add(number: int, state: Tensor, output: Tensor) -> Tensor:
-        return output + (state.double() @ changed[number][1].mT).to(output.dtype)
+        return output + changed[number][1].of(state.double()).to(output.dtype)
 
     return lambda last: hooks.changing([module for module, _ in changed], last, add)
 
@@ -87,7 +100,9 @@ class Seen(NamedTuple):
 
 
 @torch.no_grad()
-def _watch(model, layers: Iterable[int], batches: Iterable[Batch], change: Change) -> list[Seen]:
+def _watch(
+    model, layers: Iterable[int], batches: Iterable[Batch], change: teaching.Change
+) -> list[Seen]:
     """What some blocks see, of a model under a ``change`` that begins at the lowest of them."""
     layers, places = list(layers), modules(model)
     stack = partial_forward.blocks(model)[1]
@@ -119,7 +134,10 @@ def _leaving(model, block: int, part: Part, begin: int, hidden: Tensor | None) -
 
 
 def states(model, texts: Texts) -> list[Seen]:
-    """What every block sees of texts: of those after the demonstrations, what to imitate."""
+    """What every block sees of texts: of those after the demonstrations, what to imitate.
+
+    Raises InputError where the row of the architecture is wrong."""
+    row_check.check(model, matrices=["mlp"])
     every = range(len(modules(model)))
     return _watch(model, every, ((part, None) for part in texts.parts(model)), teaching.unchanged)
 
@@ -141,8 +159,7 @@ def fitted(
         (plain,) = _watch(model, [layer], there, teaching.unchanged)
         change = target.read - plain.read
         reads = [ridge_fit(plain.read, _made_of(module, change), ridge) for module in read]
-        nothing = plain.left.new_zeros(plain.left.shape[1], plain.written.shape[1])
-        half = applied(model, {layer: Patch(reads, nothing)})
+        half = applied(model, {layer: Patch(reads, None)})
         (now,) = _watch(model, [layer], there, half)
         patch = Patch(reads, ridge_fit(now.written, target.left - now.left, ridge))
         found[layer], change = patch, applied(model, {layer: patch})
@@ -156,7 +173,7 @@ def _made_of(module: nn.Module, change: Tensor) -> Tensor:
     return (module(given) - module(torch.zeros_like(given))).double()
 
 
-def _after(model, layer: int, part: Part, hidden: Tensor | None, change: Change) -> Tensor:
+def _after(model, layer: int, part: Part, hidden: Tensor | None, change: teaching.Change) -> Tensor:
     """What leaves a block under a ``change``, of all tokens of a batch."""
     with change(part.last[:, 0]):
         return _leaving(model, layer, part, layer, hidden)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -103,6 +104,8 @@ def nearest(
     best = None
     for called, change in _changes(model, lesson, entry, places):
         apart = teaching.total_variation(teaching.logits(model, judge.alone, change), icl)
-        if best is None or apart < best[2]:
+        if best is None or not best[2] <= apart:  # NaN is no distance
             best = change, called, apart
+    if not math.isfinite(best[2]):
+        raise InputError(f"no {entry.method} gives finite answers; the last was {best[1]}")
     return best

@@ -6,6 +6,7 @@ answer as ICL does. Its texts are training rows that the run does not show; quer
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -67,10 +68,12 @@ class Part(NamedTuple):
 
 
 class Lesson(NamedTuple):
-    """Each text ``alone``, and ``after`` the demonstrations of a run."""
+    """Each text ``alone``, and ``after`` the demonstrations of a run; the tokens of their right
+    ``labels`` [texts], for controls."""
 
     alone: Texts
     after: Texts
+    labels: Tensor | None = None
 
 
 def rows(task: pl.DataFrame, run: prompts.Demonstrations, count: int) -> pl.DataFrame:
@@ -83,8 +86,12 @@ def rows(task: pl.DataFrame, run: prompts.Demonstrations, count: int) -> pl.Data
     ).sort("example")
     if others.is_empty():
         raise InputError(
-            f"task {task['task'][0]}: every training row is a demonstration, so that no text is "
-            "left to learn from ICL on"
+            f"task {task['task'][0]}: every training row is a demonstration, and other texts are "
+            "needed"
+        )
+    if len(others) < count:
+        print(
+            f"draw {run.draw}: {len(others)} training rows are left, not {count}", file=sys.stderr
         )
     rng = np.random.default_rng([zlib.crc32(task["task"][0].encode()), run.draw])
     return others[rng.permutation(len(others))[:count]]
@@ -107,12 +114,18 @@ def lesson(
     names = {"task": task["task"][0], "design": f"of draw {run.draw}"}
     prompts.check_length([len(one) for part in both for one in part], loaded.context, **names)
     alone, after = (Texts(one, *ways.of(one)) for one in both)
-    return Lesson(alone._replace(prefix=None), after)
+    right = prompts.bound(texts, run, prompts.labels(task))["label"].to_list()
+    labels = torch.tensor([readout.targets[one] for one in right], device=loaded.device)
+    # A prefix holds what the model's weights were: texts alone are asked of changed ones, too.
+    return Lesson(alone._replace(prefix=None), after, labels)
 
 
 def shuffled(count: int, run: prompts.Demonstrations) -> list[int]:
     """Numbers of texts, each in the place of another one: what is learned from a text is then ICL
-    on another, which keeps the labels in play and loses what belongs to which."""
+    on another, which keeps the labels in play and loses what belongs to which. Raises InputError
+    for a single text."""
+    if count < 2:
+        raise InputError("learner: 'shuffled' needs two texts at least, and there is one")
     rng = np.random.default_rng(run.draw)
     order = rng.permutation(count)
     place = np.empty(count, int)

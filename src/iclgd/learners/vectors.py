@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from iclgd.io.cli import InputError
 from iclgd.learners import teaching
 from iclgd.learners.teaching import Change, Lesson, Texts
 from iclgd.models import forward, hooks, partial_forward
@@ -21,6 +22,8 @@ from iclgd.models import forward, hooks, partial_forward
 def states(model, texts: Texts) -> Tensor:
     """What leaves each block at the last token of each text: [layers, texts, width]."""
     stack = partial_forward.blocks(model)[1]
+    if not len(stack):
+        raise InputError("this architecture is no stack of blocks, so it has no states to put in")
     found: list[dict[int, Tensor]] = [{} for _ in stack]
     for part in texts.parts(model):
 

@@ -2,9 +2,12 @@
 
 A step of GD on demonstration i in the weights g moves a query's logits by D_i = -J_g (grad_g l_i)
 times the rate, to first order: inner products of two gradients (the neural tangent kernel; Malladi
-et al. 2210.05643). Whatever learns from these gradients by a small step makes sum_i c_i D_i of
-them. How much of ICL's change is in their span is told by the c that fit best on some queries, the
-same for all, by what they explain of others (R^2, against no change); plain GD has c_i = 1 / N.
+et al. 2210.05643). A small step of GD that weights the demonstrations as it likes makes sum_i c_i
+D_i of them, c_i >= 0: with c_i < 0 it would unlearn a demonstration, and of two labels that is to
+learn the other one. How much of ICL's change can be reached is told by the c that fit best on some
+queries, the same for all, by what they explain of others. What ICL does to all queries alike, such
+as to make labels likely, needs no demonstration in particular, and is taken away from both sides:
+R^2 is about how the change differs between queries. Plain GD has c_i = 1 / N.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+from scipy.optimize import nnls
 from torch import Tensor
 
 from iclgd.learners import gradient_descent, training_batch
@@ -83,7 +87,8 @@ def groups(model) -> list[Group]:
 def products(model, one: Gradient, other: Gradient) -> Tensor:
     """Inner products of two gradients in each of `groups`, [groups] in float64."""
     whole = {n: (one[n].double() * other[n].double()).sum() for n in one.keys() & other.keys()}
-    total = sum(whole.values(), torch.zeros((), dtype=torch.float64))
+    zero = torch.zeros((), dtype=torch.float64, device=model.device)
+    total = sum(whole.values(), zero)
     found = []
     for layer, matrix in groups(model)[:-2]:
         view = architectures.view(model.config, matrix)
@@ -91,8 +96,8 @@ def products(model, one: Gradient, other: Gradient) -> Tensor:
         parts = [
             (view(one[n]).double() * view(other[n]).double()).sum() for n in names if n in whole
         ]
-        found.append(sum(parts, torch.zeros((), dtype=torch.float64)))
-    rest = [total - sum(found, torch.zeros((), dtype=torch.float64))] if found else []
+        found.append(sum(parts, zero))
+    rest = [total - sum(found, zero)] if found else []
     return torch.stack([*found, *rest, total]).cpu()
 
 
@@ -121,14 +126,17 @@ def reached(fit: Tensor, fit_change: Tensor, test: Tensor, change: Tensor) -> tu
     """R^2 and cosine of one group and part.
 
     ``fit``, ``test`` [queries, demonstrations, scores]: `images`; the changes [queries, scores] are
-    ICL's. NaN where ICL changes nothing, or the step (its cosine).
+    ICL's. The means over the queries of ``fit`` are taken away. NaN where ICL changes all queries
+    alike, or the step does (its cosine).
     """
-    columns, wanted = fit.movedim(1, -1).flatten(0, 1), fit_change.flatten()
-    # The smallest of those that fit best: the gradients of demonstrations may be alike.
-    weights = torch.linalg.pinv(columns) @ wanted
-    found = (test.movedim(1, -1).flatten(0, 1) @ weights).view_as(change)
-    size = change.square().sum()
-    step = test.mean(1)
+    change, fit_change = change - fit_change.mean(0), fit_change - fit_change.mean(0)
+    test, fit = test - fit.mean(0), fit - fit.mean(0)
+    columns = fit.movedim(1, -1).flatten(0, 1)
+    # Scaled, so that the size of gradients, which differs between groups, is nothing to the fit.
+    scale = columns.norm(dim=0).clamp(min=torch.finfo(columns.dtype).tiny)
+    weights, _ = nnls((columns / scale).numpy(), fit_change.flatten().numpy())
+    found = test.movedim(1, -1).flatten(0, 1) @ (torch.from_numpy(weights) / scale)
+    found, size, step = found.view_as(change), change.square().sum(), test.mean(1)
     nothing = torch.tensor(torch.nan)
     r2 = 1 - (found - change).square().sum() / size if size > 0 else nothing
     norm = step.norm() * change.norm()

@@ -11,11 +11,17 @@ from iclgd.metrics.metric import COSINE, Metric, by_name
 MAPPING, LABELS = "mapping", "labels"
 PARTS = (MAPPING, LABELS)
 # The demonstrations whose gradients are used: the run's own, the same inputs with wrong labels, and
-# other ones.
-OWN, WRONG, OTHER = "own", "wrong labels", "other"
+# other rows of the task with their right labels.
+OWN, WRONG, OTHER = "own", "wrong labels", "other texts"
 DEMONSTRATIONS = (OWN, WRONG, OTHER)
 WHOLE, REST = "all", "rest"  # all weights; those that are no projection of a block
 MEASURES = by_name(
-    Metric("r2", (-math.inf, 1.0), 0, "share of ICL's change reached, on other queries", "R²"),
+    Metric(
+        "r2",
+        (-math.inf, 1.0),
+        0,
+        "share reached of how ICL's change differs between queries, on test queries",
+        "R²",
+    ),
     Metric("cosine", COSINE, 0, "cosine of the GD step's change with ICL's", "cosine"),
 )

@@ -193,7 +193,7 @@ def power(model: ConstructedForCausalLM, exponent: float) -> Tensor:
     """C^exponent, C = E[x x^T] over the lines of the language, [d, d]; 0 where x has no part."""
     words = torch.arange(len(synthetic.WORDS)).view(synthetic.TOPICS, -1)
     pairs = torch.from_numpy(np.asarray(synthetic.LINES))
-    lines = (synthetic.FIRST_WORD + words)[:, pairs].flatten(0, 1)
+    lines = (synthetic.FIRST_WORD + words)[:, pairs].flatten(0, 1).to(model.device)
     x = inputs(model, lines).double()
     size, vectors = torch.linalg.eigh(x.mT @ x / len(x))
     known = size > 1e-9 * size[-1]

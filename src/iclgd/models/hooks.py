@@ -8,13 +8,17 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from iclgd.io.cli import InputError
+
 See = Callable[[int, Tensor], None]
 
 
 def _states(given, batch: int) -> Tensor:
     """States [batch, time, width]. A block returns (hidden, ...) or hidden alone; where all tokens
     of a batch lie in one dimension, as before OPT's MLP, it is taken apart."""
-    state = given[0] if isinstance(given, tuple) else given
+    state = given[0] if isinstance(given, tuple) and given else given
+    if not isinstance(state, Tensor) or state.dim() not in (2, 3):
+        raise InputError("this architecture has no state of each token that could be read")
     return state if state.dim() == 3 else state.unflatten(0, (batch, -1))
 
 

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 BATCH, SHOTS = 128, 8  # prompts a step of training, demonstrations in each
-# What a layer makes of the inner products of inputs. Each is a kernel, k(x.x'), and a layer with it
-# is a step of GD on functions in its space (Cheng et al. 2312.06528); linear, it is O's.
+# What a layer makes of the inner products of inputs. Linear, it is O's; with a kernel k(x.x') a
+# layer is a step of GD on functions in its space (Cheng et al. 2312.06528). ReLU is not positive
+# definite, hence no kernel: the algebra is the same.
 KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": lambda scores: scores,
     "exp": torch.exp,

@@ -215,8 +215,14 @@ def _among_labels(tests: Sequence[dict]) -> list[str]:
 
 
 def _constructions(tests: Sequence[dict]) -> list[str]:
-    """Whether the tests say *equivalent* where ICL is GD by construction: at a dose of nothing."""
-    found = Counter(row["verdict"] for row in tests if not value(row["model"]))
+    """Whether the tests say *equivalent* where ICL is GD by construction: of the weights at a dose
+    of nothing, on functions where attention is all softmax."""
+    on_functions = "gd-kernel"
+    found = Counter(
+        row["verdict"]
+        for row in tests
+        if bool(value(row["model"])) == (row["b_role"] == on_functions)
+    )
     if not found:
         return []
     told = ", ".join(f"{verdict} {count} of {found.total()}" for verdict, count in found.items())

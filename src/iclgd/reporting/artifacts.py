@@ -159,7 +159,8 @@ STUDY = (
             "dose": "size of the departure, 0 to 1; or steps of GD beyond the layers",
             "reading": "GD at the rate and epoch nearest to ICL on validation queries (`tuned`),"
             " with rate and steps of the construction (`untuned`), or on functions, in the space of"
-            " a kernel, at the nearest of its own rates and epochs (`kernel`)",
+            " a kernel, at the nearest of its own rates and epochs (`kernel`); of `existence`: the"
+            " rate and epoch `nearest` to ICL, of best `accuracy`, or `untouched` (epoch 0)",
             "at_end": "the tuned rate or epoch is the first or last that was tried",
             "draw": "doses: the draw that this total variation is of alone, its mean over test"
             " queries and orders; null: over all draws",

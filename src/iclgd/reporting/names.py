@@ -28,6 +28,7 @@ LABELS = {
     "solver": "solver without GD",
     "taught": "taught by ICL",
     "shuffled": "taught by ICL, shuffled",
+    "labelled": "trained on right labels",
     "gd": "GD, whole model",
     "gd-middle": "GD, middle layer",
     "gd-deep": "GD, deep layer",

@@ -28,6 +28,7 @@ ROLES = {
     "solver": {"color": "#3D4248", "dash": [1, 3]},
     "taught": {"color": "#4B3F8F", "dash": SOLID},
     "shuffled": {"color": "#9D94C9", "dash": DOTTED},
+    "labelled": {"color": "#C98B6B", "dash": DOTTED},
     "gd": {"color": "#D55E00", "dash": SOLID},
     "gd-middle": {"color": "#009E73", "dash": SOLID},
     "gd-deep": {"color": "#CC79A7", "dash": SOLID},

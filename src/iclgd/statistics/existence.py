@@ -17,6 +17,7 @@ from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics.metric import ABOVE, COSINE, SHARE, Metric
 from iclgd.statistics import choice, intervals
 from iclgd.statistics.families import family
+from iclgd.study.roles import TRAINED
 
 PLACE = [*RUN_COLUMNS, "a"]
 CELL = ["draw", "example"]
@@ -26,6 +27,8 @@ NEAREST, ACCURACY, UNTOUCHED = "nearest", "accuracy", "untouched"
 DISTANCE = Metric("tv", SHARE, -1, "total variation from ICL")
 UNITS = Metric("units", ABOVE, -1, "that distance over ICL's from itself under another order")
 BEYOND = Metric("beyond", COSINE, 0, "that distance minus that of the nearest that ICL taught")
+# What descends on the labels in the model's own weights.
+DESCENDS = tuple(role for role in TRAINED if role != "gd-kernel")
 GAINED = Metric("gained", COSINE, 1, "distance of the untouched model minus that distance")
 LEAST = 0.01  # total variation: ICL that no order moves by so much is no unit
 
@@ -35,7 +38,9 @@ def summarised(pairs: Iterable[pl.DataFrame], roles: Mapping[str, str]) -> pl.Da
 
     ``roles`` by entry. The rate and epoch are chosen on validation queries, for each draw by the
     others (`choice.chosen_by_others`); shown are those chosen over all. One row per run, learner,
-    reading and metric: ``PLACE, family, b, epoch, reading, metric``, those of `intervals.ESTIMATE`.
+    reading and metric: ``PLACE, family, b, epoch, reading, metric``, those of `intervals.ESTIMATE`
+    and ``foremost``: the nearest, on validation queries, of all that ICL taught, or of all that
+    descends on the labels.
     There is no ``beyond`` where ICL teaches nothing, no ``gained`` where nothing trains, and no
     ``units`` where ICL has no other order, or one that moves it by less than `LEAST`. Raises
     InputError for tables without a learner.
@@ -52,7 +57,7 @@ def _run(rows: pl.DataFrame, roles: Mapping[str, str]) -> pl.DataFrame:
     """Those of one model, task, design and ICL."""
     readings = {}
     for (name,), own in rows.group_by(family("b"), maintain_order=True):
-        scores = [NEAREST, *([ACCURACY] if roles[name].startswith(("gd", "sgd", "adam")) else [])]
+        scores = [NEAREST, *([ACCURACY] if roles[name] in TRAINED else [])]
         for reading in scores:
             if (read := _chosen(own, reading)) is not None:
                 readings[name, reading] = read
@@ -62,18 +67,20 @@ def _run(rows: pl.DataFrame, roles: Mapping[str, str]) -> pl.DataFrame:
         readings[zero.select(family("b"))["family"][0], UNTOUCHED] = zero
     own = [name for name in roles if roles[name] == "icl-reordered"]
     reference = next((readings[name, NEAREST] for name in own if (name, NEAREST) in readings), None)
-    taught = [readings[key] for key in readings if roles[key[0]] == "taught" and key[1] == NEAREST]
-    best = min(taught, key=_on_validation, default=None)
+    foremost = [_foremost(readings, roles, some) for some in (("taught",), DESCENDS)]
+    best = readings.get((foremost[0], NEAREST))
     found = [
         _estimated(one, reference, best, zero).with_columns(
             family=pl.lit(name),
             b=pl.lit(_shown(one)[0]),
             epoch=pl.lit(_shown(one)[1], pl.Int32),
             reading=pl.lit(reading),
+            foremost=pl.lit(reading == NEAREST and name in foremost),
         )
         for (name, reading), one in readings.items()
     ]
-    columns = [*PLACE, "family", "b", "epoch", "reading", "metric", *intervals.ESTIMATE]
+    columns = [*PLACE, "family", "b", "epoch", "reading", "foremost", "metric"]
+    columns += list(intervals.ESTIMATE)
     return pl.concat(found).select(columns)
 
 
@@ -96,8 +103,18 @@ def _shown(rows: pl.DataFrame) -> tuple[str, int]:
     return rows[names[0]][0], rows[names[1]][0]
 
 
-def _on_validation(rows: pl.DataFrame) -> float:
-    return rows.filter(pl.col("split") == "validation")["tv"].mean()
+def _foremost(
+    readings: Mapping[tuple[str, str], pl.DataFrame],
+    roles: Mapping[str, str],
+    some: Iterable[str],
+) -> str | None:
+    """The family with one of ``some`` roles that is nearest on validation queries."""
+    apart = {
+        name: rows.filter(pl.col("split") == "validation")["tv"].mean()
+        for (name, reading), rows in readings.items()
+        if reading == NEAREST and roles[name] in some
+    }
+    return min(sorted(apart), key=apart.__getitem__, default=None)
 
 
 def _cells(rows: pl.DataFrame, name: str) -> pl.DataFrame:

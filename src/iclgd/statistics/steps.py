@@ -22,7 +22,7 @@ def summarised(pairs: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
     From agreement tables (``registry.AGREEMENT``): ``PLACE, family, b, epoch, metric``, the columns
     of `intervals.ESTIMATE`, and ``nearest``: whether no other epoch from 1 on is nearer to ICL on
-    validation queries. Rates at which a run diverged do not count.
+    validation queries, and none before it as near. Rates at which a run diverged do not count.
     """
     rows = pl.concat(pairs).with_columns(family("b"))
     rows = rows.filter(pl.col("epoch").max().over(*PLACE, "b") > 0)
@@ -30,13 +30,13 @@ def summarised(pairs: Iterable[pl.DataFrame]) -> pl.DataFrame:
     validation = (
         rows.filter(pl.col("split") == "validation")
         .group_by(*by, "b")
-        .agg(apart=pl.col("tv").mean(), sound=(pl.col("status") == "ok").all())
+        .agg(apart=pl.col("tv").mean().round(12), sound=(pl.col("status") == "ok").all())
         .filter("sound")
     )
     best = validation.sort(*by, "apart", "b").group_by(by, maintain_order=True).first()
-    first = pl.when(pl.col("epoch") > 0).then("apart").min().over(*PLACE, "family")
-    least = pl.when(pl.col("apart") == first).then("epoch").min().over(*PLACE, "family")
-    nearest = best.with_columns(nearest=(pl.col("epoch") == least) & (pl.col("epoch") > 0))
+    steps = best.filter(pl.col("epoch") > 0).sort(*PLACE, "family", "apart", "epoch")
+    first = steps.group_by(*PLACE, "family", maintain_order=True).first().select(by)
+    nearest = best.join(first.with_columns(nearest=True), on=by, how="left")
     nearest = nearest.with_columns(pl.col("nearest").fill_null(False))
     test = rows.filter(pl.col("split") == "test").join(best, on=[*by, "b"], how="semi")
     found = intervals.means(test, [*by, "b"], [DISTANCE])

@@ -192,6 +192,8 @@ def _check_construction(problem, where: str, entry: dict, models: dict) -> None:
         problem(where, f"at most one of {', '.join(known)}, found {', '.join(kinds)}")
     if "loss" in entry and (entry["layers"] != 1 or "train" in entry):
         problem(where, "'loss: label' needs 'layers: 1' and 'rate': a second step is no attention")
+    if "train" in entry and {"kernel", "precondition"} & set(entry):
+        problem(where, "'kernel' and 'precondition' are of 'rate': trained attention has its own")
     if ("mix" in entry) != ("toward" in entry):
         problem(where, "'mix' and 'toward', the model that is mixed in, belong together")
     if "toward" in entry:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
-from iclgd.learners import optimisers
+from iclgd.learners import optimisers, taught
 from iclgd.models import architectures
 from iclgd.study import learners, names, pairing, sizes
 from iclgd.study.kinds import KINDS
@@ -70,6 +71,8 @@ def check(problem, where: str, entry: dict, config: dict, root: Path) -> None:
         methods = [config["learners"][names.base(n)].get("method") for n in trained]
         if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
             problem(f"{where}.learners", "a learner of method icl is needed, then others of gd")
+    if entry["kind"] in ("existence", "steps", "dose"):
+        _check_against_icl(problem, where, entry, config)
     if entry["kind"] == "dose":
         roots = pairing.models(config, {**entry, "models": models})
         if len(roots) != 1:
@@ -130,15 +133,60 @@ def _check_trained(
         original = pairing.original(config["tasks"], task)
         if original.get("generate", {}).get("kind") != "ginc":
             problem(f"{where}.tasks", f"{name!r} reads tasks of kind 'ginc' only, not {task!r}")
-    layers = learner.get("train", {}).get("layers", [])
-    for layer in layers if layers != "all" else []:
-        for model in models:
+    _check_layers(problem, name, learner, models, config, root)
+    constructed = [
+        model for model in models if "construct" in config["models"].get(names.base(model), {})
+    ]
+    taught_by = (
+        learner.get("method") in taught.IMITATING or learner.get("match") == taught.ATTENTION
+    )
+    if taught_by and constructed:
+        problem(
+            f"{where}.models",
+            f"{name!r} needs the states of tokens, which construction {constructed[0]!r} has not",
+        )
+    if learner.get("method") == "kernel":
+        vectors = learner.get("loss") == "squared" or "precondition" in learner
+        if vectors and (others := [model for model in models if model not in constructed]):
+            problem(
+                f"{where}.models",
+                f"{name!r} has 'loss: squared' or 'precondition', which need a construction, and "
+                f"{others[0]!r} is none",
+            )
+
+
+def _check_layers(
+    problem, name: str, learner: dict, models: list, config: dict, root: Path
+) -> None:
+    """Whether the layers that a learner names by number are in all models."""
+    trained = learner.get("train", {}).get("layers", [])
+    named = {"train.layers": [] if trained == "all" else trained, "at": learner.get("at", [])}
+    named["layer"] = [learner["layer"]] if "layer" in learner else []
+    for key, layers in named.items():
+        for layer, model in itertools.product(layers, models):
             there = sizes.layer_count(pairing.original(config["models"], model), root)
             if isinstance(layer, int) and there is not None and layer >= there:
                 problem(
-                    f"learners.{name}.train.layers",
+                    f"learners.{name}.{key}",
                     f"{layer} is outside model {model!r}, which has layers 0 ... {there - 1}",
                 )
+
+
+def _check_against_icl(problem, where: str, entry: dict, config: dict) -> None:
+    """Pairs whose first is one ICL; of ``steps`` with learners that have steps, of ``dose`` with
+    one GD and at most one on functions."""
+    learners = config["learners"]
+    firsts = {names.base(pair[0]) for pair in entry["pairs"]}
+    if len(firsts) > 1 or any(learners.get(one, {}).get("method") != "icl" for one in firsts):
+        problem(
+            f"{where}.pairs", f"ICL must stand first in each, found {', '.join(sorted(firsts))}"
+        )
+    seconds = list(dict.fromkeys(names.base(pair[1]) for pair in entry["pairs"]))
+    methods = [learners.get(one, {}).get("method") for one in seconds]
+    if entry["kind"] == "steps" and not set(methods) & {"gd", "kernel", "distil"}:
+        problem(f"{where}.pairs", "no learner there takes steps")
+    if entry["kind"] == "dose" and (methods.count("gd") != 1 or methods.count("kernel") > 1):
+        problem(f"{where}.pairs", "one learner of method gd is needed, and at most one of kernel")
 
 
 def _check_projections(

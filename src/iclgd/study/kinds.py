@@ -172,9 +172,11 @@ KINDS = {
             ICL, by total variation over test queries, from far to near; left in units of the
             distance of ICL from itself under another order of the same demonstrations (the
             line). What ICL taught has seen no label: weights trained on its answers to other
-            texts, task vectors and static patches made of its states there. Filled: at the rate
-            and epoch nearest to ICL on validation queries, each draw at that of the other draws;
-            open: at that of best accuracy. Bars: 95 % intervals over draws and queries.
+            texts, task vectors and static patches made of its states there, their layer or ridge
+            chosen by the draw's own validation queries. Controls: teachers shuffled between
+            texts; the right labels of the same texts. Filled: at the rate and epoch nearest to
+            ICL on validation queries, each draw at that of the other draws; open: at that of
+            best accuracy. Bars: 95 % intervals over draws and queries.
         """),
     ),
     "nearest": Kind(
@@ -333,28 +335,28 @@ KINDS = {
             where ICL is GD, and how every metric responds as the two become different. GD is
             at the rate and epoch nearest to each model's ICL on validation queries, so that a
             mere mismatch of rate or steps is no departure; dotted, total variation with rate
-            and steps of the construction. Softmax attention is no departure from GD but GD on
-            functions, in the space of the kernel exp(x.x'): at share 1 the dashed line, a
-            learner that takes just these steps, finds them equal. Trained weights are GD of
-            another rate for the most part; with fewer or more steps than the model has layers
-            GD is another GD. Not GD are causal attention, attention to the nearest
-            demonstration alone, and values that are turned at random: no rate and no number of
-            steps makes up for these. A metric that does not fall there cannot distinguish the
-            two anywhere.
+            and steps of the construction. Softmax attention is descent on functions, in the
+            space of the kernel exp(x.x') and with a step of its own at each x: at share 1 the
+            dashed line, a learner that takes just these steps, finds them equal. Trained
+            weights are GD of another rate for the most part; with fewer or more steps than the
+            model has layers GD is another GD. Not GD are causal attention, attention to the
+            nearest demonstration alone, and values that are turned at random: no rate and no
+            number of steps makes up for these. A metric that does not fall there cannot
+            distinguish the two anywhere.
         """),
     ),
     "reach": Kind(
         ("models", "tasks", "demonstrations"),
         "reach",
         _text("""
-            How much of ICL's change of a query's logits any small step along the gradients of
-            the demonstrations could make, in each matrix of each layer (rest: embeddings, norms
-            and biases): R² on test queries, with one weight for each demonstration, fitted on
-            validation queries; at 0 it is no better than no change. Above: which label, the
-            logits of the labels less their mean; below: whether it is a label at all, their
-            log-odds together. Beside the run's own demonstrations stand the same with wrong
-            labels and as many other training rows: what these reach, too, is not what the
-            demonstrations teach. Means over draws.
+            How much of ICL's change of a query's logits a small step along the gradients of the
+            demonstrations could make, in each matrix of each layer (rest: embeddings, norms and
+            biases): R² on test queries, with one weight for each demonstration, none negative,
+            fitted on validation queries. What ICL does to all queries alike is taken away: at 0
+            a step does no better than that. Above: which label, the logits of the labels less
+            their mean; below: whether it is a label at all, their log-odds together. Beside
+            the run's own demonstrations stand the same with wrong labels, which teach another
+            mapping, and as many other texts with their right ones. Means over draws.
         """),
     ),
     "steps": Kind(
@@ -364,10 +366,11 @@ KINDS = {
             How many steps of an algorithm the layers of a model are worth: total variation
             between the model's ICL and each learner after so many steps, over test queries, at
             the rate that is nearest there on validation queries. GD, GD++ and Newton's
-            iteration work on the inputs that the model's own attention compares. In the
-            construction of two layers GD is exact after two steps; trained linear attention
-            shows which of them it comes nearest to. Circles: the nearest number of steps, on
-            validation queries. Bands: 95 % intervals over draws and queries.
+            iteration work on the inputs as they are embedded. In the construction of two
+            layers GD is exact after two steps. Trained linear attention was trained on inputs
+            of another distribution (uniform, in all directions alike). Circles: the nearest
+            number of steps, on validation queries. Bands: 95 % intervals over draws and
+            queries.
         """),
     ),
     "regression": Kind(

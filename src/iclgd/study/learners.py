@@ -42,13 +42,16 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
     elif entry.get("method") == "kernel":
         if entry.get("step") != kernels.NEWTON:
             exactly_one(problem, where, entry, ("rate", "rates"))
-        elif entry.get("loss") != "squared" or {"rate", "rates", "plus"} & set(entry):
-            problem(where, "'step: newton' needs 'loss: squared', and has no rate and no plus")
+        elif {"rate", "rates"} & set(entry):
+            problem(where, "'step: newton' has no rate")
         _check_rates(problem, where, entry)
         if "kernel" not in entry:
             problem(where, f"key 'kernel' is missing, one of {', '.join(kernels.KERNELS)}")
         if entry.get("loss", "label") not in kernels.LOSSES:
             problem(f"{where}.loss", f"a kernel has one of {', '.join(kernels.LOSSES)}")
+        given = (entry.get(key, usual) for key, usual in kernels.USUAL.items())
+        if wrong := kernels.unlike(*given, "plus" in entry):
+            problem(where, wrong)
         known = {"method", "rates", "orders", *kernels.DESCENT, *kernels.SETTINGS, *DISPLAY}
         extra = set(entry) - known
     elif entry.get("method") in taught.METHODS:

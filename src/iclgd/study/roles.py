@@ -8,6 +8,7 @@ icl-redrawn     a reference: other demonstrations
 bayes           the exact posterior
 taught          by ICL itself: weights trained on its answers, vectors and patches of its states
 shuffled        the same, with each text's teacher in the place of another's: a control
+labelled        trained on the right labels of the same texts: a control
 solver          what solves the task without gradient descent; ICL of another model, too
 gd              full-batch gradient descent of the whole model
 gd-middle       of a single layer, no deeper than 0.6 of the model
@@ -33,7 +34,7 @@ DEEP = 0.6  # of the depth of a model
 METHODS = {"icl": "icl", "bayes": "bayes", "solver": "solver", "kernel": "gd-kernel"}
 METHODS |= dict.fromkeys(taught.METHODS, "taught")
 SHIFTS = {"order": "icl-reordered", "draw": "icl-redrawn"}
-LEARNERS = ("icl", "bayes", "solver", "taught", "shuffled", *SHIFTS.values())
+LEARNERS = ("icl", "bayes", "solver", "taught", "shuffled", "labelled", *SHIFTS.values())
 LEARNERS += ("gd", "gd-middle", "gd-deep", "gd-other", "gd-kernel", "sgd", "adam")
 PLAIN = ("sgd", "monotone")  # optimisers that follow the gradient itself
 TRAINED = tuple(role for role in LEARNERS if role.startswith(("gd", "sgd", "adam")))
@@ -43,12 +44,14 @@ def learner(entry: Mapping, learners: Mapping = MappingProxyType({})) -> str:
     """The role of a learner among the entries of ``learners``."""
     if "reference" in entry:
         repeated = learners.get(entry["reference"], {})
-        trains = repeated.get("method") in ("gd", "kernel")
-        return learner(repeated) if trains else SHIFTS[entry["shift"]]
+        own = repeated.get("method", "icl") in ("icl", "bayes", "solver")
+        return SHIFTS[entry["shift"]] if own else learner(repeated)
     if "model" in entry:
         return "solver"
     if entry.get("shuffled"):
         return "shuffled"
+    if entry.get("match") == taught.RIGHT:
+        return "labelled"
     if entry["method"] in METHODS:
         return METHODS[entry["method"]]
     optimiser = entry.get("optimiser", "sgd")

@@ -40,15 +40,15 @@ SAID = {
     " pretraining",
     "depth": "GD shares 0.07–0.17 of ICL's 10 likeliest tokens, and 0.04–0.14 of the 100 likeliest",
     "dose": "ICL that is no GD moves away from it in 1 of 1 way, by up to 0.1; softmax attention"
-    " is GD on functions, exactly",
+    " equals descent on functions",
     "epochs": "At its best rate and epoch GD shares 2.4 of ICL's ten likeliest tokens; ICL"
     " reordered shares 6.6",
-    "existence": "What ICL taught comes to 2 times ICL's distance from itself, gradient descent to"
-    " 4 times: weights could be nearer than the labels lead",
+    "existence": "What ICL taught on other texts comes to 2 times ICL's distance from itself,"
+    " gradient descent on its demonstrations to 4 times: surely nearer",
     "steps": "The nearest that models come: GD, whole model 0 (1–2 steps), GD on functions 0 (1–2"
     " steps)",
-    "reach": "Small steps reach 0.6 of which label ICL gives; with wrong labels 0.5, with other"
-    " demonstrations 0.3",
+    "reach": "Small steps reach 0.6 (R²) of which label ICL gives; with wrong labels 0.5, with"
+    " other texts 0.3",
     "regression": "At the training scale predictions are 1e-16–0.3 from GD's",
     "shots": "From 1 to 8 demonstrations ICL's accuracy goes from 0.30 to 0.60, GD's from 0.50 to"
     " 0.70",

@@ -13,7 +13,8 @@ ARTIFACTS = (
             **keys("learner draw order epoch example split label"),
             "answer_id": "id of the first token of the query's answer",
             "status": "`ok`, or `diverged` (then the distributions are null)",
-            "loss": "GD: mean loss of the demonstrations at this epoch, nats",
+            "loss": "GD: mean loss of the demonstrations at this epoch, nats (of `loss: squared` a"
+            " squared error); `distil`: of its texts, in the steps of the last epoch",
             **keys("state"),
             "trained": "GD: epochs that this run has really trained by this one: fewer than `epoch`"
             " where it has converged or stalled",

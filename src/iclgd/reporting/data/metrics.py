@@ -93,8 +93,8 @@ ARTIFACTS = (
             "matrix": "`q`, `k`, `v`, `o` or `mlp`; `rest`: what is none of them; `all` weights",
             "part": "of the change: `mapping` (logits of the labels less their mean) or `labels`"
             " (log-odds of all labels together)",
-            "demonstrations": "whose gradients: `own`, the same with `wrong labels`, or `other`"
-            " training rows",
+            "demonstrations": "whose gradients: `own`, the same with `wrong labels`, or of `other"
+            " texts` of the task with their right labels",
             **meanings(reach_measures.MEASURES),
         },
     ),

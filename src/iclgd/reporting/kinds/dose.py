@@ -25,8 +25,8 @@ BRACKETS = USUAL
 SECTION = "weights"
 MEANS = (
     "The metrics do fall as attention departs from the construction in which it is GD, so "
-    "that they could have shown a departure. Softmax attention is GD too, on functions in place "
-    "of weights, and there they find it equal."
+    "that they could have shown a departure. Softmax attention is descent on functions, with a "
+    "step of its own at each input, and there they find it equal."
 )
 MEANS_NOT = (
     "It does not say how far a language model is from GD: its departures may be of other kinds."
@@ -41,9 +41,9 @@ STEPS = "steps of GD"
 BY = ["task", "design", "departure", "reading", "metric"]
 NOT_GD = "not GD"
 # What a model with this key in its ``construct`` entry computes, compared with the learner
-# (``linear_attention.attend`` and ``turns`` say why). Softmax attention (share 1) is exactly GD on
-# functions with the kernel exp(x.x'); weights that were trained on regression take larger steps
-# (O, section 3). The others are the gradient of no loss.
+# (``linear_attention.attend`` and ``turns`` say why). Softmax attention (share 1) is descent on
+# functions with the kernel exp(x.x') and a step of its own at each x; weights that were trained on
+# regression take larger steps (O, section 3). The others are the gradient of no loss.
 NATURES = {
     "softmax": "another kernel",
     "mix": "another rate, mostly",
@@ -202,7 +202,7 @@ def headline(summary: pl.DataFrame, names: Names) -> str:
         said.append(f"ICL that is no GD moves away from it in {away}, by up to {short(max(found))}")
     other = rows.filter(reading=KERNEL, nature=NATURES["softmax"], dose=1.0)
     if len(other) and other["estimate"].max() <= ROUNDING:
-        said.append("softmax attention is GD on functions, exactly")
+        said.append("softmax attention equals descent on functions")
     return "; ".join(said)
 
 

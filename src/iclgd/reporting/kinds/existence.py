@@ -11,27 +11,26 @@ from iclgd.reporting.names import ZERO_SHOT, Names
 from iclgd.statistics.existence import (
     ACCURACY,
     BEYOND,
+    DESCENDS,
     DISTANCE,
-    GAINED,
     NEAREST,
     UNITS,
     UNTOUCHED,
 )
-from iclgd.study.roles import TRAINED
+from iclgd.study.names import base
 
 BRACKETS = USUAL
 # For the report: its section, what the figure means, and what it does not.
 SECTION = "answers"
 MEANS = (
-    "What ICL itself taught, without labels, shows what weights can hold. Where that is near to "
-    "ICL and gradient descent on the labels is not, weights are not what keeps it away."
+    "What ICL itself taught, without labels, shows what can be done without demonstrations. "
+    "Trained on the same texts by their right labels, the same weights show what the objective "
+    "does."
 )
 MEANS_NOT = (
     "ICL teaches on many more texts than it was shown, and gradient descent has the demonstrations "
-    "alone: the figure does not part objective from data. What no learner found may exist."
+    "alone. What no learner found may exist; vectors and patches are no weights for all tokens."
 )
-# What descends on the labels in the model's own weights.
-DESCENDS = tuple(role for role in TRAINED if role != "gd-kernel")
 READ = {NEAREST: "", ACCURACY: "best accuracy", UNTOUCHED: "before training"}
 
 
@@ -64,51 +63,47 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 
 
 def headline(summary: pl.DataFrame, names: Names) -> str:
-    """At which link the chain from ICL to GD breaks."""
+    """How near what ICL taught comes, and gradient descent, each by its foremost learner."""
     taught, descended, links = [], [], []
-    nearest = summary.filter(reading=NEAREST)
-    for _, part in select.runs(nearest):
+    rows = summary.filter(pl.col("foremost"))
+    for run, part in select.runs(rows):
         units = part.filter(metric=UNITS.name).drop_nulls("estimate")
-        beyond = part.filter(metric=BEYOND.name).drop_nulls("estimate")
-        ours = units.filter(b_role="taught").sort("estimate")
-        trained = units.filter(pl.col("b_role").is_in(DESCENDS)).sort("estimate")
-        if ours.is_empty() or trained.is_empty():
+        ours = units.filter(b_role="taught")
+        gd = units.filter(pl.col("b_role").is_in(DESCENDS))
+        if names.roles.get(base(run["model"])) == "control" or not len(ours) or not len(gd):
             continue
-        gd = trained.row(0, named=True)
         taught.append(ours["estimate"][0])
-        descended.append(gd["estimate"])
-        links.append(_link(beyond.filter(family=gd["family"])))
+        descended.append(gd["estimate"][0])
+        beyond = part.filter(metric=BEYOND.name, family=gd["family"][0])
+        links.append(_link(beyond))
     if not links:
         return ""
     said = (
-        f"What ICL taught comes to {spread(taught)} times ICL's distance from itself, gradient"
-        f" descent to {spread(descended)} times"
+        f"What ICL taught on other texts comes to {spread(taught)} times ICL's distance from"
+        f" itself, gradient descent on its demonstrations to {spread(descended)} times"
     )
     if len(set(links)) == 1:
         return f"{said}: {links[0]}"
-    return f"{said}; in {links.count(NEARER)} of {len(links)} cases {NEARER}"
+    return f"{said}: {links.count(NEARER)} of {len(links)} {NEARER}"
 
 
-NEARER = "weights could be nearer than the labels lead"
-NO_BETTER = "nothing was found that is nearer than GD"
-OPEN = "these draws cannot tell which is nearer"
+NEARER, NO_NEARER, OPEN = "surely nearer", "surely no nearer", "no draws to tell which is nearer"
 
 
 def _link(beyond: pl.DataFrame) -> str:
     """Whether what ICL taught is nearer than GD, by the interval of the difference."""
     low, high = (beyond[end][0] if len(beyond) else None for end in ("low", "high"))
-    if low is None:
+    if low is None or low <= 0 <= high:
         return OPEN
-    return NEARER if low > 0 else NO_BETTER if high < 0 else OPEN
+    return NEARER if low > 0 else NO_NEARER
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """What each learner that ICL taught gained, and how far the nearest GD is beyond them all."""
-    rows = summary.filter(reading=NEAREST, role="model").with_columns(learner="family")
-    for row in rows.filter(metric=GAINED.name, b_role="taught").iter_rows(named=True):
+    """How far beyond what ICL taught the same with shuffled teachers is, and gradient descent."""
+    rows = summary.filter(metric=BEYOND.name, reading=NEAREST, role="model")
+    rows = rows.drop_nulls("estimate").with_columns(learner="family")
+    for row in rows.filter(b_role="shuffled").iter_rows(named=True):
         yield "held", row
-    trained = rows.filter(pl.col("b_role").is_in(DESCENDS))
-    for _, part in select.runs(trained):
-        beyond = part.filter(metric=BEYOND.name).sort("estimate").drop_nulls("estimate")
-        if len(beyond):
-            yield "taught", beyond.row(0, named=True)
+    descends = pl.col("b_role").is_in(DESCENDS)
+    for row in rows.filter(descends, pl.col("foremost")).iter_rows(named=True):
+        yield "taught", row

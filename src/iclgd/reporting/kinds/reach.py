@@ -20,12 +20,12 @@ BRACKETS = "95 % intervals over draws"
 # For the report: its section, what the figure means, and what it does not.
 SECTION = "weights"
 MEANS = (
-    "Where the demonstrations' own gradients reach no more than those of wrong labels, no small "
-    "step along them learns what ICL does; the matrix that reaches most is the one to train."
+    "Where the demonstrations' own gradients reach little, no small step along them, however it "
+    "weights them, answers as ICL does; where wrong labels reach as much, it is not the mapping."
 )
 MEANS_NOT = (
-    "It is of small steps: what many or large ones do, the curves of gradient descent show. With "
-    "few validation queries the fit itself is uncertain."
+    "It is of small steps of GD: what many or large ones do, the curves show, and Adam's are no "
+    "such sums. The matrices that reach most are picked on the same test queries."
 )
 PARTS = {MAPPING: "which label", LABELS: "a label at all"}
 
@@ -72,6 +72,6 @@ def headline(summary: pl.DataFrame, names: Names) -> str:
         spread(rows.filter(demonstrations=one)["estimate"]) for one in (OWN, WRONG, OTHER)
     )
     return (
-        f"Small steps reach {own} of which label ICL gives; with wrong labels {wrong}, with other"
-        f" demonstrations {other}"
+        f"Small steps reach {own} (R²) of which label ICL gives; with wrong labels {wrong}, with"
+        f" other texts {other}"
     )

@@ -11,8 +11,8 @@ BRACKETS = USUAL
 # For the report: its section, what the figure means, and what it does not.
 SECTION = "weights"
 MEANS = (
-    "Where a model is as many steps as it has layers, its line falls to 0 there; where another "
-    "algorithm comes nearer, it is the better description."
+    "Where a model is as many steps as it has layers, its line falls to 0 there; another algorithm "
+    "that comes nearer gives answers more like the model's."
 )
 MEANS_NOT = (
     "Two algorithms that both solve the regression agree with each other and with a model that "
