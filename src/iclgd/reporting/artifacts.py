@@ -161,6 +161,10 @@ STUDY = (
             " with rate and steps of the construction (`untuned`), or on functions, in the space of"
             " a kernel, at the nearest of its own rates and epochs (`kernel`); of `existence`: the"
             " rate and epoch `nearest` to ICL, of best `accuracy`, or `untouched` (epoch 0)",
+            "foremost": "the nearest on validation queries, of all that ICL taught or of all that"
+            " descend on the labels",
+            "part": "of ICL's change: `mapping` (which label) or `labels` (whether it is a label)",
+            "demonstrations": "whose gradients: `own`, with `wrong labels`, or of `other texts`",
             "at_end": "the tuned rate or epoch is the first or last that was tried",
             "draw": "doses: the draw that this total variation is of alone, its mean over test"
             " queries and orders; null: over all draws",
