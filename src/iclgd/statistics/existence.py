@@ -8,7 +8,7 @@ what weights can hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import polars as pl
 
@@ -17,7 +17,7 @@ from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics.metric import ABOVE, COSINE, SHARE, Metric
 from iclgd.statistics import choice, intervals
 from iclgd.statistics.families import family
-from iclgd.study.roles import TRAINED
+from iclgd.statistics.sensitivity import TRAINED
 
 PLACE = [*RUN_COLUMNS, "a"]
 CELL = ["draw", "example"]
@@ -27,8 +27,6 @@ NEAREST, ACCURACY, UNTOUCHED = "nearest", "accuracy", "untouched"
 DISTANCE = Metric("tv", SHARE, -1, "total variation from ICL")
 UNITS = Metric("units", ABOVE, -1, "that distance over ICL's from itself under another order")
 BEYOND = Metric("beyond", COSINE, 0, "that distance minus that of the nearest that ICL taught")
-# What descends on the labels in the model's own weights.
-DESCENDS = tuple(role for role in TRAINED if role != "gd-kernel")
 GAINED = Metric("gained", COSINE, 1, "distance of the untouched model minus that distance")
 LEAST = 0.01  # total variation: ICL that no order moves by so much is no unit
 
@@ -57,7 +55,7 @@ def _run(rows: pl.DataFrame, roles: Mapping[str, str]) -> pl.DataFrame:
     """Those of one model, task, design and ICL."""
     readings = {}
     for (name,), own in rows.group_by(family("b"), maintain_order=True):
-        scores = [NEAREST, *([ACCURACY] if roles[name] in TRAINED else [])]
+        scores = [NEAREST, *([ACCURACY] if roles[name].startswith(TRAINED) else [])]
         for reading in scores:
             if (read := _chosen(own, reading)) is not None:
                 readings[name, reading] = read
@@ -67,7 +65,7 @@ def _run(rows: pl.DataFrame, roles: Mapping[str, str]) -> pl.DataFrame:
         readings[zero.select(family("b"))["family"][0], UNTOUCHED] = zero
     own = [name for name in roles if roles[name] == "icl-reordered"]
     reference = next((readings[name, NEAREST] for name in own if (name, NEAREST) in readings), None)
-    foremost = [_foremost(readings, roles, some) for some in (("taught",), DESCENDS)]
+    foremost = [_foremost(readings, roles, which) for which in (_taught, descends)]
     best = readings.get((foremost[0], NEAREST))
     found = [
         _estimated(one, reference, best, zero).with_columns(
@@ -103,16 +101,25 @@ def _shown(rows: pl.DataFrame) -> tuple[str, int]:
     return rows[names[0]][0], rows[names[1]][0]
 
 
+def descends(role: str) -> bool:
+    """Whether a learner descends on the labels in the model's own weights."""
+    return role.startswith(TRAINED) and role != "gd-kernel"
+
+
+def _taught(role: str) -> bool:
+    return role == "taught"
+
+
 def _foremost(
     readings: Mapping[tuple[str, str], pl.DataFrame],
     roles: Mapping[str, str],
-    some: Iterable[str],
+    which: Callable[[str], bool],
 ) -> str | None:
-    """The family with one of ``some`` roles that is nearest on validation queries."""
+    """The family with ``which`` roles that is nearest on validation queries."""
     apart = {
         name: rows.filter(pl.col("split") == "validation")["tv"].mean()
         for (name, reading), rows in readings.items()
-        if reading == NEAREST and roles[name] in some
+        if reading == NEAREST and which(roles[name])
     }
     return min(sorted(apart), key=apart.__getitem__, default=None)
 

@@ -11,13 +11,14 @@ from iclgd.reporting.names import ZERO_SHOT, Names
 from iclgd.statistics.existence import (
     ACCURACY,
     BEYOND,
-    DESCENDS,
     DISTANCE,
     NEAREST,
     UNITS,
     UNTOUCHED,
+    descends,
 )
 from iclgd.study.names import base
+from iclgd.study.roles import TRAINED
 
 BRACKETS = USUAL
 # For the report: its section, what the figure means, and what it does not.
@@ -31,6 +32,7 @@ MEANS_NOT = (
     "ICL teaches on many more texts than it was shown, and gradient descent has the demonstrations "
     "alone. What no learner found may exist; vectors and patches are no weights for all tokens."
 )
+DESCENDS = tuple(filter(descends, TRAINED))
 READ = {NEAREST: "", ACCURACY: "best accuracy", UNTOUCHED: "before training"}
 
 
