@@ -134,7 +134,7 @@ def test_what_pages_link_to_is_there():
     assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
 
 
-BUILT_IN = ("config.yaml", "config/thorough.yaml")
+BUILT_IN = ("config.yaml", "config/thorough.yaml", "config/why.yaml")
 
 
 def test_the_readme_is_one_page():

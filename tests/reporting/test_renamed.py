@@ -26,6 +26,12 @@ NEW = {
         "qi",
         "qj-sgd",
         "qk-steps",
+        "ql-distil",
+        "qn",
+        "qo.icl",
+        "qp-patch",
+        "qr-gd",
+        "qs",
     ],
 }
 NEW["models"] += ["qm6", "qm7-construction", "qm8"]
@@ -37,6 +43,10 @@ NAMES = {
 # Data and random weights depend on the names of their tasks and models, by design.
 SEEDS = {
     "src/iclgd/tasks/task_tables.py": ('"/".join(map(str, names))', '"/".join(map(old, names))'),
+    "src/iclgd/learners/teaching.py": (
+        'zlib.crc32(task["task"][0].encode())',
+        'zlib.crc32(old(task["task"][0]).encode())',
+    ),
     "src/iclgd/models/untrained.py": (
         "zlib.crc32(seed.encode())",
         "zlib.crc32(old(seed).encode())",
