@@ -7,7 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from iclgd.metrics.agreement import METRICS
-from iclgd.metrics.metric import ANY, COSINE, SHARE, Metric, by_name
+from iclgd.metrics.metric import ABOVE, ANY, COSINE, SHARE, Metric, by_name
 
 
 class Distance(NamedTuple):
@@ -51,3 +51,7 @@ ESTIMATED = by_name(
 SIMILARITY = Metric("similarity", SHARE, 1, "1 - total variation", "1 - total variation")
 GAIN = Metric("gain", COSINE, 0, "accuracy of ICL minus that of the learner")
 SLOPE = Metric("tv_slope", ANY, -1, "slope of total variation over the dose, one a draw")
+# Of figures of kind `existence`.
+UNITS = Metric("units", ABOVE, -1, "distance over ICL's from itself under another order")
+BEYOND = Metric("beyond", COSINE, 0, "distance minus that of the nearest that ICL taught")
+GAINED = Metric("gained", COSINE, 1, "distance of the untouched model minus that of the learner")

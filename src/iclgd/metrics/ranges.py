@@ -15,6 +15,7 @@ from iclgd.metrics import (
     model_metrics,
     order_sensitivity,
     order_variance,
+    reach_measures,
     sparsity_requirement,
 )
 from iclgd.metrics.metric import COSINE as COSINE
@@ -37,6 +38,10 @@ METRICS = by_name(
     *distances.ESTIMATED.values(),
     distances.SIMILARITY,
     distances.GAIN,
+    distances.UNITS,
+    distances.BEYOND,
+    distances.GAINED,
+    *reach_measures.MEASURES.values(),
     *errors.METRICS.values(),
     *errors.CONTRASTS.values(),
     *sparsity_requirement.SHARES.values(),

@@ -86,7 +86,8 @@ def groups(model) -> list[Group]:
 
 def products(model, one: Gradient, other: Gradient) -> Tensor:
     """Inner products of two gradients in each of `groups`, [groups] in float64."""
-    whole = {n: (one[n].double() * other[n].double()).sum() for n in one.keys() & other.keys()}
+    # In the order of the model's parameters: sums in another order have other last bits.
+    whole = {n: (own.double() * other[n].double()).sum() for n, own in one.items() if n in other}
     zero = torch.zeros((), dtype=torch.float64, device=model.device)
     total = sum(whole.values(), zero)
     found = []

@@ -14,7 +14,8 @@ import polars as pl
 
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.metrics.metric import ABOVE, COSINE, SHARE, Metric
+from iclgd.metrics.agreement import METRICS
+from iclgd.metrics.distances import BEYOND, GAINED, UNITS
 from iclgd.statistics import choice, intervals
 from iclgd.statistics.families import family
 from iclgd.statistics.sensitivity import TRAINED
@@ -24,10 +25,7 @@ CELL = ["draw", "example"]
 # Readings: the rate and epoch nearest to ICL, that of best accuracy (of gradient descent alone),
 # and epoch 0 of what trains.
 NEAREST, ACCURACY, UNTOUCHED = "nearest", "accuracy", "untouched"
-DISTANCE = Metric("tv", SHARE, -1, "total variation from ICL")
-UNITS = Metric("units", ABOVE, -1, "that distance over ICL's from itself under another order")
-BEYOND = Metric("beyond", COSINE, 0, "that distance minus that of the nearest that ICL taught")
-GAINED = Metric("gained", COSINE, 1, "distance of the untouched model minus that distance")
+DISTANCE = METRICS["tv"]
 LEAST = 0.01  # total variation: ICL that no order moves by so much is no unit
 
 
