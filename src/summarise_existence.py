@@ -1,9 +1,8 @@
 """Summarise how far from ICL each learner is, in units of ICL's distance from itself.
 
 Total variation over test queries with 95 % intervals (`tv`); that over the distance of ICL from
-itself under another order of the same demonstrations (`units`); minus that of the nearest
-learner that ICL taught (`beyond`); and how much less it is than that of the untouched model
-(`gained`). GD is there at the rate and epoch nearest to ICL on
+itself under another order of the same demonstrations (`units`), and minus that of the nearest
+learner that ICL taught (`beyond`). GD is there at the rate and epoch nearest to ICL on
 validation queries, at that of best accuracy, and untouched, at epoch 0.
 """
 

@@ -48,7 +48,6 @@ def outputs(model, part: Part, match: str) -> Tensor:
 def _attentions(model, match: str) -> list:
     if match != ATTENTION:
         return []
-    row_check.check(model, matrices=["o"])
     name = architectures.row(model.config).o
     return [
         architectures.module(model.config, block, name)
@@ -70,7 +69,10 @@ def distance(found: Tensor, wanted: Tensor, match: str) -> Tensor:
 
 @torch.no_grad()
 def taught(model, texts: Texts, match: str) -> Tensor:
-    """`outputs` of all texts, which are the teacher's."""
+    """`outputs` of all texts, which are the teacher's. Raises InputError where attention is to
+    match and the row of the architecture is wrong."""
+    if match == ATTENTION:
+        row_check.check(model, matrices=["o"])
     found: dict[int, Tensor] = {}
     for part in texts.parts(model):
         found |= dict(zip(part.numbers, outputs(model, part, match), strict=True))

@@ -3,10 +3,9 @@
 A step of GD moves the weights; seen from outside it moves the answers, at x by the sum over
 demonstrations of k(x, x_i) times what is missing at x_i. With a kernel k given, this needs no
 weights: f <- f + (rate / N) sum_i k(x, x_i) r_i(f), r_i the negative gradient of the loss of
-demonstration i by f(x_i). Attention that compares
-inputs by k does just this with the squared loss (Cheng, Chen and Sra 2312.06528; for softmax
-attention and one step Dragutinovic, Saxe and Singh 2510.10425). With the linear kernel it is GD on
-the weights of a linear model.
+demonstration i by f(x_i). Attention that compares inputs by k does just this with the squared loss
+(Cheng, Chen and Sra 2312.06528; for softmax attention and one step Dragutinovic, Saxe and Singh
+2510.10425). With the linear kernel it is GD on the weights of a linear model.
 """
 
 from __future__ import annotations

@@ -54,4 +54,3 @@ SLOPE = Metric("tv_slope", ANY, -1, "slope of total variation over the dose, one
 # Of figures of kind `existence`.
 UNITS = Metric("units", ABOVE, -1, "distance over ICL's from itself under another order")
 BEYOND = Metric("beyond", COSINE, 0, "distance minus that of the nearest that ICL taught")
-GAINED = Metric("gained", COSINE, 1, "distance of the untouched model minus that of the learner")

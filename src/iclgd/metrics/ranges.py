@@ -40,7 +40,6 @@ METRICS = by_name(
     distances.GAIN,
     distances.UNITS,
     distances.BEYOND,
-    distances.GAINED,
     *reach_measures.MEASURES.values(),
     *errors.METRICS.values(),
     *errors.CONTRASTS.values(),

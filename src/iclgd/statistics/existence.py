@@ -15,7 +15,7 @@ import polars as pl
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics.agreement import METRICS
-from iclgd.metrics.distances import BEYOND, GAINED, UNITS
+from iclgd.metrics.distances import BEYOND, UNITS
 from iclgd.statistics import choice, intervals
 from iclgd.statistics.families import family
 from iclgd.statistics.sensitivity import TRAINED
@@ -37,9 +37,8 @@ def summarised(pairs: Iterable[pl.DataFrame], roles: Mapping[str, str]) -> pl.Da
     reading and metric: ``PLACE, family, b, epoch, reading, metric``, those of `intervals.ESTIMATE`
     and ``foremost``: the nearest, on validation queries, of all that ICL taught, or of all that
     descends on the labels.
-    There is no ``beyond`` where ICL teaches nothing, no ``gained`` where nothing trains, and no
-    ``units`` where ICL has no other order, or one that moves it by less than `LEAST`. Raises
-    InputError for tables without a learner.
+    There is no ``beyond`` where ICL teaches nothing, and no ``units`` where ICL has no other order,
+    or one that moves it by less than `LEAST`. Raises InputError for tables without a learner.
     """
     rows = pl.concat(pairs)
     role = {name: roles[name] for name in rows.select(family("b"))["family"].unique()}
@@ -66,7 +65,7 @@ def _run(rows: pl.DataFrame, roles: Mapping[str, str]) -> pl.DataFrame:
     foremost = [_foremost(readings, roles, which) for which in (_taught, descends)]
     best = readings.get((foremost[0], NEAREST))
     found = [
-        _estimated(one, reference, best, zero).with_columns(
+        _estimated(one, reference, best).with_columns(
             family=pl.lit(name),
             b=pl.lit(_shown(one)[0]),
             epoch=pl.lit(_shown(one)[1], pl.Int32),
@@ -132,7 +131,6 @@ def _estimated(
     rows: pl.DataFrame,
     reference: pl.DataFrame | None,
     best: pl.DataFrame | None,
-    untouched: pl.DataFrame,
 ) -> pl.DataFrame:
     """The metrics of one reading, of the cells that it shares with what it is held against."""
     cells = rows.select(PLACE).head(1).join(_cells(rows, "tv"), how="cross")
@@ -141,10 +139,8 @@ def _estimated(
         both = cells.join(_cells(reference, "own"), on=CELL)
         if len(both) and both["own"].mean() >= LEAST:
             parts.append(intervals.ratios(both, PLACE, "tv", "own", UNITS))
-    for metric, other, sign in ((BEYOND, best, 1), (GAINED, untouched, -1)):
-        if other is not None and len(other):
-            both = cells.join(_cells(other, "other"), on=CELL)
-            difference = sign * (pl.col("tv") - pl.col("other"))
-            both = both.with_columns(difference.alias(metric.name))
-            parts.append(intervals.means(both, PLACE, [metric]))
+    if best is not None:
+        both = cells.join(_cells(best, "taught"), on=CELL)
+        beyond = both.with_columns(beyond=pl.col("tv") - pl.col("taught"))
+        parts.append(intervals.means(beyond, PLACE, [BEYOND]))
     return pl.concat(parts)
