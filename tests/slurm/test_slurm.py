@@ -156,8 +156,10 @@ def test_jobs_that_are_cancelled_warned_or_out_of_time_are_tried_again(hanging, 
     profile = hanging / "slurm/config.yaml"
     text = profile.read_text()
     limit = '?f"(240 + 15 * {weights}) * attempt"'
-    assert text.count(limit) == 1
-    profile.write_text(text.replace(limit, "1 * attempt"))
+    before, run_gd = text.split("\n  run_gd:\n")
+    assert limit in run_gd
+    shortened = run_gd.replace(limit, "1 * attempt", 1)
+    profile.write_text(f"{before}\n  run_gd:\n{shortened}")
     with on_slurm(hanging, *LOGITS) as process:
         until(lambda: len(started(hanging)) == cluster.GPUS, hanging)
         cancelled, late = started(hanging)
