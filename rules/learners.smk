@@ -90,6 +90,38 @@ rule run_solver:
         " --output {output:q} > {log:q} 2>&1"
 
 
+rule run_tangent:
+    input:
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
+        task=paths.TASK,
+        demonstrations=paths.DEMONSTRATIONS,
+        script=own("src/run_tangent.py"),
+        lib=imports("src/run_tangent.py"),
+    output:
+        paths.LOGITS,
+    log:
+        "logs/run_tangent/{model}/{task}/{design}/{learner}/{draws}.log",
+    benchmark:
+        "logs/run_tangent/{model}/{task}/{design}/{learner}/{draws}.tsv"
+    wildcard_constraints:
+        learner=study.of_method("tangent"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+    params:
+        learner=study.learner_json,
+        orders=study.trained_orders,
+        keep=study.keep,
+    shell:
+        "python {input.script:q} --model {input.model:q} --task {input.task:q}"
+        " --demonstrations {input.demonstrations:q} --learner {params.learner:q} {params.orders}"
+        " --name {wildcards.learner:q} --keep {params.keep} --threads {threads}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
 rule run_kernel:
     input:
         model=paths.MANIFEST,

@@ -98,6 +98,38 @@ rule measure_perplexity:
         " --output {output:q} > {log:q} 2>&1"
 
 
+rule compare_updates:
+    input:
+        model=paths.MANIFEST,
+        folder=paths.MODEL,
+        task=paths.TASK,
+        demonstrations=paths.DEMONSTRATIONS,
+        script=own("src/compare_updates.py"),
+        lib=imports("src/compare_updates.py"),
+    output:
+        paths.UPDATES,
+    log:
+        "logs/compare_updates/{model}/{task}/{design}/{a}--{b}/{draws}.log",
+    benchmark:
+        "logs/compare_updates/{model}/{task}/{design}/{a}--{b}/{draws}.tsv"
+    wildcard_constraints:
+        a=study.of_method("patch"),
+        b=study.of_method("gd"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+    params:
+        patch=study.patch_json,
+        learner=study.updating_json,
+    shell:
+        "python {input.script:q} --model {input.model:q} --task {input.task:q}"
+        " --demonstrations {input.demonstrations:q} --patch {params.patch:q}"
+        " --learner {params.learner:q} --a {wildcards.a:q} --b {wildcards.b:q}"
+        " --threads {threads} --output {output:q} > {log:q} 2>&1"
+
+
 rule measure_reach:
     input:
         model=paths.MANIFEST,

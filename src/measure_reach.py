@@ -27,11 +27,10 @@ import torch
 
 from iclgd.io import parquet
 from iclgd.io.schemas.reach import REACH
-from iclgd.learners import inputs, teaching
+from iclgd.learners import inputs, nulls, teaching
 from iclgd.metrics import reach
-from iclgd.metrics.reach_measures import DEMONSTRATIONS, LABELS, MAPPING
+from iclgd.metrics.reach_measures import LABELS, MAPPING, MEASURES
 from iclgd.models import architectures, attention, probes, row_check
-from iclgd.tasks import answer_tokens, prompts
 from iclgd.tasks.readouts.next_token import NextToken
 
 loaded, task, runs, queries, names, constant = inputs.read(
@@ -39,7 +38,7 @@ loaded, task, runs, queries, names, constant = inputs.read(
 )
 del constant["learner"]
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model)
-model, labels, words = loaded.model, readout.targets, prompts.labels(task)
+model, labels = loaded.model, readout.targets
 attention.simplify(model)
 if model.dtype in (torch.bfloat16, torch.float16):
     raise cli.InputError(f"model {loaded.name}: gradients need 'dtype: float32' or float64")
@@ -51,49 +50,30 @@ if not validates.any():
     raise cli.InputError(f"task {names['task']} has no validation queries to fit on")
 PARTS = {MAPPING: slice(0, len(labels)), LABELS: slice(len(labels), None)}
 
-
-def encoded(rows: pl.DataFrame, shift: int = 0) -> list[tuple[list[int], int]]:
-    """Demonstrations alone with their answers, or with those of the label ``shift`` further."""
-    texts = (rows["instruction"] + rows["text"]).to_list()
-    answers = [words[(label + shift) % len(words)] for label in rows["label"]]
-    made = answer_tokens.encode_answers(loaded.tokenizer, texts, answers)
-    prompts.check_length([len(tokens) for tokens, _ in made], loaded.context, **names)
-    return made
-
-
 found = []
 for run in cli.progress(runs, len(runs), "draws"):
-    rows = prompts.bound(task, run, words)
-    shown = pl.concat([rows.filter(example=one) for one in run.examples])
-    others = teaching.rows(rows, run, len(shown))
-    if len(others) < len(shown):
-        raise cli.InputError(
-            f"task {names['task']}: as many other training rows are needed as demonstrations"
-        )
+    sets = nulls.encoded(loaded, task, run, names)
     lesson = teaching.lesson(loaded, ways, task, run, queries, readout)
     change = reach.scores(teaching.logits(model, lesson.after).double(), labels)
     change = (change - reach.scores(teaching.logits(model, lesson.alone).double(), labels)).cpu()
     with reach.trainable(model):
-        sets = [
-            [reach.of_loss(model, one) for one in some]
-            for some in (encoded(shown), encoded(shown, 1), encoded(others))
-        ]
+        gradients = [[reach.of_loss(model, one) for one in some] for some in sets.values()]
         images = torch.stack(
-            [reach.images(model, one, labels, sets) for one in lesson.alone.sequences]
+            [reach.images(model, one, labels, gradients) for one in lesson.alone.sequences]
         )  # [queries, sets, demonstrations, groups, scores]
-    for which, demonstrations in enumerate(DEMONSTRATIONS):
+    for which, demonstrations in enumerate(sets):
         for at, group in enumerate(groups):
             for part, of in PARTS.items():
                 own, wanted = images[:, which, :, at, of], change[:, of]
                 fit, test = torch.from_numpy(validates), torch.from_numpy(~validates)
-                r2, cosine = reach.reached(own[fit], wanted[fit], own[test], wanted[test])
+                reached = reach.reached(own[fit], wanted[fit], own[test], wanted[test])
                 found.append(
                     {
                         **constant,
                         **{"draw": run.draw, "order": run.order, **group._asdict()},
                         **{"part": part, "demonstrations": demonstrations},
-                        **{"r2": r2, "cosine": cosine},
+                        **reached._asdict(),
                     }
                 )
-table = pl.DataFrame(found, schema=REACH).with_columns(pl.col("r2", "cosine").fill_nan(None))
+table = pl.DataFrame(found, schema=REACH).with_columns(pl.col(*MEASURES).fill_nan(None))
 parquet.write(table, args.output, REACH)

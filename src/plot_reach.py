@@ -2,7 +2,8 @@
 
 Columns: the run's own demonstrations, the same with wrong labels, other ones. Above: which label;
 below: whether it is a label at all. A tile is a matrix of a layer; the upper rows are what lies in
-no matrix, and all weights. Outlined: the two matrices that reach most.
+no matrix, and all weights. Outlined: the two matrices that reach most on
+validation queries.
 """
 
 from iclgd.reporting import style
@@ -13,7 +14,8 @@ figure = args.figure
 import altair as alt
 import polars as pl
 
-from iclgd.metrics.reach_measures import DEMONSTRATIONS, OWN, REST, WHOLE
+from iclgd.io.schemas.keys import DEMONSTRATED, OWN
+from iclgd.metrics.reach_measures import REST, WHOLE
 from iclgd.models.architectures import MATRICES
 from iclgd.reporting import charts, findings, layout
 from iclgd.reporting.export.figure import save
@@ -26,11 +28,9 @@ SHADES = ["#F4F6F8", "#BFD7EA", "#6CA6CD", "#22668C", "#0B2E4F"]  # from 0 to 1
 STEPS = 41
 TILE, MOST = 26, 16  # pixels of a tile, and rows above which tiles are lower
 CALLED = {"q": "W_Q", "k": "W_K", "v": "W_V", "o": "W_O", "mlp": "MLP"}
-HEADS = dict(
-    zip(DEMONSTRATIONS, ("its demonstrations", "wrong labels", "other texts"), strict=True)
-)
+HEADS = dict(zip(DEMONSTRATED, ("its demonstrations", "wrong labels", "other texts"), strict=True))
 TIPS = {"weights": "weights", "estimate": "R²", "low": "95 %, low", "high": "95 %, high"}
-summary = charts.read(args.summary, COLUMNS.split()).filter(metric="r2")
+summary = charts.read(args.summary, COLUMNS.split())
 ramp = style.ramp(SHADES, STEPS)
 
 
@@ -94,8 +94,8 @@ for (model, task, shots, _), part in summary.sort(keys).group_by(keys, maintain_
     panels = []
     for which, said in kind.PARTS.items():
         best = {(row["layer"], row["matrix"]) for row in kind.best(part, which)}
-        for at, one in enumerate(DEMONSTRATIONS):
-            mine = part.filter(part=which, demonstrations=one)
+        for at, one in enumerate(DEMONSTRATED):
+            mine = part.filter(metric="r2", part=which, demonstrations=one)
             domain = {"domain": [0, len(columns)], "nice": False}
             x = charts.Axis(
                 "",
@@ -117,9 +117,10 @@ for (model, task, shots, _), part in summary.sort(keys).group_by(keys, maintain_
             head = HEADS.get(one, one) if which == next(iter(kind.PARTS)) else ""
             panels.append(charts.panel(layers_of, x, y, size, head))
     head = f"{names.label(model)} · {names.label(task)} · {shots} demonstrations"
-    blocks.append(layout.block(panels, len(DEMONSTRATIONS), head))
+    blocks.append(layout.block(panels, len(DEMONSTRATED), head))
 items = [{"label": f"R² {v:g}", "color": shade(v), "dash": style.SOLID} for v in (0, 0.5, 1)]
-items.append({"label": "the two matrices that reach most", "color": style.INK, "dash": style.SOLID})
+most = "the two that reach most on validation queries"
+items.append({"label": most, "color": style.INK, "dash": style.SOLID})
 title = figure.title or "What can a small step along the gradients reach of ICL's change?"
 subtitle = "R² on test queries of how ICL's change differs between queries; one weight for each "
 subtitle += "demonstration, none negative, fitted on validation queries. Means over draws."

@@ -62,13 +62,14 @@ with parquet.Parts(args.output, LOGITS) as table:
             teaching.lesson(loaded, ways, task, run, rows, readout) for rows in (texts, validation)
         )
         places = teaching.shuffled(len(texts), run) if entry.shuffled else None
-        change, chosen, apart = teachers.nearest(model, lesson, judge, entry, places)
+        best = teachers.nearest(model, lesson, judge, entry, places)
         print(
-            f"draw {run.draw}, order {run.order}: {chosen}, {apart:.4f} from ICL", file=sys.stderr
+            f"draw {run.draw}, order {run.order}: {best.called}, {best.apart:.4f} from ICL",
+            file=sys.stderr,
         )
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}
         for first in range(0, len(queries), batches.QUERIES):
             numbers = list(range(len(alone)))[first : first + batches.QUERIES]
-            found = readout.read(teaching.logits(model, asked.these(numbers), change))
+            found = readout.read(teaching.logits(model, asked.these(numbers), best.change))
             own = prompts.bound(queries.slice(first, batches.QUERIES), run, words)
             table.add((*keys.values(), first), readout.rows(found, {**constant, **keys}, own))

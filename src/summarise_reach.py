@@ -1,7 +1,7 @@
 """Summarise what first-order steps reach of ICL's change, as means over draws with intervals.
 
 By model, task, design, group of weights (a matrix of a layer, the rest, all), part of the change
-and kind of demonstrations: `r2` and `cosine`.
+and kind of demonstrations: each measure.
 """
 
 from pathlib import Path

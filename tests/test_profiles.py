@@ -14,8 +14,9 @@ from support.workflow import STUDY, copy_project
 
 ROOT = Path(__file__).parents[1]
 PROFILE = ROOT / "profiles/slurm/config.yaml"
-LEARNERS = {f"run_{name}" for name in ("icl", "gd", "kernel", "distil", "imitation", "solver")}
-GPU = {*LEARNERS, "compare_attention", "measure_reach", "measure_perplexity"}
+METHODS = ("icl", "gd", "tangent", "kernel", "distil", "imitation", "solver")
+LEARNERS = {f"run_{name}" for name in METHODS}
+GPU = {*LEARNERS, "compare_attention", "compare_updates", "measure_reach", "measure_perplexity"}
 
 
 def profile(*edits: tuple[str, str]) -> dict:

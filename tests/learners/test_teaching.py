@@ -298,12 +298,14 @@ def test_the_nearest_change_is_chosen_and_named():
     model, given = tiny_model("llama"), lesson(4)
     judge = teaching.Lesson(*(part.these([0, 1]) for part in given[:2]))
     entry = teachers.imitating({"method": "patch", "ridges": [1e6, 0.0, 1.0]})
-    change, called, apart = teachers.nearest(model, given, judge, entry)
+    change, called, apart, matrices = teachers.nearest(model, given, judge, entry)
+    assert [one.layer for one in matrices] == 3 * [0] + 3 * [1] + 3 * [2]
     assert called == "ridge 0" and apart < 1e-4
     found = answers(model, given.alone, change)
     torch.testing.assert_close(found, answers(model, given.after), rtol=0, atol=1e-3)
     entry = teachers.imitating({"method": "vector", "at": [0.0, 0.5, 1.0]})
-    _, called, apart = teachers.nearest(model, given, judge, entry)
+    _, called, apart, matrices = teachers.nearest(model, given, judge, entry)
+    assert matrices == []
     icl = answers(model, judge.after)
     at = vectors.found(model, given, "replace")
     each = [teaching.total_variation(answers(model, judge.alone, at(i)), icl) for i in range(3)]

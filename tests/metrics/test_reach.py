@@ -12,10 +12,11 @@ from support.steps import run_step
 from support.tasks import tiny_task
 
 from iclgd.io import parquet
+from iclgd.io.schemas.keys import DEMONSTRATED
 from iclgd.io.schemas.reach import REACH
 from iclgd.io.schemas.task import TASK
 from iclgd.metrics import reach
-from iclgd.metrics.reach_measures import DEMONSTRATIONS, LABELS, MAPPING
+from iclgd.metrics.reach_measures import LABELS, MAPPING
 from iclgd.models import architectures, float64, gd_transformer
 from iclgd.tasks import synthetic
 
@@ -107,20 +108,21 @@ def test_reached_by_hand():
     Less the means of these two, 2 and 4: -1, 1, 1, 3 and -2, 2, 1, 8. The weight is 2.
     """
     images, change = column(1, 3, 3, 5)[:, None], column(2, 6, 5, 12)
-    r2, cosine = reach.reached(images[:2], change[:2], images[2:], change[2:])
+    fitted, r2, cosine = reach.reached(images[:2], change[:2], images[2:], change[2:])
+    assert fitted == pytest.approx(1)
     assert r2 == pytest.approx(1 - (1 + 4) / 65)
     assert cosine == pytest.approx(25 / (10 * 65) ** 0.5)
     # Gradients that are alike, or none, are no obstacle; nor is what all queries share.
     twice = images.repeat(1, 2, 1)
-    assert reach.reached(twice[:2], change[:2], twice[2:], change[2:])[0] == pytest.approx(r2)
+    assert reach.reached(twice[:2], change[:2], twice[2:], change[2:]).r2 == pytest.approx(r2)
     more = change + 100
-    assert reach.reached(images[:2], more[:2], images[2:], more[2:])[0] == pytest.approx(r2)
+    assert reach.reached(images[:2], more[:2], images[2:], more[2:]).r2 == pytest.approx(r2)
     # A demonstration is not unlearned: the wrong one of two labels has the opposite gradient.
-    assert reach.reached(-images[:2], change[:2], -images[2:], change[2:])[0] == 0
-    r2, cosine = reach.reached(0 * images[:2], change[:2], 0 * images[2:], change[2:])
+    assert reach.reached(-images[:2], change[:2], -images[2:], change[2:]).r2 == 0
+    _, r2, cosine = reach.reached(0 * images[:2], change[:2], 0 * images[2:], change[2:])
     assert r2 == 0 and math.isnan(cosine)
     same = 0 * change + 3
-    assert math.isnan(reach.reached(images[:2], same[:2], images[2:], same[2:])[0])
+    assert math.isnan(reach.reached(images[:2], same[:2], images[2:], same[2:]).r2)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +188,7 @@ def test_the_step_measures_every_group_and_part(places):
     manifest = save_model(tiny_model("llama", "float32"), places, "m")
     table = measured(places, manifest)
     assert set(table["part"]) == {MAPPING, LABELS}
-    assert set(table["demonstrations"]) == set(DEMONSTRATIONS)
+    assert set(table["demonstrations"]) == set(DEMONSTRATED)
     assert len(table) == 2 * 17 * 2 * 3
     assert table["r2"].max() <= 1 and table["cosine"].abs().max() <= 1
     assert json.loads(manifest.read_text())["model"] == table["model"][0]

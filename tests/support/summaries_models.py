@@ -74,7 +74,7 @@ def reach(path, models=("llama-large", "gpt2"), layers=2, draws=5, matrices="qkv
         run |= {"layer": layer, "matrix": matrix, "part": part, "demonstrations": shown}
         level = {"own": 0.3, "wrong labels": 0.2, "other texts": 0.0}[shown] + 0.1 * (layer or 0)
         level += {"v": 0.2, "all": 0.3}.get(matrix, 0.0) + 0.1 * (part == "labels")
-        for metric in ("r2", "cosine"):
+        for metric in ("fitted", "r2", "cosine"):
             rows.append(band({**run, "metric": metric}, min(level, 0.95), 0.05, draws))
     return kept(rows, path)
 

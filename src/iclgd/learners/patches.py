@@ -10,7 +10,7 @@ closed form; of a single text without a ridge it is the change of rank 1. No lab
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -29,10 +29,16 @@ Batch = tuple[Part, Tensor | None]
 
 class Change(NamedTuple):
     """A change W [out, in] of a matrix as what it was made of: W = sum_i ``weights``_i ``x``_i^T,
-    over texts, [n, out] and [n, in]. There are fewer texts than inputs."""
+    over texts, [n, out] and [n, in]; W x_i was to be ``wanted``_i [n, out]. There are fewer texts
+    than inputs."""
 
     x: Tensor
     weights: Tensor
+    wanted: Tensor
+
+    def whole(self) -> Tensor:
+        """W [out, in]."""
+        return self.weights.mT @ self.x
 
     def of(self, state: Tensor) -> Tensor:
         """W times each state [rows, in]: [rows, out]."""
@@ -44,6 +50,22 @@ class Patch(NamedTuple):
 
     read: list[Change]
     write: Change | None
+
+
+class Matrix(NamedTuple):
+    """A matrix of a block, its module, and its change."""
+
+    layer: int
+    module: nn.Module
+    change: Change
+
+
+class Fit(NamedTuple):
+    """Patches by one ridge: the changes of the matrices, and that of the model by all of them."""
+
+    ridge: float
+    matrices: list[Matrix]
+    change: teaching.Change
 
 
 def modules(model) -> list[tuple[list[nn.Module], nn.Module]]:
@@ -70,9 +92,9 @@ def ridge_fit(x: Tensor, y: Tensor, ridge: float) -> Change:
     x, y = x.double(), y.double()
     gram = x @ x.mT
     if ridge == 0:
-        return Change(x, torch.linalg.pinv(gram, hermitian=True) @ y)
+        return Change(x, torch.linalg.pinv(gram, hermitian=True) @ y, y)
     gram.diagonal().add_(ridge * gram.diagonal().mean())
-    return Change(x, torch.linalg.solve(gram, y))
+    return Change(x, torch.linalg.solve(gram, y), y)
 
 
 def applied(model, patches: dict[int, Patch]) -> teaching.Change:
@@ -165,6 +187,23 @@ def fitted(
         found[layer], change = patch, applied(model, {layer: patch})
         there = [(part, _after(model, layer, part, hidden, change)) for part, hidden in there]
     return found
+
+
+def fits(
+    model, lesson: Lesson, ridges: Iterable[float], places: list[int] | None = None
+) -> Iterator[Fit]:
+    """The patches of each ridge; ``places`` as in `fitted`."""
+    wanted, inside = states(model, lesson.after), modules(model)
+    for ridge in ridges:
+        found = fitted(model, lesson, wanted, ridge, places)
+        matrices = [
+            Matrix(layer, module, change)
+            for layer, patch in found.items()
+            for module, change in zip(
+                [*inside[layer][0], inside[layer][1]], [*patch.read, patch.write], strict=True
+            )
+        ]
+        yield Fit(ridge, matrices, applied(model, found))
 
 
 def _made_of(module: nn.Module, change: Tensor) -> Tensor:

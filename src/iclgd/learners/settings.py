@@ -62,10 +62,6 @@ class Learner:
 def learner(entry: dict) -> Learner:
     """A Learner from a JSON object. Raises InputError that names an unknown key or value."""
 
-    def one_of(what: str, value: str, known) -> None:
-        if value not in known:
-            raise InputError(f"learner: {what} {value!r} is none of {', '.join(known)}")
-
     own = [one.name for one in fields(Learner) if one.name != "settings"]
     known = [*own, *optimisers.known_settings()]
     for key in entry:
@@ -75,22 +71,42 @@ def learner(entry: dict) -> Learner:
         raise InputError("learner: there is no rate")
     settings = {key: value for key, value in entry.items() if key not in own}
     made = Learner(**{key: entry[key] for key in entry if key in own}, settings=settings)
-    one_of("optimiser", made.optimiser, OPTIMISERS)
-    one_of("loss", made.loss, LOSSES)
+    _one_of("optimiser", made.optimiser, OPTIMISERS)
+    _one_of("loss", made.loss, LOSSES)
     if reason := optimisers.foreign(made.optimiser, made.settings):
         raise InputError(f"learner: {reason}")
-    if made.train is not None:
-        part = made.train.get("lora", made.train)
-        needed = ("rank", "matrices") if "lora" in made.train else ("layers", "matrices")
-        needed = ("parameters",) if "parameters" in made.train else needed
-        if not set(needed) <= set(part) <= {*needed, "alpha"} or len(made.train) > 2:
-            raise InputError(f"learner: train {made.train} needs just the keys {', '.join(needed)}")
-        for matrix in part.get("matrices", []):
-            one_of("matrix", matrix, architectures.MATRICES)
+    check_trained(made.train)
     if made.causal is not None:
-        one_of("causal", made.causal, layer_causal.READINGS)
+        _one_of("causal", made.causal, layer_causal.READINGS)
         if "layers" not in (made.train or {}) or made.loss == "squared":
             raise InputError(
                 "learner: causal needs train with layers and matrices, and no squared loss"
             )
     return made
+
+
+def trained(entry: dict) -> dict | None:
+    """The key ``train`` of a JSON object that may have no other. Raises InputError as `learner`."""
+    for key in entry:
+        if key != "train":
+            raise InputError(f"learner: {key} has no meaning here (it has train)")
+    check_trained(entry.get("train"))
+    return entry.get("train")
+
+
+def check_trained(train: dict | None) -> None:
+    """Raise InputError for a key ``train`` (see `Learner`) that names no weights."""
+    if train is None:
+        return
+    part = train.get("lora", train)
+    needed = ("rank", "matrices") if "lora" in train else ("layers", "matrices")
+    needed = ("parameters",) if "parameters" in train else needed
+    if not set(needed) <= set(part) <= {*needed, "alpha"} or len(train) > 2:
+        raise InputError(f"learner: train {train} needs just the keys {', '.join(needed)}")
+    for matrix in part.get("matrices", []):
+        _one_of("matrix", matrix, architectures.MATRICES)
+
+
+def _one_of(what: str, value: str, known) -> None:
+    if value not in known:
+        raise InputError(f"learner: {what} {value!r} is none of {', '.join(known)}")

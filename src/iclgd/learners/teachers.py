@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from iclgd.io.cli import InputError
-from iclgd.learners import patches, settings, taught, teaching, vectors
+from iclgd.learners import constructed_patches, patches, settings, taught, teaching, vectors
+from iclgd.learners.patches import Matrix
 from iclgd.learners.settings import Learner
 from iclgd.learners.teaching import Change, Lesson
-from iclgd.models import architectures, dimensions
+from iclgd.models import architectures, dimensions, gd_transformer
 
 
 class Distilling(NamedTuple):
@@ -75,37 +76,44 @@ def imitating(given: dict) -> Imitating:
     )
 
 
+class Nearest(NamedTuple):
+    """A ``change`` of the model, what it is ``called``, its total variation from ICL, and the
+    matrices that it patches; a vector patches none."""
+
+    change: Change
+    called: str
+    apart: float
+    matrices: list[Matrix]
+
+
 def _changes(
     model, lesson: Lesson, entry: Imitating, places: list[int] | None
-) -> Iterator[tuple[str, Change]]:
-    """Every change to choose among, and what it is called."""
+) -> Iterator[tuple[str, Change, list[Matrix]]]:
+    """Every change to choose among, what it is called, and the matrices that it patches."""
     if entry.method == "patch":
-        wanted = patches.states(model, lesson.after)
-        for ridge in entry.at:
-            found = patches.fitted(model, lesson, wanted, ridge, places)
-            yield f"ridge {ridge:g}", patches.applied(model, found)
+        home = constructed_patches if gd_transformer.is_construction(model) else patches
+        for fit in home.fits(model, lesson, entry.at, places):
+            yield f"ridge {fit.ridge:g}", fit.change, fit.matrices
         return
     at = vectors.found(model, lesson, entry.how)
     layers = range(dimensions.layers(model.config))
     if entry.at is not None:
         layers = sorted({architectures.layer_number(model.config, one) for one in entry.at})
     for layer in layers:
-        yield f"layer {layer}", at(layer)
+        yield f"layer {layer}", at(layer), []
 
 
 def nearest(
     model, lesson: Lesson, judge: Lesson, entry: Imitating, places: list[int] | None = None
-) -> tuple[Change, str, float]:
-    """The change with which the model's answers are nearest to ICL's on the texts of ``judge``.
-
-    Returns it, what it is called, and the total variation there; of equals the first.
-    """
+) -> Nearest:
+    """The change with which the model's answers are nearest to ICL's on the texts of ``judge``; of
+    equals the first."""
     icl = teaching.logits(model, judge.after)
     best = None
-    for called, change in _changes(model, lesson, entry, places):
+    for called, change, matrices in _changes(model, lesson, entry, places):
         apart = teaching.total_variation(teaching.logits(model, judge.alone, change), icl)
-        if best is None or not best[2] <= apart:  # NaN is no distance
-            best = change, called, apart
-    if not math.isfinite(best[2]):
-        raise InputError(f"no {entry.method} gives finite answers; the last was {best[1]}")
+        if best is None or not best.apart <= apart:  # NaN is no distance
+            best = Nearest(change, called, apart, matrices)
+    if not math.isfinite(best.apart):
+        raise InputError(f"no {entry.method} gives finite answers; the last was {best.called}")
     return best

@@ -17,6 +17,7 @@ from iclgd.metrics import (
     order_variance,
     reach_measures,
     sparsity_requirement,
+    update_measures,
 )
 from iclgd.metrics.metric import COSINE as COSINE
 from iclgd.metrics.metric import Ends, by_name
@@ -41,6 +42,7 @@ METRICS = by_name(
     distances.UNITS,
     distances.BEYOND,
     *reach_measures.MEASURES.values(),
+    *update_measures.MEASURES.values(),
     *errors.METRICS.values(),
     *errors.CONTRASTS.values(),
     *sparsity_requirement.SHARES.values(),

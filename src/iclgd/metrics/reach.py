@@ -12,6 +12,7 @@ R^2 is about how the change differs between queries. Plain GD has c_i = 1 / N.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -123,8 +124,16 @@ def images(
     return torch.stack(found, -1)
 
 
-def reached(fit: Tensor, fit_change: Tensor, test: Tensor, change: Tensor) -> tuple[float, float]:
-    """R^2 and cosine of one group and part.
+class Reached(NamedTuple):
+    """R^2 on the queries of the fit and on others, and the cosine of plain GD's step."""
+
+    fitted: float
+    r2: float
+    cosine: float
+
+
+def reached(fit: Tensor, fit_change: Tensor, test: Tensor, change: Tensor) -> Reached:
+    """What is reached with one group of one part.
 
     ``fit``, ``test`` [queries, demonstrations, scores]: `images`; the changes [queries, scores] are
     ICL's. The means over the queries of ``fit`` are taken away. NaN where ICL changes all queries
@@ -135,11 +144,17 @@ def reached(fit: Tensor, fit_change: Tensor, test: Tensor, change: Tensor) -> tu
     columns = fit.movedim(1, -1).flatten(0, 1)
     # Scaled, so that the size of gradients, which differs between groups, is nothing to the fit.
     scale = columns.norm(dim=0).clamp(min=torch.finfo(columns.dtype).tiny)
-    weights, _ = nnls((columns / scale).numpy(), fit_change.flatten().numpy())
+    weights, left = nnls((columns / scale).numpy(), fit_change.flatten().numpy())
     found = test.movedim(1, -1).flatten(0, 1) @ (torch.from_numpy(weights) / scale)
-    found, size, step = found.view_as(change), change.square().sum(), test.mean(1)
-    nothing = torch.tensor(torch.nan)
-    r2 = 1 - (found - change).square().sum() / size if size > 0 else nothing
+    found, step = found.view_as(change), test.mean(1)
     norm = step.norm() * change.norm()
-    cosine = (step * change).sum() / norm if norm > 0 else nothing
-    return float(r2), float(cosine.clamp(-1, 1))
+    cosine = float(((step * change).sum() / norm).clamp(-1, 1)) if norm > 0 else math.nan
+    return Reached(
+        _share(left**2, fit_change), _share(float((found - change).square().sum()), change), cosine
+    )
+
+
+def _share(left: float, change: Tensor) -> float:
+    """R^2, if so much of the squares is left; NaN of no change."""
+    size = float(change.square().sum())
+    return 1 - left / size if size > 0 else math.nan

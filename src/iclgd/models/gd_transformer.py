@@ -179,6 +179,11 @@ def vectors() -> tuple[Tensor, Tensor, Tensor]:
     return x, of_norm_one(normal(len(x), D_Y)), 0.05 * normal(D_Y, D_X)
 
 
+def is_construction(model) -> bool:
+    """Whether a model is one of these, by its configuration."""
+    return model.config.model_type == ConstructedConfig.model_type
+
+
 def inputs(model: ConstructedForCausalLM, lines: Tensor) -> Tensor:
     """x of lines, token ids [lines, words and more]: [lines, d], what attention compares."""
     return model.get_input_embeddings()(lines[:, : synthetic.WORDS_PER_LINE]).sum(1)
@@ -211,7 +216,7 @@ def regressor(loaded) -> tuple[str, Callable[[Tensor, Tensor, Tensor], Tensor], 
 
     Raises InputError for another architecture and for another basis than x above y.
     """
-    if loaded.model.config.model_type != ConstructedConfig.model_type:
+    if not is_construction(loaded.model):
         raise InputError(
             f"model {loaded.name} is not a construction: its input is words, not numbers"
         )

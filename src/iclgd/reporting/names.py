@@ -29,6 +29,7 @@ LABELS = {
     "taught": "taught by ICL",
     "shuffled": "taught by ICL, shuffled",
     "labelled": "trained on right labels",
+    "tangent": "best first-order step",
     "gd": "GD, whole model",
     "gd-middle": "GD, middle layer",
     "gd-deep": "GD, deep layer",

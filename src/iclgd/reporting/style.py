@@ -29,6 +29,7 @@ ROLES = {
     "taught": {"color": "#4B3F8F", "dash": SOLID},
     "shuffled": {"color": "#9D94C9", "dash": DOTTED},
     "labelled": {"color": "#C98B6B", "dash": DOTTED},
+    "tangent": {"color": "#B5651D", "dash": [4, 2]},
     "gd": {"color": "#D55E00", "dash": SOLID},
     "gd-middle": {"color": "#009E73", "dash": SOLID},
     "gd-deep": {"color": "#CC79A7", "dash": SOLID},

@@ -303,7 +303,7 @@ class Descent(Entry):
 
 
 class Learner(Descent):
-    method: one_of("icl", "gd", "kernel", *TAUGHT, "bayes", "solver") = None
+    method: one_of("icl", "gd", "tangent", "kernel", *TAUGHT, "bayes", "solver") = None
     model: Text = None  # of method icl: another model that answers; default: the one compared
     solver: one_of(*SOLVERS) = None
     certainty: Fraction = None  # of solver oracle: share of the right label; default: 1

@@ -24,6 +24,7 @@ SPEED = 45e9  # operations in a second of one core, of a model of 135 million we
 OTHER = 3.0
 STEPS = {"run_gd": 4.0, "run_icl": 2.0, "run_solver": 2.0, "compare_logits": 2.5}
 STEPS |= {"measure_reach": 4.0, "run_kernel": 2.0, "run_distil": 4.0, "run_imitation": 3.0}
+STEPS |= {"run_tangent": 4.0}
 STEPS |= {"fetch_model": 0.3, "construct_model": 0.6, "sample_demonstrations": 0.5}
 # Beside its operations a model is read, and of large ones that is what some steps do: seconds for
 # each million of weights.
@@ -38,10 +39,11 @@ QUERIES, KEEP = 500, 1024  # defaults of prepare_task, and of designs
 BASE = 300.0  # megabytes of a step beside its model
 MADE_UP = 213  # tokens of the made-up language
 KEPT = 5.5  # bytes of a kept token on the disk, of SmolLM2's distributions
-LEARNERS = ("run_icl", "run_gd", "run_kernel", "run_distil", "run_imitation", "run_solver")
+LEARNERS = ("run_icl", "run_gd", "run_tangent", "run_kernel", "run_solver")
+LEARNERS += ("run_distil", "run_imitation")
 EPOCHS = ("run_gd", "run_kernel", "run_distil")  # of these, those that have recorded epochs
 FITTING = 3  # passes over its texts that a patch needs for each ridge
-COPIES = {"run_gd": 4.3, "run_distil": 4.3, "measure_reach": 14.0}
+COPIES = {"run_gd": 4.3, "run_distil": 4.3, "measure_reach": 14.0, "run_tangent": 7.0}
 COPIES |= {"compare_attention": 3.0, "derive_model": 3.0}
 NAMED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*([mb])(?![a-z0-9])", re.IGNORECASE)
 
@@ -126,6 +128,10 @@ class Costs:
         if rule == "measure_reach":  # of each query a backward pass for each score
             classes = sizes.classes(original(self.config["tasks"], at["task"]))
             return runs * (prompt + 2 * asked + 3 * asked * (classes + 1))
+        if rule == "run_tangent":  # derivatives of a quarter along each, of all along their sum
+            entry = self.config["learners"][names.base(at["learner"])]
+            runs *= _orders(entry.get("orders", design.get("orders", 1)))
+            return runs * (4 * prompt + asked * (2 + 3 * (1 + design["shots"] / 4)))
         if rule == "run_gd":
             return runs * self._trained(at["learner"], design, prompt, asked)
         if rule in ("run_distil", "run_imitation"):

@@ -71,6 +71,8 @@ def check(problem, where: str, entry: dict, config: dict, root: Path) -> None:
         methods = [config["learners"][names.base(n)].get("method") for n in trained]
         if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
             problem(f"{where}.learners", "a learner of method icl is needed, then others of gd")
+    if entry["kind"] == "updates":
+        _check_updates(problem, f"{where}.pairs", entry["pairs"], config["learners"])
     if entry["kind"] in ("existence", "steps", "dose"):
         _check_against_icl(problem, where, entry, config)
     if entry["kind"] == "dose":
@@ -137,9 +139,7 @@ def _check_trained(
     constructed = [
         model for model in models if "construct" in config["models"].get(names.base(model), {})
     ]
-    taught_by = (
-        learner.get("method") in taught.IMITATING or learner.get("match") == taught.ATTENTION
-    )
+    taught_by = learner.get("method") == "vector" or learner.get("match") == taught.ATTENTION
     if taught_by and constructed:
         problem(
             f"{where}.models",
@@ -187,6 +187,16 @@ def _check_against_icl(problem, where: str, entry: dict, config: dict) -> None:
         problem(f"{where}.pairs", "no learner there takes steps")
     if entry["kind"] == "dose" and (methods.count("gd") != 1 or methods.count("kernel") > 1):
         problem(f"{where}.pairs", "one learner of method gd is needed, and at most one of kernel")
+
+
+def _check_updates(problem, where: str, pairs: list, learners: dict) -> None:
+    """A patch and a learner that trains weights, in each pair."""
+    for pair in pairs:
+        first, second = (learners.get(names.base(one), {}) for one in pair)
+        if first.get("method") != "patch" or second.get("method") != "gd":
+            problem(where, f"a learner of method patch is needed, then one of gd, not {pair}")
+        elif "lora" in second.get("train", {}):
+            problem(where, f"{pair[1]!r} trains adapters, no matrix that {pair[0]!r} patches")
 
 
 def _check_projections(

@@ -112,6 +112,13 @@ class Figure:
         runs = [run for run in self.runs if run[-1] not in icl]
         return [path for run in runs for path in blocks(self.config, paths.ATTENTION, run)]
 
+    def updates(self) -> list[str]:
+        return [
+            paths.UPDATES.format(model=model, task=task, design=design, a=a, b=b, draws=draws)
+            for model, task, design, a, b in self.pairs
+            for draws in pairing.blocks(self.config["demonstrations"][design])
+        ]
+
     def reach(self) -> list[str]:
         return [
             paths.REACH.format(model=model, task=task, design=design, draws=draws)

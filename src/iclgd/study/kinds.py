@@ -52,6 +52,7 @@ STATISTICS = {
     "sensitivity": Statistic(("agreement",), figure_keys=("smallest_effect",)),
     "sparsity": Statistic(("sparsity", "circuits")),
     "steps": Statistic(("agreement",)),
+    "updates": Statistic(("updates",)),
     "twins": Statistic(("perplexity", "manifests")),
     "variance": Statistic(("logits", "demonstrations", "task")),
 }
@@ -357,6 +358,21 @@ KINDS = {
             their mean; below: whether it is a label at all, their log-odds together. Beside
             the run's own demonstrations stand the same with wrong labels, which teach another
             mapping, and as many other texts with their right ones. Means over draws.
+        """),
+    ),
+    "updates": Kind(
+        PAIRS,
+        "updates",
+        _text("""
+            Whether gradient descent changes the weights as imitating ICL would. On the one side the
+            static patch of each matrix that reads or writes in an MLP: one change for all
+            queries, fitted to ICL's states on other texts, without labels. On the other what GD
+            on the demonstrations adds to the same matrix by its last epoch. Above: the cosine of
+            the two; middle: the share of the patch (squared) on as many of the inputs that GD
+            moves most as there are demonstrations. Beside the run's own demonstrations stand the
+            same with wrong labels, and other texts. Below: how alike the changes are that two
+            texts would need by themselves; at 1 one change does for all. In the construction,
+            where ICL is GD, the cosine is 1. Means over draws, bars: 95 % intervals over draws.
         """),
     ),
     "steps": Kind(

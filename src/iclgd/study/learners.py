@@ -7,7 +7,7 @@ from iclgd.study import names
 from iclgd.study.jobs import DISPLAY
 from iclgd.study.values import exactly_one, nearest
 
-METHODS = ("icl", "gd", "kernel", *taught.METHODS, "bayes", "solver")
+METHODS = ("icl", "gd", "tangent", "kernel", *taught.METHODS, "bayes", "solver")
 TRAINED = ({"lora"}, {"layers", "matrices"}, {"parameters"})  # what a learner may train
 
 
@@ -39,6 +39,9 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         own = {key for keys in taught.KEYS.values() for key in keys}
         own |= {"shift", "model", "solver", *kernels.SETTINGS, *solvers.known_settings()}
         extra = own & set(entry)
+    elif entry.get("method") == "tangent":
+        _check_train(problem, where, entry)
+        extra = set(entry) - {"method", "train", "orders", *DISPLAY}
     elif entry.get("method") == "kernel":
         if entry.get("step") != kernels.NEWTON:
             exactly_one(problem, where, entry, ("rate", "rates"))

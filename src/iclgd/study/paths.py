@@ -21,12 +21,14 @@ SPARSITY = "results/sparsity/{model}.parquet"
 CIRCUITS = "results/sparsity/{model}.circuits.parquet"
 PERPLEXITY = "results/perplexity/{model}.parquet"
 DRIFT = "results/drift/{model}--{reference}.parquet"
+UPDATES = "results/updates/{model}/{task}/{design}/{a}--{b}/{draws}.parquet"
 REACH = "results/reach/{model}/{task}/{design}/{draws}.parquet"
 LIBRARY = "results/library.js"
 
 FORMATS = ("svg", "png", "pdf", "html", "tex")  # of every figure
+# Folders of the cache.
 SHARED = ("models", "tasks", "demonstrations", "logits", "agreement", "attention", "sparsity")
-SHARED += ("drift", "perplexity", "reach", "pretraining", "construction")  # folders of the cache
+SHARED += ("drift", "perplexity", "reach", "updates", "pretraining", "construction")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ bayes           the exact posterior
 taught          by ICL itself: weights trained on its answers, vectors and patches of its states
 shuffled        the same, with each text's teacher in the place of another's: a control
 labelled        trained on the right labels of the same texts: a control
+tangent         a first-order step on the demonstrations, the nearest to ICL that there is
 solver          what solves the task without gradient descent; ICL of another model, too
 gd              full-batch gradient descent of the whole model
 gd-middle       of a single layer, no deeper than 0.6 of the model
@@ -32,9 +33,10 @@ from iclgd.learners import taught
 
 DEEP = 0.6  # of the depth of a model
 METHODS = {"icl": "icl", "bayes": "bayes", "solver": "solver", "kernel": "gd-kernel"}
+METHODS |= {"tangent": "tangent"}
 METHODS |= dict.fromkeys(taught.METHODS, "taught")
 SHIFTS = {"order": "icl-reordered", "draw": "icl-redrawn"}
-LEARNERS = ("icl", "bayes", "solver", "taught", "shuffled", "labelled", *SHIFTS.values())
+LEARNERS = ("icl", "bayes", "solver", "taught", "shuffled", "labelled", "tangent", *SHIFTS.values())
 LEARNERS += ("gd", "gd-middle", "gd-deep", "gd-other", "gd-kernel", "sgd", "adam")
 PLAIN = ("sgd", "monotone")  # optimisers that follow the gradient itself
 TRAINED = tuple(role for role in LEARNERS if role.startswith(("gd", "sgd", "adam")))

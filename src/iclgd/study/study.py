@@ -243,6 +243,12 @@ class Study:
     def learner_json(self, wildcards) -> str:
         return jobs.as_json(jobs.learner(self.config, wildcards.learner))
 
+    def patch_json(self, wildcards) -> str:
+        return jobs.as_json(jobs.learner(self.config, wildcards.a))
+
+    def updating_json(self, wildcards) -> str:
+        return jobs.as_json(jobs.learner(self.config, wildcards.b))
+
     def trained_orders(self, wildcards) -> str:
         """``--orders N`` for a learner that trains on the first orders only."""
         count = self.learners[names.base(wildcards.learner)].get("orders")

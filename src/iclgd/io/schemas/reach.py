@@ -15,6 +15,7 @@ REACH = pl.Schema(
         "matrix": pl.String,
         "part": pl.String,
         "demonstrations": pl.String,
+        "fitted": pl.Float64,
         "r2": pl.Float64,
         "cosine": pl.Float64,
     }

@@ -8,6 +8,7 @@ from iclgd.metrics import (
     model_metrics,
     reach_measures,
     sparsity_requirement,
+    update_measures,
 )
 from iclgd.reporting.data.artifact import RUN, Artifact, keys, meanings
 
@@ -96,6 +97,22 @@ ARTIFACTS = (
             "demonstrations": "whose gradients: `own`, the same with `wrong labels`, or of `other"
             " texts` of the task with their right labels",
             **meanings(reach_measures.MEASURES),
+        },
+    ),
+    Artifact(
+        "results/updates/{model}/{task}/{design}/{a}--{b}/{draws}.parquet",
+        "the change of weights that imitates ICL beside that of GD, one row per draw and matrix",
+        {
+            **RUN,
+            "a": "the learner that patches",
+            "b": "the learner that trains",
+            **keys("draw order"),
+            "layer": "layer, from 0",
+            "matrix": "the matrix of its MLP, as the architecture calls it; `guess`: W_0 of a"
+            " construction",
+            "demonstrations": "what was trained on: `own`, the same with `wrong labels`, or `other"
+            " texts`",
+            **meanings(update_measures.MEASURES),
         },
     ),
     Artifact(

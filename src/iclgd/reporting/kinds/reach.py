@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.metrics.reach_measures import (
-    DEMONSTRATIONS,
-    LABELS,
-    MAPPING,
-    OTHER,
-    OWN,
-    WHOLE,
-    WRONG,
-)
+from iclgd.io.schemas.keys import DEMONSTRATED, OTHER, OWN, WRONG
+from iclgd.metrics.reach_measures import LABELS, MAPPING, WHOLE
 from iclgd.reporting.findings import MODEL, Row, spread, value
 from iclgd.reporting.names import Names
 
@@ -25,7 +18,7 @@ MEANS = (
 )
 MEANS_NOT = (
     "It is of small steps of GD: what many or large ones do, the curves show, and Adam's are no "
-    "such sums. The matrices that reach most are picked on the same test queries."
+    "such sums."
 )
 PARTS = {MAPPING: "which label", LABELS: "a label at all"}
 
@@ -39,14 +32,17 @@ def place(row: dict) -> str:
 
 
 def best(summary: pl.DataFrame, part: str, count: int = 2) -> list[dict]:
-    """The groups within a layer whose own demonstrations reach most of a part, by R^2."""
-    rows = summary.filter(metric="r2", part=part, demonstrations=OWN).drop_nulls("layer")
-    return rows.drop_nulls("estimate").sort("estimate", descending=True).head(count).to_dicts()
+    """The matrices of layers that reach most of a part on validation queries, as
+    `reach_measures.by_reach` picks what is trained."""
+    rows = summary.filter(metric="fitted", part=part, demonstrations=OWN).drop_nulls("layer")
+    rows = rows.drop_nulls("estimate").with_columns(pl.col("estimate").round(12))
+    order = ["estimate", "layer", "matrix"]
+    return rows.sort(order, descending=[True, False, False]).head(count).to_dicts()
 
 
 def findings(summary: pl.DataFrame) -> list[Row]:
     """All weights, then the two groups that reach most of which label it is."""
-    found = [[*MODEL, "part", "weights", *DEMONSTRATIONS, "cosine of the step"]]
+    found = [[*MODEL, "part", "weights", *DEMONSTRATED, "cosine of the step"]]
     keys = ("model", "task", "shots")
     for key, rows in summary.group_by(keys, maintain_order=True):
         for part, said in PARTS.items():
@@ -56,7 +52,7 @@ def findings(summary: pl.DataFrame) -> list[Row]:
                 here = pl.col("layer").is_null() if layer is None else pl.col("layer") == layer
                 mine = rows.filter(here, matrix=group["matrix"], part=part)
                 cells = [
-                    value(mine.filter(metric="r2", demonstrations=one)) for one in DEMONSTRATIONS
+                    value(mine.filter(metric="r2", demonstrations=one)) for one in DEMONSTRATED
                 ]
                 cosine = value(mine.filter(metric="cosine", demonstrations=OWN))
                 found.append([*map(str, key), said, place(group), *cells, cosine])
