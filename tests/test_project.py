@@ -14,8 +14,10 @@ from iclgd.io.schemas.drift import DRIFT
 from iclgd.io.schemas.examples import EXAMPLES
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.perplexity import PERPLEXITY
+from iclgd.io.schemas.reach import REACH
 from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 from iclgd.io.schemas.task import TASK
+from iclgd.io.schemas.updates import UPDATES
 from iclgd.metrics import registry
 from iclgd.metrics.attention_similarity import ATTENTION
 from iclgd.reporting import artifacts, dictionary
@@ -84,6 +86,8 @@ TABLES = {
     "results/sparsity/{model}.parquet": SPARSITY,
     "results/sparsity/{model}.circuits.parquet": CIRCUITS,
     "results/drift/{model}--{reference}.parquet": DRIFT,
+    "results/reach/{model}/{task}/{design}/{draws}.parquet": REACH,
+    "results/updates/{model}/{task}/{design}/{a}--{b}/{draws}.parquet": UPDATES,
     "results/perplexity/{model}.parquet": PERPLEXITY,
     "results/{study}/summary/claims.parquet": judge.SCHEMA,
     "results/{study}/summary/examples.parquet": EXAMPLES,

@@ -27,7 +27,7 @@ from support.summaries import (
     sparsity,
     variance,
 )
-from support.summaries_models import attention, dose, reach, regression, twins
+from support.summaries_models import attention, dose, reach, regression, twins, updates
 from support.summaries_verdicts import (
     PROTOCOLS,
     equivalence,
@@ -125,6 +125,7 @@ FIGURES = {
     "dose": (dose, [], ["share of it", "steps of GD", "agreement (1: equal)", "Sen"]),
     "steps": (steps, [], ["total variation from ICL", "nearest on validation", "GD on functions"]),
     "reach": (reach, [], ["which label", "a label at all", "wrong labels", "W_V", "layer 1"]),
+    "updates": (updates, [], ["gate_proj", "cosine with GD", "wrong labels", "other texts"]),
     "regression": (regression, [], ["scale of the inputs", "cosine of sensitivities"]),
 }
 TWO = ("agnews", "cb")
@@ -166,6 +167,7 @@ HARD = {
     "dose-one-draw": ("dose", lambda path: dose(path, draws=1, departures=()), []),
     "reach-deep": ("reach", lambda path: reach(path, ("m",), 30, 1), []),
     "reach-unknown": ("reach", lambda path: reach(path, ("m",), 3, 5, ""), []),
+    "updates-deep": ("updates", lambda path: updates(path, ("m",), 30, 1), []),
     "regression-one": ("regression", lambda path: regression(path, models=("m",)), []),
     "steps-one-draw": ("steps", lambda path: steps(path, ("m",), 1, ("gd",)), []),
     "twins-one-pair": ("twins", lambda path: twins(path, seeds=1), []),

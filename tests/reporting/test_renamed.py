@@ -32,6 +32,7 @@ NEW = {
         "qp-patch",
         "qr-gd",
         "qs",
+        "qt",
     ],
 }
 NEW["models"] += ["qm6", "qm7-construction", "qm8"]

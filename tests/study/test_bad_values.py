@@ -39,7 +39,7 @@ BAD = {
     "learners/icl-reordered/reference": ("icll", "'icll' is no learner (did you mean 'icl'?)"),
     "learners/x": (
         {},
-        "x: key 'method' (one of icl, gd, kernel, distil, vector, patch, bayes, solver) or",
+        "x: key 'method' (one of icl, gd, tangent, kernel, distil, vector, patch, bayes, solver)",
     ),
     "models/llama-small": ({"path": "models/none"}, "'models/none' is no model folder"),
     "models/two": (
@@ -314,7 +314,7 @@ def test_a_layer_outside_the_model_is_named():
             "'x' has 'loss: squared' or 'precondition', which need a construction",
         ),
         (
-            {"method": "patch"},
+            {"method": "vector"},
             {"models": ["construction"]},
             "'x' needs the states of tokens, which construction 'construction' has not",
         ),
@@ -322,6 +322,17 @@ def test_a_layer_outside_the_model_is_named():
             {"method": "distil", "rate": 0.1, "match": "attention"},
             {"models": ["construction"]},
             "'x' needs the states of tokens",
+        ),
+        ({"method": "tangent", "rate": 1}, {}, "key 'rate' has no meaning here"),
+        (
+            {"method": "patch"},
+            {"kind": "updates", "pairs": [["gd-once", "x"]]},
+            r"a learner of method patch is needed, then one of gd, not \['gd-once', 'x'\]",
+        ),
+        (
+            {"method": "gd", "rate": 1, "train": {"lora": {"rank": 2, "matrices": ["v"]}}},
+            {"kind": "updates", "pairs": [["patches", "x"]]},
+            "'x' trains adapters, no matrix that 'patches' patches",
         ),
         ({"method": "patch"}, {"kind": "steps", "pairs": [["icl", "x"]]}, "no learner there takes"),
         (

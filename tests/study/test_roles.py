@@ -42,6 +42,8 @@ V = {"matrices": ["v"]}
         ({"method": "distil", "match": "labels"}, "labelled"),
         *(({"method": method}, "taught") for method in ("distil", "vector", "patch")),
         ({"method": "kernel", "kernel": "exp", "rate": 1}, "gd-kernel"),
+        ({"method": "tangent"}, "tangent"),
+        ({"method": "tangent", "train": {"layers": [0.5], **V}}, "tangent"),
     ],
 )
 def test_a_learner(entry, role):

@@ -20,4 +20,5 @@ ROLES = {
     "sgd-2": "sgd",
     "sgd-4": "sgd",
     "adam": "adam",
+    "construction": "construction",
 }

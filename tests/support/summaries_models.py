@@ -79,6 +79,29 @@ def reach(path, models=("llama-large", "gpt2"), layers=2, draws=5, matrices="qkv
     return kept(rows, path)
 
 
+def updates(path, models=("llama-large", "construction"), layers=2, draws=5):
+    rows = []
+    for model in models:
+        made = model == "construction"
+        matrices = ("guess",) if made else ("gate_proj", "down_proj")
+        depth = 1 if made else layers
+        for layer, matrix, shown in itertools.product(
+            range(depth), matrices, ("own", "wrong labels", "other texts")
+        ):
+            run = {"model": model, "task": "topic4", "design": "n4", "shots": 4}
+            run |= {"a": "patch", "b": "gd", "layer": layer, "matrix": matrix}
+            run |= {"demonstrations": shown}
+            level = {"own": 0.1, "wrong labels": 0.05, "other texts": -0.02}[shown]
+            level = level + 0.9 * (made and shown == "own") + 0.02 * layer
+            for metric, value in (
+                ("update_cosine", level),
+                ("shared_inputs", max(level, 0.0)),
+                ("patch_spread", 0.9),
+            ):
+                rows.append(band({**run, "metric": metric}, value, 0.05, draws))
+    return kept(rows, path)
+
+
 def regression(path, models=("construction", "soft@0.3", "soft@1", "mix@1")):
     rows = []
     for m, model in enumerate(models):

@@ -367,10 +367,10 @@ KINDS = {
             Whether gradient descent changes the weights as imitating ICL would. On the one side the
             static patch of each matrix that reads or writes in an MLP: one change for all
             queries, fitted to ICL's states on other texts, without labels. On the other what GD
-            on the demonstrations adds to the same matrix by its last epoch. Above: the cosine of
+            on the demonstrations adds to the same matrix by its last epoch. Left: the cosine of
             the two; middle: the share of the patch (squared) on as many of the inputs that GD
             moves most as there are demonstrations. Beside the run's own demonstrations stand the
-            same with wrong labels, and other texts. Below: how alike the changes are that two
+            same with wrong labels, and other texts. Right: how alike the changes are that two
             texts would need by themselves; at 1 one change does for all. In the construction,
             where ICL is GD, the cosine is 1. Means over draws, bars: 95 % intervals over draws.
         """),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from iclgd.io.schemas.keys import DEMONSTRATED, OWN, WRONG
-from iclgd.reporting.findings import MODEL, Row, spread, value
+from iclgd.reporting.findings import MODEL, Row, short, value
 from iclgd.reporting.names import Names
 from iclgd.study.names import base
 
@@ -38,16 +38,16 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 
 
 def headline(summary: pl.DataFrame, names: Names) -> str:
-    """The cosines of all matrices, of constructions apart."""
+    """The largest cosine of all matrices, beside that with wrong labels; of constructions apart."""
     rows = summary.filter(metric=COSINE).drop_nulls("estimate")
-    role = {one: names.roles.get(base(one)) for one in rows["model"].unique()}
+    role = {one: names.roles.get(base(one), "") for one in rows["model"].unique()}
     made = pl.col("model").replace_strict(role, return_dtype=pl.String) == "construction"
     said = []
-    for which, where in ((~made, ""), (made, "where ICL is GD ")):
-        own, wrong = (rows.filter(which, demonstrations=one) for one in (OWN, WRONG))
+    for which, where in ((~made, "of at most"), (made, "where ICL is GD of")):
+        own, wrong = (rows.filter(which, demonstrations=one)["estimate"] for one in (OWN, WRONG))
         if len(own):
-            null = f" (wrong labels: {spread(wrong['estimate'])})" if len(wrong) else ""
-            said.append(f"{where}a cosine of {spread(own['estimate'])}{null}")
+            null = f" ({short(wrong.max())} with wrong labels)" if len(wrong) else ""
+            said.append(f"{where} {short(own.max())}{null}")
     if not said:
         return ""
-    return f"What imitates ICL and GD's update of the same matrix have {', '.join(said)}"
+    return f"What imitates ICL and GD's update of a matrix have a cosine {', '.join(said)}"
