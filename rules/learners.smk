@@ -224,6 +224,7 @@ rule run_gd:
         folder=paths.MODEL,
         task=paths.TASK,
         demonstrations=paths.DEMONSTRATIONS,
+        reach=study.reach_table,
         script=own("src/run_gd.py"),
         lib=imports("src/run_gd.py"),
     output:
@@ -244,9 +245,10 @@ rule run_gd:
     params:
         learner=study.learner_json,
         orders=study.trained_orders,
+        reach=study.by_reach,
         keep=study.keep,
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --learner {params.learner:q} {params.orders}"
-        " --name {wildcards.learner:q} --keep {params.keep} --threads {threads}"
+        " {params.reach} --name {wildcards.learner:q} --keep {params.keep} --threads {threads}"
         " --output {output:q} > {log:q} 2>&1"

@@ -7,15 +7,18 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from polars.testing import assert_frame_equal
 from support.models import save_model, tiny_model
 from support.steps import run_step
 from support.tasks import tiny_task
 
 from iclgd.io import parquet
+from iclgd.io.cli import InputError
 from iclgd.io.schemas.keys import DEMONSTRATED
+from iclgd.io.schemas.logits import LOGITS
 from iclgd.io.schemas.reach import REACH
 from iclgd.io.schemas.task import TASK
-from iclgd.metrics import reach
+from iclgd.metrics import reach, reach_measures
 from iclgd.metrics.reach_measures import LABELS, MAPPING
 from iclgd.models import architectures, float64, gd_transformer
 from iclgd.tasks import synthetic
@@ -192,3 +195,60 @@ def test_the_step_measures_every_group_and_part(places):
     assert len(table) == 2 * 17 * 2 * 3
     assert table["r2"].max() <= 1 and table["cosine"].abs().max() <= 1
     assert json.loads(manifest.read_text())["model"] == table["model"][0]
+
+
+# --- training what reaches most -----------------------------------------------------------------
+
+
+def reach_rows(**fitted: float) -> pl.DataFrame:
+    """Rows of one draw: ``q0=.3`` is W_Q of layer 0."""
+    keys = {"model": "m", "task": "t", "design": "d", "shots": 2, "draw": 3, "order": 0}
+    rows = [
+        {**keys, "layer": int(name[1:]), "matrix": name[0], "part": "mapping", "fitted": value}
+        for name, value in fitted.items()
+    ]
+    rows = [{**row, "demonstrations": "own", "r2": 0.0, "cosine": 0.0} for row in rows]
+    best = {**rows[0], "layer": None, "matrix": "all", "fitted": 1.0}
+    other = {**rows[0], "demonstrations": "wrong labels", "fitted": 1.0}
+    part = {**rows[0], "part": "labels", "fitted": 1.0}
+    return parquet.match(pl.DataFrame([*rows, best, other, part, {**best, "draw": 4}]), REACH)
+
+
+def test_the_matrix_that_reaches_most_is_trained():
+    """By the fit with its own demonstrations of which label it is; of equals the lowest."""
+    rows = reach_rows(q0=0.1, v1=0.3, o0=0.3, k1=-2.0)
+    found = [reach_measures.trained(rows, 3, rank) for rank in (1, 2, 3, 4)]
+    at = [(0, "o"), (1, "v"), (0, "q"), (1, "k")]
+    assert found == [{"layers": [layer], "matrices": [matrix]} for layer, matrix in at]
+    with pytest.raises(InputError, match="draw 3: reach is measured of 4 matrices, the learner"):
+        reach_measures.trained(rows, 3, 5)
+    with pytest.raises(InputError, match="draw 4: reach is measured of 0 matrices"):
+        reach_measures.trained(rows, 4, 1)
+
+
+@pytest.mark.slow
+def test_each_draw_trains_its_own_matrix(places, capsys):
+    """As a learner does that names it, row for row."""
+    manifest = save_model(tiny_model("llama", "float32"), places, "llama")
+    measured(places, manifest)
+    reached = parquet.read(places / "out.parquet", REACH)
+    given = ["--model", manifest, "--task", places / "task.parquet"]
+    given += ["--demonstrations", places / "shown.parquet", "--orders", "1"]
+    entry = {"rate": 0.5, "epochs": 2, "record": [1]}
+    trains = {draw: reach_measures.trained(reached, draw, 2) for draw in (0, 1)}
+    assert trains[0] != trains[1]
+    plain = []
+    for draw, train in trains.items():
+        learner = json.dumps({**entry, "train": train})
+        run_step("run_gd", *given, "--learner", learner, "--output", places / "plain.parquet")
+        plain.append(parquet.read(places / "plain.parquet", LOGITS).filter(draw=draw))
+    learner = json.dumps({**entry, "train": {"reach": 2}})
+    capsys.readouterr()
+    more = ("--reach", places / "out.parquet", "--output", places / "found.parquet")
+    run_step("run_gd", *given, "--learner", learner, *more)
+    found = parquet.read(places / "found.parquet", LOGITS)
+    assert_frame_equal(found, pl.concat(plain).sort("draw", "order", "epoch", "example"))
+    said = capsys.readouterr().err
+    assert all(f"draw {draw}: {json.dumps(train)}" in said for draw, train in trains.items())
+    with pytest.raises(InputError, match="needs the reach of the same draws"):
+        run_step("run_gd", *given, "--learner", learner, "--output", places / "no.parquet")

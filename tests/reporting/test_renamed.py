@@ -33,6 +33,7 @@ NEW = {
         "qr-gd",
         "qs",
         "qt",
+        "qu-gd",
     ],
 }
 NEW["models"] += ["qm6", "qm7-construction", "qm8"]

@@ -329,10 +329,16 @@ def test_a_layer_outside_the_model_is_named():
             {"kind": "updates", "pairs": [["gd-once", "x"]]},
             r"a learner of method patch is needed, then one of gd, not \['gd-once', 'x'\]",
         ),
+        ({"method": "tangent", "train": {"reach": 1}}, {}, "'reach' is for learners of method gd"),
+        (
+            {"method": "gd", "rate": 1, "train": {"reach": 1}},
+            {"kind": "attention", "learners": ["icl", "x"]},
+            "'x' trains another matrix in each draw",
+        ),
         (
             {"method": "gd", "rate": 1, "train": {"lora": {"rank": 2, "matrices": ["v"]}}},
             {"kind": "updates", "pairs": [["patches", "x"]]},
-            "'x' trains adapters, no matrix that 'patches' patches",
+            "'x' trains no matrix that 'patches' is sure to patch",
         ),
         ({"method": "patch"}, {"kind": "steps", "pairs": [["icl", "x"]]}, "no learner there takes"),
         (

@@ -22,7 +22,8 @@ class Learner:
     ``batch``: demonstrations per step, in their stored order (null: all, full-batch GD).
     ``train``: null for all weights; ``{layers, matrices}`` for W_x of some layers (numbers,
     or fractions of depth) or ``all``; ``{lora: {rank, alpha, matrices}}`` for adapters;
-    ``{parameters: [...]}`` for those of the model's parameters, by their names.
+    ``{parameters: [...]}`` for those of the model's parameters, by their names; ``{reach: rank}``
+    for one matrix of a layer, another in each draw (`reach_measures.trained`).
     ``loss``: ``label`` (the answer's tokens, Shen et al.), ``all`` (every token, Dai et al.) or
     ``squared`` (the answer's tokens, von Oswald et al.; see ``gradient_descent.squared_error``).
     ``causal``: null, or layer-causal GD (Deutch et al.) by one of `layer_causal.READINGS`.
@@ -100,7 +101,7 @@ def check_trained(train: dict | None) -> None:
         return
     part = train.get("lora", train)
     needed = ("rank", "matrices") if "lora" in train else ("layers", "matrices")
-    needed = ("parameters",) if "parameters" in train else needed
+    needed = next(((key,) for key in ("parameters", "reach") if key in train), needed)
     if not set(needed) <= set(part) <= {*needed, "alpha"} or len(train) > 2:
         raise InputError(f"learner: train {train} needs just the keys {', '.join(needed)}")
     for matrix in part.get("matrices", []):

@@ -34,28 +34,20 @@ MEASURES = by_name(
 )
 
 
-def by_reach(rows: pl.DataFrame) -> pl.DataFrame:
-    """The matrices of layers, from the one that reaches most of ICL's mapping: ``layer, matrix``.
+def trained(rows: pl.DataFrame, draw: int, rank: int) -> dict:
+    """The matrix of a layer that reaches the ``rank``-th most of which label ICL gives in a draw.
 
-    ``rows`` (schema `REACH`): of one model, task and design. By the mean of ``fitted`` over draws
-    with their own demonstrations, so that test queries have no part in it; of equals the lowest.
+    As the key ``train`` of a learner. ``rows``: schema `REACH`. By ``fitted`` with the draw's own
+    demonstrations, so that test queries have no part in it; of equals the lowest. Raises InputError
+    where there are not so many matrices.
     """
-    own = rows.filter(part=MAPPING, demonstrations=OWN).drop_nulls(["layer", "fitted"])
-    means = own.group_by("layer", "matrix").agg(pl.col("fitted").mean().round(12))
-    return means.sort(["fitted", "layer", "matrix"], descending=[True, False, False])
-
-
-def trained(rows: pl.DataFrame, rank: int) -> dict:
-    """What a learner trains that names the ``rank``-th of `by_reach`, as its key ``train``.
-
-    Raises InputError where there are not so many.
-    """
-    found = by_reach(rows)
+    own = rows.filter(part=MAPPING, demonstrations=OWN, draw=draw).drop_nulls(["layer", "fitted"])
+    order = [-pl.col("fitted").round(12), pl.col("layer"), pl.col("matrix")]
+    found = own.sort(order).select("layer", "matrix").rows()
     if len(found) < rank:
-        name = rows["model"][0] if len(rows) else "of no table"
         raise InputError(
-            f"model {name}: its reach is measured of {len(found)} matrices, and a learner trains "
-            f"number {rank}"
+            f"draw {draw}: reach is measured of {len(found)} matrices, the learner trains number "
+            f"{rank}"
         )
-    layer, matrix = found.select("layer", "matrix").row(rank - 1)
+    layer, matrix = found[rank - 1]
     return {"layers": [layer], "matrices": [matrix]}

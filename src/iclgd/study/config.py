@@ -280,6 +280,7 @@ class Train(Entry):
     matrices: Matrices = None
     parameters: Names = None  # of the model, by their full names
     lora: Lora = None
+    reach: Count = None  # of gd: for each draw the matrix of this rank by first-order reach
 
 
 class Descent(Entry):

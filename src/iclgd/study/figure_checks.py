@@ -71,6 +71,9 @@ def check(problem, where: str, entry: dict, config: dict, root: Path) -> None:
         methods = [config["learners"][names.base(n)].get("method") for n in trained]
         if methods[:1] != ["icl"] or set(methods[1:]) != {"gd"}:
             problem(f"{where}.learners", "a learner of method icl is needed, then others of gd")
+        for name in trained:
+            if "reach" in config["learners"][names.base(name)].get("train", {}):
+                problem(f"{where}.learners", f"{name!r} trains another matrix in each draw")
     if entry["kind"] == "updates":
         _check_updates(problem, f"{where}.pairs", entry["pairs"], config["learners"])
     if entry["kind"] in ("existence", "steps", "dose"):
@@ -195,8 +198,8 @@ def _check_updates(problem, where: str, pairs: list, learners: dict) -> None:
         first, second = (learners.get(names.base(one), {}) for one in pair)
         if first.get("method") != "patch" or second.get("method") != "gd":
             problem(where, f"a learner of method patch is needed, then one of gd, not {pair}")
-        elif "lora" in second.get("train", {}):
-            problem(where, f"{pair[1]!r} trains adapters, no matrix that {pair[0]!r} patches")
+        elif {"lora", "reach"} & set(second.get("train", {})):
+            problem(where, f"{pair[1]!r} trains no matrix that {pair[0]!r} is sure to patch")
 
 
 def _check_projections(
@@ -210,7 +213,7 @@ def _check_projections(
     places = [
         f"learners.{name}.train"
         for name, train in trained.items()
-        if "matrices" in (train.get("lora") or train)
+        if {"matrices", "reach"} & set(train.get("lora") or train)
     ]
     places += [f"{where}.models"] if kind in ("attention", "sparsity") else []
     for model in models if places else []:

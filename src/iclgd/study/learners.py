@@ -8,7 +8,7 @@ from iclgd.study.jobs import DISPLAY
 from iclgd.study.values import exactly_one, nearest
 
 METHODS = ("icl", "gd", "tangent", "kernel", *taught.METHODS, "bayes", "solver")
-TRAINED = ({"lora"}, {"layers", "matrices"}, {"parameters"})  # what a learner may train
+TRAINED = ({"lora"}, {"layers", "matrices"}, {"parameters"}, {"reach"})  # what a learner may train
 
 
 def check(problem, where: str, entry: dict, config: dict) -> None:
@@ -89,8 +89,10 @@ def _check_train(problem, where: str, entry: dict) -> None:
     if train is not None and set(train) not in TRAINED:
         problem(
             f"{where}.train",
-            "both 'layers' and 'matrices' are needed, or 'lora', or 'parameters'",
+            "both 'layers' and 'matrices' are needed, or 'lora', 'parameters' or 'reach'",
         )
+    elif "reach" in (train or {}) and entry["method"] != "gd":
+        problem(f"{where}.train", "'reach' is for learners of method gd")
 
 
 def _check_distilled(problem, where: str, entry: dict) -> None:

@@ -249,6 +249,16 @@ class Study:
     def updating_json(self, wildcards) -> str:
         return jobs.as_json(jobs.learner(self.config, wildcards.b))
 
+    def reach_table(self, wildcards) -> Files:
+        """What first-order steps reach in the same draws, for a learner that trains by it."""
+        train = self.learners[names.base(wildcards.learner)].get("train", {})
+        at = {key: wildcards[key] for key in ("model", "task", "design", "draws")}
+        return [paths.REACH.format(**at)] if "reach" in train else []
+
+    def by_reach(self, wildcards, input) -> str:
+        """``--reach`` with that table."""
+        return "".join(f"--reach {shlex.quote(path)}" for path in input.reach)
+
     def trained_orders(self, wildcards) -> str:
         """``--orders N`` for a learner that trains on the first orders only."""
         count = self.learners[names.base(wildcards.learner)].get("orders")

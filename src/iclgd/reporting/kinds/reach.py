@@ -32,8 +32,7 @@ def place(row: dict) -> str:
 
 
 def best(summary: pl.DataFrame, part: str, count: int = 2) -> list[dict]:
-    """The matrices of layers that reach most of a part on validation queries, as
-    `reach_measures.by_reach` picks what is trained."""
+    """The matrices of layers that reach most of a part on validation queries."""
     rows = summary.filter(metric="fitted", part=part, demonstrations=OWN).drop_nulls("layer")
     rows = rows.drop_nulls("estimate").with_columns(pl.col("estimate").round(12))
     order = ["estimate", "layer", "matrix"]

@@ -118,6 +118,8 @@ def _part(train: Mapping) -> str:
         return f"LoRA of rank {train['lora']['rank']}"
     if "parameters" in train:
         return f"{len(train['parameters'])} parameters"
+    if "reach" in train:
+        return f"the matrix of rank {train['reach']} by reach"
     layers = train["layers"]
     where = "all layers" if layers == "all" else f"layer {', '.join(f'{one:g}' for one in layers)}"
     return f"W {' '.join(train['matrices'])}, {where}"
