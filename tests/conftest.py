@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import polars as pl
 import pytest
 from support.models import ARCHITECTURES, tiny_tokenizer
 from support.tasks import tiny_task
+from support.workflow import finished_study as run_study
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -25,3 +27,10 @@ def task() -> pl.DataFrame:
 @pytest.fixture(params=ARCHITECTURES)
 def architecture(request) -> str:
     return request.param
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory) -> Path:
+    """The tiny study's project, once it has run; the workers of a test run share it."""
+    folder = tmp_path_factory.getbasetemp()
+    return run_study(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
