@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import starts
+from support import starts, workflow
 from support.workflow import STUDY, checked, copy_project, digests
 
 from iclgd.study import places
@@ -45,9 +45,12 @@ def snakemake(folder: Path, *arguments, check: bool = True) -> subprocess.Comple
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A finished small study in a folder whose name has a space."""
+    """A finished small study in a folder whose name has a space.
+
+    A warm process runs its torch steps; those of the tests run without one.
+    """
     folder = copy_project(tmp_path_factory.mktemp("elsewhere") / "my project", STUDY)
-    snakemake(folder)
+    workflow.snakemake(folder)
     return folder
 
 
