@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import yaml
 from snakemake_interface_logger_plugins.common import LogEvent
-from support.workflow import STUDY, copy_project, snakemake
+from support.workflow import STUDY, copy_project, start
 
 from iclgd.io import cli
 
@@ -156,14 +156,14 @@ def project(tmp_path_factory):
     "quiet", [(), ("--quiet", "rules", "reason", "host"), ("--quiet", "all"), ("--quiet", "rules")]
 )
 def test_a_failed_step_says_why_whatever_the_quietness(project, quiet):
-    done = snakemake(project, *quiet, "--", "results/tasks/broken.parquet", check=False)
+    done = start(project, *quiet, "--", "results/tasks/broken.parquet", check=False)
     assert done.returncode == 1
     assert done.stderr.count(SAID) == 2 and done.stderr.endswith("\n1 step failed:\n" + SAID)
     assert "CalledProcessError" not in done.stderr and "--entry" not in done.stderr
 
 
 def test_who_asks_for_commands_sees_the_one_that_failed(project):
-    done = snakemake(project, "-p", "--", "results/tasks/broken.parquet", check=False)
+    done = start(project, "-p", "--", "results/tasks/broken.parquet", check=False)
     assert (
         done.stderr.count(SAID) == 2 and "python src/prepare_task.py --task broken" in done.stderr
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.workflow import STUDY, copy_project, digests, snakemake, write_study
+from support.workflow import STUDY, copy_project, digests, snakemake, start, write_study
 
 pytestmark = pytest.mark.workflow
 
@@ -79,15 +79,15 @@ def test_a_second_run_says_whose_the_first_is_and_changes_nothing(project):
     first = begun(HOLD, project)
     # Whatever Snakemake does to its own locks, this one goes with its owner and not before.
     for look in ("--dry-run", "--unlock"):
-        assert snakemake(project, look, target).returncode == 0
-    second = snakemake(project, target, check=False)
+        assert start(project, look, target).returncode == 0
+    second = start(project, target, check=False)
     assert second.returncode == 1
     refusal = f"another run is going on in {project}: process {first.pid} on "
     assert refusal in second.stdout + second.stderr
     assert not (project / "results").exists() and not (project / "logs").exists()
     first.kill()
     first.wait()
-    snakemake(project, target)
+    start(project, target)
     assert (project / target).exists()
 
 
@@ -118,7 +118,7 @@ def test_steps_end_with_the_run_that_started_them(project):
 def test_a_step_killed_by_the_kernel_is_explained(project):
     script = project / "src/bundle_library.py"
     script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
-    done = snakemake(project, "results/library.js", check=False)
+    done = start(project, "results/library.js", check=False)
     assert done.returncode == 1
     assert "error: killed (137), most likely for want of memory: give" in done.stderr
 

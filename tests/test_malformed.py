@@ -4,10 +4,9 @@ import copy
 import datetime
 import io
 import json
+import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import starts
 from support.steps import run_step
 
 from iclgd.io.cli import InputError
@@ -295,8 +295,7 @@ def test_snakemake_says_what_is_wrong_and_starts_nothing(tmp_path, config, messa
     for part in ("Snakefile", "rules", "src", "profiles"):
         (tmp_path / part).symlink_to(ROOT / part)
     (tmp_path / "study.yaml").write_bytes(config)
-    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "study.yaml"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = starts.snakemake(tmp_path, "-n", "--configfile", "study.yaml", env={**os.environ})
     output = done.stdout + done.stderr
     assert done.returncode != 0
     assert message in output and "Traceback" not in output and "\x1b[31m" not in output

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 import yaml
-from support.workflow import STUDY, copy_project, snakemake
+from support.workflow import STUDY, copy_project, start
 
 pytestmark = pytest.mark.workflow
 
@@ -21,7 +21,7 @@ def test_a_bad_row_stops_its_branch_and_no_other(tmp_path):
     pl.DataFrame({"text": ["a", "b"] * 9, "label": [0, 7] * 9}).write_parquet(
         folder / "rows.parquet"
     )
-    done = snakemake(
+    done = start(
         folder, "results/tasks/broken.parquet", "results/tasks/topic2.parquet", check=False
     )
     assert done.returncode != 0
@@ -35,7 +35,7 @@ def test_a_bad_configuration_starts_no_job(tmp_path):
     study = yaml.safe_load(yaml.safe_dump(STUDY))
     study["figures"]["agreement"]["tasks"] = ["topic22"]
     folder = copy_project(tmp_path / "project", study)
-    done = snakemake(folder, check=False)
+    done = start(folder, check=False)
     assert done.returncode != 0
     message = "figures.agreement.tasks: 'topic22' is not in the catalogue (did you mean 'topic2'?)"
     assert message in done.stdout + done.stderr

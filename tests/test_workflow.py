@@ -1,7 +1,6 @@
 """The whole workflow on a tiny study: it runs, it is reproducible, only what changed reruns."""
 
 import re
-import shutil
 
 import polars as pl
 import pytest
@@ -10,12 +9,14 @@ from support.claims import CLAIMS
 from support.verdicts import read_off
 from support.workflow import (
     STUDY,
+    copy_finished,
     copy_project,
     digests,
     edit,
     planned,
     rules_of,
     snakemake,
+    start,
     write_study,
 )
 
@@ -29,19 +30,14 @@ pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A copy of the project in which the tiny study has run with two cores."""
-    folder = copy_project(tmp_path_factory.mktemp("run") / "project", STUDY)
-    (folder / "said.txt").write_text(snakemake(folder).stdout)
-    return folder
+def project(finished_study):
+    return finished_study
 
 
 @pytest.fixture
 def finished(project, tmp_path):
     """The finished project, to be changed by one test."""
-    folder = tmp_path / "project"
-    shutil.copytree(project, folder, symlinks=True)
-    return folder
+    return copy_finished(project, tmp_path / "project", STUDY)
 
 
 def test_every_figure_is_there_in_every_format(project):
@@ -196,20 +192,19 @@ def test_one_core_and_two_cores_give_the_same_bytes(project, tmp_path):
 def test_the_scheduler_wakes_only_when_a_job_ends(tmp_path):
     folder = copy_project(tmp_path / "project", STUDY)
     targets = [f"results/demonstrations/topic2/{n}/{block}.parquet" for n, block in DRAWS.items()]
-    done = snakemake(folder, "--cores", "1", "--verbose", *targets)
+    done = start(folder, "--cores", "1", "--verbose", *targets)
     rounds = re.findall(r"Ready jobs: (\d+)", done.stdout + done.stderr)
     assert 0 < len(rounds) <= 3  # one task and its two designs, one after the other
 
 
-def test_snakemakes_own_report_has_every_figure_with_its_caption(project):
-    snakemake(project, "--report", "whole.html")
-    text = (project / "whole.html").read_text()
+def test_snakemakes_own_report_has_every_figure_with_its_caption(finished):
+    start(finished, "--report", "whole.html")
+    text = (finished / "whole.html").read_text()
     kinds = {figure["kind"] for figure in STUDY["figures"].values()}
     captions = [*(KINDS[kind].caption for kind in kinds), REPORT]
     assert [caption for caption in captions if caption[:60] not in text] == []
     names = [f"results/default/figures/{figure}.svg" for figure in STUDY["figures"]]
     assert [name for name in (*names, "results/default/report.html") if name not in text] == []
-    (project / "whole.html").unlink()
 
 
 # --- what reruns --------------------------------------------------------------------------

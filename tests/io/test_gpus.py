@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from support.workflow import STUDY, copy_project, snakemake
+from support.workflow import STUDY, copy_project, start
 
 from iclgd.io import gpus
 
@@ -118,7 +118,7 @@ def test_as_many_jobs_run_as_there_are_cards(machine, tmp_path, count, arguments
     (folder / "src/run_icl.py").write_text(STEP)
     place = "results/logits/llama-small/topic2/n4/icl"
     targets = [f"{place}/{draw}-{draw}.parquet" for draw in range(3)]
-    snakemake(folder, *targets, "--cores", "3", *arguments)
+    start(folder, *targets, "--cores", "3", *arguments)
     columns = ("card", "begin", "end")
     used = pl.read_csv(folder / "used", has_header=False, new_columns=columns)
     assert len(used) == 3

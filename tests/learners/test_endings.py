@@ -1,6 +1,7 @@
 """Runs end where they have converged or stalled, and stay as they are, whoever else trains on."""
 
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -31,6 +32,12 @@ def descended(runs, learner: Learner, **changes) -> list[gradient_descent.Record
         copied = {name: one.detach().clone() for name, one in weights.items()}
         found.append(now._replace(weights=copied, losses=now.losses.clone()))
     return found
+
+
+@cache
+def free_descent(name: str, count: int) -> list[gradient_descent.Recorded]:
+    """The first so many runs with a learner of `LEARNERS`, which nothing ends."""
+    return descended(RUNS[:count], LEARNERS[name])
 
 
 def lows(*values: float) -> list[torch.Tensor]:
@@ -88,7 +95,7 @@ def test_states_by_hand():
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_run_that_ended_is_frozen_and_the_others_are_as_without_it(name):
-    free = descended(RUNS, LEARNERS[name])
+    free = free_descent(name, len(RUNS))
     # So that run 1 ends at epoch 9, or before, and the others later or never.
     level = free[9].losses[1].item()
     first = [next((i for i, now in enumerate(free) if now.losses[r] <= level), 99) for r in (0, 2)]
@@ -140,7 +147,7 @@ def test_a_run_does_not_depend_on_when_its_neighbours_end(name):
 @pytest.mark.parametrize("runs", [RUNS, RUNS[:1]])
 @pytest.mark.parametrize("name", LEARNERS)
 def test_nothing_is_computed_once_all_have_ended(name, runs, monkeypatch):
-    free = descended(runs, LEARNERS[name])
+    free = free_descent(name, len(runs))
     level = max(free[6].losses.tolist())
     calls, whole = [], gradient_descent.summed_loss
 
@@ -164,7 +171,7 @@ def test_nothing_is_computed_once_all_have_ended(name, runs, monkeypatch):
 @pytest.mark.parametrize("runs", [RUNS, RUNS[:1]])
 @pytest.mark.parametrize("name", LEARNERS)
 def test_where_a_run_ends_does_not_depend_on_what_is_recorded(name, runs):
-    free = descended(runs, LEARNERS[name])
+    free = free_descent(name, len(runs))
     level = max(free[6].losses.tolist()) * 1.0001
     every = descended(runs, LEARNERS[name], until=level)
     few = descended(runs, LEARNERS[name], until=level, record=(3,))

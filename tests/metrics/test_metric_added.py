@@ -7,7 +7,7 @@ import sys
 import polars as pl
 import pytest
 from markdown_it import MarkdownIt
-from support.workflow import ROOT, STUDY, copy_project, planned, rules_of, snakemake
+from support.workflow import ROOT, STUDY, copy_finished, planned, rules_of, snakemake
 
 from iclgd.metrics import ranges
 from iclgd.reporting import dictionary
@@ -31,9 +31,9 @@ COSTLY = ("run_", "prepare_", "fetch_", "sample_", "pretrain_", "compare_attenti
 
 
 @pytest.mark.workflow
-def test_a_metric_added_reruns_no_step_that_loads_a_model(tmp_path):
+def test_a_metric_added_reruns_no_step_that_loads_a_model(finished_study, tmp_path):
     study = {**STUDY, "figures": {name: STUDY["figures"][name] for name in FIGURES}}
-    folder = copy_project(tmp_path / "project", study)
+    folder = copy_finished(finished_study, tmp_path / "project", study)
     snakemake(folder)
     before = pl.read_parquet(folder / AGREEMENT)
     source = folder / "src/iclgd/metrics/agreement.py"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import polars as pl
 import pytest
+from support import starts
 from support.steps import figure
 from support.summaries import (
     CONTROLS,
@@ -190,9 +191,9 @@ HARD = {
 
 
 def draw(name, folder, build, more, outputs, monkeypatch=None, **words):
-    """Run the step, as the workflow does; its outputs by suffix.
+    """Run the step in a process of its own, as the workflow does; its outputs by suffix.
 
-    With ``monkeypatch`` it runs in this process, which spares the imports and the start of V8.
+    With ``monkeypatch`` it runs in this process, which spares the start of V8 as well.
     ``more``: further arguments, or a map of entries of ``--figure``; ``words``: for readers.
     """
     folder.mkdir(exist_ok=True)
@@ -200,7 +201,6 @@ def draw(name, folder, build, more, outputs, monkeypatch=None, **words):
     summary = build(folder / "summary.parquet")
     paths = [folder / f"figure.{suffix}" for suffix in outputs]
     command = [
-        sys.executable,
         str(SOURCE / f"plot_{name}.py"),
         "--summary",
         str(summary),
@@ -210,11 +210,11 @@ def draw(name, folder, build, more, outputs, monkeypatch=None, **words):
         *map(str, paths),
     ]
     if monkeypatch:
-        monkeypatch.setattr(sys, "argv", command[1:])
+        monkeypatch.setattr(sys, "argv", command)
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-        runpy.run_path(command[1], run_name="__main__")
+        runpy.run_path(command[0], run_name="__main__")
         return [path.read_bytes() for path in paths]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = starts.python(starts.PLOTS, *command, cwd=folder, env={**os.environ})
     assert done.returncode == 0, done.stderr
     return [path.read_bytes() for path in paths]
 

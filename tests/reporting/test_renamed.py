@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from support.workflow import STUDY, copy_project, snakemake
+from support.workflow import STUDY, copy_finished, copy_project, snakemake
 
 # In the order of the old names, since tables are sorted by name. None says what it is, and most
 # have a word in them that would mislead whoever read it.
@@ -94,9 +94,8 @@ def with_new_names(study: dict) -> dict:
     return study
 
 
-def run(folder: Path, study: dict) -> Path:
+def run(project: Path) -> Path:
     """The results of a study whose seeds are those of the old names."""
-    project = copy_project(folder, study)
     for file, (before, after) in SEEDS.items():
         source = (project / file).read_text()
         assert source.count(before) == 1
@@ -107,10 +106,16 @@ def run(folder: Path, study: dict) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory) -> tuple[Path, Path]:
-    """Results of the tiny study, and of the same with other names."""
+def results(finished_study, tmp_path_factory) -> tuple[Path, Path]:
+    """Results of the tiny study, and of the same with other names.
+
+    With the old names, whose seeds are as they were, labels alone are new: they are in the figures.
+    """
     folder, study = tmp_path_factory.mktemp("run"), labelled()
-    return run(folder / "old", study), run(folder / "new", with_new_names(study))
+    old = copy_finished(finished_study, folder / "old", study)
+    snakemake(old)
+    new = run(copy_project(folder / "new", with_new_names(study)))
+    return old / "results/default", new
 
 
 @pytest.mark.workflow

@@ -1,6 +1,7 @@
 """Verdicts of equivalence on planted distances, and what they are held against."""
 
 import json
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -271,6 +272,7 @@ def random_pairs(seed):
     return pairs
 
 
+@cache
 def random_table(seed):
     replicates = {name: f"{name}-again" for name in ("gd", "gd-v", "adam")}
     tests = plan(replicates=replicates, solvers=frozenset({"oracle"}))

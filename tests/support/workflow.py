@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -11,6 +12,8 @@ import sys
 from pathlib import Path
 
 import yaml
+
+from support import starts
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "rules", "src", "profiles", "slurm", "envs", "models", "docs/methods.md")
@@ -22,12 +25,29 @@ def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.C
 
     As in ``make run``, a warm process stands by for the torch steps.
     """
+    if "--dry-run" in arguments:
+        return start(folder, *arguments, check=check)
     warm = [sys.executable, "-m", "iclgd.io.preload"]
     command = [*warm, sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=environment(folder)
+    )
+    return checked(done) if check else done
+
+
+def start(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+    """As `snakemake`, sooner, for dry runs and for steps without torch."""
+    done = starts.snakemake(folder, "--cores", "2", *arguments, env=environment(folder))
+    return checked(done) if check else done
+
+
+def environment(folder: Path) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src")}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
-    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "src")}
+
+
+def checked(done: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done
 
 
@@ -42,6 +62,29 @@ def copy_project(folder: Path, study: dict) -> Path:
             (folder / part).parent.mkdir(exist_ok=True)
             shutil.copy2(source, folder / part)
     write_study(folder, study)
+    return folder
+
+
+def finished_study(folder: Path) -> Path:
+    """A project in ``folder`` in which the tiny study has run with two cores; nobody changes it.
+
+    The process that comes first runs it, the others wait: it takes as long as many tests. What the
+    run said is in said.txt.
+    """
+    said = folder / "finished/said.txt"
+    with open(folder / "finished.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            shutil.rmtree(said.parent, ignore_errors=True)
+            said.write_text(snakemake(copy_project(said.parent, STUDY)).stdout)
+    return said.parent
+
+
+def copy_finished(finished: Path, folder: Path, study: dict) -> Path:
+    """A copy of a project that has run, of which a study may need some results again."""
+    shutil.copytree(finished, folder, symlinks=True)
+    if study != STUDY:
+        write_study(folder, study)
     return folder
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from functools import cache
 from pathlib import Path
 
 SRC = Path(__file__).absolute().parents[2]
+# Each start of Snakemake reads all sources: parsing them whole would take it a second.
+IMPORT = re.compile(r"^[ \t]*from (iclgd[\w.]*|importlib) import (\([^)]*\)|[^\n]*)", re.M)
+NAME = re.compile(r"(?:^|,)\s*(\w+)")
 
 
 @cache
@@ -16,13 +19,13 @@ def _direct(path: Path) -> tuple[Path, ...]:
     One that imports by name, with ``import_module``, may import every module beside it.
     """
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = [one.name for one in node.names] if isinstance(node, ast.ImportFrom) else []
+    for module, listed in IMPORT.findall(path.read_text()):
+        names = NAME.findall(re.sub(r"#.*", "", listed).strip("()"))
         if "import_module" in names:
             found += [one for one in sorted(path.parent.glob("[!_]*.py")) if one != path]
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "iclgd":
-            package = SRC.joinpath(*node.module.split("."))
-            modules = [package / f"{alias.name}.py" for alias in node.names]
+        if module != "importlib":
+            package = SRC.joinpath(*module.split("."))
+            modules = [package / f"{name}.py" for name in names]
             found += [one if one.exists() else package.with_suffix(".py") for one in modules]
     return tuple(dict.fromkeys(found))
 

@@ -220,7 +220,8 @@ def draws_needed(found: Spread, draws: np.ndarray, level: np.ndarray) -> np.ndar
     where more than `MOST_DRAWS` are needed, and for estimates of 0 and below.
     """
     more = np.arange(2, MOST_DRAWS + 1)
-    t = stdtrit(more - 1, 1 - level[:, None]) + stdtrit(more - 1, POWER)
+    levels, which = np.unique(level, return_inverse=True)  # quantiles are most of the work
+    t = (stdtrit(more - 1, 1 - levels[:, None]) + stdtrit(more - 1, POWER))[which]
     error = (found.error * draws**0.5)[:, None] / more**0.5
     enough = (found.value[:, None] >= error * t) & (found.value[:, None] > 0)
     return np.where(enough.any(1), more[enough.argmax(1)], np.nan)

@@ -25,7 +25,7 @@ METRICS = "src/iclgd/metrics"
 def problems(workflow: Path) -> list[str]:
     """One line for every claim that refers to what is not there."""
     try:
-        claims = yaml.load((workflow / FILE).read_text(), LOADER)
+        claims = _read((workflow / FILE).read_text())
     except yaml.YAMLError as error:
         return [f"{FILE}: no YAML ({' '.join(str(error).split())})"]
     if not isinstance(claims, dict):
@@ -73,9 +73,20 @@ def _hint(name, known) -> str:
     return f" {said}" if said.startswith("(did") else ""
 
 
+# Composing a study checks hundreds of them: a text that is as it was is not parsed again.
+@cache
+def _read(text: str):
+    return yaml.load(text, LOADER)
+
+
 def _decided(path: Path) -> set[str] | None:
     """All words in ``evidence`` of a kind's module and its constants; None without that."""
-    body = ast.parse(path.read_text()).body
+    return _words(path.read_text())
+
+
+@cache
+def _words(source: str) -> set[str] | None:
+    body = ast.parse(source).body
     evidence = [one for one in body if isinstance(one, ast.FunctionDef) and one.name == "evidence"]
     if not evidence:
         return None
@@ -86,12 +97,16 @@ def _decided(path: Path) -> set[str] | None:
 
 def _metrics(folder: Path) -> list[str]:
     """Patterns of the names of all rows ``Metric("name", ...)`` in a folder."""
+    return [one for path in sorted(folder.glob("*.py")) for one in _named(path.read_text())]
+
+
+@cache
+def _named(source: str) -> list[str]:
     found = []
-    for path in sorted(folder.glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Metric":
-                name = node.args[0] if node.args else node.keywords[0].value
-                parts = name.values if isinstance(name, ast.JoinedStr) else [name]
-                words = (getattr(part, "value", None) for part in parts)
-                found.append("".join(re.escape(w) if isinstance(w, str) else ".+" for w in words))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Metric":
+            name = node.args[0] if node.args else node.keywords[0].value
+            parts = name.values if isinstance(name, ast.JoinedStr) else [name]
+            words = (getattr(part, "value", None) for part in parts)
+            found.append("".join(re.escape(w) if isinstance(w, str) else ".+" for w in words))
     return found
