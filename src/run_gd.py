@@ -11,30 +11,15 @@ import functools
 import itertools
 import json
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from iclgd.io import cli
 
-parser = cli.parser(__doc__)
-parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
-parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
-parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
-parser.add_argument(
-    "--learner",
-    type=cli.json_object,
-    required=True,
-    help='JSON such as {"rate": 0.01, "train": {"layers": [0.5], "matrices": ["v"]}}',
-)
+example = '{"rate": 0.01, "train": {"layers": [0.5], "matrices": ["v"]}}'
+parser = cli.learner_parser(__doc__, "gd", example, orders=True)
 parser.add_argument(
     "--reach", type=cli.existing, help="reach table of the same draws, for train: {reach: rank}"
 )
-parser.add_argument("--orders", type=int, help="train on the first so many orders of a draw only")
-parser.add_argument("--name", default="gd", help="learner's name in the output")
-parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
-parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-parser.add_argument("--output", type=Path, required=True, help="logits table to write")
 args = parser.parse_args()
 cli.torch_step()
 

@@ -8,26 +8,11 @@ validation queries; the log has what was chosen.
 """
 
 import sys
-from pathlib import Path
 
 from iclgd.io import cli
 
-parser = cli.parser(__doc__)
-parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
-parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
-parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
-parser.add_argument(
-    "--learner",
-    type=cli.json_object,
-    required=True,
-    help='JSON such as {"method": "vector", "how": "add"} or {"method": "patch", "texts": 256}',
-)
-parser.add_argument("--orders", type=int, help="imitate the first so many orders of a draw only")
-parser.add_argument("--name", default="imitation", help="learner's name in the output")
-parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
-parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-parser.add_argument("--output", type=Path, required=True, help="logits table to write")
+example = '{"method": "vector", "how": "add"} or {"method": "patch", "texts": 256}'
+parser = cli.learner_parser(__doc__, "imitation", example, orders=True)
 args = parser.parse_args()
 cli.torch_step()
 

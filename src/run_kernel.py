@@ -6,26 +6,10 @@ epoch is one step on all demonstrations. Inputs are hidden states of the model, 
 construction what its attention compares (iclgd.learners.functional).
 """
 
-from pathlib import Path
-
 from iclgd.io import cli
 
-parser = cli.parser(__doc__)
-parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
-parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
-parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
-parser.add_argument(
-    "--learner",
-    type=cli.json_object,
-    required=True,
-    help='JSON such as {"kernel": "softmax", "rate": 1.0, "epochs": 4, "layer": 0.5}',
-)
-parser.add_argument("--orders", type=int, help="answer for the first so many orders of a draw only")
-parser.add_argument("--name", default="kernel", help="learner's name in the output")
-parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
-parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-parser.add_argument("--output", type=Path, required=True, help="logits table to write")
+example = '{"kernel": "softmax", "rate": 1.0, "epochs": 4, "layer": 0.5}'
+parser = cli.learner_parser(__doc__, "kernel", example, orders=True)
 args = parser.parse_args()
 cli.torch_step()
 

@@ -6,25 +6,10 @@ other tokens. Some read the model's hidden states of texts alone; `transfer` is 
 model with the same vocabulary, which gives whole distributions.
 """
 
-from pathlib import Path
-
 from iclgd.io import cli
 
-parser = cli.parser(__doc__)
-parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
-parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
-parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
-parser.add_argument(
-    "--learner",
-    type=cli.json_object,
-    required=True,
-    help='JSON such as {"solver": "neighbours", "temperature": 0.1}',
-)
-parser.add_argument("--name", default="solver", help="learner's name in the output")
-parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
-parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-parser.add_argument("--output", type=Path, required=True, help="logits table to write")
+example = '{"solver": "neighbours", "temperature": 0.1}'
+parser = cli.learner_parser(__doc__, "solver", example)
 args = parser.parse_args()
 cli.torch_step()
 
