@@ -108,6 +108,18 @@ def test_it_is_what_a_small_step_does(architecture, train):
     assert float(moved.abs().max()) > 1e-4
 
 
+def test_a_model_that_keeps_its_fused_attention_has_a_tangent():
+    model, fused = tiny_model("llama"), tiny_model("llama")
+    fused.set_attn_implementation("sdpa")
+    found = []
+    for own in (model, fused):
+        chosen = trainable.Trained({n: p.detach() for n, p in own.named_parameters()})
+        (descent, _) = tangent.descents(own, chosen, SHOWN)
+        texts = teaching.Texts(sequences(3), True)
+        found.append(tangent.moved(own, chosen, texts, descent)[1])
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-5)
+
+
 def test_an_architecture_with_a_function_of_its_own_is_refused():
     """BLOOM's activation tells torch its backward pass alone."""
     model, chosen = trainable.choose(tiny_model("bloom"), None)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from iclgd.io.cli import InputError, out_of_memory
 from iclgd.learners import gradient_descent, training_batch
@@ -41,7 +42,7 @@ def descents(model, trained: Trained, shown: list[tuple[list[int], int]]) -> lis
     found = []
     for one in shown:
         batch = training_batch.tensors([one], "label", model.device)
-        with _in_one_line(model):
+        with _differentiable(model):
             gradient = torch.func.grad(loss)(trained.start, batch)
         found.append({n: -g * trained.masks.get(n, 1) for n, g in gradient.items()})
     return found
@@ -68,7 +69,7 @@ def moved(model, trained: Trained, texts: Texts, direction: Direction) -> tuple[
         def answer(weights: Direction, part=part) -> Tensor:
             return forward.logits_at(model, part.tokens, part.last, weights)[:, 0]
 
-        with _in_one_line(model):
+        with _differentiable(model):
             now = torch.func.jvp(answer, (trained.start,), (direction,))
         found |= dict(zip(part.numbers, zip(*now, strict=True), strict=True))
     pairs = [found[i] for i in range(len(found))]
@@ -76,10 +77,12 @@ def moved(model, trained: Trained, texts: Texts, direction: Direction) -> tuple[
 
 
 @contextmanager
-def _in_one_line(model) -> Iterator[None]:
-    """Within, what torch says of a model that it cannot differentiate becomes an InputError."""
+def _differentiable(model) -> Iterator[None]:
+    """Within, attention is made of operations that have derivatives in both modes, and what torch
+    says of a model that it cannot differentiate becomes an InputError."""
     try:
-        yield
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
     except (RuntimeError, NotImplementedError) as error:
         if out_of_memory(error):
             raise
