@@ -38,6 +38,7 @@ V = {"matrices": ["v"]}
         ({"method": "gd", "train": {"lora": {"rank": 8, **V}}}, "gd-other"),
         ({"method": "gd", "train": {"parameters": ["a.weight"]}}, "gd-other"),
         ({"method": "gd", "loss": "squared"}, "gd-other"),
+        *(({"method": "gd", "optimiser": one}, "gd-other") for one in ("nesterov", "sign")),
         ({"method": "patch", "shuffled": True}, "shuffled"),
         ({"method": "distil", "match": "labels"}, "labelled"),
         *(({"method": method}, "taught") for method in ("distil", "vector", "patch")),

@@ -290,7 +290,7 @@ class Descent(Entry):
     record: list[NotNegative] = None  # epochs at which queries are evaluated
     batch: Count = None  # demonstrations per step; default: all
     optimiser: one_of(*OPTIMISERS) = None  # default: sgd
-    momentum: Momentum = None  # of sgd; default: 0
+    momentum: Momentum = None  # of sgd, default: 0; of nesterov, default: 0.9
     # Of monotone, factors of the rate after a step that is accepted, and one that is refused:
     grow: number(1) = None  # default: 1.1
     cut: number(above=0, below=1) = None  # default: 0.5

@@ -95,7 +95,7 @@ def _check_distilled(problem, where: str, entry: dict) -> None:
     _check_rates(problem, where, entry)
     _check_train(problem, where, entry)
     optimiser = entry.get("optimiser", "adam")
-    if optimisers.OPTIMISERS[optimiser].ours:
+    if optimisers.OPTIMISERS[optimiser].judges:
         problem(f"{where}.optimiser", f"{optimiser!r} judges runs by their own loss: use another")
     if wrong := optimisers.foreign(optimiser, {k: entry[k] for k in ("momentum",) if k in entry}):
         problem(where, wrong)
