@@ -65,7 +65,7 @@ found = []
 for run in cli.progress(runs, len(runs), "draws"):
     rows = prompts.bound(task, run, words)
     shown = pl.concat([rows.filter(example=one) for one in run.examples])
-    others = teaching.rows(rows, run, len(shown))
+    others = prompts.unshown(rows, run, len(shown))
     if len(others) < len(shown):
         raise cli.InputError(
             f"task {names['task']}: as many other training rows are needed as demonstrations"

@@ -43,7 +43,7 @@ NAMES = {
 # Data and random weights depend on the names of their tasks and models, by design.
 SEEDS = {
     "src/iclgd/tasks/task_tables.py": ('"/".join(map(str, names))', '"/".join(map(old, names))'),
-    "src/iclgd/learners/teaching.py": (
+    "src/iclgd/tasks/prompts.py": (
         'zlib.crc32(task["task"][0].encode())',
         'zlib.crc32(old(task["task"][0]).encode())',
     ),
