@@ -47,13 +47,13 @@ if args.compared and args.compared != args.model:
     loading.check_same_tokens(loaded.tokenizer, other)
 words = prompts.labels(task)
 parts = list(queries.iter_slices(batches.QUERIES))
-shown, read = runs, in_context
+answer, asked, shown = in_context.answers, runs, runs
 if args.imagined:
-    task, runs = imagined.imagine(task, runs)
-    shown, read = [one for case in runs for one in case.after], imagined
+    task, asked = imagined.imagine(task, runs)
+    answer, shown = imagined.answers, [one for case in asked for one in case.after]
 readout = NextToken.of_task(loaded.tokenizer, task, shown, loaded.model, args.keep)
 
-answers = read.answers(loaded, task, runs, parts, readout, names)
+answers = answer(loaded, task, asked, parts, readout, names)
 with parquet.Parts(args.output, LOGITS) as table:
     for run, part, found in cli.progress(answers, len(runs) * len(parts), "blocks of queries"):
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}

@@ -20,6 +20,7 @@ V = {"matrices": ["v"]}
         ({"method": "bayes"}, "bayes"),
         ({"method": "solver", "solver": "oracle"}, "solver"),
         ({"method": "icl", "model": "other"}, "solver"),
+        *(({"method": one, "imagined": 1}, "imagined") for one in ("icl", "bayes")),
         ({"reference": "prompted", "shift": "order"}, "icl-reordered"),
         ({"reference": "prompted", "shift": "draw"}, "icl-redrawn"),
         ({"method": "gd", "rate": 1}, "gd"),
@@ -56,6 +57,7 @@ def test_what_repeats_gradient_descent_has_its_role():
     deep = {"method": "gd", "train": {"layers": [0.9], **V}}
     assert roles.learner(again, {"tuned": deep}) == "gd-deep"
     assert roles.learner(again, {"tuned": {"method": "icl"}}) == "icl-reordered"
+    assert roles.learner(again, {"tuned": {"method": "icl", "imagined": 1}}) == "imagined"
     config = {"models": {}, "tasks": {}, "learners": {"tuned": deep, "again": again}}
     assert roles.of_study(config) == {"tuned": "gd-deep", "again": "gd-deep"}
 

@@ -304,6 +304,8 @@ class Descent(Entry):
 
 class Learner(Descent):
     method: one_of("icl", "gd", "kernel", *TAUGHT, "bayes", "solver") = None
+    # Of icl and bayes: so many examples more, each under every label in turn; default: 0
+    imagined: number(1, 1, whole=True) = None
     model: Text = None  # of method icl: another model that answers; default: the one compared
     solver: one_of(*SOLVERS) = None
     certainty: Fraction = None  # of solver oracle: share of the right label; default: 1

@@ -37,7 +37,8 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         if "causal" in entry and entry.get("loss") == "squared":
             problem(f"{where}.causal", "the squared loss has no layers")
         own = {key for keys in taught.KEYS.values() for key in keys}
-        own |= {"shift", "model", "solver", *kernels.SETTINGS, *solvers.known_settings()}
+        own |= {"shift", "model", "imagined", "solver", *kernels.SETTINGS}
+        own |= {*solvers.known_settings()}
         extra = own & set(entry)
     elif entry.get("method") == "kernel":
         if entry.get("step") != kernels.NEWTON:
@@ -70,7 +71,7 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         extra = set(entry) - {"method", "solver", *solvers.known_settings(), *DISPLAY}
     elif entry.get("method") in ("icl", "bayes"):
         own = {"model"} if entry["method"] == "icl" else set()
-        extra = set(entry) - {"method", *own, *DISPLAY}
+        extra = set(entry) - {"method", "imagined", *own, *DISPLAY}
         if "model" in entry and entry["model"] not in names.known(models):
             problem(f"{where}.model", f"{entry['model']!r} {names.hint(entry['model'], models)}")
     else:

@@ -98,7 +98,7 @@ def evidence(summary: pl.DataFrame) -> Evidence:
     as its sample.
     """
     renamed = {"b": "learner", "b_role": "learner_role"}
-    summary = summary.filter(factor=1.0).rename(renamed)
+    summary = summary.filter(pl.col("b_role") != "imagined", factor=1.0).rename(renamed)
     key = ["model", "task", "design"]
     learned = summary.filter(pl.col("p_learned") < ALPHA, measure="tv").select(key).unique()
     rows = summary.join(learned, on=key, how="semi", maintain_order="left")
