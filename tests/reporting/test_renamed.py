@@ -32,6 +32,8 @@ NEW = {
         "qp-patch",
         "qr-gd",
         "qs",
+        "qt-icl",
+        "qu",
     ],
 }
 NEW["models"] += ["qm6", "qm7-construction", "qm8"]

@@ -353,7 +353,11 @@ def test_learners_and_figures_that_cannot_go_together_are_named(learner, figure,
 @pytest.mark.parametrize(
     ("task", "more", "message"),
     [
-        ({"generate": None, "files": "config.yaml"}, {}, "it is of no made-up language"),
+        (
+            {"hub": {"dataset": "a/b", "train": "x", "test": "y"}},
+            {},
+            "it is of no made-up language",
+        ),
         ({"generate": {"kind": "topics", "rows": 99, "mixed": 0.5}}, {}, r"two topics \('mixed'\)"),
         ({"generate": {"kind": "ginc", "rows": 99}}, {"imagined": 1}, "an input of ginc tells of"),
         ({"of": "pairs", "control": "labels"}, {}, "no document shows what 'control: labels' does"),
@@ -363,7 +367,7 @@ def test_the_bayesian_reader_reads_its_own_languages_only(task, more, message):
     config = changed("learners/bayes", {"method": "bayes", **more})
     entry = {"prompt": "{text} {label}\n", "labels": {"0": "a", "1": "b"}, "queries": 16}
     entry = task if "of" in task else entry | task
-    config["tasks"]["other"] = {key: one for key, one in entry.items() if one is not None}
+    config["tasks"]["other"] = entry
     config["figures"] = {"agreement": config["figures"]["agreement"] | {"tasks": ["other"]}}
     config["figures"]["agreement"]["pairs"] = [["icl", "bayes"]]
     with pytest.raises(ConfigError, match=f"'bayes' cannot read task 'other': .*{message}"):
