@@ -106,7 +106,7 @@ def test_the_positive_control_decides_by_its_verdict():
 
 
 def test_bayes_is_compared_where_the_model_learned():
-    rows = [judgement("different"), judgement("equivalent", b="bayes")]
+    rows = [judgement("different"), judgement("equivalent", b="bayes", primary=False)]
     table = judged("equivalence", *rows).filter(claim=CLAIMS["bayes"].claim)
     assert table.select("learner", "verdict").rows() == [("bayes", "holds")]
 
