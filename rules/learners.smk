@@ -24,11 +24,12 @@ rule run_icl:
     resources:
         gpu=GPUS,
     params:
+        imagined=study.imagined,
         keep=study.keep,
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --name {wildcards.learner:q}"
-        " --compared {input.compared:q} --keep {params.keep} --threads {threads}"
+        " {params.imagined} --compared {input.compared:q} --keep {params.keep} --threads {threads}"
         " --output {output:q} > {log:q} 2>&1"
 
 
@@ -52,11 +53,13 @@ rule run_bayes:
         "../envs/torch.yaml"
     threads: 1
     params:
+        language=study.language,
+        imagined=study.imagined,
         keep=study.keep,
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --name {wildcards.learner:q}"
-        " --keep {params.keep} --output {output:q} > {log:q} 2>&1"
+        " --language {params.language} {params.imagined} --keep {params.keep} --output {output:q} > {log:q} 2>&1"
 
 
 rule run_solver:

@@ -38,6 +38,7 @@ from iclgd.learners import inputs, nulls, settings, teachers, teaching, trainabl
 from iclgd.metrics import updates
 from iclgd.metrics.update_measures import MEASURES
 from iclgd.models import probes
+from iclgd.tasks import prompts
 from iclgd.tasks.readouts.next_token import NextToken
 
 entry, learner = teachers.imitating(args.patch), settings.learner(args.learner)
@@ -54,7 +55,7 @@ model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"]
 
 found = []
 for run in cli.progress(runs, len(runs), "draws"):
-    texts = teaching.rows(task, run, entry.texts)
+    texts = prompts.unshown(task, run, entry.texts)
     lesson, judge = (
         teaching.lesson(loaded, ways, task, run, rows, readout) for rows in (texts, validation)
     )

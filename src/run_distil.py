@@ -58,7 +58,7 @@ def untouched() -> list:
 
 def taught(run: prompts.Demonstrations):
     """The model after each recorded epoch of learning from ICL after a run's demonstrations."""
-    texts = teaching.rows(task, run, entry.texts)
+    texts = prompts.unshown(task, run, entry.texts)
     lesson = teaching.lesson(loaded, ways, task, run, texts, readout)
     places = teaching.shuffled(len(texts), run) if entry.shuffled else None
     return distillation.descend(model, chosen, lesson, learner, entry.match, places)

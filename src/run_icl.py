@@ -3,7 +3,8 @@
 Reads a model's manifest, a task and the demonstrations table; writes the logits table, one
 row for each draw, order and query. The prompt is the instruction, every demonstration in
 its stored order, and the query; a prompt that does not fit the context is an error. A model with
-the same vocabulary may answer in the place of the one that is compared.
+the same vocabulary may answer in the place of the one that is compared. With `--imagined` one more
+demonstration stands last, a training row under each label in turn, and answers are their mixture.
 """
 
 import json
@@ -20,6 +21,7 @@ parser.add_argument(
     type=cli.existing,
     help="manifest of the model in whose place this one answers (none: it is this one)",
 )
+parser.add_argument("--imagined", type=int, default=0, choices=[0, 1], help="examples to imagine")
 parser.add_argument("--name", default="icl", help="learner's name in the output")
 parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
 parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -30,7 +32,7 @@ cli.torch_step()
 
 from iclgd.io import parquet  # after parsing: --help is quick
 from iclgd.io.schemas.logits import LOGITS
-from iclgd.learners import batches, in_context, inputs
+from iclgd.learners import batches, imagined, in_context, inputs
 from iclgd.models import loading
 from iclgd.tasks import prompts
 from iclgd.tasks.readouts.next_token import NextToken
@@ -43,11 +45,15 @@ if args.compared and args.compared != args.model:
     constant["model"], folder = manifest["model"], args.compared.with_suffix("")
     other = loading.load_tokenizer(folder, manifest["model"], loading.trust(manifest))
     loading.check_same_tokens(loaded.tokenizer, other)
-readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 words = prompts.labels(task)
 parts = list(queries.iter_slices(batches.QUERIES))
+answer, asked, shown = in_context.answers, runs, runs
+if args.imagined:
+    task, asked = imagined.imagine(task, runs)
+    answer, shown = imagined.answers, [one for case in asked for one in case.after]
+readout = NextToken.of_task(loaded.tokenizer, task, shown, loaded.model, args.keep)
 
-answers = in_context.answers(loaded, task, runs, parts, readout, names)
+answers = answer(loaded, task, asked, parts, readout, names)
 with parquet.Parts(args.output, LOGITS) as table:
     for run, part, found in cli.progress(answers, len(runs) * len(parts), "blocks of queries"):
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}

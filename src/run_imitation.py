@@ -42,7 +42,7 @@ asked = teaching.Texts(alone, ways.of(alone)[0])
 
 with parquet.Parts(args.output, LOGITS) as table:
     for run in cli.progress(runs, len(runs), "draws and orders"):
-        texts = teaching.rows(task, run, entry.texts)
+        texts = prompts.unshown(task, run, entry.texts)
         lesson, judge = (
             teaching.lesson(loaded, ways, task, run, rows, readout) for rows in (texts, validation)
         )

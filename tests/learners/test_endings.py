@@ -15,6 +15,8 @@ from iclgd.learners.settings import Learner
 LEARNERS = {
     "sgd": Learner(rate=0.05, epochs=24),
     "adam": Learner(rate=0.003, epochs=24, optimiser="adam"),
+    "nesterov": Learner(rate=0.01, epochs=24, optimiser="nesterov"),
+    "sign": Learner(rate=0.0005, epochs=24, optimiser="sign"),
     "batches": Learner(rate=0.02, epochs=24, batch=2, settings={"momentum": 0.5}),
     "monotone": Learner(rate=0.05, epochs=24, optimiser="monotone"),
 }

@@ -35,6 +35,29 @@ def mask(model, name: str, train: dict | None) -> torch.Tensor | float:
     return found
 
 
+class Nesterov:
+    """Sutskever et al. 2013 as torch writes it: b = m b + g, w = w - rate (g + m b)."""
+
+    def __init__(self, weights, rate: float, momentum: float = 0.9):
+        self.weights, self.rate, self.momentum = list(weights), rate, momentum
+        self.velocity = [torch.zeros_like(weight) for weight in self.weights]
+
+    def zero_grad(self) -> None:
+        for weight in self.weights:
+            weight.grad = None
+
+    def step(self) -> None:
+        for weight, velocity in zip(self.weights, self.velocity, strict=True):
+            velocity.mul_(self.momentum).add_(weight.grad)
+            weight.data -= self.rate * (weight.grad + self.momentum * velocity)
+
+
+class Sign(Nesterov):
+    def step(self) -> None:
+        for weight in self.weights:
+            weight.data -= self.rate * ((weight.grad > 0).double() - (weight.grad < 0).double())
+
+
 def twin(model, demos, learner: Learner) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """The same descent as plainly as torch allows: no padding, no stacking, no hooks."""
     model = copy.deepcopy(model).requires_grad_(True)
@@ -43,6 +66,8 @@ def twin(model, demos, learner: Learner) -> dict[int, tuple[torch.Tensor, torch.
         "sgd": lambda p: torch.optim.SGD(p, lr=learner.rate, **learner.settings),
         "adam": lambda p: torch.optim.Adam(p, lr=learner.rate),
         "rmsprop": lambda p: torch.optim.RMSprop(p, lr=learner.rate, **learner.settings),
+        "nesterov": lambda p: Nesterov(p, learner.rate, **learner.settings),
+        "sign": lambda p: Sign(p, learner.rate),
     }[learner.optimiser](model.parameters())
 
     def loss(part) -> torch.Tensor:
@@ -86,6 +111,11 @@ LEARNERS = {
     "batch 2, momentum": Learner(rate=0.02, epochs=3, batch=2, settings={"momentum": 0.9}),
     "batch 4, all tokens": Learner(rate=0.1, epochs=3, batch=4, loss="all"),
     "adam": Learner(rate=0.003, epochs=3, batch=3, optimiser="adam"),
+    "nesterov": Learner(rate=0.02, epochs=3, batch=3, optimiser="nesterov"),
+    "nesterov, a block": Learner(
+        rate=0.1, epochs=3, optimiser="nesterov", settings={"momentum": 0.5}, train=QKV
+    ),
+    "sign": Learner(rate=0.001, epochs=3, optimiser="sign", train=V_MID),
 }
 
 
@@ -141,7 +171,12 @@ def test_adapters_of_a_part_of_a_fused_weight_are_refused():
 
 
 @pytest.mark.parametrize(
-    "learner", [LEARNERS["v"], Learner(rate=0.01, epochs=2, optimiser="adam", train=V_MID)]
+    "learner",
+    [
+        LEARNERS["v"],
+        Learner(rate=0.01, epochs=2, optimiser="adam", train=V_MID),
+        Learner(rate=0.01, epochs=1, optimiser="sign", train=V_MID),
+    ],
 )
 def test_nothing_outside_the_chosen_matrices_moves(architecture, learner):
     model, chosen = trainable.choose(tiny_model(architecture), learner.train)
@@ -295,7 +330,9 @@ def test_recorded_epochs():
         ({"epochs": 3}, "no rate"),
         ({"rate": 0.1, "optimiser": "sdg"}, "optimiser 'sdg' .*sgd"),
         ({"rate": 0.1, "loss": "labels"}, "loss 'labels' .*label, all"),
-        ({"rate": 0.1, "optimiser": "adam", "momentum": 0.9}, "momentum .*sgd"),
+        ({"rate": 0.1, "optimiser": "adam", "momentum": 0.9}, "momentum .*sgd, nesterov, not"),
+        ({"rate": 0.1, "optimiser": "sign", "momentum": 0.9}, "momentum .*sgd, nesterov, not"),
+        ({"rate": 0.1, "optimiser": "nesterov", "momentum": 0}, "momentum of nesterov .*above 0"),
         ({"rate": 0.1, "train": {"layer": [1], "matrices": ["v"]}}, "train .*layers, matrices"),
         ({"rate": 0.1, "train": {"layers": [1], "matrices": ["w"]}}, "matrix 'w' .*q, k, v"),
         ({"rate": 0.1, "train": {"lora": {"rank": 2}}}, "rank, matrices"),
@@ -313,7 +350,7 @@ def test_an_optimiser_is_one_row(monkeypatch):
     entry = {"rate": 0.01, "epochs": 2, "optimiser": "rmsprop", "alpha": 0.5}
     with pytest.raises(InputError, match="alpha belongs to rmsprop, not to sgd"):
         settings.learner({**entry, "optimiser": "sgd"})
-    with pytest.raises(InputError, match="momentum belongs to sgd, not to rmsprop"):
+    with pytest.raises(InputError, match="momentum belongs to sgd, nesterov, not to rmsprop"):
         settings.learner({**entry, "momentum": 0.9})
     learner = settings.learner(entry)
     model = tiny_model("llama")

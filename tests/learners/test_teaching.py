@@ -55,17 +55,17 @@ def test_texts_are_other_training_rows_and_depend_on_the_draw_alone():
     task = tiny_task("topic4", rows=60, classes=4, queries=16)
     train = task.filter(split="train")["example"].to_list()
     run = prompts.Demonstrations(2, 0, tuple(train[:4]))
-    found = teaching.rows(task, run, 10)
+    found = prompts.unshown(task, run, 10)
     assert len(found) == 10 and not set(found["example"]) & {*run.examples}
     assert set(found["split"]) == {"train"}
-    again = teaching.rows(task, prompts.Demonstrations(2, 1, tuple(train[3::-1])), 10)
+    again = prompts.unshown(task, prompts.Demonstrations(2, 1, tuple(train[3::-1])), 10)
     assert again.equals(found)
-    assert not teaching.rows(task, prompts.Demonstrations(3, 0, run.examples), 10).equals(found)
+    assert not prompts.unshown(task, prompts.Demonstrations(3, 0, run.examples), 10).equals(found)
     # Fewer are the first of more, and no more than there are.
-    assert teaching.rows(task, run, 4).equals(found[:4])
-    assert len(teaching.rows(task, run, 999)) == len(train) - 4
+    assert prompts.unshown(task, run, 4).equals(found[:4])
+    assert len(prompts.unshown(task, run, 999)) == len(train) - 4
     with pytest.raises(InputError, match="every training row is a demonstration"):
-        teaching.rows(task, prompts.Demonstrations(0, 0, tuple(train)), 4)
+        prompts.unshown(task, prompts.Demonstrations(0, 0, tuple(train)), 4)
 
 
 @pytest.mark.parametrize("count", [2, 3, 17])

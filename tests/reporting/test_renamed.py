@@ -32,8 +32,10 @@ NEW = {
         "qp-patch",
         "qr-gd",
         "qs",
-        "qt",
-        "qu-gd",
+        "qt-icl",
+        "qu",
+        "qv",
+        "qw-gd",
     ],
 }
 NEW["models"] += ["qm6", "qm7-construction", "qm8"]
@@ -45,7 +47,7 @@ NAMES = {
 # Data and random weights depend on the names of their tasks and models, by design.
 SEEDS = {
     "src/iclgd/tasks/task_tables.py": ('"/".join(map(str, names))', '"/".join(map(old, names))'),
-    "src/iclgd/learners/teaching.py": (
+    "src/iclgd/tasks/prompts.py": (
         'zlib.crc32(task["task"][0].encode())',
         'zlib.crc32(old(task["task"][0]).encode())',
     ),

@@ -94,10 +94,12 @@ def test_each_draw_stands_at_the_epoch_that_the_others_choose():
 def test_icl_that_no_order_changes_is_no_unit():
     rows = found(GD, table("icl-reordered", {0: level(0) * 0}))
     assert not any(metric == "units" for *_, metric in rows)
+    assert rows["gd", "nearest", "excess"]["estimate"] == rows["gd", "nearest", "tv"]["estimate"]
     rows = found(GD)
     assert {metric for *_, metric in rows} == {"tv"}
     rows = found(OWN, table("oracle", {0: level(0.7)}))
-    assert {metric for *_, metric in rows} == {"tv", "units"}
+    assert {metric for *_, metric in rows} == {"tv", "units", "excess"}
+    assert rows["oracle", "nearest", "excess"]["estimate"] == pytest.approx(0.6)
 
 
 def test_what_diverged_has_no_reading():

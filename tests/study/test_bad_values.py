@@ -133,6 +133,11 @@ BAD = {
         {"method": "bayes", "rate": 0.1},
         "learners.bayes: key 'rate' has no meaning here",
     ),
+    "learners/icl/imagined": (2, "learners.icl.imagined: 2: it is greater than the maximum of 1"),
+    "learners/gd/imagined": (
+        1,
+        "learners.gd: key 'imagined' has no meaning here",
+    ),
     "tasks/topic4/generate/length": (5, "tasks.topic4.generate: key 'length' has no meaning"),
     "figures/agreement/learners": (["icl"], "key 'learners' has no meaning for kind 'agreement'"),
     "figures/attention/learners": (
@@ -362,8 +367,34 @@ def test_learners_and_figures_that_cannot_go_together_are_named(learner, figure,
         checks.check(config, ROOT)
 
 
-def test_the_bayesian_reader_reads_its_own_language_only():
-    config = changed("learners/bayes", {"method": "bayes"})
+@pytest.mark.parametrize(
+    ("task", "more", "message"),
+    [
+        (
+            {"hub": {"dataset": "a/b", "train": "x", "test": "y"}},
+            {},
+            "it is of no made-up language",
+        ),
+        ({"generate": {"kind": "topics", "rows": 99, "mixed": 0.5}}, {}, r"two topics \('mixed'\)"),
+        ({"generate": {"kind": "ginc", "rows": 99}}, {"imagined": 1}, "an input of ginc tells of"),
+        ({"of": "pairs", "control": "labels"}, {}, "no document shows what 'control: labels' does"),
+    ],
+)
+def test_the_bayesian_reader_reads_its_own_languages_only(task, more, message):
+    config = changed("learners/bayes", {"method": "bayes", **more})
+    entry = {"prompt": "{text} {label}\n", "labels": {"0": "a", "1": "b"}, "queries": 16}
+    entry = task if "of" in task else entry | task
+    config["tasks"]["other"] = entry
+    config["figures"] = {"agreement": config["figures"]["agreement"] | {"tasks": ["other"]}}
     config["figures"]["agreement"]["pairs"] = [["icl", "bayes"]]
-    with pytest.raises(ConfigError, match="'bayes' reads tasks of kind 'ginc' only"):
+    with pytest.raises(ConfigError, match=f"'bayes' cannot read task 'other': .*{message}"):
         checks.check(config, ROOT)
+
+
+@pytest.mark.parametrize("kind", ["topics", "pairs"])
+def test_the_bayesian_reader_imagines_in_the_language_of_topics(kind):
+    config = changed("learners/bayes", {"method": "bayes", "imagined": 1})
+    config["tasks"]["topic4"]["generate"] = {"kind": kind, "rows": 528}
+    config["figures"] = {"agreement": config["figures"]["agreement"]}
+    config["figures"]["agreement"]["pairs"] = [["icl", "bayes"]]
+    checks.check(config, ROOT)

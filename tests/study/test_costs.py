@@ -41,6 +41,7 @@ CONFIG = {
     "learners": {
         "gd": {"rates": [0.1, 1.0], "epochs": 20, "record": [0, 5, 20], "orders": 1},
         "flow": FLOW,
+        "imagined": {"method": "icl", "imagined": 1},
         "flow-v": FLOW | {"train": {"layers": [0.484], "matrices": ["v"]}},
     },
 }
@@ -52,6 +53,12 @@ SHOWN = 2 * 135e6 * TEXT * 4
 
 def operations(rule, **at):
     return (Costs(CONFIG).seconds(rule, AT | at) - STEPS[rule]) * SPEED
+
+
+def test_an_imagined_example_asks_the_queries_with_each_label():
+    found = operations("run_icl", learner="imagined", task="topic4", design="all", draws="0-0")
+    asked = 2 * 135e6 * 8 * costs.QUERIES  # two labels, texts of 8 tokens
+    assert found == pytest.approx(24 * (2 * 135e6 * 8 * 2 + 2 * asked))
 
 
 def test_icl_reads_prompts_and_queries_under_every_order():

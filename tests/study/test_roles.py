@@ -20,6 +20,7 @@ V = {"matrices": ["v"]}
         ({"method": "bayes"}, "bayes"),
         ({"method": "solver", "solver": "oracle"}, "solver"),
         ({"method": "icl", "model": "other"}, "solver"),
+        *(({"method": one, "imagined": 1}, "imagined") for one in ("icl", "bayes")),
         ({"reference": "prompted", "shift": "order"}, "icl-reordered"),
         ({"reference": "prompted", "shift": "draw"}, "icl-redrawn"),
         ({"method": "gd", "rate": 1}, "gd"),
@@ -38,6 +39,7 @@ V = {"matrices": ["v"]}
         ({"method": "gd", "train": {"lora": {"rank": 8, **V}}}, "gd-other"),
         ({"method": "gd", "train": {"parameters": ["a.weight"]}}, "gd-other"),
         ({"method": "gd", "loss": "squared"}, "gd-other"),
+        *(({"method": "gd", "optimiser": one}, "gd-other") for one in ("nesterov", "sign")),
         ({"method": "patch", "shuffled": True}, "shuffled"),
         ({"method": "distil", "match": "labels"}, "labelled"),
         *(({"method": method}, "taught") for method in ("distil", "vector", "patch")),
@@ -57,6 +59,7 @@ def test_what_repeats_gradient_descent_has_its_role():
     deep = {"method": "gd", "train": {"layers": [0.9], **V}}
     assert roles.learner(again, {"tuned": deep}) == "gd-deep"
     assert roles.learner(again, {"tuned": {"method": "icl"}}) == "icl-reordered"
+    assert roles.learner(again, {"tuned": {"method": "icl", "imagined": 1}}) == "imagined"
     config = {"models": {}, "tasks": {}, "learners": {"tuned": deep, "again": again}}
     assert roles.of_study(config) == {"tuned": "gd-deep", "again": "gd-deep"}
 

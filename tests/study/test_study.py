@@ -28,9 +28,9 @@ def test_a_figure_knows_its_pairs_and_files():
     figure = tiny().figures["agreement"]
     run = ("llama-small", "topic2", "n4")
     pairs = [("icl", "gd@0.01"), ("icl", "icl-reordered"), ("icl", "flow"), ("gd@0.01", "gd-again")]
-    pairs += [("icl", other) for other in ("oracle", "neighbours", "icl-random")]
+    pairs += [("icl", other) for other in ("oracle", "neighbours", "icl-random", "bayes")]
     assert figure.pairs == [(*run, *pair) for pair in pairs]
-    learners = ["icl", "gd@0.01", "flow", "oracle", "neighbours", "icl-random"]
+    learners = ["icl", "gd@0.01", "flow", "oracle", "neighbours", "icl-random", "bayes"]
     assert figure.logits() == [
         f"results/logits/llama-small/topic2/n4/{learner}/0-1.parquet" for learner in learners
     ]

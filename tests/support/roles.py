@@ -5,6 +5,7 @@ ROLES = {
     "icl-reordered": "icl-reordered",
     "icl-redrawn": "icl-redrawn",
     "bayes": "bayes",
+    "icl-imagined": "imagined",
     "oracle": "solver",
     "gd": "gd",
     "gd-v-middle": "gd-middle",

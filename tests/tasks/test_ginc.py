@@ -177,8 +177,9 @@ def step_arguments(tmp_path):
 
 
 def test_the_reader_is_a_learner_like_any_other(step_arguments, tmp_path):
-    for step in ("run_icl", "run_bayes"):
-        run_step(step, *step_arguments, "--output", tmp_path / f"{step}.parquet")
+    run_step("run_icl", *step_arguments, "--output", tmp_path / "run_icl.parquet")
+    read = ("--language", "ginc", "--output", tmp_path / "run_bayes.parquet")
+    run_step("run_bayes", *step_arguments, *read)
     icl, bayes = (parquet.read(tmp_path / f"run_{one}.parquet", LOGITS) for one in ("icl", "bayes"))
     keys = ["task", "design", "draw", "order", "epoch", "example", "split", "label", "answer_id"]
     assert icl.select(keys).equals(bayes.select(keys))
@@ -203,7 +204,8 @@ def test_what_the_reader_cannot_read_is_named(step_arguments, tmp_path):
     shown = sampling.demonstrations(tiny_task(), "n3", 3, 1, range(1))
     parquet.write(shown, tmp_path / "d.parquet", DEMONSTRATIONS)
     step_arguments[3] = tmp_path / "other.parquet"
+    read = ("--language", "ginc", "--output", tmp_path / "o.parquet")
     with pytest.raises(InputError, match="task topic2: 'rifu' is no word of GINC"):
-        run_step("run_bayes", *step_arguments, "--output", tmp_path / "o.parquet")
+        run_step("run_bayes", *step_arguments, *read)
     with pytest.raises(InputError, match="task t: examples of GINC are of one length"):
         ginc.symbols([[0, 2], [0, 2, 2]], "t")

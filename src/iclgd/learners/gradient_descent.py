@@ -225,7 +225,7 @@ def descend(
     size = min(learner.batch or shots, shots)
     parts = together.step(0, size).micro()
     ending, recorded = Endings(learner, len(batches)), learner.recorded()
-    judged = OPTIMISERS[learner.optimiser].ours  # it knows the losses under its weights
+    judged = OPTIMISERS[learner.optimiser].judges  # it knows the losses under its weights
 
     def mean_losses(batch: Batch) -> Iterator[Tensor]:
         """Parts whose sum is the mean loss over ``batch``'s scored tokens, each [runs]."""

@@ -6,7 +6,6 @@ import polars as pl
 
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.keys import DEMONSTRATED
-from iclgd.learners import teaching
 from iclgd.tasks import answer_tokens, prompts
 
 Encoded = list[tuple[list[int], int]]  # token ids, and the position of the answer
@@ -23,7 +22,7 @@ def encoded(
     words = prompts.labels(task)
     rows = prompts.bound(task, run, words)
     shown = pl.concat([rows.filter(example=one) for one in run.examples])
-    others = teaching.rows(rows, run, len(shown))
+    others = prompts.unshown(rows, run, len(shown))
     if len(others) < len(shown):
         raise InputError(
             f"task {names['task']}: as many other training rows are needed as demonstrations"

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, fields
 import torch
 
 from iclgd.io.cli import InputError
-from iclgd.learners import layer_causal, monotone, optimisers
+from iclgd.learners import layer_causal, optimisers
+from iclgd.learners.monotone import Monotone
 from iclgd.learners.optimisers import OPTIMISERS
+from iclgd.learners.sign import SignDescent
 from iclgd.models import architectures
 
 EPOCHS = (0, 1, 2, 5, 10, *range(20, 1001, 20))
 LOSSES = ("label", "all", "squared")
+OWN = {one.__name__: one for one in (Monotone, SignDescent)}  # optimisers that torch has not
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class Learner:
         """A new optimiser of ``tensors``."""
         row = OPTIMISERS[self.optimiser]
         given = {key: self.settings.get(key, default) for key, default in row.settings.items()}
-        home = monotone if row.ours else torch.optim
-        return getattr(home, row.torch_class)(tensors, lr=self.rate, **given)
+        made = OWN[row.torch_class] if row.ours else getattr(torch.optim, row.torch_class)
+        return made(tensors, lr=self.rate, **given, **row.fixed)
 
 
 def learner(entry: dict) -> Learner:

@@ -6,8 +6,6 @@ answer as ICL does. Its texts are training rows that the run does not show; quer
 
 from __future__ import annotations
 
-import sys
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
@@ -74,27 +72,6 @@ class Lesson(NamedTuple):
     alone: Texts
     after: Texts
     labels: Tensor | None = None
-
-
-def rows(task: pl.DataFrame, run: prompts.Demonstrations, count: int) -> pl.DataFrame:
-    """At most ``count`` training rows that ``run`` does not show, drawn anew for every draw.
-
-    Which they are depends on task and draw alone. Raises InputError if there are none.
-    """
-    others = task.filter(
-        pl.col("split") == "train", ~pl.col("example").is_in(list(run.examples))
-    ).sort("example")
-    if others.is_empty():
-        raise InputError(
-            f"task {task['task'][0]}: every training row is a demonstration, and other texts are "
-            "needed"
-        )
-    if len(others) < count:
-        print(
-            f"draw {run.draw}: {len(others)} training rows are left, not {count}", file=sys.stderr
-        )
-    rng = np.random.default_rng([zlib.crc32(task["task"][0].encode()), run.draw])
-    return others[rng.permutation(len(others))[:count]]
 
 
 def lesson(

@@ -19,12 +19,14 @@ from iclgd.study.names import base, value
 
 # The pretrained model without demonstrations: epoch 0 of every GD. No entry has a space in it.
 ZERO_SHOT = "zero shot"
-REFERENCES = ("icl", "icl-reordered", "icl-redrawn", "bayes", "solver")  # roles without training
+# Roles without training:
+REFERENCES = ("icl", "icl-reordered", "icl-redrawn", "bayes", "imagined", "solver")
 LABELS = {
     "icl": "ICL",
     "icl-reordered": "ICL, demonstrations reordered",
     "icl-redrawn": "ICL, other demonstrations",
     "bayes": "Bayes (exact)",
+    "imagined": "after an imagined example",
     "solver": "solver without GD",
     "taught": "taught by ICL",
     "shuffled": "taught by ICL, shuffled",
@@ -68,7 +70,8 @@ class Names:
 
     def is_reference(self, learner: str) -> bool:
         """Whether a learner involves no training: in-context learning itself, in any order or with
-        any demonstrations, the exact Bayesian reader, or another solver.
+        any demonstrations, the exact Bayesian reader, one of these after an imagined example, or
+        another solver.
         """
         return self.role(learner) in REFERENCES
 

@@ -25,6 +25,7 @@ ROLES = {
     "icl-reordered": {"color": "#0072B2", "dash": [7, 3]},
     "icl-redrawn": {"color": "#0072B2", "dash": [2, 2.5]},
     "bayes": {"color": "#56B4E9", "dash": [9, 3, 2, 3]},
+    "imagined": {"color": "#2F8F9D", "dash": [4, 2]},
     "solver": {"color": "#3D4248", "dash": [1, 3]},
     "taught": {"color": "#4B3F8F", "dash": SOLID},
     "shuffled": {"color": "#9D94C9", "dash": DOTTED},

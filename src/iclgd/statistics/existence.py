@@ -15,7 +15,7 @@ import polars as pl
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics.agreement import METRICS
-from iclgd.metrics.distances import BEYOND, UNITS
+from iclgd.metrics.distances import BEYOND, ESTIMATED, UNITS
 from iclgd.statistics import choice, intervals
 from iclgd.statistics.families import family
 from iclgd.statistics.sensitivity import TRAINED
@@ -26,6 +26,7 @@ CELL = ["draw", "example"]
 # and epoch 0 of what trains.
 NEAREST, ACCURACY, UNTOUCHED = "nearest", "accuracy", "untouched"
 DISTANCE = METRICS["tv"]
+EXCESS = ESTIMATED["excess"]
 LEAST = 0.01  # total variation: ICL that no order moves by so much is no unit
 
 
@@ -137,6 +138,8 @@ def _estimated(
     parts = [intervals.means(cells, PLACE, [DISTANCE])]
     if reference is not None:
         both = cells.join(_cells(reference, "own"), on=CELL)
+        excess = both.with_columns(excess=pl.col("tv") - pl.col("own"))
+        parts.append(intervals.means(excess, PLACE, [EXCESS]))
         if len(both) and both["own"].mean() >= LEAST:
             parts.append(intervals.ratios(both, PLACE, "tv", "own", UNITS))
     if best is not None:

@@ -291,7 +291,7 @@ class Descent(Entry):
     record: list[NotNegative] = None  # epochs at which queries are evaluated
     batch: Count = None  # demonstrations per step; default: all
     optimiser: one_of(*OPTIMISERS) = None  # default: sgd
-    momentum: Momentum = None  # of sgd; default: 0
+    momentum: Momentum = None  # of sgd, default: 0; of nesterov, default: 0.9
     # Of monotone, factors of the rate after a step that is accepted, and one that is refused:
     grow: number(1) = None  # default: 1.1
     cut: number(above=0, below=1) = None  # default: 0.5
@@ -305,6 +305,8 @@ class Descent(Entry):
 
 class Learner(Descent):
     method: one_of("icl", "gd", "tangent", "kernel", *TAUGHT, "bayes", "solver") = None
+    # Of icl and bayes: so many examples more, each under every label in turn; default: 0
+    imagined: number(1, 1, whole=True) = None
     model: Text = None  # of method icl: another model that answers; default: the one compared
     solver: one_of(*SOLVERS) = None
     certainty: Fraction = None  # of solver oracle: share of the right label; default: 1

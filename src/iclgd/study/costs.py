@@ -136,6 +136,8 @@ class Costs:
             return runs * self._trained(at["learner"], design, prompt, asked)
         if rule in ("run_distil", "run_imitation"):
             return runs * self._taught(at["learner"], design, prompt, asked, 2 * weights * text)
+        if "imagined" in self.config["learners"].get(names.base(at["learner"]), {}):
+            asked *= sizes.classes(original(self.config["tasks"], at["task"]))  # with each label
         return runs * _orders(design.get("orders", 1)) * (prompt + asked)
 
     def _trained(self, learner: str, design: Mapping, prompt: float, asked: float) -> float:

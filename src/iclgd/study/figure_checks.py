@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from iclgd.learners import optimisers, taught
+from iclgd.learners import languages, optimisers, taught
 from iclgd.models import architectures
 from iclgd.study import learners, names, pairing, sizes
 from iclgd.study.kinds import KINDS
@@ -134,10 +134,12 @@ def _check_trained(
         optimiser = learner.get("optimiser", "sgd")
         if wrong := optimisers.in_parts(optimiser, learner.get("batch"), shots):
             problem(f"learners.{names.base(name)}", f"design {design!r}: {wrong}")
-    for task in tasks if learner.get("method") == "bayes" else []:
-        original = pairing.original(config["tasks"], task)
-        if original.get("generate", {}).get("kind") != "ginc":
-            problem(f"{where}.tasks", f"{name!r} reads tasks of kind 'ginc' only, not {task!r}")
+    if learner.get("method") == "bayes":
+        for task in tasks:
+            generate = pairing.original(config["tasks"], task).get("generate", {})
+            control = config["tasks"][task].get("control")
+            if wrong := languages.unreadable(generate, control, "imagined" in learner):
+                problem(f"{where}.tasks", f"{name!r} cannot read task {task!r}: {wrong}")
     _check_layers(problem, name, learner, models, config, root)
     constructed = [
         model for model in models if "construct" in config["models"].get(names.base(model), {})

@@ -37,7 +37,8 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         if "causal" in entry and entry.get("loss") == "squared":
             problem(f"{where}.causal", "the squared loss has no layers")
         own = {key for keys in taught.KEYS.values() for key in keys}
-        own |= {"shift", "model", "solver", *kernels.SETTINGS, *solvers.known_settings()}
+        own |= {"shift", "model", "imagined", "solver", *kernels.SETTINGS}
+        own |= {*solvers.known_settings()}
         extra = own & set(entry)
     elif entry.get("method") == "tangent":
         _check_train(problem, where, entry)
@@ -73,7 +74,7 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         extra = set(entry) - {"method", "solver", *solvers.known_settings(), *DISPLAY}
     elif entry.get("method") in ("icl", "bayes"):
         own = {"model"} if entry["method"] == "icl" else set()
-        extra = set(entry) - {"method", *own, *DISPLAY}
+        extra = set(entry) - {"method", "imagined", *own, *DISPLAY}
         if "model" in entry and entry["model"] not in names.known(models):
             problem(f"{where}.model", f"{entry['model']!r} {names.hint(entry['model'], models)}")
     else:
@@ -100,7 +101,7 @@ def _check_distilled(problem, where: str, entry: dict) -> None:
     _check_rates(problem, where, entry)
     _check_train(problem, where, entry)
     optimiser = entry.get("optimiser", "adam")
-    if optimisers.OPTIMISERS[optimiser].ours:
+    if optimisers.OPTIMISERS[optimiser].judges:
         problem(f"{where}.optimiser", f"{optimiser!r} judges runs by their own loss: use another")
     if wrong := optimisers.foreign(optimiser, {k: entry[k] for k in ("momentum",) if k in entry}):
         problem(where, wrong)

@@ -6,6 +6,7 @@ icl             in-context learning
 icl-reordered   a reference: the same demonstrations in another order
 icl-redrawn     a reference: other demonstrations
 bayes           the exact posterior
+imagined        one of these after an imagined example, with each label in turn
 taught          by ICL itself: weights trained on its answers, vectors and patches of its states
 shuffled        the same, with each text's teacher in the place of another's: a control
 labelled        trained on the right labels of the same texts: a control
@@ -19,8 +20,8 @@ gd-kernel       on functions, in the space of a kernel: no weights are trained
 sgd             of the whole model, in batches
 adam            by Adam
 
-Gradient descent repeated in another order, or with other demonstrations, has the role of what it
-repeats.
+Gradient descent, or what imagines, repeated in another order or with other demonstrations has the
+role of what it repeats.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ METHODS = {"icl": "icl", "bayes": "bayes", "solver": "solver", "kernel": "gd-ker
 METHODS |= {"tangent": "tangent"}
 METHODS |= dict.fromkeys(taught.METHODS, "taught")
 SHIFTS = {"order": "icl-reordered", "draw": "icl-redrawn"}
-LEARNERS = ("icl", "bayes", "solver", "taught", "shuffled", "labelled", "tangent", *SHIFTS.values())
-LEARNERS += ("gd", "gd-middle", "gd-deep", "gd-other", "gd-kernel", "sgd", "adam")
+LEARNERS = ("icl", "bayes", "imagined", "solver", "taught", "shuffled", "labelled", "tangent")
+LEARNERS += (*SHIFTS.values(), "gd", "gd-middle", "gd-deep", "gd-other", "gd-kernel", "sgd", "adam")
 PLAIN = ("sgd", "monotone")  # optimisers that follow the gradient itself
 TRAINED = tuple(role for role in LEARNERS if role.startswith(("gd", "sgd", "adam")))
 
@@ -47,7 +48,10 @@ def learner(entry: Mapping, learners: Mapping = MappingProxyType({})) -> str:
     if "reference" in entry:
         repeated = learners.get(entry["reference"], {})
         own = repeated.get("method", "icl") in ("icl", "bayes", "solver")
+        own &= "imagined" not in repeated
         return SHIFTS[entry["shift"]] if own else learner(repeated)
+    if "imagined" in entry:
+        return "imagined"
     if "model" in entry:
         return "solver"
     if entry.get("shuffled"):

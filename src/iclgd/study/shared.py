@@ -73,7 +73,7 @@ def _task(config: dict, name: str, found: dict) -> None:
 
 def _learner(config: dict, name: str) -> dict:
     entry = config["learners"][names.base(name)]
-    more = {key: entry[key] for key in ("method", "orders") if key in entry}
+    more = {key: entry[key] for key in ("method", "orders", "imagined") if key in entry}
     return more | jobs.learner(config, name)
 
 

@@ -237,6 +237,15 @@ class Study:
         own = self.learners[names.base(wildcards.learner)].get("model", wildcards.model)
         return paths.MODEL.format(model=own)
 
+    def imagined(self, wildcards) -> str:
+        """``--imagined N`` for a learner that imagines examples."""
+        count = self.learners[wildcards.learner].get("imagined")
+        return f"--imagined {count}" if count else ""
+
+    def language(self, wildcards) -> str:
+        """The made-up language of a task, for its exact reader."""
+        return pairing.original(self.tasks, wildcards.task)["generate"]["kind"]
+
     def solver_json(self, wildcards) -> str:
         return jobs.as_json(jobs.solver(self.config, wildcards.learner))
 

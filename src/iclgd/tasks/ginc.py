@@ -224,10 +224,9 @@ def make_task(
     ]
 
 
-def check_tokenizer(tokenizer, model: str) -> None:
-    """Raise InputError unless ``tokenizer`` has the words of the made-up language, as they are."""
-    if tokenizer.get_vocab() != {word: i for i, word in enumerate(synthetic.VOCABULARY)}:
-        raise InputError(f"model {model}: its tokens are not those of GINC")
+def read(sequences: list[list[int]], task: str) -> np.ndarray:
+    """`predict` after prompts, [prompts, V]. Raises InputError as `symbols` and `beliefs`."""
+    return predict(family(), symbols(sequences, task))
 
 
 def symbols(sequences: list[list[int]], task: str) -> np.ndarray:

@@ -8,10 +8,12 @@ space that follows it, so that the tokenizer sees exactly the text of the prompt
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import polars as pl
 
 from iclgd.io import parquet
@@ -162,6 +164,27 @@ def icl_prompts(
 def queries(task: pl.DataFrame) -> pl.DataFrame:
     """The rows that are queries: every split but ``train``, by example number."""
     return task.filter(pl.col("split") != "train").sort("example")
+
+
+def unshown(task: pl.DataFrame, run: Demonstrations, count: int) -> pl.DataFrame:
+    """At most ``count`` training rows that ``run`` does not show, drawn anew for every draw.
+
+    Which they are depends on task and draw alone. Raises InputError if there are none.
+    """
+    others = task.filter(
+        pl.col("split") == "train", ~pl.col("example").is_in(list(run.examples))
+    ).sort("example")
+    if others.is_empty():
+        raise InputError(
+            f"task {task['task'][0]}: every training row is a demonstration, and other texts are "
+            "needed"
+        )
+    if len(others) < count:
+        print(
+            f"draw {run.draw}: {len(others)} training rows are left, not {count}", file=sys.stderr
+        )
+    rng = np.random.default_rng([zlib.crc32(task["task"][0].encode()), run.draw])
+    return others[rng.permutation(len(others))[:count]]
 
 
 def check_inputs(task: pl.DataFrame, demonstrations: pl.DataFrame) -> dict[str, str]:

@@ -305,6 +305,12 @@ def tokenizer_json() -> str:
     return tokenizer.to_str(pretty=True)
 
 
+def check_tokenizer(tokenizer, model: str) -> None:
+    """Raise InputError unless ``tokenizer`` has the words of the language, as they are."""
+    if tokenizer.get_vocab() != {word: i for i, word in enumerate(VOCABULARY)}:
+        raise InputError(f"model {model}: its tokens are not those of the made-up language")
+
+
 def make_task(
     rng: np.random.Generator, kind: str, rows: int, classes: int = 2, **more: float
 ) -> list[dict]:

@@ -312,3 +312,21 @@ def test_a_figures_name_may_have_a_dot(file, name):
         findings.figure(Path("results/default/summary") / file, {"order": "order", "v1.5": "scale"})
         == name
     )
+
+
+def test_the_martingale_gap_is_held_against_another_order():
+    """Of what is imagined alone, at the reading nearest to ICL, by the excess."""
+    own = {"a": "icl", "b": "icl-imagined", "family": "icl-imagined", "reading": "nearest"}
+    own["foremost"] = False
+    rows = [
+        estimate(0.1, **own, metric="excess"),
+        estimate(0.12, **own, metric="tv"),
+        estimate(0.2, **{**own, "b": "oracle", "family": "oracle"}, metric="excess"),
+        estimate(0.02, **own | {"model": "other"}, metric="excess"),
+        estimate(0.3, **own | {"model": "wild"}, metric="excess"),
+    ]
+    table = judged("existence", *rows, roles={"wild": "control"})
+    assert table.select("model", "claim", "learner", "estimate", "verdict").rows() == [
+        ("m", CLAIMS["martingale"].claim, "icl-imagined", 0.1, "holds"),
+        ("other", CLAIMS["martingale"].claim, "icl-imagined", 0.02, "negligible"),
+    ]

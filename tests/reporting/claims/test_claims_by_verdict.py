@@ -106,6 +106,11 @@ def test_the_positive_control_decides_by_its_verdict():
 
 
 def test_bayes_is_compared_where_the_model_learned():
-    rows = [judgement("different"), judgement("equivalent", b="bayes")]
+    rows = [judgement("different"), judgement("equivalent", b="bayes", primary=False)]
     table = judged("equivalence", *rows).filter(claim=CLAIMS["bayes"].claim)
     assert table.select("learner", "verdict").rows() == [("bayes", "holds")]
+
+
+def test_what_is_imagined_is_no_gradient_descent_that_is_apart():
+    gd, ours = judgement("different"), judgement("different", b="icl-imagined")
+    assert judged("equivalence", gd, ours)["learner"].unique().to_list() == ["gd@1"]

@@ -94,16 +94,17 @@ def evidence(summary: pl.DataFrame) -> Evidence:
     """Models that learned in context, and the construction.
 
     A model whose answers hardly change with demonstrations has no ICL to compare. Where a study
-    declares primary tests, claims about models are about these. What is said of seeds has models
-    as its sample.
+    declares primary tests, which are of what trains, claims about it in models are about these.
+    What is said of seeds has models as its sample.
     """
     renamed = {"b": "learner", "b_role": "learner_role"}
-    summary = summary.filter(factor=1.0).rename(renamed)
+    summary = summary.filter(pl.col("b_role") != "imagined", factor=1.0).rename(renamed)
     key = ["model", "task", "design"]
     learned = summary.filter(pl.col("p_learned") < ALPHA, measure="tv").select(key).unique()
     rows = summary.join(learned, on=key, how="semi", maintain_order="left")
     if rows["primary"].any():
-        rows = rows.filter(pl.col("primary") | (pl.col("role") != "model"))
+        untested = (pl.col("role") != "model") | (pl.col("learner_role") == "bayes")
+        rows = rows.filter(pl.col("primary") | untested)
     for row in _over_seeds(rows):
         yield "seeds", row
     for row in rows.drop_nulls("estimate").iter_rows(named=True):

@@ -12,6 +12,7 @@ from iclgd.statistics.existence import (
     ACCURACY,
     BEYOND,
     DISTANCE,
+    EXCESS,
     NEAREST,
     UNITS,
     UNTOUCHED,
@@ -101,9 +102,13 @@ def _link(beyond: pl.DataFrame) -> str:
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """How far beyond what ICL taught the same with shuffled teachers is, and gradient descent."""
-    rows = summary.filter(metric=BEYOND.name, reading=NEAREST, role="model")
-    rows = rows.drop_nulls("estimate").with_columns(learner="family")
+    """How far beyond what ICL taught the same with shuffled teachers is, and gradient descent; how
+    much more an imagined example moves ICL than another order does."""
+    nearest = summary.filter(reading=NEAREST, role="model").drop_nulls("estimate")
+    nearest = nearest.with_columns(learner="family")
+    for row in nearest.filter(metric=EXCESS.name, b_role="imagined").iter_rows(named=True):
+        yield "martingale", row
+    rows = nearest.filter(metric=BEYOND.name)
     for row in rows.filter(b_role="shuffled").iter_rows(named=True):
         yield "held", row
     descends = pl.col("b_role").is_in(DESCENDS)

@@ -17,7 +17,8 @@ MEANS_NOT = "A grid is finite: what lies at its border might come nearer beyond 
 PLACE = ["model", "task", "shots", "design"]
 ENDS = {"estimate": "", "low": "_low", "high": "_high"}
 LOSSES = {"label": "label tokens", "all": "all tokens", "squared": "squared error"}
-OPTIMISERS = {"sgd": "SGD", "adam": "Adam", "monotone": "Monotone"}
+OPTIMISERS = {"sgd": "SGD", "nesterov": "Nesterov", "sign": "Sign", "adam": "Adam"}
+OPTIMISERS |= {"monotone": "Monotone"}
 WORDED = ("rate", "batch", "optimiser", "loss", "train", "causal")  # keys with words of their own
 
 
