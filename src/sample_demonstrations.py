@@ -26,6 +26,9 @@ parser.add_argument(
 parser.add_argument(
     "--conflict", action="store_true", help="show every input twice, with different labels"
 )
+parser.add_argument(
+    "--like", type=cli.existing, help="task table whose draws, orders and bindings these are"
+)
 parser.add_argument("--draws", required=True, help="first and last draw, such as 0-4")
 parser.add_argument("--output", type=Path, required=True, help="demonstrations table to write")
 args = parser.parse_args()
@@ -42,7 +45,8 @@ if not re.fullmatch(r"all|[1-9]\d*", args.orders):
 orders = "all" if args.orders == "all" else int(args.orders)
 task = parquet.read(args.task, TASK)
 draws, drawn = range(first, last + 1), args.bindings == "drawn"
+like = parquet.read(args.like, TASK) if args.like else None
 table = sampling.demonstrations(
-    task, args.design, args.shots, orders, draws, drawn, conflict=args.conflict
+    task, args.design, args.shots, orders, draws, drawn, conflict=args.conflict, like=like
 )
 parquet.write(table, args.output, DEMONSTRATIONS)

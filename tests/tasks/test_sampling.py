@@ -53,6 +53,18 @@ def test_bindings_are_drawn_with_the_draw_and_the_same_in_every_design():
     assert fixed.drop("binding").equals(few.drop("binding"))
 
 
+def test_a_task_with_other_labels_shows_what_its_original_shows():
+    flipped = controls.flipped_labels(FOUR, 0.5, "topic4").with_columns(task=pl.lit("flipped"))
+    more = {"drawn": True, "like": FOUR}
+    mine = sampling.demonstrations(flipped, "n4", 4, 3, range(5), **more)
+    own = sampling.demonstrations(FOUR, "n4", 4, 3, range(5), drawn=True)
+    assert set(mine["task"]) == {"flipped"}
+    assert mine.drop("task").equals(own.drop("task"))
+    # By its own labels other examples would be drawn.
+    alone = sampling.demonstrations(flipped, "n4", 4, 3, range(5), drawn=True)
+    assert not alone.drop("task").equals(own.drop("task"))
+
+
 def test_draws_differ_by_number_and_task():
     draws = [tuple(sampling.draw(FOUR, 8, number)) for number in range(20)]
     assert len(set(draws)) == 20

@@ -217,6 +217,15 @@ class Study:
         """``--conflict`` for a task in which each input is shown with two labels."""
         return "--conflict" if self.tasks[wildcards.task].get("control") == "conflict" else ""
 
+    def drawn_like(self, wildcards) -> Files:
+        """The task that shows the same examples in the same draws, if this one has such a one."""
+        entry = self.tasks[wildcards.task]
+        return [paths.TASK.format(task=entry["of"])] if pairing.same_draws(entry) else []
+
+    def like(self, wildcards) -> str:
+        """``--like`` with that task's table."""
+        return "".join(f"--like {shlex.quote(path)}" for path in self.drawn_like(wildcards))
+
     def shots(self, wildcards) -> int:
         return jobs.design(self.config, wildcards.design)["shots"]
 

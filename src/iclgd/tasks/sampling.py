@@ -88,22 +88,26 @@ def demonstrations(
     draws: Iterable[int],
     drawn: bool = False,
     conflict: bool = False,
+    like: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """The demonstrations table (``DEMONSTRATIONS``) of some draws.
 
     ``drawn``: each draw has another random binding of the classes to the task's label words, the
     same in every design. ``conflict``: each input is shown with two labels (`draw_conflicting`).
+    ``like``: the task that ``task`` has its rows of; then draws, orders and bindings are those of
+    that one, classes balanced by the labels there, so that only what rows say differs.
     """
-    name, classes = parquet.only(task, "task"), task["label"].n_unique()
+    shown, own = parquet.only(task, "task"), task if like is None else like
+    name, classes = parquet.only(own, "task"), own["label"].n_unique()
     rows = []
     for number in draws:
-        chosen = (draw_conflicting if conflict else draw)(task, shots, number)
+        chosen = (draw_conflicting if conflict else draw)(own, shots, number)
         rng = generator(name, design, number, "orders")
         binding = (
             generator(name, number, "binding").permutation(classes).tolist() if drawn else None
         )
         for order, places in enumerate(orders(rng, shots, count)):
             rows += [
-                (name, design, number, order, i, chosen[p], binding) for i, p in enumerate(places)
+                (shown, design, number, order, i, chosen[p], binding) for i, p in enumerate(places)
             ]
     return pl.DataFrame(rows, schema=DEMONSTRATIONS, orient="row")
