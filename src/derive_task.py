@@ -1,9 +1,9 @@
 """Derive a task from another one: the same queries, other demonstrations.
 
-The control is `labels` (random labels; with a share, so many wrong ones), `flipped` (a share has
-the label after the right one), `abstract` (label words that say nothing, of queries as well),
-`conflict` (every input has two labels), `texts` (the inputs of another task) or `content-free` (no
-input at all).
+The control is `labels` (random labels; with a share, so many wrong ones), `flipped` (every row has
+a twin with the next label, of which each draw shows some), `abstract` (label words that say
+nothing, of queries as well), `conflict` (every input has two labels), `texts` (the inputs of
+another task) or `content-free` (no input at all).
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ parser.add_argument("--name", required=True, help="name of the control")
 parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
 CONTROLS = ["labels", "flipped", "abstract", "conflict", "texts", "content-free"]
 parser.add_argument("--control", required=True, choices=CONTROLS)
-parser.add_argument("--share", type=float, help="for `labels`, `flipped`: that of wrong ones")
+parser.add_argument("--share", type=float, help="for `labels`: the share of wrong ones")
 parser.add_argument("--texts", type=cli.existing, help="for `texts`: the other task's table")
 parser.add_argument("--prompt", help="for `content-free`: the task's prompt template")
 parser.add_argument("--output", type=Path, required=True, help="task table to write")
@@ -34,9 +34,7 @@ if args.control == "labels":
     else:
         task = controls.wrong_labels(task, share, parquet.only(task, "task"))
 elif args.control == "flipped":
-    if args.share is None:
-        parser.error("--control flipped needs --share")
-    task = controls.flipped_labels(task, args.share, parquet.only(task, "task"))
+    task = controls.flipped_labels(task)
 elif args.control == "abstract":
     task = controls.abstract_labels(task)
 elif args.control == "conflict":

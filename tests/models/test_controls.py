@@ -123,18 +123,16 @@ def test_wrong_labels_are_wrong_and_those_of_a_smaller_share_stay_wrong():
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_flipped_labels_are_the_next_ones_in_the_rows_that_are_wrong(classes):
+def test_flipped_labels_are_the_next_ones_of_twins(classes):
     task = tiny_task("topic4", rows=200, classes=classes, queries=40)
     words = dict(task.select("label", "answer").iter_rows())
-    for share in (0.0, 0.5, 1.0):
-        found = controls.flipped_labels(task, share, "topic4")
-        assert queries(found).equals(queries(task))
-        mine, right = shown(found)["label"], shown(task)["label"]
-        wrong = controls.wrong_labels(task, share, "topic4").filter(pl.col("split") == "train")
-        changed = wrong["label"] != right
-        assert (mine != right).equals(changed)
-        assert ((mine - right) % classes).to_list() == changed.cast(int).to_list()
-        assert [words[label] for label in mine] == shown(found)["answer"].to_list()
+    found = controls.flipped_labels(task)
+    assert found.head(len(task)).equals(task) and found["example"].is_unique().all()
+    twins, own = found.tail(len(found) - len(task)), shown(task)
+    assert twins.drop("example", "label", "answer").equals(own.drop("example", "label", "answer"))
+    assert set(twins["example"] - own["example"]) == {controls.numbered_from(task)}
+    assert set((twins["label"] - own["label"]) % classes) == {1}
+    assert [words[label] for label in twins["label"]] == twins["answer"].to_list()
 
 
 def test_abstract_words_are_other_tags_of_the_language_and_letters_elsewhere():

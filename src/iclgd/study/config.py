@@ -240,7 +240,8 @@ class Task(Entry):
     # the examples that the original shows, some with the next label, all with words like A, B, C
     control: one_of("labels", "flipped", "abstract", "conflict", "texts", "content-free") = None
     texts: Text = None  # the task whose inputs are shown instead
-    # Of `control: flipped`: wrong labels. Of `labels`: the same; default: each is drawn anew
+    # Of wrong labels: of `control: flipped` in each draw; of `labels` in all rows (default: each is
+    # drawn anew)
     share: Fraction = None
     generate: Generate = None
     files: Annotated[

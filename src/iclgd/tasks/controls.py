@@ -49,22 +49,29 @@ def wrong_labels(task: pl.DataFrame, share: float, seed: str) -> pl.DataFrame:
     )
 
 
-def flipped_labels(task: pl.DataFrame, share: float, seed: str) -> pl.DataFrame:
-    """Training rows of which a ``share`` has the label after the right one, the last one the first.
+def flipped_labels(task: pl.DataFrame) -> pl.DataFrame:
+    """Every training row with a twin that has the label after the right one, the last the first.
 
-    Which rows they are is that of `wrong_labels`: with a larger share, these are flipped as well.
-    Each class has one wrong label and each label stands for one class again, so demonstrations
-    whose labels are all flipped agree on a mapping, however many of a class there are, and show all
-    labels. Wrong labels at random do neither: of three classes or more they leave nothing to
-    follow. With two labels both are the flipped labels of Wei et al. (2023, arXiv 2303.03846).
+    A draw shows the twins of a share of its rows (`sampling.flipped`), and so exactly that share of
+    wrong labels. Each class has one wrong label and each label stands for one class again: where
+    all labels are wrong they agree on a mapping, however many of a class there are, and all are
+    shown. Wrong labels at random do neither: of three classes or more they leave nothing to follow.
+    With two labels these are the flipped labels of Wei et al. (2023, arXiv 2303.03846).
     """
     answers = dict(enumerate(prompts.labels(task)))
-    flipped = pl.Series(generator(seed, "wrong labels").random(len(task)) < share)
-    other = (pl.col("label") + 1) % len(answers)
-    label = pl.when(_SHOWN & flipped).then(other).otherwise("label").alias("label")
-    return task.with_columns(label).with_columns(
-        pl.col("label").replace_strict(answers, return_dtype=pl.String).alias("answer")
+    twins = task.filter(_SHOWN).with_columns(
+        example=pl.col("example") + numbered_from(task),
+        label=(pl.col("label") + 1) % len(answers),
     )
+    twins = twins.with_columns(
+        answer=pl.col("label").replace_strict(answers, return_dtype=pl.String)
+    )
+    return pl.concat([task, twins.select(task.columns)])
+
+
+def numbered_from(task: pl.DataFrame) -> int:
+    """What the number of a twin of `flipped_labels` is beyond that of its row of ``task``."""
+    return task["example"].max() + 1
 
 
 def abstract_labels(task: pl.DataFrame) -> pl.DataFrame:
