@@ -27,7 +27,7 @@ from support.summaries import (
     sparsity,
     variance,
 )
-from support.summaries_models import attention, dose, reach, regression, twins
+from support.summaries_models import attention, dose, label_dose, reach, regression, twins
 from support.summaries_verdicts import (
     PROTOCOLS,
     equivalence,
@@ -115,6 +115,11 @@ FIGURES = {
         ],
     ),
     "existence": (existence, [], ["in units of ICL", "best accuracy", "taught by ICL"]),
+    "label_dose": (
+        label_dose,
+        {"chance": {"topic4": 0.25}},
+        ["wrong labels shown", "abstract label words", "chance", "accuracy falls"],
+    ),
     "nearest": (nearest, [], ["training loss (nats", "total variation (0: equal)"]),
     "sensitivity": (
         lambda path: sensitivity(path, near=[("cb", "adam")]),
@@ -164,6 +169,11 @@ HARD = {
         [],
     ),
     "dose-one-draw": ("dose", lambda path: dose(path, draws=1, departures=()), []),
+    "label-dose-one-draw": (
+        "label_dose",
+        lambda path: label_dose(path, ("m",), 1, abstract=False),
+        [],
+    ),
     "reach-deep": ("reach", lambda path: reach(path, ("m",), 30, 1), []),
     "reach-unknown": ("reach", lambda path: reach(path, ("m",), 3, 5, ""), []),
     "regression-one": ("regression", lambda path: regression(path, models=("m",)), []),
