@@ -18,7 +18,7 @@ from iclgd.reporting import charts, findings, layout
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import label_dose as kind
 from iclgd.reporting.names import Names
-from iclgd.statistics.label_dose import ABSTRACT
+from iclgd.statistics.label_dose import ABSTRACT, RIGHT
 
 APART = 1.28  # where abstract words stand, beyond a dose of 1
 ASIDE = 0.012  # between learners, so that their bars do not overlap
@@ -75,10 +75,12 @@ for (shots, _), part in summary.sort(by).group_by(by, maintain_order=True):
                 )
             head = names.label(model) if metric is ACCURACY else ""
             panels.append(charts.panel(drawn, bottom, y, size, head))
-    blocks.append(layout.block(panels, max(len(models), 1), f"{shots} demonstrations"))
+    (task,) = part.filter(labels=RIGHT)["task"].unique()
+    head = f"{names.label(task)} · {shots} demonstrations"
+    blocks.append(layout.block(panels, max(len(models), 1), head))
 items = names.key(families, styles)
 items += [
-    {"label": "answers as shown", "color": style.FAINT, "dash": style.DASHED},
+    {"label": "who answers as shown", "color": style.FAINT, "dash": style.DASHED},
     {"label": "chance", "color": style.FAINT, "dash": style.SOLID},
     {"label": "abstract label words", "color": style.QUIET, "shape": "diamond"},
 ]
@@ -86,6 +88,7 @@ title = figure.title or "Do ICL and GD follow the labels that demonstrations sho
 subtitle = "Rate and epoch: best accuracy on validation queries where all labels are right, the "
 subtitle += "same at every share. Bars: 95 % over draws and queries."
 found = findings.of(kind, args.summary, names)
-chart = layout.figure(blocks, items, title, subtitle, 640, found.headline)
+wide = max(len(models) * (size[0] + 30), 420)
+chart = layout.figure(blocks, items, title, subtitle, wide, found.headline)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

@@ -118,7 +118,7 @@ FIGURES = {
     "label_dose": (
         label_dose,
         {"chance": {"topic4": 0.25}},
-        ["wrong labels shown", "abstract label words", "chance", "accuracy falls"],
+        ["wrong labels shown", "abstract label words", "chance", "of its accuracy"],
     ),
     "nearest": (nearest, [], ["training loss (nats", "total variation (0: equal)"]),
     "sensitivity": (

@@ -20,7 +20,8 @@ MEANS = (
 MEANS_NOT = (
     "To follow the same labels is not to do the same: a nearest centroid follows them, too. Who "
     "answers few queries right has little to lose, so slopes are flatter for bad learners. In the "
-    "made-up language label words mean nothing: there is nothing else to go by."
+    "made-up language label words mean nothing: there is nothing else to go by. Where some labels "
+    "are wrong two classes share one and another may be missing, which no document there does."
 )
 
 # Quantities of the table, of all doses together.
@@ -71,10 +72,9 @@ def headline(summary: pl.DataFrame, names: Names) -> str:
         lost = rows.filter(who=who, metric="accuracy_lost")
         if who != ZERO_SHOT and len(lost):
             share = value(lost) if len(lost) == 1 else spread(lost["estimate"])
-            said.append(f"{share} in {names.label(who)}")
-    if not said:
-        return ""
-    return f"As labels turn wrong accuracy falls by a share of {'; '.join(said)}{_apart(rows)}"
+            who = names.label(who)
+            said.append(f"{who} {share}" if said else f"{who} loses {share} of its accuracy")
+    return f"As labels turn wrong {'; '.join(said)}{_apart(rows)}" if said else ""
 
 
 def _apart(rows: pl.DataFrame) -> str:
@@ -83,6 +83,7 @@ def _apart(rows: pl.DataFrame) -> str:
     if own.is_empty():
         return ""
     less, more = (own["low"] > 0).sum(), (own["high"] < 0).sum()
-    words = [f"flatter in {less}"] * bool(less) + [f"steeper in {more}"] * bool(more)
-    said = " and ".join(words) or "neither flatter nor steeper in any"
-    return f"; GD's slope is surely {said} of {len(own)} than ICL's"
+    words = {"flatter": less, "steeper": more}
+    cases = [f"{word} than ICL's in {count}" for word, count in words.items() if count]
+    said = " and ".join(cases) or "neither flatter nor steeper than ICL's in any"
+    return f"; GD's slope is surely {said} of {len(own)}"
