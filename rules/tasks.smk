@@ -59,6 +59,7 @@ rule derive_task:
 
 rule sample_demonstrations:
     input:
+        study.drawn_like,
         task=paths.TASK,
         script=own("src/sample_demonstrations.py"),
         lib=imports("src/sample_demonstrations.py"),
@@ -78,9 +79,10 @@ rule sample_demonstrations:
         orders=study.orders,
         bindings=study.bindings,
         conflict=study.conflict,
+        like=study.like,
     shell:
         "python {input.script:q} --task {input.task:q} --design {wildcards.design:q}"
         " --shots {params.shots} --orders {params.orders} {params.bindings}"
-        " {params.conflict}"
+        " {params.conflict} {params.like}"
         " --draws {wildcards.draws}"
         " --output {output:q} > {log:q} 2>&1"

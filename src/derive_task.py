@@ -1,7 +1,9 @@
 """Derive a task from another one: the same queries, other demonstrations.
 
-The control is `labels` (random labels; with a share, so many wrong ones), `conflict` (every input
-has two labels), `texts` (the inputs of another task) or `content-free` (no input at all).
+The control is `labels` (random labels; with a share, so many wrong ones), `flipped` (every row has
+a twin with the next label, of which each draw shows some), `abstract` (label words that say
+nothing, of queries as well), `conflict` (every input has two labels), `texts` (the inputs of
+another task) or `content-free` (no input at all).
 """
 
 from pathlib import Path
@@ -12,7 +14,7 @@ from iclgd.io.schemas.task import TASK
 parser = cli.parser(__doc__)
 parser.add_argument("--name", required=True, help="name of the control")
 parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
-CONTROLS = ["labels", "conflict", "texts", "content-free"]
+CONTROLS = ["labels", "flipped", "abstract", "conflict", "texts", "content-free"]
 parser.add_argument("--control", required=True, choices=CONTROLS)
 parser.add_argument("--share", type=float, help="for `labels`: the share of wrong ones")
 parser.add_argument("--texts", type=cli.existing, help="for `texts`: the other task's table")
@@ -31,6 +33,10 @@ if args.control == "labels":
         task = controls.random_labels(task, seed)
     else:
         task = controls.wrong_labels(task, share, parquet.only(task, "task"))
+elif args.control == "flipped":
+    task = controls.flipped_labels(task)
+elif args.control == "abstract":
+    task = controls.abstract_labels(task)
 elif args.control == "conflict":
     task = controls.conflicting_labels(task, parquet.only(task, "task"))
 elif args.control == "texts":

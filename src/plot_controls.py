@@ -26,6 +26,8 @@ WORDS = {
     "shuffled": "control: blocks shuffled",
     "labels": "control: random labels",
     "texts": "control: inputs of another task",
+    "flipped": "control: flipped labels",
+    "abstract": "control: abstract label words",
     "conflict": "control: two labels for each input",
     "content-free": "control: no inputs",
 }

@@ -26,6 +26,12 @@ parser.add_argument(
 parser.add_argument(
     "--conflict", action="store_true", help="show every input twice, with different labels"
 )
+parser.add_argument(
+    "--like", type=cli.existing, help="task table whose draws, orders and bindings these are"
+)
+parser.add_argument(
+    "--wrong", type=float, default=0.0, help="share of rows shown by their twin with the next label"
+)
 parser.add_argument("--draws", required=True, help="first and last draw, such as 0-4")
 parser.add_argument("--output", type=Path, required=True, help="demonstrations table to write")
 args = parser.parse_args()
@@ -42,7 +48,7 @@ if not re.fullmatch(r"all|[1-9]\d*", args.orders):
 orders = "all" if args.orders == "all" else int(args.orders)
 task = parquet.read(args.task, TASK)
 draws, drawn = range(first, last + 1), args.bindings == "drawn"
-table = sampling.demonstrations(
-    task, args.design, args.shots, orders, draws, drawn, conflict=args.conflict
-)
+like = parquet.read(args.like, TASK) if args.like else None
+more = {"conflict": args.conflict, "like": like, "wrong": args.wrong}
+table = sampling.demonstrations(task, args.design, args.shots, orders, draws, drawn, **more)
 parquet.write(table, args.output, DEMONSTRATIONS)

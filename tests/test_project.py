@@ -66,7 +66,7 @@ def test_rule_script_and_log_have_one_name():
 CHECKED = {"threads", "params.keep", "params.shots", "params.orders", "wildcards.draws"}
 CHECKED |= {"params.share", "params.bindings", "params.conflict"}
 QUOTED = {"params.second", "params.tables", "params.source", "params.texts", "params.toward"}
-QUOTED |= {"params.reach"}
+QUOTED |= {"params.reach", "params.imagined", "params.language", "params.like"}
 
 
 def test_whatever_enters_a_shell_is_quoted():

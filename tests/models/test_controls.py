@@ -13,7 +13,7 @@ from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.task import TASK
 from iclgd.models import loading, partial_forward, untrained
-from iclgd.tasks import controls
+from iclgd.tasks import controls, label_words, prompts, synthetic
 
 
 def parts(model) -> tuple[dict, dict]:
@@ -120,6 +120,42 @@ def test_wrong_labels_are_wrong_and_those_of_a_smaller_share_stay_wrong():
     count = len(shown(task))
     assert len(wrong[0.0]) == 0 and len(wrong[1.0]) == count
     assert wrong[0.25] < wrong[0.5] and abs(len(wrong[0.25]) / count - 0.25) < 0.07
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_flipped_labels_are_the_next_ones_of_twins(classes):
+    task = tiny_task("topic4", rows=200, classes=classes, queries=40)
+    words = dict(task.select("label", "answer").iter_rows())
+    found = controls.flipped_labels(task)
+    assert found.head(len(task)).equals(task) and found["example"].is_unique().all()
+    twins, own = found.tail(len(found) - len(task)), shown(task)
+    assert twins.drop("example", "label", "answer").equals(own.drop("example", "label", "answer"))
+    assert set(twins["example"] - own["example"]) == {controls.numbered_from(task)}
+    assert set((twins["label"] - own["label"]) % classes) == {1}
+    assert [words[label] for label in twins["label"]] == twins["answer"].to_list()
+
+
+def test_abstract_words_are_other_tags_of_the_language_and_letters_elsewhere():
+    task = tiny_task("topic4", rows=60, classes=4)
+    found = controls.abstract_labels(task)
+    assert found.drop("answer").equals(task.drop("answer"))
+    own, words = prompts.labels(task), prompts.labels(found)
+    assert len(set(words)) == 4 and not set(own) & set(words)
+    assert {word.strip() for word in words} <= set(synthetic.TAG_WORDS)
+    assert all(word.startswith(" ") for word in words)
+    english = task.with_columns(pl.col("answer").replace(own, [" bad", " B", " fine", " good"]))
+    assert prompts.labels(controls.abstract_labels(english)) == [" A", " C", " D", " E"]
+
+
+def test_there_are_so_many_abstract_words():
+    assert label_words.TAGS == synthetic.TAGS
+    many = tiny_task("topic", rows=120, classes=9)
+    with pytest.raises(InputError, match="9 labels, but only 7 abstract words for them"):
+        controls.abstract_labels(many)
+    made = {"generate": {"kind": "topics"}}
+    assert label_words.problem(made, 9) == "9 labels, but only 7 abstract words"
+    assert label_words.problem(made, 8) is None and label_words.problem({}, 26) is None
+    assert "GINC" in label_words.problem({"generate": {"kind": "ginc"}}, 2)
 
 
 @pytest.mark.parametrize("classes", [2, 4])

@@ -28,7 +28,15 @@ from support.summaries import (
     sparsity,
     variance,
 )
-from support.summaries_models import attention, dose, reach, regression, twins, updates
+from support.summaries_models import (
+    attention,
+    dose,
+    label_dose,
+    reach,
+    regression,
+    twins,
+    updates,
+)
 from support.summaries_verdicts import (
     PROTOCOLS,
     equivalence,
@@ -116,6 +124,11 @@ FIGURES = {
         ],
     ),
     "existence": (existence, [], ["in units of ICL", "best accuracy", "taught by ICL"]),
+    "label_dose": (
+        label_dose,
+        {"chance": {"topic4": 0.25}},
+        ["wrong labels shown", "abstract label words", "chance", "of its accuracy"],
+    ),
     "nearest": (nearest, [], ["training loss (nats", "total variation (0: equal)"]),
     "sensitivity": (
         lambda path: sensitivity(path, near=[("cb", "adam")]),
@@ -166,6 +179,11 @@ HARD = {
         [],
     ),
     "dose-one-draw": ("dose", lambda path: dose(path, draws=1, departures=()), []),
+    "label-dose-one-draw": (
+        "label_dose",
+        lambda path: label_dose(path, ("m",), 1, abstract=False),
+        [],
+    ),
     "reach-deep": ("reach", lambda path: reach(path, ("m",), 30, 1), []),
     "reach-unknown": ("reach", lambda path: reach(path, ("m",), 3, 5, ""), []),
     "updates-deep": ("updates", lambda path: updates(path, ("m",), 30, 1), []),

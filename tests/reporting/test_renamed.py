@@ -13,7 +13,7 @@ from support.workflow import STUDY, copy_finished, copy_project, snakemake
 # have a word in them that would mislead whoever read it.
 NEW = {
     "models": [f"qm{i}-{word}" for i, word in enumerate(("gd", "x", "icl", "y", "z", "sgd"))],
-    "tasks": ["qt0-icl", "qt1", "qt2-x"],
+    "tasks": ["qt0-icl", "qt1", "qt2-x", "qt3-gd", "qt4"],
     "learners": [
         "qa-adam",
         "qb.icl",

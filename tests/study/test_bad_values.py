@@ -204,7 +204,15 @@ BAD = {
     "tasks/pairs/generate/held_out": (4, "tasks.pairs.generate: key 'held_out' has no meaning"),
     "tasks/topic4-texts/share": (
         0.5,
-        "'share', that of wrong labels, belongs to 'control: labels'",
+        "'share', that of wrong labels, belongs to 'control: labels' or 'flipped'",
+    ),
+    "tasks/flipped": (
+        {"of": "topic4", "control": "flipped"},
+        "tasks.flipped: key 'share' is missing (of 'control: flipped')",
+    ),
+    "tasks/words": (
+        {"of": "topic16", "control": "abstract"},
+        "tasks.words: 16 labels, but only 0 abstract words ('control: abstract')",
     ),
     "learners/solving": ({"method": "solver"}, "learners.solving: key 'solver' is missing"),
     "learners/voting": (
@@ -363,6 +371,44 @@ def test_learners_and_figures_that_cannot_go_together_are_named(learner, figure,
     config["figures"] = {"existence": {**config["figures"]["existence"], **figure}}
     if "pairs" not in figure:
         config["figures"]["existence"]["pairs"] = [["icl", "x"], ["icl", "icl-reordered"]]
+    with pytest.raises(ConfigError, match=message):
+        checks.check(config, ROOT)
+
+
+FLIPPED = {"of": "topic4", "control": "flipped", "share": 0.5}
+DOSE = {
+    "kind": "label_dose",
+    "models": ["llama-large"],
+    "tasks": ["topic4", "flipped"],
+    "demonstrations": ["n4"],
+    "learners": ["icl", "gd-short"],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, None),
+        ({"tasks": ["flipped"]}, "one task with right labels is needed, found none"),
+        ({"tasks": ["topic4", "pairs", "flipped"]}, "is needed, found topic4, pairs"),
+        ({"tasks": ["topic4", "topic4-labels"]}, "'topic4-labels' is not 'control: flipped' or"),
+        ({"tasks": ["pairs", "flipped"]}, r"'flipped' is not .* of 'pairs'"),
+        ({"tasks": ["topic4", "flipped", "again"]}, "'again' shows the same labels as 'flipped'"),
+        ({"tasks": ["topic4", "none", "flipped"]}, "'none' shows the same labels as 'topic4'"),
+        ({"tasks": ["topic4", "words"]}, "no task has 'control: flipped', so there is no dose"),
+        ({"learners": ["icl"]}, "one ICL is needed, and others beside it, found icl"),
+        ({"learners": ["gd-short", "vote"]}, "others beside it, found none"),
+        ({"learners": ["icl", "patches"]}, "'patches' learns from rows that are not shown"),
+        ({"learners": ["icl", "icl-reordered"]}, "'icl-reordered' has no answers of its own"),
+    ],
+)
+def test_a_label_dose_is_of_one_task_with_one_icl(change, message):
+    config = changed("figures/dosed", {**DOSE, **change})
+    config["tasks"] |= {"flipped": FLIPPED, "again": dict(FLIPPED)}
+    config["tasks"] |= {"none": {**FLIPPED, "share": 0.0}}
+    config["tasks"] |= {"words": {"of": "topic4", "control": "abstract"}}
+    if message is None:
+        return checks.check(config, ROOT)
     with pytest.raises(ConfigError, match=message):
         checks.check(config, ROOT)
 

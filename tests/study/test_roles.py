@@ -74,7 +74,8 @@ def test_models_and_tasks():
     ]
     assert [roles.task({"of": "t", "control": "labels"}), roles.task({})] == ["control", "task"]
     taught = ({"control": "labels", "share": 0.1}, {"control": "conflict"})
-    assert [roles.task({"of": "t", **entry}) for entry in taught] == ["task", "task"]
+    taught += ({"control": "flipped", "share": 1.0}, {"control": "abstract"})
+    assert {roles.task({"of": "t", **entry}) for entry in taught} == {"task"}
 
 
 def test_figures_have_a_colour_for_every_role():

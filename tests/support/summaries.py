@@ -57,6 +57,8 @@ def kept(rows, path, **ints):
         "response",
         "part",
         "demonstrations",
+        "labels",
+        "against",
     ]
     schema = {
         name: pl.Int32

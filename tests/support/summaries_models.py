@@ -102,6 +102,35 @@ def updates(path, models=("llama-large", "construction"), layers=2, draws=5):
     return kept(rows, path)
 
 
+def label_dose(path, models=("llama-large", "gpt2"), draws=5, abstract=True, gd=0.5):
+    """ICL that follows all labels, GD that follows a share ``gd`` of them, and one that reads none.
+
+    Before training GD is right by chance.
+    """
+    rows = []
+    doses = [("right", 0.0), ("flipped", 0.3), ("flipped", 1.0)] + [("abstract", 0.0)] * abstract
+    follows = {("icl", 0): 1.0, ("gd@0.01", 20): gd, ("gd@0.01", 0): None, ("oracle", 0): 0.0}
+    for model, ((learner, epoch), part) in itertools.product(models, follows.items()):
+        run = {"model": model, "design": "n4", "shots": 4, "learner": learner, "epoch": epoch}
+
+        def add(task, metric, value, labels=None, dose=None, against=None, run=run):
+            row = {**run, "task": task, "metric": metric, "labels": labels, "dose": dose}
+            rows.append(band({**row, "against": against}, value, 0.05, draws))
+
+        for labels, dose in doses:
+            task = {"right": "topic4"}.get(labels, f"topic4-{labels}-{dose:g}")
+            right = 0.25 if part is None else 0.9 - 0.8 * part * dose
+            add(task, "accuracy", right, labels, dose)
+            add(task, "followed", 0.25 if part is None else 0.9, labels, dose)
+            if labels == "abstract":
+                add(task, "accuracy_abstract", -0.1, against="topic4")
+        add("topic4", "accuracy_slope", -0.8 * (part or 0.0))
+        add("topic4", "accuracy_lost", 0.89 * (part or 0.0))
+        if learner != "icl":
+            add("topic4", "slope_past_icl", 0.8 - 0.8 * (part or 0.0), against="icl")
+    return kept(rows, path)
+
+
 def regression(path, models=("construction", "soft@0.3", "soft@1", "mix@1")):
     rows = []
     for m, model in enumerate(models):

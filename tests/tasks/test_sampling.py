@@ -53,6 +53,31 @@ def test_bindings_are_drawn_with_the_draw_and_the_same_in_every_design():
     assert fixed.drop("binding").equals(few.drop("binding"))
 
 
+def test_a_task_with_other_labels_shows_what_its_original_shows():
+    other = controls.abstract_labels(FOUR).with_columns(task=pl.lit("other"))
+    mine = sampling.demonstrations(other, "n4", 4, 3, range(5), drawn=True, like=FOUR)
+    own = sampling.demonstrations(FOUR, "n4", 4, 3, range(5), drawn=True)
+    assert set(mine["task"]) == {"other"}
+    assert mine.drop("task").equals(own.drop("task"))
+    alone = sampling.demonstrations(other, "n4", 4, 3, range(5), drawn=True)
+    assert not alone.drop("task").equals(own.drop("task"))
+
+
+def test_a_share_of_each_draw_is_flipped_and_a_larger_share_holds_a_smaller():
+    other = controls.flipped_labels(FOUR).with_columns(task=pl.lit("other"))
+    own = sampling.demonstrations(FOUR, "n8", 8, 2, range(5))
+    beyond, before = controls.numbered_from(FOUR), pl.repeat(False, len(own), eager=True)
+    for share, count in ((0.0, 0), (0.25, 2), (0.45, 4), (1.0, 8)):
+        mine = sampling.demonstrations(other, "n8", 8, 2, range(5), like=FOUR, wrong=share)
+        assert set(mine["example"]) <= set(other["example"])
+        assert (mine["example"] % beyond).equals(own["example"])
+        wrong = mine["example"] >= beyond
+        counts = mine.filter(wrong).group_by("draw", "order").len()["len"].to_list()
+        assert counts == [count] * 10 * bool(count)
+        assert (wrong | before).equals(wrong)
+        before = wrong
+
+
 def test_draws_differ_by_number_and_task():
     draws = [tuple(sampling.draw(FOUR, 8, number)) for number in range(20)]
     assert len(set(draws)) == 20

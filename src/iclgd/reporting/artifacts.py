@@ -10,6 +10,7 @@ from iclgd.metrics import (
     attention_similarity,
     distances,
     errors,
+    label_dose,
     order_sensitivity,
     sparsity_requirement,
 )
@@ -22,6 +23,7 @@ DIFFERENCES = {
     **attention_similarity.CONTRASTS,
     "tv_slope": distances.SLOPE,
     **errors.CONTRASTS,
+    **label_dose.CONTRASTS,
 }
 MEASURED = {**order_sensitivity.CONTRASTS, **PATTERNS, "missing": sparsity_requirement.MISSING}
 STUDY = (
@@ -79,7 +81,8 @@ STUDY = (
             **keys("learner a b epoch"),
             "metric": "name of the metric, a column of `results/agreement` or `results/attention`,"
             f" or a difference over the same draws and queries: {listed(DIFFERENCES)}; of errors"
-            f" (the likeliest label is not the right one): {listed(errors.METRICS)}",
+            f" (the likeliest label is not the right one): {listed(errors.METRICS)}; of"
+            f" `label_dose`: {listed(label_dose.METRICS)}",
             "measure": f"name of any other quantity; also: {listed(MEASURED)}",
             **ESTIMATE,
             "diverged": "share of runs that diverged",
@@ -156,7 +159,10 @@ STUDY = (
             "departure": "how the model departs from the construction of GD",
             "nature": "what the departed model computes, compared with the learner: GD with another"
             " kernel, rate or number of steps, or not GD",
-            "dose": "size of the departure, 0 to 1; or steps of GD beyond the layers",
+            "dose": "size of the departure, 0 to 1; or steps of GD beyond the layers; of"
+            " `label_dose` the share of wrong labels among the demonstrations, mean over draws",
+            "labels": "those that demonstrations show: `right`, `flipped` (some are the next one),"
+            " `abstract` (other words); null: of all together",
             "reading": "GD at the rate and epoch nearest to ICL on validation queries (`tuned`),"
             " with rate and steps of the construction (`untuned`), or on functions, in the space of"
             " a kernel, at the nearest of its own rates and epochs (`kernel`); of `existence`: the"

@@ -13,9 +13,18 @@ import shlex
 from pathlib import Path
 
 from iclgd.study import config as types
-from iclgd.study import figure_checks, learners, modelfiles, names, places, taskfiles
+from iclgd.study import (
+    figure_checks,
+    learners,
+    modelfiles,
+    names,
+    pairing,
+    places,
+    sizes,
+    taskfiles,
+)
 from iclgd.study.values import exactly_one, nearest
-from iclgd.tasks import readers
+from iclgd.tasks import label_words, readers
 
 CATALOGUES = ("models", "tasks", "demonstrations", "learners", "figures")
 RESERVED = ("claims", "examples")  # tables of a whole study beside those of its figures
@@ -92,6 +101,11 @@ def _check_task(problem, where: str, name: str, entry: dict, tasks: dict, root: 
     exactly_one(problem, where, entry, ("generate", "files", "hub", "package", "of"))
     if "of" in entry:
         _check_derived(problem, "tasks", name, entry, names.underived(tasks))
+        original = tasks.get(entry["of"], {})
+        renamed = entry.get("control") == pairing.ABSTRACT
+        known = renamed and original.keys() & {"generate", "labels"}
+        if known and (wrong := label_words.problem(original, sizes.classes(original))):
+            problem(where, f"{wrong} ('control: abstract')")
         return
     for key in ("prompt", *(() if "generate" in entry else ("labels",))):
         if key not in entry:
@@ -176,8 +190,10 @@ def _check_derived(problem, catalogue: str, name: str, entry: dict, known: list[
         problem(where, "key 'control' is missing beside 'of'")
     if ("texts" in entry) != (entry.get("control") == "texts"):
         problem(where, "'texts', the other task, belongs to 'control: texts'")
-    if "share" in entry and entry.get("control") != "labels":
-        problem(where, "'share', that of wrong labels, belongs to 'control: labels'")
+    if "share" in entry and entry.get("control") not in ("labels", pairing.FLIPPED):
+        problem(where, "'share', that of wrong labels, belongs to 'control: labels' or 'flipped'")
+    if entry.get("control") == pairing.FLIPPED and "share" not in entry:
+        problem(where, "key 'share' is missing (of 'control: flipped')")
 
 
 def _check_construction(problem, where: str, entry: dict, models: dict) -> None:

@@ -236,10 +236,13 @@ class Task(Entry):
     """A task: exactly one of generate, files, hub, package and of; prompt unless derived."""
 
     of: Text = None  # the task that this one is a control of
-    # src/derive_task.py; conflict: every input is shown twice, with two labels
-    control: one_of("labels", "conflict", "texts", "content-free") = None
+    # src/derive_task.py; conflict: every input is shown twice, with two labels; flipped, abstract:
+    # the examples that the original shows, some with the next label, all with words like A, B, C
+    control: one_of("labels", "flipped", "abstract", "conflict", "texts", "content-free") = None
     texts: Text = None  # the task whose inputs are shown instead
-    share: Fraction = None  # of `control: labels`: wrong ones; default: each is drawn anew
+    # Of wrong labels: of `control: flipped` in each draw; of `labels` in all rows (default: each is
+    # drawn anew)
+    share: Fraction = None
     generate: Generate = None
     files: Annotated[
         Annotated[Files, Tag(TAGS[0])] | Annotated[Text, Tag(TAGS[1])],

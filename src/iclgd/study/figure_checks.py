@@ -85,6 +85,8 @@ def check(problem, where: str, entry: dict, config: dict, root: Path) -> None:
                 f"{where}.models",
                 f"one model without a list is needed, found {', '.join(roots) or 'none'}",
             )
+    if entry["kind"] == "label_dose":
+        _check_label_dose(problem, where, tasks, trained, config)
     _check_tasks(problem, where, tasks, designs, trained, config, root)
     for name in trained:
         shown = [run[0] for run in runs if run[1] == name] if runs else designs
@@ -202,6 +204,41 @@ def _check_updates(problem, where: str, pairs: list, learners: dict) -> None:
             problem(where, f"a learner of method patch is needed, then one of gd, not {pair}")
         elif {"lora", "reach"} & set(second.get("train", {})):
             problem(where, f"{pair[1]!r} trains no matrix that {pair[0]!r} is sure to patch")
+
+
+def _check_label_dose(problem, where: str, tasks: list, trained: list, config: dict) -> None:
+    """One task with flipped labels of it, each share once; ICL, and what is held against it."""
+    entries = {name: config["tasks"][name] for name in tasks}
+    parents = [name for name, entry in entries.items() if "of" not in entry]
+    if len(parents) != 1:
+        found = ", ".join(parents) or "none"
+        problem(f"{where}.tasks", f"one task with right labels is needed, found {found}")
+    parent = repr(parents[0]) if parents else "that task"
+    seen: dict[tuple, str] = {}
+    for name, entry in entries.items():
+        if "of" in entry and (not pairing.same_draws(entry) or entry["of"] not in parents):
+            wanted = f"'control: {pairing.FLIPPED}' or '{pairing.ABSTRACT}' of {parent}"
+            problem(f"{where}.tasks", f"{name!r} is not {wanted}")
+        labels = (entry.get("control", pairing.FLIPPED), entry.get("share", 0))
+        if seen.setdefault(labels, name) != name:
+            problem(f"{where}.tasks", f"{name!r} shows the same labels as {seen[labels]!r}")
+    if pairing.FLIPPED not in {entry.get("control") for entry in entries.values()}:
+        problem(f"{where}.tasks", f"no task has 'control: {pairing.FLIPPED}', so there is no dose")
+    known = {name: config["learners"].get(names.base(name), {}) for name in trained}
+    for name, entry in known.items():
+        if entry.get("method") in taught.METHODS:
+            problem(
+                f"{where}.learners",
+                f"{name!r} learns from rows that are not shown, which have two labels there",
+            )
+        if "reference" in entry:
+            problem(f"{where}.learners", f"{name!r} has no answers of its own: it is a reference")
+    icls = [
+        name for name, one in known.items() if one.get("method") == "icl" and "model" not in one
+    ]
+    if len(icls) != 1 or len(known) < 2:
+        found = ", ".join(icls) or "none"
+        problem(f"{where}.learners", f"one ICL is needed, and others beside it, found {found}")
 
 
 def _check_projections(

@@ -45,6 +45,7 @@ STATISTICS = {
     ),
     "errors": Statistic(("agreement",)),
     "existence": Statistic(("agreement",)),
+    "label_dose": Statistic(("logits", "demonstrations", "task"), figure_keys=("controls",)),
     "nearest": Statistic(("agreement", "logits")),
     "order": Statistic(("logits",), figure_keys=("reference",), ending=".order"),
     "reach": Statistic(("reach",)),
@@ -345,6 +346,21 @@ KINDS = {
             number of steps makes up for these. A metric that does not fall there cannot
             distinguish the two anywhere.
         """),
+    ),
+    "label_dose": Kind(
+        LEARNERS,
+        "label_dose",
+        _text("""
+            Whether learners follow the labels that demonstrations show: accuracy against the
+            right label (above), and the share of queries answered with the label that most
+            demonstrations of their class show (below), as the same demonstrations have more and
+            more wrong labels, each the one after the right one; on the right, all label words
+            are replaced by others that say nothing. Who answers as shown falls along the
+            dashed diagonal; who only recognises the task stays where it was. Rate and
+            epoch: best accuracy on validation queries with right labels. Bars: 95 % intervals
+            over draws and queries.
+        """),
+        figure_keys=("chance",),
     ),
     "reach": Kind(
         ("models", "tasks", "demonstrations"),

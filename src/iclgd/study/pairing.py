@@ -5,12 +5,20 @@ from __future__ import annotations
 from iclgd.study import names
 
 BLOCK = 5  # draws per job
+# Controls of tasks that change labels alone, and of label doses (kind `label_dose`).
+FLIPPED, ABSTRACT = "flipped", "abstract"
+RELABELLED = (FLIPPED, ABSTRACT)
 
 
 def original(entries: dict, name: str) -> dict:
     """The entry itself, or the one that it is made of."""
     entry = entries[names.base(name)]
     return entries[names.base(entry["of"])] if "of" in entry else entry
+
+
+def same_draws(task: dict) -> bool:
+    """Whether a task shows the examples that its original shows, with other labels alone."""
+    return task.get("control") in RELABELLED
 
 
 def parts(config: dict, entry: dict) -> list[dict]:

@@ -91,9 +91,10 @@ def model(entry: Mapping) -> str:
 def task(entry: Mapping) -> str:
     """The role of a task: ``control`` or ``task``.
 
-    With some wrong labels, or two labels for each input, demonstrations teach something still.
+    With some wrong labels, two labels for each input, or other label words, demonstrations teach
+    something still.
     """
-    teaches = "share" in entry or entry.get("control") == "conflict"
+    teaches = "share" in entry or entry.get("control") in ("conflict", "abstract")
     return "control" if "of" in entry and not teaches else "task"
 
 

@@ -201,9 +201,10 @@ class Study:
         return "".join(f"--texts {shlex.quote(path)}" for path in self.other_task(wildcards))
 
     def wrong_share(self, wildcards) -> str:
-        """``--share`` with the share of wrong labels, if the entry names one."""
+        """``--share`` with the share of rows that have a wrong label, if the entry names one."""
         entry = self.tasks[wildcards.task]
-        return f"--share {entry['share']}" if "share" in entry else ""
+        drawn = entry["control"] == pairing.FLIPPED  # by each draw, not in the table
+        return f"--share {entry['share']}" if "share" in entry and not drawn else ""
 
     def original_prompt(self, wildcards) -> str:
         return pairing.original(self.tasks, wildcards.task)["prompt"]
@@ -216,6 +217,17 @@ class Study:
     def conflict(self, wildcards) -> str:
         """``--conflict`` for a task in which each input is shown with two labels."""
         return "--conflict" if self.tasks[wildcards.task].get("control") == "conflict" else ""
+
+    def drawn_like(self, wildcards) -> Files:
+        """The task that shows the same examples in the same draws, if this one has such a one."""
+        entry = self.tasks[wildcards.task]
+        return [paths.TASK.format(task=entry["of"])] if pairing.same_draws(entry) else []
+
+    def like(self, wildcards) -> str:
+        """``--like`` with that task's table, and the share that each draw shows wrong."""
+        wrong = self.tasks[wildcards.task].get("share", 0.0)
+        drawn = self.drawn_like(wildcards)
+        return "".join(f"--like {shlex.quote(path)} --wrong {wrong}" for path in drawn)
 
     def shots(self, wildcards) -> int:
         return jobs.design(self.config, wildcards.design)["shots"]

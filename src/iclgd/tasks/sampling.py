@@ -12,6 +12,7 @@ import polars as pl
 from iclgd.io import parquet
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.tasks import controls
 from iclgd.tasks.task_tables import generator
 
 
@@ -60,6 +61,16 @@ def draw_conflicting(task: pl.DataFrame, shots: int, number: int) -> list[int]:
     return [one for example in inputs for one in (example, twins[example])]
 
 
+def flipped(chosen: list[int], task: pl.DataFrame, share: float) -> list[int]:
+    """A draw of ``task`` in which a ``share`` of the rows are twins of `controls.flipped_labels`.
+
+    They are the first ones of the draw, which is in random order: with a larger share, these are
+    flipped as well. Of N rows it is N times the share, rounded (a half to the even number).
+    """
+    twins, beyond = round(share * len(chosen)), controls.numbered_from(task)
+    return [one + beyond * (place < twins) for place, one in enumerate(chosen)]
+
+
 def orders(rng: np.random.Generator, shots: int, count: int | str) -> list[tuple[int, ...]]:
     """``count`` different random orders of 0 ... shots - 1, or ``all`` of them.
 
@@ -88,22 +99,29 @@ def demonstrations(
     draws: Iterable[int],
     drawn: bool = False,
     conflict: bool = False,
+    like: pl.DataFrame | None = None,
+    wrong: float = 0.0,
 ) -> pl.DataFrame:
     """The demonstrations table (``DEMONSTRATIONS``) of some draws.
 
     ``drawn``: each draw has another random binding of the classes to the task's label words, the
     same in every design. ``conflict``: each input is shown with two labels (`draw_conflicting`).
+    ``like``: the task that ``task`` has its rows of; then draws, orders and bindings are those of
+    that one, classes balanced by the labels there, so that only labels differ. ``wrong``: the share
+    of rows that are shown by their twin (`flipped`).
     """
-    name, classes = parquet.only(task, "task"), task["label"].n_unique()
+    shown, own = parquet.only(task, "task"), task if like is None else like
+    name, classes = parquet.only(own, "task"), own["label"].n_unique()
     rows = []
     for number in draws:
-        chosen = (draw_conflicting if conflict else draw)(task, shots, number)
+        chosen = (draw_conflicting if conflict else draw)(own, shots, number)
+        chosen = flipped(chosen, own, wrong)
         rng = generator(name, design, number, "orders")
         binding = (
             generator(name, number, "binding").permutation(classes).tolist() if drawn else None
         )
         for order, places in enumerate(orders(rng, shots, count)):
             rows += [
-                (name, design, number, order, i, chosen[p], binding) for i, p in enumerate(places)
+                (shown, design, number, order, i, chosen[p], binding) for i, p in enumerate(places)
             ]
     return pl.DataFrame(rows, schema=DEMONSTRATIONS, orient="row")

@@ -68,7 +68,7 @@ SHOWN = ("tv", "token_overlap", "instruction", "demonstrations", "demonstrations
 SHOWN += ("answer", "answer_token")
 # Folders of tables, with the kinds of figures that need them ("" for all).
 _PAIRED = "agreement shots size depth controls dose existence sensitivity steps"
-_ASKED = f"{_PAIRED} scale order variance attention checkpoints reach updates"
+_ASKED = f"{_PAIRED} scale order variance attention checkpoints reach updates label_dose"
 FOLDERS = {
     "models": ("manifests and weights of the models", ""),
     "tasks": ("the queries: prompts, answers, splits", _ASKED),
