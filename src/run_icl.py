@@ -8,25 +8,16 @@ demonstration stands last, a training row under each label in turn, and answers 
 """
 
 import json
-from pathlib import Path
 
 from iclgd.io import cli
 
-parser = cli.parser(__doc__)
-parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
-parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
-parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
+parser = cli.learner_parser(__doc__, "icl")
 parser.add_argument(
     "--compared",
     type=cli.existing,
     help="manifest of the model in whose place this one answers (none: it is this one)",
 )
 parser.add_argument("--imagined", type=int, default=0, choices=[0, 1], help="examples to imagine")
-parser.add_argument("--name", default="icl", help="learner's name in the output")
-parser.add_argument("--keep", type=int, default=1024, help="most likely tokens to keep")
-parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-parser.add_argument("--output", type=Path, required=True, help="logits table to write")
 args = parser.parse_args()
 cli.torch_step()
 

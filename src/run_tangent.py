@@ -46,15 +46,18 @@ asked = teaching.Texts(alone, ways.of(alone)[0])
 with parquet.Parts(args.output, LOGITS) as table:
     for run, own in cli.progress(zip(runs, shown, strict=True), len(runs), "draws and orders"):
         judge = teaching.lesson(loaded, ways, task, run, validation, readout)
-        descents = tangent.descents(model, chosen, own)
-        pairs = [tangent.moved(model, chosen, judge.alone, one) for one in descents]
-        moves = torch.stack([move for _, move in pairs], 1)
-        weights = tangent.fitted(pairs[0][0], moves, teaching.logits(loaded.model, judge.after))
+        moves = []
+        for one in own:  # gradients of a large model are held one at a time
+            descent = tangent.descent(model, chosen, [one], [1.0])
+            before, move = tangent.moved(model, chosen, judge.alone, descent)
+            moves.append(move)
+        icl = teaching.logits(loaded.model, judge.after)
+        weights = tangent.fitted(before, torch.stack(moves, 1), icl).tolist()
         print(
             f"draw {run.draw}, order {run.order}: steps {', '.join(f'{w:.3g}' for w in weights)}",
             file=sys.stderr,
         )
-        step = tangent.weighted(descents, weights)
+        step = tangent.descent(model, chosen, own, weights)
         keys = {"draw": run.draw, "order": run.order, "epoch": 0}
         for first in range(0, len(queries), batches.QUERIES):
             numbers = list(range(len(alone)))[first : first + batches.QUERIES]

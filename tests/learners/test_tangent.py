@@ -88,9 +88,11 @@ def test_it_is_what_a_small_step_does(architecture, train):
     model = tiny_model(architecture)
     float64.complete(model)
     model, chosen = trainable.choose(model, train)
-    descents = tangent.descents(model, chosen, SHOWN)
     texts = teaching.Texts(sequences(5), True)
-    step = tangent.weighted(descents, torch.tensor([0.25, 2.0]))
+    step = tangent.descent(model, chosen, SHOWN, [0.25, 2.0])
+    one, two = (tangent.descent(model, chosen, [own], [1.0]) for own in SHOWN)
+    for name, own in step.items():
+        torch.testing.assert_close(own, 0.25 * one[name] + 2 * two[name])
     before, found = tangent.moved(model, chosen, texts, step)
     torch.testing.assert_close(before, teaching.logits(model, texts), rtol=0, atol=1e-12)
     size = 1e-5
@@ -114,7 +116,7 @@ def test_a_model_that_keeps_its_fused_attention_has_a_tangent():
     found = []
     for own in (model, fused):
         chosen = trainable.Trained({n: p.detach() for n, p in own.named_parameters()})
-        (descent, _) = tangent.descents(own, chosen, SHOWN)
+        descent = tangent.descent(own, chosen, SHOWN, [1.0, 0.5])
         texts = teaching.Texts(sequences(3), True)
         found.append(tangent.moved(own, chosen, texts, descent)[1])
     torch.testing.assert_close(*found, rtol=1e-5, atol=1e-5)
@@ -124,14 +126,14 @@ def test_an_architecture_with_a_function_of_its_own_is_refused():
     """BLOOM's activation tells torch its backward pass alone."""
     model, chosen = trainable.choose(tiny_model("bloom"), None)
     with pytest.raises(InputError, match="architecture bloom: torch takes no tangent of it: "):
-        tangent.descents(model, chosen, SHOWN)
+        tangent.descent(model, chosen, SHOWN, [1.0, 1.0])
 
 
 def test_a_descent_is_one_step_of_torchs_own_on_that_demonstration():
     """Minus the gradient of the mean loss: what SGD at rate 1 adds."""
     model = tiny_model("gpt2")
     _, chosen = trainable.choose(model, {"layers": [0], "matrices": ["q", "o"]})
-    (found,) = tangent.descents(model, chosen, SHOWN[1:])
+    found = tangent.descent(model, chosen, SHOWN[1:], [1.0])
     tokens, at = SHOWN[1]
     plain = tiny_model("gpt2").requires_grad_(True)
     logits = plain(torch.tensor([tokens[:at]])).logits[0, -1]

@@ -11,7 +11,7 @@ any other answers than these.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -29,31 +29,27 @@ from iclgd.models import forward
 Direction = dict[str, Tensor]  # of the trained weights, by name
 
 
-def descents(model, trained: Trained, shown: list[tuple[list[int], int]]) -> list[Direction]:
-    """Minus the gradient of the loss of each demonstration alone, the mean over its answer's
-    tokens. ``shown``: token ids and the position of the answer (`answer_tokens`)."""
+def descent(
+    model, trained: Trained, shown: list[tuple[list[int], int]], weights: Iterable[float]
+) -> Direction:
+    """Minus the gradient of sum_i ``weights``_i l_i: l_i is the loss of demonstration i alone, the
+    mean over its answer's tokens. ``shown``: token ids and the position of the answer of each
+    (`answer_tokens`)."""
 
-    def loss(weights: Direction, batch: training_batch.Batch) -> Tensor:
+    def loss(own: Direction, batch: training_batch.Batch) -> Tensor:
         summed = gradient_descent.summed_loss(
-            model, 0, weights, batch.tokens, batch.positions, batch.targets
+            model, 0, own, batch.tokens, batch.positions, batch.targets
         )
         return summed / (batch.targets != -100).sum()
 
-    found = []
-    for one in shown:
+    found = {name: torch.zeros_like(own) for name, own in trained.start.items()}
+    for one, weight in zip(shown, weights, strict=True):
         batch = training_batch.tensors([one], "label", model.device)
         with _differentiable(model):
             gradient = torch.func.grad(loss)(trained.start, batch)
-        found.append({n: -g * trained.masks.get(n, 1) for n, g in gradient.items()})
+        for name, own in gradient.items():
+            found[name] -= weight * own * trained.masks.get(name, 1)
     return found
-
-
-def weighted(directions: list[Direction], weights: Tensor) -> Direction:
-    """sum_i ``weights``_i times direction i."""
-    return {
-        name: sum(w * one[name] for w, one in zip(weights.tolist(), directions, strict=True))
-        for name in directions[0]
-    }
 
 
 @torch.no_grad()
