@@ -5,14 +5,14 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # the environment forbids it, every step would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run real real-quick report test test-quick test-models test-slurm test-browser bench bench-gpu digests lint pretrain dictionary reference notebook docs lock
+.PHONY: run real real-quick real-why report test test-quick test-models test-slurm test-browser bench bench-gpu digests lint pretrain dictionary reference notebook docs lock
 
 run: .venv/ready
 	iclgd run
 
 # A language model on real data, by packages from the package index: SmolLM2-135M-Instruct on SST-2
-# alone, or with everything.
-real-quick real: .venv/ready
+# alone, on why ICL and GD differ there, or with everything.
+real-quick real-why real: .venv/ready
 	iclgd run config/$@.yaml
 
 # The report alone, and whatever of the study it still lacks.

@@ -14,7 +14,7 @@ import running
 
 from iclgd.io import gpus
 from iclgd.io.imports import SRC, closure
-from iclgd.study import kinds, paths
+from iclgd.study import captions, kinds, paths
 from iclgd.study.config import ConfigError, override
 from iclgd.study.costs import Costs
 from iclgd.study.places import own

@@ -133,7 +133,7 @@ rule build_report:
     output:
         report(
             study.paths.report,
-            caption=caption("report", kinds.REPORT),
+            caption=caption("report", captions.REPORT),
             category="Report",
         ),
     log:

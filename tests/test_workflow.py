@@ -24,7 +24,8 @@ from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.logits import LOGITS
 from iclgd.metrics import ranges, registry
 from iclgd.reporting import answer, artifacts, dictionary, quantities
-from iclgd.study.kinds import KINDS, REPORT
+from iclgd.study.captions import REPORT
+from iclgd.study.kinds import KINDS
 
 pytestmark = pytest.mark.workflow
 
