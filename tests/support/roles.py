@@ -13,6 +13,8 @@ ROLES = {
     "functions": "gd-kernel",
     "distil": "taught",
     "patch": "taught",
+    "tangent": "tangent",
+    "labels": "labelled",
     "gd-v": "gd-other",
     "gd-kv": "gd-other",
     "gd-kv-attention": "gd-other",

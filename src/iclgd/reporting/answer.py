@@ -230,8 +230,12 @@ def _constructions(tests: Sequence[dict]) -> list[str]:
 
 
 def _existence(summaries: Iterable[pl.DataFrame], names: Names) -> list[str]:
-    said = (existence.headline(summary, names) for summary in summaries)
-    return [f"{one}." for one in said if one]
+    """Where the gap arises; then what lies between."""
+    found = []
+    for summary in summaries:
+        said = [existence.headline(summary, names), existence.chain(summary, names)]
+        found += ["; ".join(filter(None, said)) + "."] if said[0] else []
+    return found
 
 
 def _controls(summaries: Iterable[pl.DataFrame], names: Names) -> list[str]:

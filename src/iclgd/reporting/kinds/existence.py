@@ -85,9 +85,7 @@ def headline(summary: pl.DataFrame, names: Names) -> str:
         f"What ICL taught on other texts comes to {spread(taught)} times ICL's distance from"
         f" itself, gradient descent on its demonstrations to {spread(descended)} times"
     )
-    if len(set(links)) == 1:
-        return f"{said}: {links[0]}"
-    return f"{said}: {links.count(NEARER)} of {len(links)} {NEARER}"
+    return f"{said}: {_together(links)}"
 
 
 NEARER, NO_NEARER, OPEN = "surely nearer", "surely no nearer", "no draws to tell which is nearer"
@@ -99,6 +97,39 @@ def _link(beyond: pl.DataFrame) -> str:
     if low is None or low <= 0 <= high:
         return OPEN
     return NEARER if low > 0 else NO_NEARER
+
+
+def _together(links: list[str]) -> str:
+    """What holds of all runs, or of how many what ICL taught is nearer."""
+    return links[0] if len(set(links)) == 1 else f"{links.count(NEARER)} of {len(links)} {NEARER}"
+
+
+def chain(summary: pl.DataFrame, names: Names) -> str:
+    """What lies between what ICL taught and gradient descent, over all models but controls.
+
+    The best small step on the demonstrations: where it is far, their gradients lead elsewhere. And
+    the same weights trained on the right labels of the texts on which ICL taught: where these are
+    as near, texts are what gradient descent lacks, else ICL's own answers.
+    """
+    control = [one for one in names.roles if names.roles[one] == "control"]
+    nearest = summary.filter(~pl.col("model").is_in(control), reading=NEAREST)
+    nearest = nearest.drop_nulls("estimate")
+
+    def units(role: str) -> list[float]:
+        return nearest.filter(metric=UNITS.name, b_role=role)["estimate"].to_list()
+
+    steps, labelled, said = units("tangent"), units("labelled"), []
+    if steps:
+        said.append(f"no small step on the demonstrations comes nearer than {spread(steps)} times")
+    if labelled:
+        beyond = nearest.filter(metric=BEYOND.name, b_role="labelled")
+        links = [_link(part) for _, part in select.runs(beyond)]
+        than = f" (what ICL taught: {_together(links)})" if links else ""
+        said.append(
+            "trained on the right labels of the same texts weights come to"
+            f" {spread(labelled)} times{than}"
+        )
+    return "; ".join(said)
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
