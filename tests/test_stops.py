@@ -16,7 +16,7 @@ def test_a_bad_row_stops_its_branch_and_no_other(tmp_path):
         "labels": {"0": "Zam", "1": "Pol"},
     }
     study["figures"] = {"agreement": study["figures"]["agreement"]}
-    study["figures"]["agreement"]["tasks"] = ["broken", "topic2"]
+    study["figures"]["agreement"] |= {"tasks": ["broken", "topic2"], "pairs": [["icl", "gd"]]}
     folder = copy_project(tmp_path / "project", study)
     pl.DataFrame({"text": ["a", "b"] * 9, "label": [0, 7] * 9}).write_parquet(
         folder / "rows.parquet"

@@ -33,8 +33,8 @@ NEW = {
         "qr-gd",
         "qs",
         "qt-icl",
-        "qu",
-        "qv",
+        "qu0",
+        "qv0",
         "qw-gd",
     ],
 }
