@@ -67,7 +67,7 @@ for run in cli.progress(runs, len(runs), "draws"):
         together, _ = ways.of([tokens for tokens, _ in shown])
         (batch,) = training_batch.batches([shown], learner.loss, loaded.device, together)
         pairs = updates.of_matrices(
-            model, best.matrices, updates.trained(model, chosen, batch, learner)
+            model, best.matrices, updates.trained(model, chosen, batch, learner, best.matrices)
         )
         if not pairs:
             raise cli.InputError(f"learner {args.b} trains no matrix that {args.a} patches")

@@ -40,7 +40,8 @@ def references(part, metric):
     """Level lines of one row: ICL, its references, and zero-shot (epoch 0 of GD)."""
     found = part.filter(pl.col("metric") == metric, pl.col("epoch") == 0)
     rows = found.filter(pl.col("b_role").is_in(REFERENCES))
-    zero = found.filter(pl.col("b").is_in(learners)).drop_nulls("estimate").head(1)
+    trains = part.filter(pl.col("epoch") > 0)["b"].unique()
+    zero = found.filter(pl.col("b").is_in(trains.to_list())).drop_nulls("estimate").head(1)
     rows = [rows, zero.with_columns(b=pl.lit(ZERO_SHOT))]
     if metric == "accuracy_b":
         own = part.filter(pl.col("metric") == "accuracy_a").drop_nulls("estimate").head(1)

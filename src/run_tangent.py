@@ -39,6 +39,8 @@ if validation.is_empty():
 shown = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
 lengths = [len(tokens) for tokens in [*alone, *(tokens for run in shown for tokens, _ in run)]]
 prompts.check_length(lengths, loaded.context, **names)
+if loaded.model.dtype in (torch.bfloat16, torch.float16):
+    raise cli.InputError(f"model {loaded.name}: gradients need 'dtype: float32' or float64")
 ways = probes.Ways(loaded, prefixes=True)
 model, chosen = trainable.choose(loaded.model, train, seed=names["task"])
 asked = teaching.Texts(alone, ways.of(alone)[0])

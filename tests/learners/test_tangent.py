@@ -62,6 +62,11 @@ def test_a_demonstration_that_moves_nothing_gets_no_weight():
     assert tangent.fitted(logits([0, 0]), moves, logits([1, 0])).tolist() == pytest.approx([1, 0])
 
 
+def test_what_is_not_finite_has_no_step():
+    with pytest.raises(InputError, match="no first-order step: ICL, or what the gradients move"):
+        tangent.fitted(logits([0, 0]), logits([[math.inf, 0]]), logits([1, 0]))
+
+
 def test_no_other_weights_are_nearer():
     """The best of a fine grid is not below what is found."""
     generator = torch.Generator().manual_seed(1)

@@ -48,6 +48,12 @@ def test_shared_inputs_by_hand():
     assert math.isnan(updates.shared_inputs(0 * patch, update, 1))
 
 
+def test_a_run_that_diverged_shares_nothing():
+    lost = matrix([1, math.nan], [0, 0])
+    assert math.isnan(updates.cosine(lost, matrix([1, 0], [0, 1])))
+    assert math.isnan(updates.shared_inputs(matrix([1, 0], [0, 1]), lost, 1))
+
+
 def test_spread_by_hand():
     """Cosines of x: .6 and 0, of y: 1 and 0; the last text needs nothing."""
     x, y = matrix([1, 0], [3, 4], [0, 2], [1, 1]), matrix([2, 0], [1, 0], [0, 5], [0, 0])
@@ -80,7 +86,9 @@ def test_an_update_is_what_a_plain_loop_adds_and_stands_as_out_by_in(architectur
     learner = settings.learner({"rate": 0.1, "epochs": 3, "record": []})
     _, chosen = trainable.choose(model, None)
     batch = training_batch.tensors(shown, "label", "cpu")
-    found = updates.of_matrices(model, fit.matrices, updates.trained(model, chosen, batch, learner))
+    found = updates.of_matrices(
+        model, fit.matrices, updates.trained(model, chosen, batch, learner, fit.matrices)
+    )
     assert len(found) == len(fit.matrices) > 0
     plain = tiny_model(architecture).requires_grad_(True)
     before = {n: p.detach().clone() for n, p in plain.named_parameters()}
@@ -99,7 +107,9 @@ def test_an_update_is_what_a_plain_loop_adds_and_stands_as_out_by_in(architectur
         assert update.shape == one.change.whole().shape and update.any()
     # Of what trains one matrix alone nothing else is there; nothing has stayed changed.
     _, chosen = trainable.choose(model, {"layers": [1], "matrices": ["mlp"]})
-    few = updates.of_matrices(model, fit.matrices, updates.trained(model, chosen, batch, learner))
+    few = updates.of_matrices(
+        model, fit.matrices, updates.trained(model, chosen, batch, learner, fit.matrices)
+    )
     assert {one.layer for one, _, _ in few} == {1}
     for name, own in model.named_parameters():
         torch.testing.assert_close(own, before[name], rtol=0, atol=0)

@@ -195,9 +195,9 @@ def test_where_the_gap_arises_is_a_note(tmp_path):
     (note,) = answer.of_study({"existence": [summary]}, None, names).notes
     assert note.startswith("What ICL taught on other texts comes to 2 times ICL's distance from")
     assert note.endswith(
-        "to 4 times: surely nearer; no small step on the demonstrations comes nearer than 3.5 times;"
-        " trained on the right labels of the same texts weights come to 2.1 times (what ICL taught:"
-        " no draws to tell which is nearer)."
+        "to 4 times: surely nearer; the best first-order step on the demonstrations to 3.5 times;"
+        " training on the right labels of the same texts to 2.1 times (what ICL taught: not told"
+        " apart)."
     )
     # A model that is a control has no say.
     names = Names({**names.roles, "gpt2-xl": "control"})

@@ -108,15 +108,24 @@ def estimates(found: pl.DataFrame, **where) -> list:
 def test_each_class_has_the_label_that_most_of_its_demonstrations_show():
     right = {0: 0, 1: 0, 2: 1, 3: 2, 4: 2, 5: 2, 9: 3}
     given = {**right, 1: 1, 2: 2, 4: 3}
-    tables = [demonstrations("b", {0: [0, 1, 2, 3, 4, 5]})]
+    # In draw 0 class 0 shows 0 and 1 equally often, so that nothing counts; class 3 is not shown.
+    draws = {0: [0, 1, 2, 3, 4, 5], 1: [1, 2, 3, 4, 5]}
+    tables = [demonstrations("b", draws)]
     found = label_dose.shown({"a": task("a", right), "b": task("b", given)}, tables, "a")
-    # Class 0 shows 0 and 1 equally often, and class 3 is not shown.
-    assert found.select("label", "shown").rows() == [(0, None), (1, 2), (2, 2), (3, None)]
-    assert found["dose"].to_list() == [0.5] * 4
-    bound = [demonstrations("b", {0: [0, 1, 2, 3, 4, 5]}, [1, 2, 3, 0])]
+    assert found.filter(draw=0).select("label", "shown").rows() == [(i, None) for i in range(4)]
+    assert found.filter(draw=0)["dose"].to_list() == [0.5] * 4
+    assert found.filter(draw=1).select("label", "shown").rows() == [
+        (0, 1),
+        (1, 2),
+        (2, 2),
+        (3, None),
+    ]
+    assert found.filter(draw=1)["dose"].to_list() == [0.6] * 4
+    bound = [demonstrations("b", draws, [1, 2, 3, 0])]
     found = label_dose.shown({"a": task("a", right), "b": task("b", given)}, bound, "a")
-    assert found.select("label", "shown").rows() == [(0, None), (1, None), (2, 3), (3, 3)]
-    assert found["dose"].to_list() == [0.5] * 4
+    found = found.filter(draw=1)
+    assert found.select("label", "shown").rows() == [(0, None), (1, 2), (2, 3), (3, 3)]
+    assert found["dose"].to_list() == [0.6] * 4
 
 
 def test_the_dose_is_the_share_that_each_draw_shows():

@@ -400,12 +400,16 @@ DOSE = {
         ({"learners": ["gd-short", "vote"]}, "others beside it, found none"),
         ({"learners": ["icl", "patches"]}, "'patches' learns from rows that are not shown"),
         ({"learners": ["icl", "icl-reordered"]}, "'icl-reordered' has no answers of its own"),
+        ({"learners": ["icl", "icl-imagined"]}, "has each of them with two labels"),
+        ({"tasks": ["topic4", "flipped", "nearly"]}, "two shares are the same number of wrong"),
+        ({"kind": "reach"}, "task 'flipped' has other texts with two labels"),
     ],
 )
 def test_a_label_dose_is_of_one_task_with_one_icl(change, message):
     config = changed("figures/dosed", {**DOSE, **change})
     config["tasks"] |= {"flipped": FLIPPED, "again": dict(FLIPPED)}
     config["tasks"] |= {"none": {**FLIPPED, "share": 0.0}}
+    config["tasks"] |= {"nearly": {**FLIPPED, "share": 0.45}}
     config["tasks"] |= {"words": {"of": "topic4", "control": "abstract"}}
     if message is None:
         return checks.check(config, ROOT)
@@ -434,6 +438,32 @@ def test_the_bayesian_reader_reads_its_own_languages_only(task, more, message):
     config["figures"] = {"agreement": config["figures"]["agreement"] | {"tasks": ["other"]}}
     config["figures"]["agreement"]["pairs"] = [["icl", "bayes"]]
     with pytest.raises(ConfigError, match=f"'bayes' cannot read task 'other': .*{message}"):
+        checks.check(config, ROOT)
+
+
+def test_the_bayesian_reader_knows_abstract_words_as_other_tags():
+    config = changed("learners/bayes", {"method": "bayes"})
+    config["tasks"]["other"] = {"of": "topic4", "control": "abstract"}
+    config["figures"] = {"agreement": config["figures"]["agreement"] | {"tasks": ["other"]}}
+    config["figures"]["agreement"]["pairs"] = [["icl", "bayes"]]
+    checks.check(config, ROOT)
+
+
+def test_icl_imagines_no_inputs_that_tell_of_labels():
+    config = changed("tasks/topic4/generate", {"kind": "ginc", "rows": 99})
+    config["figures"] = {"agreement": config["figures"]["agreement"]}
+    config["figures"]["agreement"]["pairs"] = [["icl", "icl-imagined"]]
+    said = "'icl-imagined' imagines inputs of task 'topic4', which tell of what makes the labels"
+    with pytest.raises(ConfigError, match=said):
+        checks.check(config, ROOT)
+
+
+def test_abstract_words_beside_an_instruction_that_names_labels_are_refused():
+    news = {"prompt": "{text} {label}\n", "labels": {"0": "World", "1": "Sports"}}
+    news |= {"instruction": "Is it World or Sports?\n", "files": "config/minimal.yaml"}
+    config = changed("tasks/news", news)
+    config["tasks"]["words"] = {"of": "news", "control": "abstract"}
+    with pytest.raises(ConfigError, match="the instruction of 'news' names the label 'World'"):
         checks.check(config, ROOT)
 
 

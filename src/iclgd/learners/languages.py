@@ -22,7 +22,7 @@ def unreadable(generate: Mapping, control: str | None, imagined: bool) -> str | 
     kind = generate.get("kind")
     if kind not in EXOGENOUS:
         return f"it is of no made-up language ('generate' with kind {', '.join(EXOGENOUS)})"
-    if control and EXOGENOUS[kind]:
+    if control not in (None, "abstract") and EXOGENOUS[kind]:  # abstract words are other tags
         return f"no document shows what 'control: {control}' does"
     if generate.get("mixed"):
         return "no document has lines of two topics ('mixed')"

@@ -13,8 +13,8 @@ class SignDescent(torch.optim.Optimizer):
     algorithm 1), which of Adam is what both of its betas at 0 leave.
 
     torch.optim has none: Adam so set divides 0 by 0, and Rprop with equal steps rests where a
-    slope changes its sign. A slope that is not a number stays one, so that its run diverges as it
-    would by any other step (torch's sign of it is 0). A slope that is 0 but for rounding moves its
+    slope changes its sign. A slope that is not finite stays so, and its run diverges as it would
+    by any other step (torch's sign of NaN is 0). A slope that is 0 but for rounding moves its
     weight as far as any other.
 
     ``params``: tensors of any shapes; those without a gradient stay.
@@ -33,6 +33,6 @@ class SignDescent(torch.optim.Optimizer):
         for group in self.param_groups:
             for weight in group["params"]:
                 if (slope := weight.grad) is not None:
-                    moved = torch.where(slope.isnan(), slope, slope.sign())
+                    moved = torch.where(slope.isfinite(), slope.sign(), slope)
                     weight.add_(moved, alpha=-group["lr"])
         return losses

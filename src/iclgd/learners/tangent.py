@@ -5,8 +5,7 @@ logits of a query q by sum_i c_i D_i(q), D_i(q) = -J(q) g_i: J the Jacobian of t
 trained weights, g_i the gradient of the demonstration's loss. The model that moves by just that is
 its tangent (Jacot et al. 1806.07572; of language models Malladi et al. 2210.05643). The weights,
 none of them negative, are those with the least Kullback-Leibler divergence from ICL's answers to
-other queries: a convex problem. Gradient descent has all of them equal; no step that is small has
-any other answers than these.
+other queries: a convex problem. Full-batch gradient descent on answers of one token has them equal.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from iclgd.learners.teaching import Texts
 from iclgd.learners.trainable import Trained
 from iclgd.models import forward
 
+FLAT = 1e-4  # nats; slope of the divergence, for a step of which logits move by 1, at its least
 Direction = dict[str, Tensor]  # of the trained weights, by name
 
 
@@ -91,10 +91,13 @@ def fitted(logits: Tensor, directions: Tensor, wanted: Tensor) -> Tensor:
     """The weights c >= 0 of the least mean KL(wanted || softmax(logits + sum_i c_i directions_i)).
 
     ``logits``, ``wanted`` [queries, vocabulary], both logits; ``directions`` [queries,
-    demonstrations, vocabulary]. A demonstration that moves nothing gets 0.
+    demonstrations, vocabulary]. A demonstration that moves nothing gets 0. Raises InputError for
+    what is not finite, and where the search does not come to an end.
     """
-    start, moves = logits.double(), directions.double()
-    target = wanted.double().softmax(-1)
+    start, moves, icl = (one.double().cpu() for one in (logits, directions, wanted))
+    if not all(one.isfinite().all() for one in (start, moves, icl)):
+        raise InputError("no first-order step: ICL, or what the gradients move, is not finite")
+    target = icl.softmax(-1)
     # Scaled, so that the size of gradients is nothing to the search.
     size = moves.square().mean((0, 2)).sqrt()
     moves = moves / torch.where(size > 0, size, 1)[:, None]
@@ -113,4 +116,7 @@ def fitted(logits: Tensor, directions: Tensor, wanted: Tensor) -> Tensor:
     ended = minimize(
         loss, zero, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(zero), options=exact
     )
+    slopes = np.where(ended.x > 0, np.abs(ended.jac), np.maximum(-ended.jac, 0))
+    if slopes.max() > FLAT:
+        raise InputError(f"no first-order step: the search ended early ({ended.message})")
     return torch.where(size > 0, torch.from_numpy(ended.x) / torch.where(size > 0, size, 1), 0)

@@ -24,7 +24,8 @@ MEASURES = by_name(
         "patch_spread",
         COSINE,
         0,
-        "mean cosine of the changes of rank 1 that two texts need, whatever was trained on",
+        "mean cosine of the changes of rank 1 that two texts still need there, whatever was trained"
+        " on",
         "cosine between texts",
     ),
 )

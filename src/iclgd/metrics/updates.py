@@ -30,7 +30,7 @@ def shared_inputs(patch: Tensor, update: Tensor, count: int) -> float:
 
     Of an update of lower rank as many as it has.
     """
-    if not update.any() or not patch.any():
+    if not update.any() or not patch.any() or not (update.isfinite().all()):
         return torch.nan
     _, sizes, vectors = torch.linalg.svd(update, full_matrices=False)
     kept = vectors[:count][sizes[:count] > sizes[0] * 1e-9]
@@ -38,7 +38,7 @@ def shared_inputs(patch: Tensor, update: Tensor, count: int) -> float:
 
 
 def spread(change: Change) -> float:
-    """Mean cosine, over pairs of texts, of the least changes that they need, y_i x_i^T / ||x_i||^2.
+    """Mean cosine, over pairs of texts, of the least changes for each, y_i x_i^T / ||x_i||^2.
 
     1: one change does for all. NaN of fewer than two texts that need any.
     """
@@ -50,12 +50,19 @@ def spread(change: Change) -> float:
     return float((both.sum() - both.trace()) / (count * (count - 1)))
 
 
-def trained(model, chosen: Trained, batch: Batch, learner: Learner) -> dict[str, Tensor]:
-    """What training adds to each of the chosen weights, in float64."""
-    start = {name: own.detach().double().clone() for name, own in chosen.start.items()}
+def trained(
+    model, chosen: Trained, batch: Batch, learner: Learner, matrices: list[Matrix]
+) -> dict[str, Tensor]:
+    """What training adds to those of the chosen weights that are of patched matrices, in float64.
+
+    NaN of a run that diverged.
+    """
+    patched = {id(one.module.weight) for one in matrices}
+    kept = {name: own for name, own in chosen.start.items() if id(own) in patched}
+    start = {name: own.detach().clone() for name, own in kept.items()}
     for now in gradient_descent.descend(model, chosen, [batch], learner):
         if now.epoch == learner.epochs:
-            return {name: own.detach().double() - start[name] for name, own in chosen.start.items()}
+            return {name: own.detach().double() - start[name] for name, own in kept.items()}
     raise AssertionError("the last epoch is always recorded")
 
 

@@ -6,8 +6,8 @@ right ever less often; one that only recognises what task it is stays where it i
 arXiv 2305.09731).
 
 A query is answered *as shown* if the answer is the label that demonstrations of its class show,
-right or wrong. This is defined in every draw, also where wrong labels of a class differ; not where
-the class is not shown, or two labels of it are shown equally often.
+right or wrong. This is defined also where wrong labels of a class differ; not where the class is
+not shown, nor in a draw that shows two labels of any class equally often.
 
 Rate and epoch are those of best accuracy on the validation queries where all labels are right, and
 the same at every dose: chosen at each, they would be those that learned the least where what is
@@ -40,8 +40,9 @@ def shown(
 
     ``tasks`` by name, of which ``parent`` has the right labels; ``demonstrations``: tables of all.
     One row per task, design, draw and class: ``label``, its right label in that draw (`bound`);
-    ``shown``, the label that most of its demonstrations show, null where it has none or two are
-    shown equally often; ``dose``, the share of wrong labels among all demonstrations of the draw.
+    ``shown``, the label that most of its demonstrations show, null where it has none, or where two
+    labels of any class are shown equally often; ``dose``, the share of wrong labels among all
+    demonstrations of the draw.
     """
     right = tasks[parent].select("example", right="label")
     classes = right.select(label="right").unique()
@@ -60,6 +61,9 @@ def shown(
         most = counts.filter(pl.col("count") == pl.col("count").max().over(*DRAW, "label"))
         one = pl.when(pl.len() == 1).then(pl.col("given").first())
         labels = most.group_by(*DRAW, "label").agg(shown=one)
+        # Of the other classes alone it would be another quantity than at other doses.
+        tied = pl.col("shown").is_null().any().over(DRAW)
+        labels = labels.with_columns(shown=pl.when(~tied).then("shown"))
         every = doses.join(classes, how="cross")
         found.append(every.join(labels, on=[*DRAW, "label"], how="left"))
     return pl.concat(found).sort(*DRAW, "label")

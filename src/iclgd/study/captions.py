@@ -184,9 +184,9 @@ CAPTIONS = {
         demonstrations adds to the same matrix by its last epoch. Left: the cosine of the two;
         middle: the share of the patch (squared) on as many of the inputs that GD moves most as
         there are demonstrations. Beside the run's own demonstrations stand the same with wrong
-        labels, and other texts. Right: how alike the changes are that two texts would need by
-        themselves; at 1 one change does for all. In the construction, where ICL is GD, the cosine
-        is 1. Means over draws, bars: 95 % intervals over draws.
+        labels, and other texts. Right: how alike the changes are that two texts still need there,
+        behind the patches below; at 1 one change does for all. In the construction, where ICL is
+        GD, the cosine is 1. Means over draws, bars: 95 % intervals over draws.
     """),
     "steps": _text("""
         How many steps of an algorithm the layers of a model are worth: total variation between the

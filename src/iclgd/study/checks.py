@@ -106,6 +106,11 @@ def _check_task(problem, where: str, name: str, entry: dict, tasks: dict, root: 
         known = renamed and original.keys() & {"generate", "labels"}
         if known and (wrong := label_words.problem(original, sizes.classes(original))):
             problem(where, f"{wrong} ('control: abstract')")
+        told = [
+            w for w in original.get("labels", {}).values() if w in original.get("instruction", "")
+        ]
+        if renamed and told:
+            problem(where, f"the instruction of {entry['of']!r} names the label {told[0]!r}")
         return
     for key in ("prompt", *(() if "generate" in entry else ("labels",))):
         if key not in entry:

@@ -44,6 +44,7 @@ LEARNERS += ("run_distil", "run_imitation")
 EPOCHS = ("run_gd", "run_kernel", "run_distil")  # of these, those that have recorded epochs
 FITTING = 3  # passes over its texts that a patch needs for each ridge
 COPIES = {"run_gd": 4.3, "run_distil": 4.3, "measure_reach": 14.0, "run_tangent": 7.0}
+COPIES |= {"compare_updates": 8.0}
 COPIES |= {"compare_attention": 3.0, "derive_model": 3.0}
 NAMED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*([mb])(?![a-z0-9])", re.IGNORECASE)
 
@@ -114,7 +115,7 @@ class Costs:
 
     def _operations(self, rule: str, at: Mapping[str, str]) -> float:
         """Of a step that runs a model; 0 of all others."""
-        if rule not in (*LEARNERS, "compare_attention", "measure_reach"):
+        if rule not in (*LEARNERS, "compare_attention", "compare_updates", "measure_reach"):
             return 0.0
         weights, text = self._weights(at), self._tokens(at["task"])
         asked = 2 * weights * text * self._queries(at["task"])
@@ -128,6 +129,9 @@ class Costs:
         if rule == "measure_reach":  # of each query a backward pass for each score
             classes = sizes.classes(original(self.config["tasks"], at["task"]))
             return runs * (prompt + 2 * asked + 3 * asked * (classes + 1))
+        if rule == "compare_updates":  # a patch, and training on three kinds of demonstrations
+            patch = self._taught(at["a"], design, prompt, asked, 2 * weights * text)
+            return runs * (patch + 3 * self._trained(at["b"], design, prompt, 0.0))
         if rule == "run_tangent":  # derivatives of a quarter along each, of all along their sum
             entry = self.config["learners"][names.base(at["learner"])]
             runs *= _orders(entry.get("orders", design.get("orders", 1)))

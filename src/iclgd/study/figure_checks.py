@@ -74,6 +74,12 @@ def check(problem, where: str, entry: dict, config: dict, root: Path) -> None:
         for name in trained:
             if "reach" in config["learners"][names.base(name)].get("train", {}):
                 problem(f"{where}.learners", f"{name!r} trains another matrix in each draw")
+    if entry["kind"] in ("reach", "updates"):
+        for task in tasks:
+            if config["tasks"][task].get("control") in (pairing.FLIPPED, "conflict"):
+                problem(
+                    f"{where}.tasks", f"task {task!r} has other texts with two labels: no control"
+                )
     if entry["kind"] == "updates":
         _check_updates(problem, f"{where}.pairs", entry["pairs"], config["learners"])
     if entry["kind"] in ("existence", "steps", "dose"):
@@ -86,7 +92,7 @@ def check(problem, where: str, entry: dict, config: dict, root: Path) -> None:
                 f"one model without a list is needed, found {', '.join(roots) or 'none'}",
             )
     if entry["kind"] == "label_dose":
-        _check_label_dose(problem, where, tasks, trained, config)
+        _check_label_dose(problem, where, tasks, designs, trained, config)
     _check_tasks(problem, where, tasks, designs, trained, config, root)
     for name in trained:
         shown = [run[0] for run in runs if run[1] == name] if runs else designs
@@ -142,6 +148,7 @@ def _check_trained(
             control = config["tasks"][task].get("control")
             if wrong := languages.unreadable(generate, control, "imagined" in learner):
                 problem(f"{where}.tasks", f"{name!r} cannot read task {task!r}: {wrong}")
+    _check_other_rows(problem, where, name, learner, tasks, config)
     _check_layers(problem, name, learner, models, config, root)
     constructed = [
         model for model in models if "construct" in config["models"].get(names.base(model), {})
@@ -159,6 +166,26 @@ def _check_trained(
                 f"{where}.models",
                 f"{name!r} has 'loss: squared' or 'precondition', which need a construction, and "
                 f"{others[0]!r} is none",
+            )
+
+
+def _check_other_rows(
+    problem, where: str, name: str, learner: dict, tasks: list, config: dict
+) -> None:
+    """Whether rows that are not shown are what a learner takes them for."""
+    imagines = "imagined" in learner
+    for task in tasks if imagines or learner.get("method") in taught.METHODS else []:
+        kind = pairing.original(config["tasks"], task).get("generate", {}).get("kind")
+        if imagines and not languages.EXOGENOUS.get(kind, True):
+            problem(
+                f"{where}.tasks",
+                f"{name!r} imagines inputs of task {task!r}, which tell of what makes the labels",
+            )
+        if config["tasks"][task].get("control") in (pairing.FLIPPED, "conflict"):
+            problem(
+                f"{where}.tasks",
+                f"{name!r} learns from rows that are not shown, and task {task!r} has each of them "
+                "with two labels",
             )
 
 
@@ -206,7 +233,9 @@ def _check_updates(problem, where: str, pairs: list, learners: dict) -> None:
             problem(where, f"{pair[1]!r} trains no matrix that {pair[0]!r} is sure to patch")
 
 
-def _check_label_dose(problem, where: str, tasks: list, trained: list, config: dict) -> None:
+def _check_label_dose(
+    problem, where: str, tasks: list, designs: list, trained: list, config: dict
+) -> None:
     """One task with flipped labels of it, each share once; ICL, and what is held against it."""
     entries = {name: config["tasks"][name] for name in tasks}
     parents = [name for name, entry in entries.items() if "of" not in entry]
@@ -222,15 +251,18 @@ def _check_label_dose(problem, where: str, tasks: list, trained: list, config: d
         labels = (entry.get("control", pairing.FLIPPED), entry.get("share", 0))
         if seen.setdefault(labels, name) != name:
             problem(f"{where}.tasks", f"{name!r} shows the same labels as {seen[labels]!r}")
+    shares = [share for control, share in seen if control == pairing.FLIPPED]
+    for design in designs:
+        shots = config["demonstrations"][design]["shots"]
+        if len({round(share * shots) for share in shares}) < len(shares):
+            problem(
+                f"{where}.demonstrations",
+                f"design {design!r} shows {shots}: two shares are the same number of wrong labels",
+            )
     if pairing.FLIPPED not in {entry.get("control") for entry in entries.values()}:
         problem(f"{where}.tasks", f"no task has 'control: {pairing.FLIPPED}', so there is no dose")
     known = {name: config["learners"].get(names.base(name), {}) for name in trained}
     for name, entry in known.items():
-        if entry.get("method") in taught.METHODS:
-            problem(
-                f"{where}.learners",
-                f"{name!r} learns from rows that are not shown, which have two labels there",
-            )
         if "reference" in entry:
             problem(f"{where}.learners", f"{name!r} has no answers of its own: it is a reference")
     icls = [

@@ -48,7 +48,7 @@ SAID = {
     "existence": "What ICL taught on other texts comes to 2 times ICL's distance from itself,"
     " gradient descent on its demonstrations to 4 times: surely nearer",
     "label_dose": "As labels turn wrong ICL loses 0.89 of its accuracy; solver without GD 0; GD,"
-    " whole model 0.45; GD's slope is surely flatter than ICL's in 2 of 2",
+    " whole model 0.45; GD's slope is surely flatter than ICL's in 2 of 2, each by itself",
     "steps": "The nearest that models come: GD, whole model 0 (1–2 steps), GD on functions 0 (1–2"
     " steps)",
     "reach": "Small steps reach 0.6 (R²) of which label ICL gives; with wrong labels 0.5, with"

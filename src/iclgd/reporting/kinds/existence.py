@@ -8,6 +8,7 @@ from iclgd.reporting import select
 from iclgd.reporting.claims.estimates import Evidence
 from iclgd.reporting.findings import MODEL, USUAL, Row, at, interval, spread
 from iclgd.reporting.names import ZERO_SHOT, Names
+from iclgd.reporting.select import RUN
 from iclgd.statistics.existence import (
     ACCURACY,
     BEYOND,
@@ -68,12 +69,12 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 def headline(summary: pl.DataFrame, names: Names) -> str:
     """How near what ICL taught comes, and gradient descent, each by its foremost learner."""
     taught, descended, links = [], [], []
-    rows = summary.filter(pl.col("foremost"))
-    for run, part in select.runs(rows):
+    rows = _own(summary.filter(pl.col("foremost")), names)
+    for _, part in select.runs(rows):
         units = part.filter(metric=UNITS.name).drop_nulls("estimate")
         ours = units.filter(b_role="taught")
         gd = units.filter(pl.col("b_role").is_in(DESCENDS))
-        if names.roles.get(base(run["model"])) == "control" or not len(ours) or not len(gd):
+        if not len(ours) or not len(gd):
             continue
         taught.append(ours["estimate"][0])
         descended.append(gd["estimate"][0])
@@ -88,46 +89,51 @@ def headline(summary: pl.DataFrame, names: Names) -> str:
     return f"{said}: {_together(links)}"
 
 
-NEARER, NO_NEARER, OPEN = "surely nearer", "surely no nearer", "no draws to tell which is nearer"
+NEARER, FARTHER, OPEN = "surely nearer", "surely farther", "not told apart"
+
+
+def _own(rows: pl.DataFrame, names: Names) -> pl.DataFrame:
+    """Rows of models that are no controls."""
+    models = [one for one in rows["model"].unique() if names.roles.get(base(one)) != "control"]
+    return rows.filter(pl.col("model").is_in(models))
 
 
 def _link(beyond: pl.DataFrame) -> str:
-    """Whether what ICL taught is nearer than GD, by the interval of the difference."""
+    """Whether what ICL taught is nearer than another learner, by the interval of the difference."""
     low, high = (beyond[end][0] if len(beyond) else None for end in ("low", "high"))
     if low is None or low <= 0 <= high:
         return OPEN
-    return NEARER if low > 0 else NO_NEARER
+    return NEARER if low > 0 else FARTHER
 
 
 def _together(links: list[str]) -> str:
-    """What holds of all runs, or of how many what ICL taught is nearer."""
-    return links[0] if len(set(links)) == 1 else f"{links.count(NEARER)} of {len(links)} {NEARER}"
+    """What holds of all runs, or of how many each."""
+    kinds = [one for one in (NEARER, FARTHER, OPEN) if one in links]
+    counts = [f"{one} in {links.count(one)} of {len(links)}" for one in kinds]
+    return kinds[0] if len(kinds) == 1 else ", ".join(counts)
 
 
 def chain(summary: pl.DataFrame, names: Names) -> str:
     """What lies between what ICL taught and gradient descent, over all models but controls.
 
-    The best small step on the demonstrations: where it is far, their gradients lead elsewhere. And
+    The best first-order step: where it is far, the demonstrations' gradients lead elsewhere. And
     the same weights trained on the right labels of the texts on which ICL taught: where these are
     as near, texts are what gradient descent lacks, else ICL's own answers.
     """
-    control = [one for one in names.roles if names.roles[one] == "control"]
-    nearest = summary.filter(~pl.col("model").is_in(control), reading=NEAREST)
-    nearest = nearest.drop_nulls("estimate")
+    nearest = _own(summary.filter(reading=NEAREST), names).drop_nulls("estimate")
 
     def units(role: str) -> list[float]:
         return nearest.filter(metric=UNITS.name, b_role=role)["estimate"].to_list()
 
     steps, labelled, said = units("tangent"), units("labelled"), []
     if steps:
-        said.append(f"no small step on the demonstrations comes nearer than {spread(steps)} times")
+        said.append(f"the best first-order step on the demonstrations to {spread(steps)} times")
     if labelled:
         beyond = nearest.filter(metric=BEYOND.name, b_role="labelled")
-        links = [_link(part) for _, part in select.runs(beyond)]
+        links = [_link(part) for part in beyond.partition_by(*RUN, "b", maintain_order=True)]
         than = f" (what ICL taught: {_together(links)})" if links else ""
         said.append(
-            "trained on the right labels of the same texts weights come to"
-            f" {spread(labelled)} times{than}"
+            f"training on the right labels of the same texts to {spread(labelled)} times{than}"
         )
     return "; ".join(said)
 

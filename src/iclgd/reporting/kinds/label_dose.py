@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from iclgd.reporting.findings import MODEL, USUAL, Row, at, spread, two, value
-from iclgd.reporting.names import REFERENCES, ZERO_SHOT, Names
+from iclgd.reporting.names import ZERO_SHOT, Names
 from iclgd.statistics.families import family
 from iclgd.statistics.label_dose import ABSTRACT, RIGHT
 from iclgd.study.roles import TRAINED
@@ -34,7 +34,7 @@ SLOPES = {
 
 def learners(summary: pl.DataFrame) -> pl.DataFrame:
     """The summary with each row's learner as ``who``: at epoch 0 what trains is nobody yet."""
-    untouched = (pl.col("epoch") == 0) & ~pl.col("learner_role").is_in(REFERENCES)
+    untouched = (pl.col("epoch") == 0) & (pl.col("epoch").max().over("learner") > 0)
     return summary.with_columns(
         who=pl.when(untouched).then(pl.lit(ZERO_SHOT)).otherwise(family("learner")),
         who_role=pl.when(untouched).then(pl.lit("zs")).otherwise("learner_role"),
@@ -86,4 +86,5 @@ def _apart(rows: pl.DataFrame) -> str:
     words = {"flatter": less, "steeper": more}
     cases = [f"{word} than ICL's in {count}" for word, count in words.items() if count]
     said = " and ".join(cases) or "neither flatter nor steeper than ICL's in any"
-    return f"; GD's slope is surely {said} of {len(own)}"
+    alone = ", each by itself" if len(own) > 1 else ""
+    return f"; GD's slope is surely {said} of {len(own)}{alone}"

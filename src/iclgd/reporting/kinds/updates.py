@@ -7,6 +7,7 @@ import polars as pl
 from iclgd.io.schemas.keys import DEMONSTRATED, OWN, WRONG
 from iclgd.reporting.findings import MODEL, Row, short, value
 from iclgd.reporting.names import Names
+from iclgd.reporting.select import RUN
 from iclgd.study.names import base
 
 BRACKETS = "95 % intervals over draws"
@@ -38,16 +39,18 @@ def findings(summary: pl.DataFrame) -> list[Row]:
 
 
 def headline(summary: pl.DataFrame, names: Names) -> str:
-    """The largest cosine of all matrices, beside that with wrong labels; of constructions apart."""
+    """The largest cosine of all matrices, and that of the same with wrong labels."""
     rows = summary.filter(metric=COSINE).drop_nulls("estimate")
     role = {one: names.roles.get(base(one), "") for one in rows["model"].unique()}
     made = pl.col("model").replace_strict(role, return_dtype=pl.String) == "construction"
     said = []
     for which, where in ((~made, "of at most"), (made, "where ICL is GD of")):
-        own, wrong = (rows.filter(which, demonstrations=one)["estimate"] for one in (OWN, WRONG))
-        if len(own):
-            null = f" ({short(wrong.max())} with wrong labels)" if len(wrong) else ""
-            said.append(f"{where} {short(own.max())}{null}")
+        most = rows.filter(which, demonstrations=OWN).sort("estimate", descending=True).head(1)
+        if len(most):
+            same = [*RUN, "a", "b", "layer", "matrix"]
+            wrong = rows.filter(demonstrations=WRONG).join(most, on=same, how="semi")
+            null = f" ({short(wrong['estimate'][0])} with wrong labels)" if len(wrong) else ""
+            said.append(f"{where} {short(most['estimate'][0])}{null}")
     if not said:
         return ""
     return f"What imitates ICL and GD's update of a matrix have a cosine {', '.join(said)}"
