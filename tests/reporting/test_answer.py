@@ -195,9 +195,10 @@ def test_where_the_gap_arises_is_a_note(tmp_path):
     (note,) = answer.of_study({"existence": [summary]}, None, names).notes
     assert note.startswith("What ICL taught on other texts comes to 2 times ICL's distance from")
     assert note.endswith(
-        "to 4 times: surely nearer; the best first-order step on the demonstrations to 3.5 times;"
-        " training on the right labels of the same texts to 2.1 times (what ICL taught: not told"
-        " apart)."
+        "to 4 times: surely nearer; with teachers shuffled between texts it comes to 8 times (what"
+        " ICL taught: surely nearer); training on the right labels of the same texts to 2.1 times"
+        " (what ICL taught: not told apart); the best first-order step on the demonstrations to 3.5"
+        " times (what ICL taught: surely nearer)."
     )
     # A model that is a control has no say.
     names = Names({**names.roles, "gpt2-xl": "control"})

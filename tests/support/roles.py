@@ -15,6 +15,7 @@ ROLES = {
     "patch": "taught",
     "tangent": "tangent",
     "labels": "labelled",
+    "shuffled": "shuffled",
     "gd-v": "gd-other",
     "gd-kv": "gd-other",
     "gd-kv-attention": "gd-other",

@@ -76,6 +76,7 @@ def existence(path, models=("llama-7b", "gpt2-xl"), draws=5, taught=True):
         readings["patch", "patch", 0, "nearest", "tv"] = 0.3
         readings["tangent", "tangent", 0, "nearest", "tv"] = 0.35
         readings["labels", "labels", 20, "nearest", "tv"] = 0.21
+        readings["shuffled", "shuffled", 0, "nearest", "tv"] = 0.8
     for model, (key, tv) in itertools.product(models, readings.items()):
         run = {"model": model, "task": "agnews", "design": "n4", "shots": 4, "a": "icl"}
         run |= dict(zip(("family", "b", "epoch", "reading", "metric"), key, strict=True))

@@ -113,28 +113,30 @@ def _together(links: list[str]) -> str:
     return kinds[0] if len(kinds) == 1 else ", ".join(counts)
 
 
-def chain(summary: pl.DataFrame, names: Names) -> str:
-    """What lies between what ICL taught and gradient descent, over all models but controls.
+# What lies between what ICL taught and gradient descent, by role.
+LINKS = {
+    "shuffled": "with teachers shuffled between texts it comes to",
+    "labelled": "training on the right labels of the same texts to",
+    "tangent": "the best first-order step on the demonstrations to",
+}
 
-    The best first-order step: where it is far, the demonstrations' gradients lead elsewhere. And
-    the same weights trained on the right labels of the texts on which ICL taught: where these are
-    as near, texts are what gradient descent lacks, else ICL's own answers.
+
+def chain(summary: pl.DataFrame, names: Names) -> str:
+    """How near each of `LINKS` comes, and whether what ICL taught is nearer; no controls.
+
+    Where shuffled teachers are as near, ICL taught what it answers to any text; where right labels
+    are, texts are what gradient descent lacks; where the best first-order step is far, the
+    demonstrations' gradients lead elsewhere.
     """
     nearest = _own(summary.filter(reading=NEAREST), names).drop_nulls("estimate")
-
-    def units(role: str) -> list[float]:
-        return nearest.filter(metric=UNITS.name, b_role=role)["estimate"].to_list()
-
-    steps, labelled, said = units("tangent"), units("labelled"), []
-    if steps:
-        said.append(f"the best first-order step on the demonstrations to {spread(steps)} times")
-    if labelled:
-        beyond = nearest.filter(metric=BEYOND.name, b_role="labelled")
-        links = [_link(part) for part in beyond.partition_by(*RUN, "b", maintain_order=True)]
-        than = f" (what ICL taught: {_together(links)})" if links else ""
-        said.append(
-            f"training on the right labels of the same texts to {spread(labelled)} times{than}"
-        )
+    said = []
+    for role, words in LINKS.items():
+        rows = nearest.filter(b_role=role)
+        if len(units := rows.filter(metric=UNITS.name)["estimate"]):
+            beyond = rows.filter(metric=BEYOND.name)
+            links = [_link(one) for one in beyond.partition_by(*RUN, "b", maintain_order=True)]
+            than = f" (what ICL taught: {_together(links)})" if links else ""
+            said.append(f"{words} {spread(units)} times{than}")
     return "; ".join(said)
 
 
