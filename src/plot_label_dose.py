@@ -36,9 +36,10 @@ summary = summary.with_columns(
     place=pl.when(apart).then(APART).otherwise("dose")
     + pl.col("who").replace_strict(aside, default=None, return_dtype=pl.Float64)
 )
-ticks = [0, 0.25, 0.5, 0.75, 1, APART]
+renamed = ABSTRACT in summary["labels"]
+ticks = [0, 0.25, 0.5, 0.75, 1, *([APART] if renamed else [])]
 words = "datum.value > 1.1 ? 'abstract' : format(datum.value, '~p')"
-scale = {"domain": [-0.05, 1.4], "nice": False}
+scale = {"domain": [-0.05, 1.4 if renamed else 1.05], "nice": False}
 x = charts.Axis("share of wrong labels shown", scale, ticks, words, grid=False)
 size = (layout.fit(max(len(models), 1), 300), 170)
 tips = {"series": "learner", "task": "task", "dose": "wrong labels shown", **charts.TIPS}
@@ -82,13 +83,14 @@ items = names.key(families, styles)
 items += [
     {"label": "who answers as shown", "color": style.FAINT, "dash": style.DASHED},
     {"label": "chance", "color": style.FAINT, "dash": style.SOLID},
-    {"label": "abstract label words", "color": style.QUIET, "shape": "diamond"},
 ]
+if renamed:
+    items.append({"label": "abstract label words", "color": style.QUIET, "shape": "diamond"})
 title = figure.title or "Do ICL and GD follow the labels that demonstrations show?"
 subtitle = "Rate and epoch: best accuracy on validation queries where all labels are right, the "
 subtitle += "same at every share. Bars: 95 % over draws and queries."
 found = findings.of(kind, args.summary, names)
-wide = max(len(models) * (size[0] + 30), 420)
+wide = max(len(models) * (size[0] + 30), 560)
 chart = layout.figure(blocks, items, title, subtitle, wide, found.headline)
 chart = chart if blocks else layout.empty(title, "the summary is empty")
 save(chart, args.output, title, args.library, found)

@@ -85,6 +85,8 @@ def _apart(rows: pl.DataFrame) -> str:
     less, more = (own["low"] > 0).sum(), (own["high"] < 0).sum()
     words = {"flatter": less, "steeper": more}
     cases = [f"{word} than ICL's in {count}" for word, count in words.items() if count]
-    said = " and ".join(cases) or "neither flatter nor steeper than ICL's in any"
+    if not cases:
+        return "; GD's slope cannot be told from ICL's"
+    said = " and ".join(cases)
     alone = ", each by itself" if len(own) > 1 else ""
     return f"; GD's slope is surely {said} of {len(own)}{alone}"
