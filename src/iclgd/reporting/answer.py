@@ -233,8 +233,10 @@ def _existence(summaries: Iterable[pl.DataFrame], names: Names) -> list[str]:
     """Where the gap arises; then what lies between."""
     found = []
     for summary in summaries:
-        said = [existence.headline(summary, names), existence.chain(summary, names)]
-        found += ["; ".join(filter(None, said)) + "."] if said[0] else []
+        if said := existence.headline(summary, names):
+            between = existence.chain(summary, names)
+            # A note of its own: where there is no room for both, the report has it.
+            found += [f"{said}.", *([f"{between[0].upper()}{between[1:]}."] if between else [])]
     return found
 
 
