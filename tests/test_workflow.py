@@ -255,7 +255,7 @@ CELLS = "collect_examples summary/examples.parquet"
 def compared(task: str, draws: str) -> list[str]:
     """The jobs of every learner of the figure `agreement` on a block of draws."""
     steps = {"icl": "run_icl", "icl-random": "run_icl", "gd@0.01": "run_gd", "flow": "run_gd"}
-    steps |= dict.fromkeys(("oracle", "neighbours"), "run_solver")
+    steps |= dict.fromkeys(("oracle", "neighbours"), "run_solver") | {"bayes": "run_bayes"}
     pairs = [f"icl--{name}" for name in (*list(steps)[1:], "icl-reordered")]
     place = f"llama-small/{task}/n4"
     return [
@@ -287,6 +287,9 @@ def test_one_learning_rate_added(finished):
                 f"plot_{x} figures/{x}.svg"
                 for x in ("agreement", "shots", "size", "depth", "scale")
             ),
+            "compare_updates updates/llama-small/topic2/n2/patch--gd@0.1/0-0.parquet",
+            "summarise_updates summary/updates.parquet",
+            "plot_updates figures/updates.svg",
             "summarise_existence summary/existence.parquet",
             "plot_existence figures/existence.svg",
             CELLS,
@@ -363,7 +366,8 @@ def test_a_plot_script_edited(finished):
 def test_descent_edited_reruns_gd_and_what_follows(finished):
     edit(finished / "src/iclgd/learners/gradient_descent.py")
     jobs = planned(finished)
-    descending = dict.fromkeys(("gd", "flow", "gd-kv", "steps"), "run_gd")
+    descending = dict.fromkeys(("gd", "flow", "gd-kv", "steps", "reached"), "run_gd")
+    descending |= {"tangent": "run_tangent"}
     descending |= dict.fromkeys(("distil", "align"), "run_distil")
     learners = {
         path: path.parent.name.split("@")[0]
