@@ -115,7 +115,7 @@ rule run_tangent:
     resources:
         gpu=GPUS,
     params:
-        learner=study.learner_json,
+        learner=study.settings("learner"),
         orders=study.trained_orders,
         keep=study.keep,
     shell:
@@ -147,7 +147,7 @@ rule run_kernel:
     resources:
         gpu=GPUS,
     params:
-        learner=study.learner_json,
+        learner=study.settings("learner"),
         orders=study.trained_orders,
         keep=study.keep,
     shell:
@@ -179,7 +179,7 @@ rule run_distil:
     resources:
         gpu=GPUS,
     params:
-        learner=study.learner_json,
+        learner=study.settings("learner"),
         orders=study.trained_orders,
         keep=study.keep,
     shell:
@@ -211,7 +211,7 @@ rule run_imitation:
     resources:
         gpu=GPUS,
     params:
-        learner=study.learner_json,
+        learner=study.settings("learner"),
         orders=study.trained_orders,
         keep=study.keep,
     shell:
@@ -246,7 +246,7 @@ rule run_gd:
     resources:
         gpu=GPUS,
     params:
-        learner=study.learner_json,
+        learner=study.settings("learner"),
         orders=study.trained_orders,
         reach=study.by_reach,
         keep=study.keep,

@@ -47,7 +47,7 @@ rule compare_attention:
     resources:
         gpu=GPUS,
     params:
-        learner=study.learner_json,
+        learner=study.settings("learner"),
         orders=study.trained_orders,
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
@@ -121,8 +121,8 @@ rule compare_updates:
     resources:
         gpu=GPUS,
     params:
-        patch=study.patch_json,
-        learner=study.updating_json,
+        patch=study.settings("a"),
+        learner=study.settings("b"),
     shell:
         "python {input.script:q} --model {input.model:q} --task {input.task:q}"
         " --demonstrations {input.demonstrations:q} --patch {params.patch:q}"

@@ -6,14 +6,9 @@ per draw, order, query and layer: how alike the attention's output and its score
 measures of Dai et al. and those of Deutch et al. Of a learner with several epochs, the last.
 """
 
-from pathlib import Path
-
 from iclgd.io import cli
 
-parser = cli.parser(__doc__)
-parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
-parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
-parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
+parser = cli.asking_parser(__doc__, "attention table")
 parser.add_argument(
     "--learner",
     type=cli.json_object,
@@ -22,9 +17,6 @@ parser.add_argument(
 )
 parser.add_argument("--orders", type=int, help="train on the first so many orders of a draw only")
 parser.add_argument("--name", default="gd", help="learner's name in the output")
-parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-parser.add_argument("--output", type=Path, required=True, help="attention table to write")
 args = parser.parse_args()
 cli.torch_step()
 

@@ -8,14 +8,10 @@ changes are that single texts would need; the log has the ridges that were chose
 """
 
 import sys
-from pathlib import Path
 
 from iclgd.io import cli
 
-parser = cli.parser(__doc__)
-parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
-parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
-parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
+parser = cli.asking_parser(__doc__, "table")
 parser.add_argument(
     "--patch", type=cli.json_object, required=True, help='JSON such as {"method": "patch"}'
 )
@@ -24,9 +20,6 @@ parser.add_argument(
 )
 parser.add_argument("--a", default="patch", help="name of the patch in the output")
 parser.add_argument("--b", default="gd", help="name of the learner in the output")
-parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-parser.add_argument("--output", type=Path, required=True, help="table to write")
 args = parser.parse_args()
 cli.torch_step()
 
@@ -47,9 +40,7 @@ loaded, task, runs, queries, names, constant = inputs.read(
 )
 constant = {**constant, "a": args.a, "b": constant.pop("learner")}
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model)
-validation = queries.filter(pl.col("split") == "validation")
-if validation.is_empty():
-    raise cli.InputError(f"task {names['task']} has no validation queries to choose a ridge by")
+validation = prompts.validation(queries)
 ways = probes.Ways(loaded, prefixes=True)
 model, chosen = trainable.choose(loaded.model, learner.train, seed=names["task"])
 
@@ -63,6 +54,9 @@ for run in cli.progress(runs, len(runs), "draws"):
     best = teachers.nearest(loaded.model, lesson, judge, entry, places)
     print(f"draw {run.draw}: {best.called}, {best.apart:.4f} from ICL", file=sys.stderr)
     keys = {**constant, "draw": run.draw, "order": run.order}
+    changes = {id(one.module): one.change for one in best.matrices}
+    patches = {at: change.whole() for at, change in changes.items()}
+    spreads = {at: updates.spread(change) for at, change in changes.items()}
     for which, shown in nulls.encoded(loaded, task, run, names).items():
         together, _ = ways.of([tokens for tokens, _ in shown])
         (batch,) = training_batch.batches([shown], learner.loss, loaded.device, together)
@@ -72,7 +66,7 @@ for run in cli.progress(runs, len(runs), "draws"):
         if not pairs:
             raise cli.InputError(f"learner {args.b} trains no matrix that {args.a} patches")
         for one, name, update in pairs:
-            patch = one.change.whole()
+            patch = patches[id(one.module)]
             found.append(
                 {
                     **keys,
@@ -81,7 +75,7 @@ for run in cli.progress(runs, len(runs), "draws"):
                     "demonstrations": which,
                     "update_cosine": updates.cosine(patch, update),
                     "shared_inputs": updates.shared_inputs(patch, update, len(shown)),
-                    "patch_spread": updates.spread(one.change),
+                    "patch_spread": spreads[id(one.module)],
                 }
             )
 table = pl.DataFrame(found, schema=UPDATES).with_columns(pl.col(*MEASURES).fill_nan(None))

@@ -8,17 +8,9 @@ of no negative sign fitted on validation queries, and the cosine of the plain st
 of each draw.
 """
 
-from pathlib import Path
-
 from iclgd.io import cli
 
-parser = cli.parser(__doc__)
-parser.add_argument("--model", type=cli.existing, required=True, help="manifest, models/X.json")
-parser.add_argument("--task", type=cli.existing, required=True, help="task table, tasks/X.parquet")
-parser.add_argument("--demonstrations", type=cli.existing, required=True, help="table of orders")
-parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-parser.add_argument("--output", type=Path, required=True, help="table to write")
+parser = cli.asking_parser(__doc__, "table")
 args = parser.parse_args()
 cli.torch_step()
 
@@ -31,6 +23,7 @@ from iclgd.learners import inputs, nulls, teaching
 from iclgd.metrics import reach
 from iclgd.metrics.reach_measures import LABELS, MAPPING, MEASURES
 from iclgd.models import architectures, attention, probes, row_check
+from iclgd.tasks import prompts
 from iclgd.tasks.readouts.next_token import NextToken
 
 loaded, task, runs, queries, names, constant = inputs.read(
@@ -40,14 +33,11 @@ del constant["learner"]
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model)
 model, labels = loaded.model, readout.targets
 attention.simplify(model)
-if model.dtype in (torch.bfloat16, torch.float16):
-    raise cli.InputError(f"model {loaded.name}: gradients need 'dtype: float32' or float64")
+inputs.check_exact(loaded)
 if len(reach.groups(model)) > 1 and architectures.row(model.config).mlp:
     row_check.check(model, matrices=architectures.MATRICES)
 ways, groups = probes.Ways(loaded, prefixes=True), reach.groups(model)
-validates = (queries["split"] == "validation").to_numpy()
-if not validates.any():
-    raise cli.InputError(f"task {names['task']} has no validation queries to fit on")
+validates = queries["example"].is_in(prompts.validation(queries)["example"].to_list()).to_numpy()
 PARTS = {MAPPING: slice(0, len(labels)), LABELS: slice(len(labels), None)}
 
 found = []

@@ -16,7 +16,6 @@ parser = cli.learner_parser(__doc__, "imitation", example, orders=True)
 args = parser.parse_args()
 cli.torch_step()
 
-import polars as pl  # after parsing: --help is quick
 
 from iclgd.io import parquet
 from iclgd.io.schemas.logits import LOGITS
@@ -32,9 +31,7 @@ loaded, task, runs, queries, names, constant = inputs.read(
 words = prompts.labels(task)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 alone = prompts.encode_queries(loaded.tokenizer, queries)
-validation = queries.filter(pl.col("split") == "validation")
-if validation.is_empty():
-    raise cli.InputError(f"task {names['task']} has no validation queries to choose a change by")
+validation = prompts.validation(queries)
 prompts.check_length([len(tokens) for tokens in alone], loaded.context, **names)
 ways, model = probes.Ways(loaded, prefixes=True), loaded.model
 attention.simplify(model)

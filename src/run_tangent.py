@@ -16,7 +16,6 @@ parser = cli.learner_parser(__doc__, "tangent", example, orders=True)
 args = parser.parse_args()
 cli.torch_step()
 
-import polars as pl  # after parsing: --help is quick
 import torch
 
 from iclgd.io import parquet
@@ -33,14 +32,11 @@ loaded, task, runs, queries, names, constant = inputs.read(
 words = prompts.labels(task)
 readout = NextToken.of_task(loaded.tokenizer, task, runs, loaded.model, args.keep)
 alone = prompts.encode_queries(loaded.tokenizer, queries)
-validation = queries.filter(pl.col("split") == "validation")
-if validation.is_empty():
-    raise cli.InputError(f"task {names['task']} has no validation queries to choose a step by")
+validation = prompts.validation(queries)
 shown = answer_tokens.encode_demonstrations(loaded.tokenizer, task, runs)
 lengths = [len(tokens) for tokens in [*alone, *(tokens for run in shown for tokens, _ in run)]]
 prompts.check_length(lengths, loaded.context, **names)
-if loaded.model.dtype in (torch.bfloat16, torch.float16):
-    raise cli.InputError(f"model {loaded.name}: gradients need 'dtype: float32' or float64")
+inputs.check_exact(loaded)
 ways = probes.Ways(loaded, prefixes=True)
 model, chosen = trainable.choose(loaded.model, train, seed=names["task"])
 asked = teaching.Texts(alone, ways.of(alone)[0])

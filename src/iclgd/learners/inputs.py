@@ -9,6 +9,7 @@ import polars as pl
 import torch
 
 from iclgd.io import memory, parquet
+from iclgd.io.cli import InputError
 from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
 from iclgd.io.schemas.task import TASK
 from iclgd.models import loading
@@ -49,3 +50,9 @@ def read(
     runs = prompts.in_order(shown, orders)
     keys = {"model": loaded.name, **names, "shots": len(runs[0].examples), "learner": learner}
     return Inputs(loaded, rows, runs, prompts.queries(rows), names, keys)
+
+
+def check_exact(loaded: loading.Loaded) -> None:
+    """Raise InputError for a model in half precision, whose gradients are too coarse to compare."""
+    if loaded.model.dtype in (torch.bfloat16, torch.float16):
+        raise InputError(f"model {loaded.name}: gradients need 'dtype: float32' or float64")

@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from iclgd.io.cli import InputError, out_of_memory
+from iclgd.io.cli import InputError
 from iclgd.learners import gradient_descent, training_batch
 from iclgd.learners.teaching import Texts
 from iclgd.learners.trainable import Trained
@@ -74,17 +74,11 @@ def moved(model, trained: Trained, texts: Texts, direction: Direction) -> tuple[
 
 @contextmanager
 def _differentiable(model) -> Iterator[None]:
-    """Within, attention is made of operations that have derivatives in both modes, and what torch
-    says of a model that it cannot differentiate becomes an InputError."""
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    except (RuntimeError, NotImplementedError) as error:
-        if out_of_memory(error):
-            raise
-        said = str(error).strip().splitlines()[0]
-        kind = model.config.model_type
-        raise InputError(f"architecture {kind}: torch takes no tangent of it: {said}") from error
+    """Within, attention is made of operations that have derivatives in both modes, and a model
+    without is told in one line."""
+    what = f"architecture {model.config.model_type}: torch takes no tangent of it"
+    with gradient_descent.in_one_line(what), sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 def fitted(logits: Tensor, directions: Tensor, wanted: Tensor) -> Tensor:

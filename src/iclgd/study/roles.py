@@ -33,8 +33,7 @@ from types import MappingProxyType
 from iclgd.learners import taught
 
 DEEP = 0.6  # of the depth of a model
-METHODS = {"icl": "icl", "bayes": "bayes", "solver": "solver", "kernel": "gd-kernel"}
-METHODS |= {"tangent": "tangent"}
+METHODS = {one: one for one in ("icl", "bayes", "solver", "tangent")} | {"kernel": "gd-kernel"}
 METHODS |= dict.fromkeys(taught.METHODS, "taught")
 SHIFTS = {"order": "icl-reordered", "draw": "icl-redrawn"}
 LEARNERS = ("icl", "bayes", "imagined", "solver", "taught", "shuffled", "labelled", "tangent")

@@ -261,14 +261,9 @@ class Study:
     def solver_json(self, wildcards) -> str:
         return jobs.as_json(jobs.solver(self.config, wildcards.learner))
 
-    def learner_json(self, wildcards) -> str:
-        return jobs.as_json(jobs.learner(self.config, wildcards.learner))
-
-    def patch_json(self, wildcards) -> str:
-        return jobs.as_json(jobs.learner(self.config, wildcards.a))
-
-    def updating_json(self, wildcards) -> str:
-        return jobs.as_json(jobs.learner(self.config, wildcards.b))
+    def settings(self, wildcard: str) -> Callable[[Any], str]:
+        """The settings of the learner that a wildcard names."""
+        return lambda wildcards: jobs.as_json(jobs.learner(self.config, wildcards[wildcard]))
 
     def reach_table(self, wildcards) -> Files:
         """What first-order steps reach in the same draws, for a learner that trains by it."""

@@ -166,6 +166,14 @@ def queries(task: pl.DataFrame) -> pl.DataFrame:
     return task.filter(pl.col("split") != "train").sort("example")
 
 
+def validation(queries: pl.DataFrame) -> pl.DataFrame:
+    """Those of `queries` by which something may be chosen. Raises InputError if there are none."""
+    found = queries.filter(pl.col("split") == "validation")
+    if found.is_empty():
+        raise InputError(f"task {queries['task'][0]} has no validation queries to choose by")
+    return found
+
+
 def unshown(task: pl.DataFrame, run: Demonstrations, count: int) -> pl.DataFrame:
     """At most ``count`` training rows that ``run`` does not show, drawn anew for every draw.
 
