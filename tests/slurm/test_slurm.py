@@ -19,6 +19,7 @@ LOGITS = [f"{PLACE}/gd@{rate}/0-1.parquet" for rate in RATES]
 # Written into run_gd: the first attempt at every rate notes that it started, and hangs.
 HANG = """
 import time
+from pathlib import Path
 with open("started", "a") as file:
     file.write(args.name + "\\n")
 first = Path("started").read_text().split().count(args.name) == 1
