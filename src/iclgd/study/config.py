@@ -267,6 +267,7 @@ class Task(Entry):
 class Design(Entry):
     shots: Count  # classes take turns: fewer shots than classes show so many classes alone
     draws: Count
+    first: NotNegative = None  # number of the first draw, for draws not looked at; default: 0
     orders: either("all", otherwise=Count) = None  # per draw; default: 1
     block: Count = None  # draws per job; default: 5
     keep: Count = None  # most likely tokens to keep; default: 1024

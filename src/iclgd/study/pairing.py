@@ -40,8 +40,9 @@ def order_reference(config: dict, learner: str) -> str | None:
 
 def blocks(design: dict) -> list[str]:
     """Blocks of draws, one job each: ``["0-4", "5-9"]``; more draws leave full blocks alone."""
-    size, draws = design.get("block", BLOCK), design["draws"]
-    return [f"{i}-{min(i + size, draws) - 1}" for i in range(0, draws, size)]
+    size, first = design.get("block", BLOCK), design.get("first", 0)
+    end = first + design["draws"]
+    return [f"{i}-{min(i + size, end) - 1}" for i in range(first, end, size)]
 
 
 def comparable(config: dict, design: str, learner: str) -> bool:
