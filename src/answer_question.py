@@ -22,6 +22,7 @@ parser.add_argument("--report", required=True, help="where the whole report will
 parser.add_argument("--text", type=Path, required=True, help="answer to read")
 parser.add_argument("--output", type=Path, required=True, help="answer for other steps (JSON)")
 args = parser.parse_args()
+cli.table_step()
 
 from iclgd.io import files, parquet  # after parsing: --help is quick
 from iclgd.reporting import answer, findings

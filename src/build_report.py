@@ -31,6 +31,7 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="page to write")
 args = parser.parse_args()
+cli.table_step()
 
 import jinja2  # after parsing: --help is quick
 import yaml

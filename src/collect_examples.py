@@ -8,11 +8,7 @@ that are shown are read. No model is loaded.
 import json
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
-from iclgd.io.schemas.examples import EXAMPLES
-from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.io.schemas.task import TASK
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 for name, what in {
@@ -37,9 +33,15 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="table to write")
 args = parser.parse_args()
+cli.table_step()
 
 import polars as pl  # after parsing: --help is quick
 
+from iclgd.io import parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.examples import EXAMPLES
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.task import TASK
 from iclgd.reporting import examples
 
 CHOICE = {**RUN_COLUMNS, "a": pl.String, "b": pl.String, "epoch": pl.Int32}

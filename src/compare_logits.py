@@ -8,10 +8,7 @@ draw: the agreement of ICL with itself.
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.curves import CURVES
-from iclgd.io.schemas.logits import LOGITS
-from iclgd.metrics import registry
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--a", type=cli.existing, nargs="+", required=True, help="logits of the first")
@@ -23,10 +20,14 @@ parser.add_argument("--curves", type=Path, required=True, help="curves over K to
 args = parser.parse_args()
 if (args.b is None) == (args.shift is None):
     parser.error("one of --b and --shift is needed")
+cli.table_step()
 
 import polars as pl  # after parsing: --help is quick
 
-from iclgd.metrics import pairing
+from iclgd.io import parquet
+from iclgd.io.schemas.curves import CURVES
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.metrics import pairing, registry
 
 a = pl.concat(parquet.read(path, LOGITS) for path in args.a)
 if args.shift:

@@ -8,8 +8,7 @@ another task) or `content-free` (no input at all).
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.task import TASK
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--name", required=True, help="name of the control")
@@ -21,9 +20,12 @@ parser.add_argument("--texts", type=cli.existing, help="for `texts`: the other t
 parser.add_argument("--prompt", help="for `content-free`: the task's prompt template")
 parser.add_argument("--output", type=Path, required=True, help="task table to write")
 args = parser.parse_args()
+cli.table_step()
 
 import polars as pl  # after parsing: --help is quick
 
+from iclgd.io import parquet
+from iclgd.io.schemas.task import TASK
 from iclgd.tasks import controls
 
 task = parquet.read(args.task, TASK)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from iclgd.io import cli, figures, parquet
+from iclgd.io import cli, figures
 
 parser = cli.parser(__doc__)
 parser.add_argument(
@@ -19,8 +19,10 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="table of claims to write")
 args = parser.parse_args()
+cli.table_step()
 
-from iclgd.reporting import findings  # after parsing: --help is quick
+from iclgd.io import parquet  # after parsing: --help is quick
+from iclgd.reporting import findings
 from iclgd.reporting.claims import judge
 
 names = {path: findings.figure(path, args.figures) for path in args.summaries}

@@ -6,7 +6,7 @@ since the first checkpoint. One column per model.
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import polars as pl

@@ -7,7 +7,7 @@ shade spans the best control to ICL with itself; the number above is where GD li
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import altair as alt

@@ -6,7 +6,7 @@ One row per model, task and design of the summary.
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import polars as pl

@@ -10,7 +10,7 @@ One block per task and design.
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import math

@@ -8,7 +8,7 @@ model (zero-shot) and the nearest solver that does no GD. Primary tests come fir
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import altair as alt

@@ -7,7 +7,7 @@ those chosen where all labels are right.
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import altair as alt

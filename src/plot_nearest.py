@@ -8,7 +8,7 @@ do no GD. Epoch 0 is the pretrained model (zero-shot).
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import math

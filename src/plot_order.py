@@ -9,7 +9,7 @@ no GD too; shaded is ICL's Sen. One group of lanes for each model, task and desi
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import altair as alt

@@ -7,7 +7,7 @@ scale 1; other scales are out of distribution.
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import polars as pl

@@ -7,7 +7,7 @@ epoch are chosen on validation queries. One column per model.
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import altair as alt

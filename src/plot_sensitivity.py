@@ -8,7 +8,7 @@ smallest effect. The headline says whether any protocol closes the gap.
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import math

@@ -7,7 +7,7 @@ the pretrained model (zero-shot). One grid per model of the summary.
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import polars as pl

@@ -11,7 +11,7 @@ from iclgd.reporting import style
 
 parser = style.parser(__doc__)
 parser.add_argument("--manifests", type=cli.existing, nargs="+", required=True, help="models' JSON")
-args = parser.parse_args()
+args = style.arguments(parser)
 figure = args.figure
 
 import polars as pl

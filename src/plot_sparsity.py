@@ -7,7 +7,7 @@ measures of each head's circuits that no rotation of the basis changes.
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 from dataclasses import replace

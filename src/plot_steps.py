@@ -6,7 +6,7 @@ queries. At every number of steps the rate that is nearest there counts.
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 
@@ -14,10 +14,11 @@ from iclgd.reporting import charts, findings, layout
 from iclgd.reporting.export.figure import save
 from iclgd.reporting.kinds import steps as kind
 from iclgd.reporting.names import Names
+from iclgd.statistics.steps import DISTANCE
 
 names = Names(figure.roles, figure.labels)
 COLUMNS = "model task design shots family b epoch metric estimate low high draws nearest"
-summary = charts.read(args.summary, COLUMNS.split())
+summary = charts.read(args.summary, COLUMNS.split()).filter(metric=DISTANCE.name)
 models = sorted(summary["model"].unique())
 colours = {one: {"color": c, "dash": style.SOLID} for one, c in names.model_colours(models).items()}
 families = names.families(summary["family"].unique())

@@ -7,7 +7,7 @@ seeds; below: differences from the twin of the same seed, a thin line for each s
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 from dataclasses import replace

@@ -7,7 +7,7 @@ mean cosine of the changes that two texts need. Colours: what was trained on, co
 
 from iclgd.reporting import style
 
-args = style.parser(__doc__).parse_args()
+args = style.arguments(style.parser(__doc__))
 figure = args.figure
 
 import polars as pl

@@ -11,7 +11,7 @@ from iclgd.reporting import style
 
 parser = style.parser(__doc__)
 parser.add_argument("--order", type=cli.existing, required=True, help="summary of the same orders")
-args = parser.parse_args()
+args = style.arguments(parser)
 figure = args.figure
 
 import altair as alt

@@ -10,8 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.task import TASK
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--task", required=True, help="name of the task")
@@ -24,8 +23,10 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="task table to write")
 parser.add_argument("--manifest", type=Path, help="JSON to write: rows left out, and classes")
 args = parser.parse_args()
+cli.table_step()
 
-from iclgd.io import files, packages  # after parsing: --help is quick
+from iclgd.io import files, packages, parquet  # after parsing: --help is quick
+from iclgd.io.schemas.task import TASK
 from iclgd.tasks import ginc, hub_datasets, readers, synthetic, task_tables
 
 entry, queries = args.entry, args.entry.get("queries", 500)

@@ -32,6 +32,7 @@ parser.add_argument(
 parser.add_argument("--output", type=Path, required=True, help="text to write")
 parser.add_argument("--quantities", type=Path, required=True, help="long table to write (CSV)")
 args = parser.parse_args()
+cli.table_step()
 
 from iclgd.io import files, parquet  # after parsing: --help is quick
 from iclgd.reporting import answer, findings, quantities

@@ -8,9 +8,7 @@ classes to label words may be drawn with them, so that a finding is not one of a
 import re
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
-from iclgd.io.schemas.task import TASK
+from iclgd.io import cli
 
 parser = cli.parser(__doc__)
 parser.add_argument("--task", type=cli.existing, required=True, help="task table")
@@ -35,8 +33,12 @@ parser.add_argument(
 parser.add_argument("--draws", required=True, help="first and last draw, such as 0-4")
 parser.add_argument("--output", type=Path, required=True, help="demonstrations table to write")
 args = parser.parse_args()
+cli.table_step()
 
-from iclgd.tasks import sampling  # after parsing: --help is quick
+from iclgd.io import parquet  # after parsing: --help is quick
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.task import TASK
+from iclgd.tasks import sampling
 
 if not re.fullmatch(r"\d+-\d+", args.draws):
     parser.error(f"--draws {args.draws}: two numbers are needed, such as 0-4")

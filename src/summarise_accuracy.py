@@ -9,17 +9,19 @@ of checkpoints `accuracy_change` from the one before.
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.io.schemas.logits import LOGITS
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
 import polars as pl  # after parsing: --help is quick
 
+from iclgd.io import parquet
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
 from iclgd.metrics.accuracy import METRICS
 from iclgd.statistics import choice, contrasts, intervals
 

@@ -6,8 +6,7 @@ epoch with the best accuracy on the validation queries, which are disjoint from 
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.metrics import registry
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument(
@@ -15,8 +14,11 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
-from iclgd.statistics import agreement_summary  # after parsing: --help is quick
+from iclgd.io import parquet  # after parsing: --help is quick
+from iclgd.metrics import registry
+from iclgd.statistics import agreement_summary
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
 parquet.write(agreement_summary.summarise(pairs), args.output)

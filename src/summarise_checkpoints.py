@@ -8,17 +8,19 @@ revision are left out.
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.drift import DRIFT
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument("--accuracy", type=cli.existing, nargs="+", required=True, help="summaries")
 parser.add_argument("--drift", type=cli.existing, nargs="+", required=True, help="drift tables")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
-import polars as pl
+import polars as pl  # after parsing: --help is quick
 
+from iclgd.io import parquet
+from iclgd.io.schemas.drift import DRIFT
 from iclgd.statistics.families import family, step, value
 
 accuracy = pl.concat(parquet.read(path) for path in args.accuracy).filter("chosen")

@@ -6,8 +6,7 @@ intervals; and (score - floor) / (ceiling - floor), the floor being the best con
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.metrics import registry
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument(
@@ -15,10 +14,13 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
+from iclgd.io import parquet  # after parsing: --help is quick
+from iclgd.metrics import registry
 from iclgd.reporting.kinds import controls
 from iclgd.reporting.names import Names
-from iclgd.statistics import agreement_summary  # after parsing: --help is quick
+from iclgd.statistics import agreement_summary
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
 summary = Names(args.figure.roles).with_roles(agreement_summary.summarise(pairs))

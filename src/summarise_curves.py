@@ -6,10 +6,7 @@ queries is kept (references have but one).
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.curves import CURVES
-from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.metrics import registry
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument(
@@ -18,9 +15,14 @@ parser.add_argument(
 parser.add_argument("--curves", type=cli.existing, nargs="+", required=True, help="their curves")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
 import polars as pl  # after parsing: --help is quick
 
+from iclgd.io import parquet
+from iclgd.io.schemas.curves import CURVES
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.metrics import registry
 from iclgd.statistics import choice, summaries
 
 PAIR, METRICS = [*RUN_COLUMNS, "a", "b"], ["token_overlap", "ocs"]

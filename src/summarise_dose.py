@@ -20,10 +20,7 @@ dose, is the slope of total variation over the dose, with its interval over draw
 import json
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.io.schemas.logits import LOGITS
-from iclgd.metrics import registry
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument(
@@ -41,9 +38,14 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
 import polars as pl  # after parsing: --help is quick
 
+from iclgd.io import parquet
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.metrics import registry
 from iclgd.reporting import tuning
 from iclgd.reporting.kinds import dose
 from iclgd.study.names import base

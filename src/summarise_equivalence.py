@@ -7,8 +7,7 @@ ICL, on validation queries), measure of distance, and multiple of the smallest e
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.metrics import registry
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument(
@@ -16,8 +15,11 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
-from iclgd.statistics import equivalence  # after parsing: --help is quick
+from iclgd.io import parquet  # after parsing: --help is quick
+from iclgd.metrics import registry
+from iclgd.statistics import equivalence
 
 figure = args.figure
 tests = equivalence.Tests(

@@ -8,8 +8,7 @@ validation queries, at that of best accuracy, and untouched, at epoch 0.
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.metrics import registry
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument(
@@ -17,8 +16,11 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
-from iclgd.statistics import existence  # after parsing: --help is quick
+from iclgd.io import parquet  # after parsing: --help is quick
+from iclgd.metrics import registry
+from iclgd.statistics import existence
 
 pairs = (parquet.read(path, registry.AGREEMENT) for path in args.agreement)
 parquet.write(existence.summarised(pairs, args.figure.roles), args.output)

@@ -8,10 +8,7 @@ on the validation queries of the task with right labels, and are the same for al
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
-from iclgd.io.schemas.logits import LOGITS
-from iclgd.io.schemas.task import TASK
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
@@ -21,9 +18,14 @@ parser.add_argument(
 parser.add_argument("--task", type=cli.existing, nargs="+", required=True, help="task tables")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
 import polars as pl  # after parsing: --help is quick
 
+from iclgd.io import parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
 from iclgd.statistics import label_dose
 
 read = [parquet.read(path, TASK) for path in args.task]

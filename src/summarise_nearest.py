@@ -7,9 +7,7 @@ every family with the least total variation on validation queries.
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.metrics import registry
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument(
@@ -18,9 +16,13 @@ parser.add_argument(
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="their logits")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
 import polars as pl  # after parsing: --help is quick
 
+from iclgd.io import parquet
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.metrics import registry
 from iclgd.statistics import choice, intervals
 from iclgd.statistics.distances import PLACE
 

@@ -13,18 +13,20 @@ at that epoch; `diverged` is the share of such rows.
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.io.schemas.logits import LOGITS
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
 import numpy as np  # after parsing: --help is quick
 import polars as pl
 
+from iclgd.io import parquet
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
 from iclgd.metrics import order_sensitivity
 from iclgd.metrics.order_patterns import PATTERNS
 from iclgd.statistics import intervals, summaries

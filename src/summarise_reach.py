@@ -6,18 +6,20 @@ and kind of demonstrations: each measure.
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.io.schemas.reach import REACH
-from iclgd.metrics.reach_measures import MEASURES
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument("--reach", type=cli.existing, nargs="+", required=True, help="reach tables")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
 import polars as pl  # after parsing: --help is quick
 
+from iclgd.io import parquet
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.reach import REACH
+from iclgd.metrics.reach_measures import MEASURES
 from iclgd.statistics import summaries
 
 GROUP = [*RUN_COLUMNS, "layer", "matrix", "part", "demonstrations"]

@@ -6,8 +6,7 @@ queries; `closest` marks a row for the point of each protocol that the other dra
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.metrics import registry
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument(
@@ -15,8 +14,11 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
-from iclgd.statistics import sensitivity  # after parsing: --help is quick
+from iclgd.io import parquet  # after parsing: --help is quick
+from iclgd.metrics import registry
+from iclgd.statistics import sensitivity
 from iclgd.statistics.equivalence import SMALLEST
 
 figure = args.figure

@@ -10,8 +10,7 @@ without a model, is what the shares lack of `required`: the mean over pretrained
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument("--sparsity", type=cli.existing, nargs="+", required=True, help="share tables")
@@ -20,9 +19,12 @@ parser.add_argument(
 )
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
-import polars as pl
+import polars as pl  # after parsing: --help is quick
 
+from iclgd.io import parquet
+from iclgd.io.schemas.sparsity import CIRCUITS, SPARSITY
 from iclgd.metrics import sparsity_requirement
 from iclgd.metrics.sparsity_requirement import INVARIANTS, SHARES
 from iclgd.statistics import summaries

@@ -8,8 +8,7 @@ each model was made.
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.perplexity import PERPLEXITY
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument(
@@ -18,11 +17,14 @@ parser.add_argument(
 parser.add_argument("--manifests", type=cli.existing, nargs="+", required=True, help="of them")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
 import json  # after parsing: --help is quick
 
 import polars as pl
 
+from iclgd.io import parquet
+from iclgd.io.schemas.perplexity import PERPLEXITY
 from iclgd.reporting.kinds import twins
 
 manifests = [json.loads(path.read_text()) for path in args.manifests]

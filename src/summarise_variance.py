@@ -8,11 +8,7 @@ Draws with diverged rows, or with nothing but rounding noise, are left out.
 
 from pathlib import Path
 
-from iclgd.io import cli, parquet
-from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
-from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.io.schemas.logits import LOGITS
-from iclgd.io.schemas.task import TASK
+from iclgd.io import cli
 
 parser = cli.figure_parser(__doc__)
 parser.add_argument("--logits", type=cli.existing, nargs="+", required=True, help="logits tables")
@@ -26,9 +22,15 @@ parser.add_argument(
 parser.add_argument("--task", type=cli.existing, nargs="+", required=True, help="task tables")
 parser.add_argument("--output", type=Path, required=True, help="summary to write")
 args = parser.parse_args()
+cli.table_step()
 
 import polars as pl  # after parsing: --help is quick
 
+from iclgd.io import parquet
+from iclgd.io.schemas.demonstrations import DEMONSTRATIONS
+from iclgd.io.schemas.keys import RUN_COLUMNS
+from iclgd.io.schemas.logits import LOGITS
+from iclgd.io.schemas.task import TASK
 from iclgd.metrics import order_variance
 from iclgd.statistics import summaries
 

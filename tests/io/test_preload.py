@@ -15,16 +15,15 @@ from iclgd.io import cli
 parser = cli.parser("A step.")
 parser.add_argument("what")
 args = parser.parse_args()
-cli.torch_step()
-import torch
+cli.{kind}_step()
+import {module}
 if args.what == "bad":
     raise cli.InputError("no such thing")
 if args.what == "text":
     sys.exit("stopped")
 if args.what == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
-torch.manual_seed(0)
-print(args.what, os.getcwd(), os.environ["MINE"], torch.randn(2).tolist())
+print(args.what, os.getcwd(), os.environ["MINE"], {result})
 print("warm" if os.getppid() != int(os.environ["SHELL_PID"]) else "cold", file=sys.stderr)
 """
 SCRIPT = """
@@ -36,10 +35,19 @@ done
 """
 
 
-def run(folder: Path, *prefix: str) -> dict[str, str]:
+RESULTS = {
+    "torch": ("torch", "torch.Generator().manual_seed(0) and torch.arange(3).cumsum(0).tolist()"),
+    "table": ("polars", "polars.select(polars.int_range(9)).lazy().sum().collect().item()"),
+    "figure": ("altair", "altair.Chart().mark_point().to_dict()['mark']"),
+}
+
+
+def run(folder: Path, kind: str, *prefix: str) -> dict[str, str]:
     """Run the step in every way below ``folder``; the contents of its files by name."""
     folder.mkdir()
-    (folder / "step.py").write_text(STEP.format(src=str(SRC)))
+    module, result = RESULTS[kind]
+    step = STEP.format(src=str(SRC), kind=kind, module=module, result=result)
+    (folder / "step.py").write_text(step)
     (folder / "all.sh").write_text(SCRIPT.format(python=sys.executable))
     environment = {**os.environ, "PYTHONPATH": str(SRC)}
     subprocess.run([*prefix, "bash", "all.sh"], cwd=folder, env=environment, check=True)
@@ -47,9 +55,10 @@ def run(folder: Path, *prefix: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_warm_and_cold_agree(tmp_path):
-    cold = run(tmp_path / "cold")
-    warm = run(tmp_path / "warm", sys.executable, "-m", "iclgd.io.preload")
+@pytest.mark.parametrize("kind", RESULTS)
+def test_warm_and_cold_agree(tmp_path, kind):
+    cold = run(tmp_path / "cold", kind)
+    warm = run(tmp_path / "warm", kind, sys.executable, "-m", "iclgd.io.preload")
     assert cold.pop("fine.err").strip() == "cold"
     assert warm.pop("fine.err").strip() == "warm"
     assert cold.pop("fine.out").replace("/cold ", "/warm ") == warm.pop("fine.out")
@@ -60,3 +69,57 @@ def test_warm_and_cold_agree(tmp_path):
     assert cold == warm
     assert warm["bad.err"] == "error: no such thing\n"
     assert warm["text.status"].strip() == "1"
+
+
+@pytest.mark.slow
+def test_the_threads_of_what_is_forked_are_known(tmp_path):
+    """A fork has none of them: not those that a library starts with its first work."""
+    said = subprocess.run(
+        [sys.executable, "-c", THREADS], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert set(said) <= {"python", "python3", "jemalloc_bg_thd", "polars-ooc-clea"}
+
+
+THREADS = """
+from pathlib import Path
+from iclgd.io import preload
+for kind in preload.MODULES:
+    preload.warm(kind)
+main, *others = Path("/proc/self/task").glob("*/comm")
+for one in others:
+    print(one.read_text().strip())
+"""
+FORKS = """
+from concurrent.futures import ThreadPoolExecutor
+import subprocess, sys
+def one(number):
+    done = subprocess.run([sys.executable, "step.py", str(number)], capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+with ThreadPoolExecutor(2) as pool:
+    list(pool.map(one, range(60)))
+"""
+QUERIES = """
+import sys
+sys.path.insert(0, {src!r})
+from iclgd.io import cli
+parser = cli.parser("A step.")
+parser.add_argument("what")
+args = parser.parse_args()
+cli.table_step()
+import polars as pl
+rows = pl.DataFrame({{"key": [i % 7 for i in range(10_000)], "value": range(10_000)}})
+rows.write_parquet(f"{{args.what}}.parquet", compression="zstd")
+found = pl.scan_parquet(f"{{args.what}}.parquet").group_by("key").agg(pl.col("value").sum())
+joined = found.join(rows.lazy(), on="key").sort("value").collect()
+assert len(joined) == 10_000 and joined["value_right"].sum() == sum(range(10_000))
+"""
+
+
+@pytest.mark.slow
+def test_many_forks_read_write_and_query_tables(tmp_path):
+    (tmp_path / "step.py").write_text(QUERIES.format(src=str(SRC)))
+    (tmp_path / "all.py").write_text(FORKS)
+    environment = {**os.environ, "PYTHONPATH": str(SRC)}
+    command = [sys.executable, "-m", "iclgd.io.preload", sys.executable, "all.py"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=120)
+    assert len(list(tmp_path.glob("*.parquet"))) == 60

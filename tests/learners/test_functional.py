@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from support.models import loaded, save_model, tiny_model
+from support.regressions import answered, regressions, settled
 from support.steps import run_step
 from support.tasks import tiny_task
 
@@ -27,33 +28,9 @@ from iclgd.learners import (
     training_batch,
 )
 from iclgd.metrics import pairing
-from iclgd.models import forward, linear_attention
+from iclgd.models import linear_attention
 
 GUESS = {"parameters": ["model.guess.weight"]}
-DIMENSIONS = 3, 2  # of x and y
-
-
-def settled(kernel: str, rate: float, epochs: int, loss: str = "squared", **more):
-    descent = {"rate": rate} if more.get("step") != "newton" else {}
-    return functional.entry({"kernel": kernel, "epochs": epochs, "loss": loss, **descent, **more})
-
-
-def regressions(seed: int = 0, count: int = 6, shots: int = 5):
-    """x [count, N, 3], y [count, N, 2], a query [count, 3] of each, and W_0 [2, 3]."""
-    generator = torch.Generator().manual_seed(seed)
-    x, y, query, _ = linear_attention.regression(generator, count, shots, *DIMENSIONS)
-    return x, y, query, 0.3 * torch.randn(2, 3, generator=generator, dtype=torch.float64)
-
-
-def answered(kernel: str, rate: float, steps: int, x, y, query, start, **more) -> torch.Tensor:
-    """The learner's answers [count, 2] to one query of each regression."""
-    entry, found = settled(kernel, rate, steps, **more), []
-    for own, wanted, asked in zip(x, y, query[:, None], strict=True):
-        firsts = own @ start.mT, asked @ start.mT
-        task = functional.Task(own, asked, *firsts, torch.zeros(len(own)), wanted)
-        *_, last = functional.descend(task, entry)
-        found.append(last.answers[0])
-    return torch.stack(found)
 
 
 def test_a_step_by_hand():
@@ -148,57 +125,16 @@ def test_on_what_enters_the_unembedding_it_is_gd_of_the_unembedding():
         {"rate": 0.5, "epochs": 4, "record": [4], "train": {"parameters": ["lm_head.weight"]}}
     )
     queries, targets = [[0, 7, 30], [0, 12]], torch.tensor([row[start] for row, start in rows])
-
-    def states(sequences):
-        last = [torch.tensor([[len(one) - 1]]) for one in sequences]
-        each = zip(sequences, last, strict=True)
-        return torch.cat([forward.unembedded_at(model, torch.tensor([o]), at)[0] for o, at in each])
-
-    with torch.no_grad():
-        x, asked = states([row[:start] for row, start in rows]), states(queries)
-        head = model.lm_head.weight.clone()
-    task = functional.Task(x, asked, x @ head.mT, asked @ head.mT, targets)
-    *_, last = functional.descend(task, settled("linear", 0.5, 4, "label"))
+    entry = settled("linear", 0.5, 4, "label", layer="unembedding")
+    reader = functional.reader(loaded(model), entry)
+    shown, asked = (reader.read(x) for x in ([row[:start] for row, start in rows], queries))
+    task = functional.Task(*reader.compared(shown, asked), shown.start, asked.start, targets)
+    *_, last = functional.descend(task, entry)
     model, chosen = trainable.choose(model, trained.train)
     batch = training_batch.tensors(rows, "label")
     *_, end = gradient_descent.descend(model, chosen, [batch, batch], trained)
-    expected = asked @ end.weights["lm_head.weight"][0].mT
+    expected = asked.x @ end.weights["lm_head.weight"][0].mT
     torch.testing.assert_close(last.answers, expected, rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("steps", [1, 2, 3])
-def test_newtons_iteration_is_that_of_the_weights(steps):
-    """M <- 2 M - M S M with S = X^T X, in the space of weights (Fu et al.)."""
-    x, y, query, start = regressions()
-    second = x.mT @ x
-    inverse = second / torch.linalg.eigvalsh(second)[:, -1, None, None] ** 2
-    for _ in range(steps):
-        inverse = 2 * inverse - inverse @ second @ inverse
-    weight = start + (y - x @ start.mT).mT @ x @ inverse
-    expected = (weight @ query[..., None])[..., 0]
-    found = answered("linear", 0, steps, x, y, query, start, step="newton")
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
-
-
-def test_newtons_errors_are_squared_by_each_step():
-    """x = (1, 0) and (0, 2): G has 1/2 and 2, so that P_0 G leaves 15/16 of the first error."""
-    x, y = torch.tensor([[1.0, 0.0], [0.0, 2.0]]).double(), torch.tensor([[1.0], [0.0]]).double()
-    task = functional.Task(x, x[:1], 0 * y, 0 * y[:1], torch.zeros(2), y)
-    found = list(functional.descend(task, settled("linear", 0, 6, step="newton")))
-    for step in found[1:]:
-        left = (15 / 16) ** (2**step.epoch)
-        assert step.answers.item() == pytest.approx(1 - left, abs=1e-12)
-        assert step.loss == pytest.approx(left**2 / 4, abs=1e-12)
-
-
-def test_eight_steps_of_newtons_beat_many_of_gd():
-    x, y, query, start = regressions(count=40, shots=8)
-    truth = (torch.linalg.lstsq(x, y).solution.mT @ query[..., None])[..., 0]
-    newton = answered("linear", 0, 8, x, y, query, start, step="newton")
-    rate = 8 / float(torch.linalg.eigvalsh(x.mT @ x)[:, -1].max())
-    gd = answered("linear", rate, 64, x, y, query, start)
-    far, near = ((one - truth).norm(dim=-1).median() for one in (gd, newton))
-    assert near < 1e-3 * far
 
 
 def test_gd_plus_plus_is_the_layer_that_moves_its_inputs():
@@ -363,7 +299,11 @@ def test_a_language_model_is_read_at_its_hidden_states(places):
         ({"kernel": "exp", "rate": 1, "batch": 2}, "batch has no meaning for a kernel"),
         ({"kernel": "exp"}, "there is no rate"),
         ({"kernel": "exp", "step": "leap", "rate": 1}, "step 'leap' is none of gradient, newton"),
-        ({"kernel": "linear", "step": "newton"}, "'step: newton' needs 'loss: squared'"),
+        (
+            {"kernel": "linear", "step": "newton"},
+            "'ridge' is of 'step: newton' with the loss label",
+        ),
+        ({"kernel": "exp", "rate": 1, "ridge": 0.1}, "'ridge' is of 'step: newton'"),
         ({"kernel": "softmax", "step": "newton", "loss": "squared"}, "kernel linear or exp"),
         ({"kernel": "exp", "rate": 1, "plus": 1.0}, "moves the inputs of a linear kernel"),
     ],

@@ -9,7 +9,7 @@ from iclgd.metrics import registry
 from iclgd.statistics import existence, intervals
 
 ROLES = {"icl": "icl", "icl-reordered": "icl-reordered", "gd": "gd", "oracle": "solver"}
-ROLES |= {"distil": "taught", "patch": "taught"}
+ROLES |= {"distil": "taught", "patch": "taught", "adam": "adam", "newton": "newton"}
 
 
 def table(b: str, tv: dict[int, np.ndarray], accuracy: dict[int, float] | None = None):
@@ -77,6 +77,21 @@ def test_what_is_beyond_the_nearest_that_icl_taught():
     assert not rows["gd", "accuracy", "tv"]["foremost"]
     # Of best accuracy there is gradient descent alone.
     assert ("distil", "accuracy", "tv") not in rows
+
+
+def test_what_other_optimisers_are_beyond_gradient_descent():
+    adam, newton = table("adam", {0: level(0.9), 2: level(0.3)}), table("newton", {1: level(0.55)})
+    rows = found(GD, OWN, adam, newton, table("oracle", {0: level(0.7)}))
+    past = {key[:2]: row["estimate"] for key, row in rows.items() if key[2] == "past_gd"}
+    # Gradient descent is nearest at epoch 5, at .4; Adam too has a reading of best accuracy.
+    near = {one: past[one, "nearest"] for one in ("adam", "newton")}
+    assert near == pytest.approx({"adam": -0.1, "newton": 0.15})
+    assert {name for name, _ in past} == {"adam", "newton"}
+    # The foremost of all that descends is Adam; Newton's method moves no weights of the model.
+    assert [name for (name, _, metric), row in rows.items() if row["foremost"] and metric == "tv"
+            ] == ["adam"]  # fmt: skip
+    alone = found(adam, OWN)
+    assert not any(metric == "past_gd" for *_, metric in alone)  # there is no gradient descent
 
 
 def test_each_draw_stands_at_the_epoch_that_the_others_choose():

@@ -23,9 +23,12 @@ def table(b: str, levels: dict[int, float], validation: dict[int, float] | None 
     return frame.with_columns(rest).select(list(registry.AGREEMENT)).cast(dict(registry.AGREEMENT))
 
 
+ROLES = {"gd": "gd-kernel", "newton": "newton", "icl-reordered": "icl-reordered"}
+
+
 def found(*tables) -> list[tuple]:
     columns = ["family", "b", "epoch", "nearest"]
-    rows = steps.summarised(tables)
+    rows = steps.summarised(tables, ROLES).filter(metric="tv")
     return [(*row, tv) for *row, tv in rows.select(*columns, pl.col("estimate").round(6)).rows()]
 
 
@@ -59,3 +62,15 @@ def test_what_has_no_steps_or_diverged_is_left_out():
         ("gd", "gd@1", 0, False, pytest.approx(0.9)),
         ("gd", "gd@1", 1, True, 0.4),
     ]
+
+
+def test_what_is_beyond_newton_is_paired_at_the_nearest_of_each():
+    gd = table("gd@1", {0: 0.9, 1: 0.6, 2: 0.5, 3: 0.55})
+    newton = table("newton", {0: 0.9, 1: 0.3, 2: 0.35})
+    rows = steps.summarised((gd, newton), ROLES).filter(metric="past_newton")
+    (row,) = rows.to_dicts()
+    # 0.5 after two steps, 0.3 after one; what a draw or query does to both is no part of it.
+    assert (row["family"], row["b"], row["epoch"], row["nearest"]) == ("gd", "gd@1", 2, True)
+    assert row["estimate"] == pytest.approx(0.2)
+    assert row["high"] - row["low"] < 1e-9
+    assert steps.summarised((gd,), ROLES)["metric"].unique().to_list() == ["tv"]

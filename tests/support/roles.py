@@ -11,6 +11,7 @@ ROLES = {
     "gd-v-middle": "gd-middle",
     "gd-v-deep": "gd-deep",
     "functions": "gd-kernel",
+    "newton": "newton",
     "distil": "taught",
     "patch": "taught",
     "tangent": "tangent",

@@ -23,6 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 WARM = "ICLGD_WARM"  # address of the warm process, set by iclgd.io.preload
+KIND = 8  # bytes of what a step asks it for, first of all
 RUN = "ICLGD_RUN"  # lock file of the run that this step belongs to and its owner: rules/running.py
 MEMORY = ("allocate memory", "bad_alloc", "failed to map segment")
 MORE_MEMORY = (
@@ -172,10 +173,26 @@ def progress(items: Iterable, total: int, what: str) -> Iterator:
 
 
 def torch_step() -> None:
+    """A step that runs a model: continue where torch is imported (`_in_warm_process`)."""
+    _in_warm_process("torch")
+
+
+def table_step() -> None:
+    """A step that reads and writes tables: continue where Polars is imported."""
+    _in_warm_process("tables")
+
+
+def figure_step() -> None:
+    """A step that draws: continue where Polars and Altair are imported."""
+    _in_warm_process("figures")
+
+
+def _in_warm_process(kind: str) -> None:
     """Run the rest of this step in the warm process (``iclgd.io.preload``), if there is one.
 
     Called after the arguments have been checked. With a warm process it does not return but
-    ends this process with the step's status; without one the step continues here.
+    ends this process with the step's status; without one the step continues here. ``kind``: what
+    is imported there, a key of `preload.MODULES`.
     """
     address = os.environ.pop(WARM, None)
     if address is None:
@@ -185,6 +202,7 @@ def torch_step() -> None:
             connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError):
             return  # it is gone
+        connection.sendall(kind.encode().ljust(KIND))
         request = {"folder": os.getcwd(), "environment": dict(os.environ), "arguments": sys.argv}
         socket.send_fds(connection, [json.dumps(request).encode()], [1, 2])
         status = connection.recv(1)

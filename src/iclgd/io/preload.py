@@ -1,12 +1,17 @@
-"""Run a command while a warm process stands by: torch steps start in it without importing torch.
+"""Run a command while a warm process stands by: steps start in it without importing libraries.
 
     python -m iclgd.io.preload snakemake --cores all
 
-Importing torch and transformers takes longer than most steps of the built-in models. Here it
-is done once: each torch step (``cli.torch_step``) asks the warm process to fork, and the fork
-runs the script with the step's own arguments, folder, environment and output. A step that
-finds no warm process imports torch itself and writes the same bytes. The warm process ends with the
-command, however that ends.
+Importing torch and transformers, or Polars and Altair, takes longer than most steps of the built-in
+models. Here it is done once: each step (``cli.torch_step``, ``table_step``, ``figure_step``) asks
+the warm process to fork, and the fork runs the script with the step's own arguments, folder,
+environment and output. A step that finds no warm process imports what it needs itself and writes
+the same bytes. The warm process ends with the command, however that ends.
+
+A fork has none of its parent's threads. Polars starts some when it is imported: two of its
+allocator, which stops them around every fork, and one that removes files of queries larger than
+memory, which no step has. Those that compute start with the first query, so no query is ever run
+here. A test knows these threads by name.
 """
 
 from __future__ import annotations
@@ -22,9 +27,22 @@ import socket
 import sys
 import tempfile
 import threading
+import warnings
 from pathlib import Path
 
 from iclgd.io import cli
+
+TABLES = ("polars", "scipy.special")
+MODULES = {
+    "tables": TABLES,
+    "figures": (*TABLES, "altair"),
+    "torch": (
+        *TABLES,
+        "torch",
+        "transformers.models.auto",
+        "transformers.models.llama.modeling_llama",
+    ),
+}
 
 
 def main() -> None:
@@ -50,28 +68,34 @@ def main() -> None:
 
 
 def _serve(listener: socket.socket, ended: int) -> None:
-    """Fork once for every connection, until the command has ``ended``; import at the first one.
-
-    Polars stays out: it starts threads, which a fork would not have.
-    """
+    """Fork once for every connection, until the command has ``ended``; import what the first one of
+    its kind needs."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # The threads that are there are known.
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     while ended not in select.select([listener, ended], [], [])[0]:
         connection, _ = listener.accept()
-        for name in (
-            "torch",
-            "transformers.models.auto",
-            "transformers.models.llama.modeling_llama",
-        ):
-            importlib.import_module(name)
-        # Loading a first model builds a table of names of all architectures: build it once, here.
-        names = importlib.import_module("transformers.conversion_mapping")
-        names.get_checkpoint_conversion_mapping("llama")
+        kind = connection.recv(cli.KIND).decode().strip()
+        if not kind:
+            connection.close()  # gone before it asked
+            continue
+        warm(kind)
         if os.fork() == 0:
             try:
                 os._exit(_step(connection))
             finally:
                 os._exit(1)
         connection.close()
+
+
+def warm(kind: str) -> None:
+    """Import what steps of a kind need, a key of `MODULES`."""
+    for name in MODULES[kind]:
+        importlib.import_module(name)
+    if kind == "torch":
+        # Loading a first model builds a table of names of all architectures: build it once, here.
+        names = importlib.import_module("transformers.conversion_mapping")
+        names.get_checkpoint_conversion_mapping("llama")
 
 
 def _step(connection: socket.socket) -> int:

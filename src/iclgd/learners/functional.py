@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from iclgd.io.cli import InputError
-from iclgd.learners import features, kernels, settings
+from iclgd.learners import features, kernels, newton, settings
 from iclgd.learners.settings import Learner
 from iclgd.models import families, forward, gd_transformer
 from iclgd.models.linear_attention import KERNELS
@@ -25,16 +25,18 @@ from iclgd.models.linear_attention import KERNELS
 
 class Entry(NamedTuple):
     """The settings of a learner of method ``kernel``: scores of inputs are divided by
-    ``temperature``, ``layer`` is a number or a fraction of the depth, ``step`` one of
-    `kernels.STEPS`; ``precondition`` p: steps are multiplied by C^-p, C the second moments of the
-    language's inputs (Ahn et al. 2306.00297); ``plus``: see `gradient`."""
+    ``temperature``, ``layer`` is a number, a fraction of the depth or `kernels.UNEMBEDDING`,
+    ``step`` one of `kernels.STEPS`; ``precondition`` p: steps are multiplied by C^-p, C the second
+    moments of the language's inputs (Ahn et al. 2306.00297); ``plus``: see `gradient`; ``ridge``:
+    see `newton.descend`."""
 
     kernel: str
-    layer: float
+    layer: float | str
     temperature: float
     step: str
     precondition: float
     plus: float
+    ridge: float | None
     learner: Learner
 
 
@@ -51,6 +53,7 @@ def entry(given: dict) -> Entry:
         step,
         given.get("precondition", 0.0),
         given.get("plus", 0.0),
+        given.get("ridge"),
         # A step of Newton's has no size.
         settings.learner(descent if step == kernels.GRADIENT else {"rate": 1.0, **descent}),
     )
@@ -61,7 +64,8 @@ def entry(given: dict) -> Entry:
     ):
         if value not in known:
             raise InputError(f"learner: {what} {value!r} is none of {', '.join(known)}")
-    if wrong := kernels.unlike(found.kernel, found.step, found.learner.loss, bool(found.plus)):
+    with_keys = bool(found.plus), found.ridge is not None
+    if wrong := kernels.unlike(found.kernel, found.step, found.learner.loss, *with_keys):
         raise InputError(f"learner: {wrong}")
     return found
 
@@ -129,8 +133,7 @@ class Task(NamedTuple):
 
 def descend(task: Task, entry: Entry) -> Iterator[Step]:
     """Steps of one run, from epoch 0 to the last."""
-    steps = newton if entry.step == kernels.NEWTON else gradient
-    return steps(task, entry)
+    return by_newton(task, entry) if entry.step == kernels.NEWTON else gradient(task, entry)
 
 
 def gradient(task: Task, entry: Entry) -> Iterator[Step]:
@@ -148,24 +151,22 @@ def gradient(task: Task, entry: Entry) -> Iterator[Step]:
             x = x - entry.plus * (x @ x.mT) @ x / len(x)
 
 
-def newton(task: Task, entry: Entry) -> Iterator[Step]:
-    """Newton's iteration for the inverse of the kernel matrix G of the demonstrations.
-
-    P_0 = G / (largest eigenvalue of G)^2, P <- 2 P - P G P; the answers are f_0 + k P r_0. With the
-    linear kernel it is iterated Newton on the weights of least squares (Fu et al. 2310.17086: M_0 =
-    S / lambda^2, S = X^T X, of which M_k X^T = X^T P_k). Errors are squared by each step.
-    """
+def by_newton(task: Task, entry: Entry) -> Iterator[Step]:
+    """Newton's method: of the squared loss its iteration for the inverse of the kernel matrix
+    (`newton.inverses`), of the cross-entropy with a ridge damped steps (`newton.descend`)."""
     own, toward = (
         weights(entry.kernel, z, task.x, entry.temperature) for z in (task.x, task.asked)
     )
-    gap = task.missing("squared", task.start)
-    inverse = own / torch.linalg.eigvalsh(own)[-1] ** 2
-    yield Step(0, task.asked_start, task.loss("squared", task.start))
-    for epoch in range(1, entry.learner.epochs + 1):
-        inverse = 2 * inverse - inverse @ own @ inverse
-        shown = task.start + own @ inverse @ gap
-        answers = task.asked_start + toward @ inverse @ gap
-        yield Step(epoch, answers, task.loss("squared", shown))
+    epochs, loss = entry.learner.epochs, entry.learner.loss
+    if loss == "squared":
+        gap = task.missing(loss, task.start)
+        found = (inverse @ gap for inverse in newton.inverses(own, epochs))
+    else:
+        targets = task.targets, task.head
+        found = newton.descend(own, task.start, *targets, entry.ridge, epochs)
+    for epoch, moved in enumerate(found):
+        answers = task.asked_start + toward @ moved
+        yield Step(epoch, answers, task.loss(loss, task.start + own @ moved))
 
 
 class Seen(NamedTuple):
@@ -206,16 +207,20 @@ class Construction:
 
 class Hidden:
     """Those of any other model: x is the hidden state at ``layer`` and a prompt's last token, and
-    f are the logits themselves, which have no y."""
+    f are the logits themselves, which have no y. At `kernels.UNEMBEDDING` it is what enters that:
+    steps with the linear kernel are then those on its rows, the last layer of the model alone."""
 
     head = None
 
-    def __init__(self, loaded, layer: float):
+    def __init__(self, loaded, layer: float | str):
         self.loaded, self.layer = loaded, layer
 
     @torch.no_grad()
     def read(self, sequences: list[list[int]]) -> Seen:
-        states = torch.from_numpy(features.last_states(self.loaded, sequences, self.layer))
+        if self.layer == kernels.UNEMBEDDING:
+            states = torch.stack([self._unembedded(one) for one in sequences])
+        else:
+            states = torch.from_numpy(features.last_states(self.loaded, sequences, self.layer))
         logits = torch.stack([self._logits(one) for one in sequences])
         return Seen(states.to(self.loaded.device), logits)
 
@@ -223,12 +228,19 @@ class Hidden:
         tokens, last = families.CAUSAL.inputs([sequence], self.loaded.device)
         return forward.logits_at(self.loaded.model, tokens, last)[0, 0].double()
 
+    def _unembedded(self, sequence: list[int]) -> Tensor:
+        tokens, last = families.CAUSAL.inputs([sequence], self.loaded.device)
+        return forward.unembedded_at(self.loaded.model, tokens, last)[0, 0].double()
+
     def wanted(self, targets: Tensor) -> None:
         return None
 
     def compared(self, shown: Seen, asked: Seen) -> tuple[Tensor, Tensor]:
         """Hidden states have a large part in common, which would make all inputs alike: the mean
-        of the demonstrations is taken away, and what is left has norm 1."""
+        of the demonstrations is taken away, and what is left has norm 1. What enters the
+        unembedding stays as it is."""
+        if self.layer == kernels.UNEMBEDDING:
+            return shown.x, asked.x
         middle = shown.x.mean(0)
         return tuple(
             torch.nn.functional.normalize(one.x - middle, dim=-1) for one in (shown, asked)
@@ -247,4 +259,6 @@ def reader(loaded, entry: Entry) -> Construction | Hidden:
             "learner: loss squared needs a construction, whose answers are vectors, and "
             f"{loaded.name} is none: use 'loss: label'"
         )
+    if entry.layer == kernels.UNEMBEDDING and loaded.model.get_output_embeddings() is None:
+        raise InputError(f"learner: model {loaded.name} has no unembedding of its own")
     return Hidden(loaded, entry.layer)

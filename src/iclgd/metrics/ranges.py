@@ -42,6 +42,8 @@ METRICS = by_name(
     distances.GAIN,
     distances.UNITS,
     distances.BEYOND,
+    distances.PAST_GD,
+    distances.PAST_NEWTON,
     *reach_measures.MEASURES.values(),
     *update_measures.MEASURES.values(),
     *errors.METRICS.values(),

@@ -36,6 +36,7 @@ LABELS = {
     "gd-middle": "GD, middle layer",
     "gd-deep": "GD, deep layer",
     "gd-kernel": "GD on functions",
+    "newton": "Newton's method",
     "sgd": "SGD",
     "adam": "Adam",
     "zs": "no demonstrations (ZS)",

@@ -36,6 +36,7 @@ ROLES = {
     "gd-deep": {"color": "#CC79A7", "dash": SOLID},
     "gd-other": {"color": "#7A5C3E", "dash": SOLID},
     "gd-kernel": {"color": "#8A8B1E", "dash": SOLID},
+    "newton": {"color": "#5B5F12", "dash": [4, 2]},
     "sgd": {"color": "#E69F00", "dash": SOLID},
     "adam": {"color": "#882255", "dash": SOLID},
     "zs": {"color": "#6E7378", "dash": DOTTED},
@@ -59,6 +60,13 @@ def parser(description: str) -> argparse.ArgumentParser:
         "--library", type=cli.existing, help="JavaScript for the page (none: bundled anew)"
     )
     return shared
+
+
+def arguments(plot: argparse.ArgumentParser) -> argparse.Namespace:
+    """Its arguments; the plot goes on where libraries are imported (`cli.figure_step`)."""
+    found = plot.parse_args()
+    cli.figure_step()
+    return found
 
 
 def number(value: float) -> str:

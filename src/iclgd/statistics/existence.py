@@ -15,7 +15,7 @@ import polars as pl
 from iclgd.io.cli import InputError
 from iclgd.io.schemas.keys import RUN_COLUMNS
 from iclgd.metrics.agreement import METRICS
-from iclgd.metrics.distances import BEYOND, ESTIMATED, UNITS
+from iclgd.metrics.distances import BEYOND, ESTIMATED, PAST_GD, UNITS
 from iclgd.statistics import choice, intervals
 from iclgd.statistics.families import family
 from iclgd.statistics.sensitivity import TRAINED
@@ -38,7 +38,8 @@ def summarised(pairs: Iterable[pl.DataFrame], roles: Mapping[str, str]) -> pl.Da
     reading and metric: ``PLACE, family, b, epoch, reading, metric``, those of `intervals.ESTIMATE`
     and ``foremost``: the nearest, on validation queries, of all that ICL taught, or of all that
     descends on the labels.
-    There is no ``beyond`` where ICL teaches nothing, and no ``units`` where ICL has no other order,
+    ``past_gd`` is of those alone whose steps are another optimiser's (`otherwise`). There is no
+    ``beyond`` where ICL teaches nothing, and no ``units`` where ICL has no other order,
     or one that moves it by less than `LEAST`. Raises InputError for tables without a learner.
     """
     rows = pl.concat(pairs)
@@ -65,8 +66,9 @@ def _run(rows: pl.DataFrame, roles: Mapping[str, str]) -> pl.DataFrame:
     reference = next((readings[name, NEAREST] for name in own if (name, NEAREST) in readings), None)
     foremost = [_foremost(readings, roles, which) for which in (_taught, descends)]
     best = readings.get((foremost[0], NEAREST))
+    gd = readings.get((_foremost(readings, roles, _plain), NEAREST))
     found = [
-        _estimated(one, reference, best).with_columns(
+        _estimated(one, reference, best, gd if otherwise(roles[name]) else None).with_columns(
             family=pl.lit(name),
             b=pl.lit(_shown(one)[0]),
             epoch=pl.lit(_shown(one)[1], pl.Int32),
@@ -99,9 +101,18 @@ def _shown(rows: pl.DataFrame) -> tuple[str, int]:
     return rows[names[0]][0], rows[names[1]][0]
 
 
+def otherwise(role: str) -> bool:
+    """Whether a learner takes other steps than along the gradient."""
+    return role in ("adam", "newton")
+
+
 def descends(role: str) -> bool:
     """Whether a learner descends on the labels in the model's own weights."""
-    return role.startswith(TRAINED) and role != "gd-kernel"
+    return role.startswith(TRAINED) and role not in ("gd-kernel", "newton")
+
+
+def _plain(role: str) -> bool:
+    return descends(role) and not otherwise(role)
 
 
 def _taught(role: str) -> bool:
@@ -132,6 +143,7 @@ def _estimated(
     rows: pl.DataFrame,
     reference: pl.DataFrame | None,
     best: pl.DataFrame | None,
+    gd: pl.DataFrame | None,
 ) -> pl.DataFrame:
     """The metrics of one reading, of the cells that it shares with what it is held against."""
     cells = rows.select(PLACE).head(1).join(_cells(rows, "tv"), how="cross")
@@ -142,8 +154,9 @@ def _estimated(
         parts.append(intervals.means(excess, PLACE, [EXCESS]))
         if len(both) and both["own"].mean() >= LEAST:
             parts.append(intervals.ratios(both, PLACE, "tv", "own", UNITS))
-    if best is not None:
-        both = cells.join(_cells(best, "taught"), on=CELL)
-        beyond = both.with_columns(beyond=pl.col("tv") - pl.col("taught"))
-        parts.append(intervals.means(beyond, PLACE, [BEYOND]))
+    for metric, other in ((BEYOND, best), (PAST_GD, gd)):
+        if other is not None:
+            both = cells.join(_cells(other, "other"), on=CELL)
+            farther = both.with_columns((pl.col("tv") - pl.col("other")).alias(metric.name))
+            parts.append(intervals.means(farther, PLACE, [metric]))
     return pl.concat(parts)

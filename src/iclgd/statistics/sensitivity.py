@@ -29,7 +29,7 @@ PLACE = [*RUN_COLUMNS, "a"]
 AT, MEASURE = ["learner", "epoch"], ["tv"]
 ACCURACY, NEAREST = METRICS["accuracy_b"], choice.SCORES["nearest"]
 MEASURED = [ESTIMATED[name] for name in ("distance", "reference", "excess", "excess_most")]
-TRAINED = ("gd", "sgd", "adam")  # how roles of what descends begin
+TRAINED = ("gd", "newton", "sgd", "adam")  # how roles of what descends begin
 
 
 def summarised(

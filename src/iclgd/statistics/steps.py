@@ -5,24 +5,27 @@ Of a learner with rates the one that is nearest to ICL at that epoch on validati
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
 from iclgd.io.schemas.keys import RUN_COLUMNS
-from iclgd.statistics import intervals
+from iclgd.metrics.distances import PAST_NEWTON
+from iclgd.statistics import contrasts, intervals
 from iclgd.statistics.existence import DISTANCE
 from iclgd.statistics.families import family
 
 PLACE = [*RUN_COLUMNS, "a"]
 
 
-def summarised(pairs: Iterable[pl.DataFrame]) -> pl.DataFrame:
+def summarised(pairs: Iterable[pl.DataFrame], roles: Mapping[str, str]) -> pl.DataFrame:
     """Total variation over test queries of every learner that has steps, at each of its epochs.
 
     From agreement tables (``registry.AGREEMENT``): ``PLACE, family, b, epoch, metric``, the columns
     of `intervals.ESTIMATE`, and ``nearest``: whether no other epoch from 1 on is nearer to ICL on
-    validation queries, and none before it as near. Rates at which a run diverged do not count.
+    validation queries, and none before it as near. Where one is Newton's method by ``roles`` (of
+    families), there is what others are beyond it, each at its nearest (`PAST_NEWTON`). Rates at
+    which a run diverged do not count.
     """
     rows = pl.concat(pairs).with_columns(family("b"))
     rows = rows.filter(pl.col("epoch").max().over(*PLACE, "b") > 0)
@@ -39,5 +42,13 @@ def summarised(pairs: Iterable[pl.DataFrame]) -> pl.DataFrame:
     nearest = best.join(first.with_columns(nearest=True), on=by, how="left")
     nearest = nearest.with_columns(pl.col("nearest").fill_null(False))
     test = rows.filter(pl.col("split") == "test").join(best, on=[*by, "b"], how="semi")
-    found = intervals.means(test, [*by, "b"], [DISTANCE])
-    return found.join(nearest.select(*by, "nearest"), on=by).sort(by)
+    chosen = test.join(first, on=by, how="semi")
+    newton = pl.col("family").replace_strict(roles, return_dtype=pl.String) == "newton"
+    past = contrasts.between(
+        chosen.filter(~newton), chosen.filter(newton), PLACE, DISTANCE.name, "family"
+    ).rename({"difference": PAST_NEWTON.name})
+    found = [
+        intervals.means(rows, [*by, "b"], [metric])
+        for metric, rows in ((DISTANCE, test), (PAST_NEWTON, past))
+    ]
+    return pl.concat(found).join(nearest.select(*by, "nearest"), on=by).sort(*by, "metric")

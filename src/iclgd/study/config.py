@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from iclgd.io import text
-from iclgd.learners.kernels import KERNELS, STEPS
+from iclgd.learners.kernels import KERNELS, STEPS, UNEMBEDDING
 from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.learners.solvers import SOLVERS
 from iclgd.learners.taught import HOWS, MATCHES
@@ -320,7 +320,10 @@ class Learner(Descent):
     precondition: Fraction = None  # of a kernel, on a construction: as its own
     plus: Positive = None  # of a kernel: GD++, how far inputs move after each step
     temperature: Positive = None  # of a solver or kernel: divides the inner products of texts
-    layer: Layer = None  # of these: number or fraction of the depth that texts are read at
+    # Of these: where texts are read, a number, a fraction of the depth; of a kernel what enters
+    # the unembedding, too.
+    layer: either(UNEMBEDDING, otherwise=Layer) = None
+    ridge: Rate = None  # of a kernel with steps of Newton's on the loss label
     texts: Count = None  # of distil, vector, patch: training texts to learn ICL from; default: 128
     match: one_of(*MATCHES) = None  # of distil: what becomes as ICL's is; default: answers
     how: one_of(*HOWS) = None  # of vector: what it does to the state; default: replace

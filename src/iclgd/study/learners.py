@@ -54,7 +54,7 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         if entry.get("loss", "label") not in kernels.LOSSES:
             problem(f"{where}.loss", f"a kernel has one of {', '.join(kernels.LOSSES)}")
         given = (entry.get(key, usual) for key, usual in kernels.USUAL.items())
-        if wrong := kernels.unlike(*given, "plus" in entry):
+        if wrong := kernels.unlike(*given, "plus" in entry, "ridge" in entry):
             problem(where, wrong)
         known = {"method", "rates", "orders", *kernels.DESCENT, *kernels.SETTINGS, *DISPLAY}
         extra = set(entry) - known
@@ -71,6 +71,8 @@ def check(problem, where: str, entry: dict, config: dict) -> None:
         own = {key: entry[key] for key in solvers.known_settings() if key in entry}
         if wrong := solvers.foreign(entry["solver"], own):
             problem(where, wrong)
+        if entry.get("layer") == kernels.UNEMBEDDING:
+            problem(f"{where}.layer", f"{kernels.UNEMBEDDING!r} is of method kernel alone")
         extra = set(entry) - {"method", "solver", *solvers.known_settings(), *DISPLAY}
     elif entry.get("method") in ("icl", "bayes"):
         own = {"model"} if entry["method"] == "icl" else set()

@@ -17,6 +17,7 @@ gd-middle       of a single layer, no deeper than 0.6 of the model
 gd-deep         of a single layer below that
 gd-other        of other parts of the model, layer by layer, with another loss or optimiser
 gd-kernel       on functions, in the space of a kernel: no weights are trained
+newton          the same by Newton's method
 sgd             of the whole model, in batches
 adam            by Adam
 
@@ -30,16 +31,17 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from iclgd.learners import taught
+from iclgd.learners import kernels, taught
 
 DEEP = 0.6  # of the depth of a model
 METHODS = {one: one for one in ("icl", "bayes", "solver", "tangent")} | {"kernel": "gd-kernel"}
 METHODS |= dict.fromkeys(taught.METHODS, "taught")
 SHIFTS = {"order": "icl-reordered", "draw": "icl-redrawn"}
 LEARNERS = ("icl", "bayes", "imagined", "solver", "taught", "shuffled", "labelled", "tangent")
-LEARNERS += (*SHIFTS.values(), "gd", "gd-middle", "gd-deep", "gd-other", "gd-kernel", "sgd", "adam")
+LEARNERS += (*SHIFTS.values(), "gd", "gd-middle", "gd-deep", "gd-other", "gd-kernel", "newton")
+LEARNERS += ("sgd", "adam")
 PLAIN = ("sgd", "monotone")  # optimisers that follow the gradient itself
-TRAINED = tuple(role for role in LEARNERS if role.startswith(("gd", "sgd", "adam")))
+TRAINED = tuple(role for role in LEARNERS if role.startswith(("gd", "newton", "sgd", "adam")))
 
 
 def learner(entry: Mapping, learners: Mapping = MappingProxyType({})) -> str:
@@ -57,6 +59,8 @@ def learner(entry: Mapping, learners: Mapping = MappingProxyType({})) -> str:
         return "shuffled"
     if entry.get("match") == taught.RIGHT:
         return "labelled"
+    if entry.get("step") == kernels.NEWTON:
+        return "newton"
     if entry["method"] in METHODS:
         return METHODS[entry["method"]]
     optimiser = entry.get("optimiser", "sgd")

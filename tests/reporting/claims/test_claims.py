@@ -330,3 +330,45 @@ def test_the_martingale_gap_is_held_against_another_order():
         ("m", CLAIMS["martingale"].claim, "icl-imagined", 0.1, "holds"),
         ("other", CLAIMS["martingale"].claim, "icl-imagined", 0.02, "negligible"),
     ]
+
+
+def test_newton_is_judged_where_gradient_descent_is_not_the_model_itself():
+    def of(model, apart, past):
+        own = {"model": model, "nearest": True, "epoch": 2}
+        return [
+            estimate(apart, **own, family="gd", metric="tv"),
+            estimate(past, **own, family="gd", metric="past_newton"),
+            estimate(apart - past, **own, family="newton", metric="tv"),
+        ]
+
+    table = judged("steps", *of("construction", 1e-9, -0.3), *of("trained", 0.5, 0.2))
+    assert table.select("model", "learner", "estimate", "verdict").rows() == [
+        ("trained", "gd", 0.2, "holds")
+    ]
+
+
+def test_another_optimiser_is_judged_by_what_it_is_nearer():
+    def row(learner, past, reading="nearest", **more):
+        own = {"family": learner, "b": learner, "a": "icl", "reading": reading, "foremost": False}
+        return estimate(past, **own, metric="past_gd", **more)
+
+    table = judged("existence", row("adam", -0.2), row("newton", 0.3), row("adam", 9, "accuracy"))
+    assert table.select("learner", "estimate", "verdict", "overall").rows() == [
+        ("adam", 0.2, "holds", "mixed"),
+        ("newton", -0.3, "fails", "mixed"),
+    ]
+    control = judged("existence", row("adam", -0.2, model="random"), roles={"random": "control"})
+    assert control.is_empty()
+
+
+def test_icl_learns_labels_where_its_accuracy_falls_with_wrong_ones():
+    def row(learner, slope, model="m"):
+        own = {"learner": learner, "model": model, "epoch": 0, "metric": "accuracy_slope"}
+        return estimate(slope, **own)
+
+    rows = [row("icl", -0.8), row("icl", 0.01, "flat"), row("gd", -0.9)]
+    table = judged("label_dose", *rows)
+    assert table.select("model", "learner", "estimate", "verdict").rows() == [
+        ("flat", "icl", -0.01, "negligible"),
+        ("m", "icl", 0.8, "holds"),
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from iclgd.reporting import select
-from iclgd.reporting.claims.estimates import Evidence
+from iclgd.reporting.claims.estimates import Evidence, below
 from iclgd.reporting.findings import MODEL, USUAL, Row, at, interval, spread
 from iclgd.reporting.names import ZERO_SHOT, Names
 from iclgd.reporting.select import RUN
@@ -15,6 +15,7 @@ from iclgd.statistics.existence import (
     DISTANCE,
     EXCESS,
     NEAREST,
+    PAST_GD,
     UNITS,
     UNTOUCHED,
     descends,
@@ -50,6 +51,7 @@ def lanes(summary: pl.DataFrame) -> pl.DataFrame:
 def findings(summary: pl.DataFrame) -> list[Row]:
     """Every learner, from far to near."""
     columns = ["learner", "reading", "total variation", "in units of ICL's own", "beyond taught"]
+    columns.append("beyond GD")
     found = [[*MODEL, *columns]]
     keys = ("model", "task", "shots")
     for key, part in lanes(summary).group_by(keys, maintain_order=True):
@@ -57,7 +59,7 @@ def findings(summary: pl.DataFrame) -> list[Row]:
         for row in tv.iter_rows(named=True):
             one = {"who": row["who"], "reading": row["reading"]}
             cells = [interval(row)]
-            for metric in (UNITS, BEYOND):
+            for metric in (UNITS, BEYOND, PAST_GD):
                 other = part.filter(metric=metric.name, **one)
                 cells.append(interval(other.row(0, named=True)) if len(other) else "-")
             name = "" if row["who"] == ZERO_SHOT else at(row["b"], row["epoch"])
@@ -142,11 +144,14 @@ def chain(summary: pl.DataFrame, names: Names) -> str:
 
 def evidence(summary: pl.DataFrame) -> Evidence:
     """How far beyond what ICL taught the same with shuffled teachers is, and gradient descent; how
-    much more an imagined example moves ICL than another order does."""
+    much more an imagined example moves ICL than another order does; how much nearer another
+    optimiser's steps come than gradient descent's."""
     nearest = summary.filter(reading=NEAREST, role="model").drop_nulls("estimate")
     nearest = nearest.with_columns(learner="family")
     for row in nearest.filter(metric=EXCESS.name, b_role="imagined").iter_rows(named=True):
         yield "martingale", row
+    for row in nearest.filter(metric=PAST_GD.name).iter_rows(named=True):
+        yield "optimiser", below(0.0, row)
     rows = nearest.filter(metric=BEYOND.name)
     for row in rows.filter(b_role="shuffled").iter_rows(named=True):
         yield "held", row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from iclgd.reporting.claims.estimates import Evidence, below
 from iclgd.reporting.findings import MODEL, USUAL, Row, at, spread, two, value
 from iclgd.reporting.names import ZERO_SHOT, Names
 from iclgd.statistics.families import family
@@ -90,3 +91,10 @@ def _apart(rows: pl.DataFrame) -> str:
     said = " and ".join(cases)
     alone = ", each by itself" if len(own) > 1 else ""
     return f"; GD's slope is surely {said} of {len(own)}{alone}"
+
+
+def evidence(summary: pl.DataFrame) -> Evidence:
+    """How steeply ICL's accuracy falls with the share of wrong labels."""
+    own = summary.filter(learner_role="icl", metric="accuracy_slope", role="model")
+    for row in own.drop_nulls("estimate").iter_rows(named=True):
+        yield "learning", below(0.0, row)

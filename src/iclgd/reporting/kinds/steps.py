@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from iclgd.reporting.findings import MODEL, USUAL, Row, interval, spread
+from iclgd.metrics.distances import PAST_NEWTON
+from iclgd.reporting.claims.estimates import Evidence
+from iclgd.reporting.findings import MODEL, USUAL, Row, interval, spread, value
 from iclgd.reporting.names import Names, rate
+from iclgd.statistics.steps import DISTANCE
 
 BRACKETS = USUAL
+EXACT = 1e-6  # total variation: a model that is these steps decides nothing
 # For the report: its section, what the figure means, and what it does not.
 SECTION = "weights"
 MEANS = (
@@ -23,20 +27,35 @@ MEANS_NOT = (
 def findings(summary: pl.DataFrame) -> list[Row]:
     """The nearest number of steps of every learner."""
     found = [[*MODEL, "learner", "steps", "rate", "total variation from ICL"]]
-    rows = summary.filter(pl.col("nearest")).sort("model", "task", "shots", "family")
+    found[0].append("beyond Newton")
+    rows = _nearest(summary).sort("model", "task", "shots", "family")
     for row in rows.iter_rows(named=True):
         place = [row["model"], row["task"], str(row["shots"]), row["family"]]
         size = "-" if rate(row["b"]) is None else f"{rate(row['b']):g}"
-        found.append([*place, str(row["epoch"]), size, interval(row)])
+        more = {key: row[key] for key in ("model", "task", "design", "shots", "family")}
+        past = value(summary.filter(metric=PAST_NEWTON.name, **more))
+        found.append([*place, str(row["epoch"]), size, interval(row), past])
     return found
+
+
+def _nearest(summary: pl.DataFrame) -> pl.DataFrame:
+    return summary.filter(pl.col("nearest"), metric=DISTANCE.name)
 
 
 def headline(summary: pl.DataFrame, names: Names) -> str:
     """How near each learner comes, over all models, and after how many steps."""
     said = []
-    nearest = summary.filter(pl.col("nearest")).drop_nulls("estimate")
+    nearest = _nearest(summary).drop_nulls("estimate")
     for name in names.families(nearest["family"].unique()):
         rows = nearest.filter(family=name)
         steps = spread([float(one) for one in rows["epoch"]])
         said.append(f"{names.label(name)} {spread(rows['estimate'])} ({steps} steps)")
     return f"The nearest that models come: {', '.join(said)}" if said else ""
+
+
+def evidence(summary: pl.DataFrame) -> Evidence:
+    """How much farther gradient descent is than Newton's method, but where it is what ICL does."""
+    exact = _nearest(summary).filter(pl.col("estimate") < EXACT)["model"].unique()
+    rows = summary.filter(~pl.col("model").is_in(exact.to_list()), metric=PAST_NEWTON.name)
+    for row in rows.drop_nulls("estimate").with_columns(learner="family").iter_rows(named=True):
+        yield "newton", row
