@@ -26,6 +26,8 @@ AIMS = {
     "SmolLM2, ICL, 8 demonstrations, queries": 8.5,
     "SmolLM2, ICL, share of the peak": 0.65,
     "GD of SmolLM2, share of the peak": 0.65,
+    "SmolLM2, ICL, share of the peak of one thread": 0.65,
+    "GD of SmolLM2, share of the peak of one thread": 0.65,
 }
 
 

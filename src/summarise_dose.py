@@ -57,7 +57,7 @@ natures = {name: dose.nature(entry) for name, entry in entries.items()}
 root = dose.construction(layers)
 agreement = [parquet.read(path, registry.AGREEMENT) for path in args.agreement]
 pairs = sorted({(parquet.only(rows, "a"), parquet.only(rows, "b")) for rows in agreement})
-on_functions = {b for _, b in pairs if args.figure.roles[base(b)] == "gd-kernel"}
+on_functions = {b for _, b in pairs if args.figure.roles[base(b)] in ("gd-kernel", "newton")}
 descent = [pair for pair in pairs if pair[1] not in on_functions]
 own = tuning.learner_of_rate(descent, entries[root].get("rate"))
 logits = tuning.by_run(parquet.read(path, LOGITS) for path in args.logits)

@@ -71,6 +71,44 @@ def test_warm_and_cold_agree(tmp_path, kind):
     assert warm["text.status"].strip() == "1"
 
 
+LONG = """
+import os, sys
+sys.path.insert(0, {src!r})
+from iclgd.io import cli
+parser = cli.parser("A step.")
+parser.add_argument("what")
+args = parser.parse_args()
+cli.table_step()
+print(len(args.what), len(os.environ["LONG"]), os.environ.get("OMP_NUM_THREADS"))
+"""
+
+
+@pytest.mark.slow
+def test_a_long_request_comes_whole(tmp_path):
+    """In more pieces than a socket hands on with the outputs; of a study's JSON, say."""
+    (tmp_path / "step.py").write_text(LONG.format(src=str(SRC)))
+    environment = {**os.environ, "PYTHONPATH": str(SRC), "LONG": "x" * 100_000}
+    command = [sys.executable, "-m", "iclgd.io.preload", sys.executable, "step.py", "y" * 120_000]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout.split()[:2] == ["120000", "100000"], done.stderr
+
+
+@pytest.mark.slow
+def test_what_cannot_be_imported_there_is_the_steps_own_fault(tmp_path):
+    """Nor does the warm process end: the next step finds it."""
+    (tmp_path / "polars.py").write_text("raise ImportError('no such library')")
+    (tmp_path / "step.py").write_text(LONG.format(src=str(SRC)) + "import polars\n")
+    (tmp_path / "other.py").write_text(LONG.format(src=str(SRC)))
+    (tmp_path / "all.sh").write_text("python step.py a; echo $?; python other.py b; echo $?")
+    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{SRC}", "LONG": "x", "PATH": paths}
+    command = [sys.executable, "-m", "iclgd.io.preload", "bash", "all.sh"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["1", "1", "1", "0"]
+    assert "ImportError: no such library" in done.stderr
+    assert "ConnectionResetError" not in done.stderr
+
+
 @pytest.mark.slow
 def test_the_threads_of_what_is_forked_are_known(tmp_path):
     """A fork has none of them: not those that a library starts with its first work."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from support.models import loaded, save_model, tiny_model
-from support.regressions import answered, regressions, settled
+from support.on_functions import answered, regressions, settled
 from support.steps import run_step
 from support.tasks import tiny_task
 
@@ -194,7 +194,7 @@ def places(tmp_path_factory):
     return folder
 
 
-def answers(folder, step: str, model: str, **entry) -> pl.DataFrame:
+def answers(folder, step: str, model: str, /, **entry) -> pl.DataFrame:
     output = folder / "answers.parquet"
     given = ["--learner", json.dumps(entry)] if entry else []
     run_step(
@@ -288,6 +288,18 @@ def test_a_language_model_is_read_at_its_hidden_states(places):
     wide = table.filter(epoch=3).sort("draw", "example")
     one, two = (parquet.matrix(wide.filter(order=o)["label_logprobs"]) for o in (0, 1))
     np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_newton_on_the_last_layer_of_a_language_model(places):
+    entry = {"kernel": "linear", "layer": "unembedding", "step": "newton", "ridge": 0.01}
+    table = answers(places, "run_kernel", "llama", **entry, epochs=6, record=[1])
+    losses = dict(table.group_by("epoch").agg(pl.col("loss").mean()).rows())
+    assert losses[0] > losses[1] >= losses[6] and losses[6] < 0.5 * losses[0]
+    # Steps along the gradient of the same rows, which no ridge holds back, come there slowly.
+    slow = {"kernel": "linear", "layer": "unembedding", "rate": 0.1, "epochs": 1, "record": []}
+    gd = answers(places, "run_kernel", "llama", **slow)
+    assert gd.filter(epoch=1)["loss"].mean() > losses[1]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from support.regressions import answered, regressions, settled
+from support.on_functions import answered, regressions, settled
 from torch.nn.functional import cross_entropy
 
 from iclgd.io.cli import InputError
@@ -147,3 +147,9 @@ def test_equations_that_are_not_solved_end_in_one_line(monkeypatch):
     monkeypatch.setattr(newton, "ROUNDS", 1)
     with pytest.raises(InputError, match="no step of Newton's was found in 1 rounds: more ridge"):
         steps(*classified(), 1e-6, 2)
+
+
+def test_an_infinite_kernel_ends_in_one_line():
+    x, query, targets, start = classified()
+    with pytest.raises(InputError, match="the kernel of these inputs is infinite"):
+        steps(100 * x, query, targets, start, 0.1, 1, "exp")

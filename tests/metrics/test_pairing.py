@@ -22,6 +22,16 @@ def test_shift_takes_the_next_order_cyclically():
     assert pairing.shifted(table, "draw")["draw"].unique().sort().to_list() == [0, 1]
 
 
+def test_shift_goes_round_where_numbers_do_not_begin_at_0():
+    table = logits(draws=3).with_columns(draw=pl.col("draw") + 20)
+    moved = pairing.shifted(table, "draw")
+    assert moved["draw"].dtype == table["draw"].dtype
+    pairs = dict(zip(table["draw"], moved["draw"], strict=True))
+    assert pairs == {20: 22, 21: 20, 22: 21}
+    with pytest.raises(InputError, match="at least two draws"):
+        pairing.shifted(table.filter(draw=20), "draw")
+
+
 def test_shift_needs_two():
     with pytest.raises(InputError, match="at least two orders, design d has one"):
         pairing.shifted(logits(orders=1), "order")

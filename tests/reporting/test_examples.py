@@ -80,8 +80,9 @@ def test_places_are_those_of_the_agreement_table_and_ties_go_by_draw_order_and_e
 
 
 @pytest.mark.parametrize("shift", ["order", "draw"])
-def test_a_references_answers_are_those_of_the_run_it_was_compared_with(tmp_path, shift):
-    a = logits(draws=3, orders=4)
+@pytest.mark.parametrize("first", [0, 20])
+def test_a_references_answers_are_those_of_the_run_it_was_compared_with(tmp_path, shift, first):
+    a = logits(draws=3, orders=4).with_columns(draw=pl.col("draw") + first)
     rows = chosen(a, pairing.shifted(a, shift), "again", shift=shift)
     found = answered(tmp_path, rows, a)
     paired = pairing.paired(a, pairing.shifted(a, shift))

@@ -10,6 +10,7 @@ from iclgd.statistics import existence, intervals
 
 ROLES = {"icl": "icl", "icl-reordered": "icl-reordered", "gd": "gd", "oracle": "solver"}
 ROLES |= {"distil": "taught", "patch": "taught", "adam": "adam", "newton": "newton"}
+ROLES |= {"gd-v-deep": "gd-deep"}
 
 
 def table(b: str, tv: dict[int, np.ndarray], accuracy: dict[int, float] | None = None):
@@ -90,6 +91,11 @@ def test_what_other_optimisers_are_beyond_gradient_descent():
     # The foremost of all that descends is Adam; Newton's method moves no weights of the model.
     assert [name for (name, _, metric), row in rows.items() if row["foremost"] and metric == "tv"
             ] == ["adam"]  # fmt: skip
+    # Of one matrix it is no such thing, however near.
+    part = table("gd-v-deep", {0: level(0.9), 2: level(0.2)})
+    assert found(GD, OWN, adam, part)["adam", "nearest", "past_gd"]["estimate"] == pytest.approx(
+        -0.1
+    )
     alone = found(adam, OWN)
     assert not any(metric == "past_gd" for *_, metric in alone)  # there is no gradient descent
 

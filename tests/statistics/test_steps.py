@@ -74,3 +74,12 @@ def test_what_is_beyond_newton_is_paired_at_the_nearest_of_each():
     assert row["estimate"] == pytest.approx(0.2)
     assert row["high"] - row["low"] < 1e-9
     assert steps.summarised((gd,), ROLES)["metric"].unique().to_list() == ["tv"]
+
+
+def test_the_foremost_of_each_side_are_compared():
+    plus, far = table("plus@1", {0: 0.9, 1: 0.4}), table("newton-far", {0: 0.9, 1: 0.8})
+    gd, newton = table("gd@1", {0: 0.9, 1: 0.6}), table("newton", {0: 0.9, 1: 0.3})
+    roles = ROLES | {"plus": "gd-kernel", "newton-far": "newton"}
+    rows = steps.summarised((gd, plus, newton, far), roles).filter(metric="past_newton")
+    assert rows.select("family", "epoch").rows() == [("plus", 1)]
+    assert rows["estimate"][0] == pytest.approx(0.1)

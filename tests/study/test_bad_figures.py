@@ -51,6 +51,30 @@ def test_an_odd_number_of_demonstrations_with_two_labels_each_is_named():
         checks.check(config, ROOT)
 
 
+def test_designs_of_one_figure_begin_at_one_draw():
+    """Else draws of one number, with the same demonstrations, would be few or none."""
+    config = changed("demonstrations/n8/first", 20)
+    figure = {"kind": "shots", "models": ["gptj"], "tasks": ["topic4"]}
+    figure |= {"demonstrations": ["n4", "n8"], "pairs": [["icl", "gd"]]}
+    config["figures"] = {"x": figure}
+    with pytest.raises(
+        ConfigError, match=r"x\.demonstrations: draws of one number .* 'first' 0, 20"
+    ):
+        checks.check(config, ROOT)
+    figure["demonstrations"] = ["n8"]
+    checks.check(config, ROOT)
+
+
+def test_what_enters_the_unembedding_means_nothing_in_a_construction():
+    config = changed("learners/gd/label", "GD")
+    figure = {"kind": "agreement", "models": ["construction"], "tasks": ["topic4"]}
+    config["figures"] = {
+        "x": {**figure, "demonstrations": ["n4"], "pairs": [["icl", "newton-last"]]}
+    }
+    with pytest.raises(ConfigError, match="'newton-last' reads what enters the unembedding, which"):
+        checks.check(config, ROOT)
+
+
 def test_a_layer_outside_the_model_is_named():
     config = changed("learners/gd-v/train", {"layers": [17], "matrices": ["v"]})
     with pytest.raises(ConfigError, match=r"17 is outside model 'llama-large'"):

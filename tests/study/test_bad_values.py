@@ -112,6 +112,10 @@ BAD = {
     ),
     "demonstrations/n1/orders": (2, "demonstrations.n1.orders: 2 orders, but 1 shots have 1"),
     "demonstrations/n8/orders": ("all", "demonstrations.n8.orders: 'all' means 8! orders"),
+    "demonstrations/n8/first": (
+        -1,
+        "demonstrations.n8.first: -1: it is less than the minimum of 0",
+    ),
     "demonstrations/n8/shots": (5000, "design 'n8' shows 5000 demonstrations, task "),
     "figures/agreement/models": (
         ["llama-larg"],
@@ -238,6 +242,13 @@ BAD = {
     "learners/gd-functions/loss": ("all", "gd-functions.loss: a kernel has one of label, squared"),
     "learners/gd-functions/batch": (2, "learners.gd-functions: key 'batch' has no meaning here"),
     "learners/gd-functions/step": ("newton", "'step: newton' has no rate"),
+    "learners/gd-functions/ridge": (0.1, "'ridge' is of 'step: newton' with the loss label"),
+    "learners/newton-last/plus": (
+        0.5,
+        "'step: newton' needs kernel linear or exp, and has no plus",
+    ),
+    "learners/newton-last/layer": ("unembeding", "learners.newton-last.layer: "),
+    "learners/centroid/layer": ("unembedding", "'unembedding' is of method kernel alone"),
     "learners/gd-functions/plus": (
         1.0,
         "'plus' moves the inputs of a linear kernel, not of softmax",

@@ -1,31 +1,25 @@
-"""Made-up regressions, and what learners on functions answer to them."""
+"""Prompts of linear regression, and how predictions are compared."""
+
+from __future__ import annotations
 
 import torch
 
-from iclgd.learners import functional
 from iclgd.models import linear_attention
 
-DIMENSIONS = 3, 2  # of x and y
+D_X, D_Y, SHOTS = 5, 3, 7
+EXACT = 1e-12
 
 
-def settled(kernel: str, rate: float, epochs: int, loss: str = "squared", **more):
-    descent = {"rate": rate} if more.get("step") != "newton" else {}
-    return functional.entry({"kernel": kernel, "epochs": epochs, "loss": loss, **descent, **more})
-
-
-def regressions(seed: int = 0, count: int = 6, shots: int = 5):
-    """x [count, N, 3], y [count, N, 2], a query [count, 3] of each, and W_0 [2, 3]."""
+def prompts(count: int = 6, seed: int = 0):
+    """x, y, query of random prompts, and a random W_0 [d_y, d_x]; float64."""
     generator = torch.Generator().manual_seed(seed)
-    x, y, query, _ = linear_attention.regression(generator, count, shots, *DIMENSIONS)
-    return x, y, query, 0.3 * torch.randn(2, 3, generator=generator, dtype=torch.float64)
+    x, y, query, _ = linear_attention.regression(generator, count, SHOTS, D_X, D_Y)
+    return x, y, query, torch.randn(D_Y, D_X, generator=generator, dtype=torch.float64)
 
 
-def answered(kernel: str, rate: float, steps: int, x, y, query, start, **more) -> torch.Tensor:
-    """The learner's answers [count, 2] to one query of each regression."""
-    entry, found = settled(kernel, rate, steps, **more), []
-    for own, wanted, asked in zip(x, y, query[:, None], strict=True):
-        firsts = own @ start.mT, asked @ start.mT
-        task = functional.Task(own, asked, *firsts, torch.zeros(len(own)), wanted)
-        *_, last = functional.descend(task, entry)
-        found.append(last.answers[0])
-    return torch.stack(found)
+def predicted(weight: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+    return (weight @ query[..., None])[..., 0]
+
+
+def close(found: torch.Tensor, expected: torch.Tensor, atol: float = EXACT) -> None:
+    torch.testing.assert_close(found, expected, rtol=0, atol=atol)

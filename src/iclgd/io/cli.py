@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -23,7 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 WARM = "ICLGD_WARM"  # address of the warm process, set by iclgd.io.preload
-KIND = 8  # bytes of what a step asks it for, first of all
+REQUEST = struct.Struct("!8sQ")  # what a step asks it for, first of all: kind, bytes to come
 RUN = "ICLGD_RUN"  # lock file of the run that this step belongs to and its owner: rules/running.py
 MEMORY = ("allocate memory", "bad_alloc", "failed to map segment")
 MORE_MEMORY = (
@@ -202,10 +203,15 @@ def _in_warm_process(kind: str) -> None:
             connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError):
             return  # it is gone
-        connection.sendall(kind.encode().ljust(KIND))
-        request = {"folder": os.getcwd(), "environment": dict(os.environ), "arguments": sys.argv}
-        socket.send_fds(connection, [json.dumps(request).encode()], [1, 2])
-        status = connection.recv(1)
+        own = {"folder": os.getcwd(), "environment": dict(os.environ), "arguments": sys.argv}
+        request = json.dumps(own).encode()
+        header = REQUEST.pack(kind.encode(), len(request))
+        try:
+            socket.send_fds(connection, [header], [1, 2])
+            connection.sendall(request)
+            status = connection.recv(1)
+        except ConnectionError:
+            status = b""  # it was killed meanwhile
     if not status:
         print(f"error: killed, most likely for want of memory: {MORE_MEMORY}", file=sys.stderr)
         sys.exit(128 + signal.SIGKILL)

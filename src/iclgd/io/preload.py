@@ -16,6 +16,7 @@ here. A test knows these threads by name.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -32,6 +33,7 @@ from pathlib import Path
 
 from iclgd.io import cli
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 TABLES = ("polars", "scipy.special")
 MODULES = {
     "tables": TABLES,
@@ -71,20 +73,25 @@ def _serve(listener: socket.socket, ended: int) -> None:
     """Fork once for every connection, until the command has ``ended``; import what the first one of
     its kind needs."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # A step alone has these from Snakemake; libraries read them when they are imported.
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     # The threads that are there are known.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     while ended not in select.select([listener, ended], [], [])[0]:
         connection, _ = listener.accept()
-        kind = connection.recv(cli.KIND).decode().strip()
-        if not kind:
-            connection.close()  # gone before it asked
-            continue
-        warm(kind)
-        if os.fork() == 0:
-            try:
-                os._exit(_step(connection))
-            finally:
-                os._exit(1)
+        header, outputs, _, _ = socket.recv_fds(connection, cli.REQUEST.size, 2)
+        if len(header) == cli.REQUEST.size:  # else it was gone before it asked
+            kind, size = cli.REQUEST.unpack(header)
+            # What cannot be imported here cannot be in the step either, which then says so.
+            with contextlib.suppress(Exception):
+                warm(kind.rstrip(b"\0").decode())
+            if os.fork() == 0:
+                try:
+                    os._exit(_step(connection, size, outputs))
+                finally:
+                    os._exit(1)
+        for output in outputs:
+            os.close(output)
         connection.close()
 
 
@@ -98,11 +105,14 @@ def warm(kind: str) -> None:
         names.get_checkpoint_conversion_mapping("llama")
 
 
-def _step(connection: socket.socket) -> int:
-    """Run the requested script with the client's output streams, and send back its exit status."""
+def _step(connection: socket.socket, size: int, outputs: list[int]) -> int:
+    """Run the requested script with the client's ``outputs``, and send back its exit status.
+
+    The request is of ``size`` bytes: a long one comes in several pieces.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    message, outputs, _, _ = socket.recv_fds(connection, 1 << 20, 2)
+    message = connection.recv(size, socket.MSG_WAITALL)
     threading.Thread(target=_end_with, args=[connection], daemon=True).start()
     request = json.loads(message)
     for number, output in enumerate(outputs, start=1):
@@ -110,6 +120,7 @@ def _step(connection: socket.socket) -> int:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    tempfile.tempdir = None  # where the step's environment says
     sys.argv = request["arguments"]
     sys.path.insert(0, str(Path(sys.argv[0]).resolve().parent))
     status = 0

@@ -208,7 +208,8 @@ class Construction:
 class Hidden:
     """Those of any other model: x is the hidden state at ``layer`` and a prompt's last token, and
     f are the logits themselves, which have no y. At `kernels.UNEMBEDDING` it is what enters that:
-    steps with the linear kernel are then those on its rows, the last layer of the model alone."""
+    steps with the linear kernel are then those on its rows, the last layer of the model alone
+    (where nothing scales logits after it, and as if it were not tied to the embeddings)."""
 
     head = None
 
@@ -251,6 +252,8 @@ def reader(loaded, entry: Entry) -> Construction | Hidden:
     """What reads prompts of a loaded model. Raises InputError for the squared loss where answers
     are no vectors."""
     if isinstance(loaded.model, gd_transformer.ConstructedForCausalLM):
+        if entry.layer == kernels.UNEMBEDDING:
+            raise InputError("learner: layer unembedding has no meaning for a construction")
         return Construction(loaded, entry.precondition)
     if entry.precondition:
         raise InputError("learner: precondition needs a construction, whose inputs are known")

@@ -47,8 +47,10 @@ def descend(
     mean of the diagonal of ``own``; without it demonstrations that can be told apart have no best
     weights. Each step is halved until it gains (Boyd and Vandenberghe, Convex Optimization, section
     9.5.2); its equations are solved by conjugate gradients. First a = 0, then that after each step.
-    Raises InputError if conjugate gradients do not end.
+    Raises InputError if conjugate gradients do not end, or for an infinite kernel.
     """
+    if not own.isfinite().all():
+        raise InputError("learner: the kernel of these inputs is infinite: a higher temperature")
     values, vectors = torch.linalg.eigh(own)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.mT  # symmetric: root @ root = own
     ridge, moved = ridge * float(own.diagonal().mean()), torch.zeros_like(start)

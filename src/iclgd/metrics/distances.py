@@ -54,6 +54,8 @@ SLOPE = Metric("tv_slope", ANY, -1, "slope of total variation over the dose, one
 # Of figures of kind `existence`.
 UNITS = Metric("units", ABOVE, -1, "distance over ICL's from itself under another order")
 BEYOND = Metric("beyond", COSINE, 0, "distance minus that of the nearest that ICL taught")
-PAST_GD = Metric("past_gd", COSINE, 0, "distance minus that of the nearest gradient descent")
+PAST_GD = Metric("past_gd", COSINE, 0, "distance minus that of the nearest GD of the whole model")
 # Of figures of kind `steps`.
-PAST_NEWTON = Metric("past_newton", COSINE, 0, "distance minus that of the nearest Newton steps")
+PAST_NEWTON = Metric(
+    "past_newton", COSINE, 0, "distance of the nearest GD minus that of the nearest Newton"
+)

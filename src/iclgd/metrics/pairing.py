@@ -27,13 +27,16 @@ def shifted(table: pl.DataFrame, column: str) -> pl.DataFrame:
     same demonstrations, or for other demonstrations of the same task. Raises InputError
     where there is but one.
     """
-    count = table[column].max() + 1
-    if count < 2:
+    numbers = table[column].unique().sort()
+    if len(numbers) < 2:
         raise InputError(
             f"the reference needs at least two {column}s, "
             f"design {parquet.only(table, 'design')} has one"
         )
-    return table.with_columns((pl.col(column) - 1) % count)
+    before = dict(zip(numbers, [numbers[-1], *numbers[:-1]], strict=True))
+    return table.with_columns(
+        pl.col(column).replace_strict(before, return_dtype=table[column].dtype)
+    )
 
 
 def paired(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:

@@ -38,7 +38,8 @@ def summarised(pairs: Iterable[pl.DataFrame], roles: Mapping[str, str]) -> pl.Da
     reading and metric: ``PLACE, family, b, epoch, reading, metric``, those of `intervals.ESTIMATE`
     and ``foremost``: the nearest, on validation queries, of all that ICL taught, or of all that
     descends on the labels.
-    ``past_gd`` is of those alone whose steps are another optimiser's (`otherwise`). There is no
+    ``past_gd`` is of those alone whose steps are another optimiser's (`otherwise`), beside the
+    foremost gradient descent of the whole model. There is no
     ``beyond`` where ICL teaches nothing, and no ``units`` where ICL has no other order,
     or one that moves it by less than `LEAST`. Raises InputError for tables without a learner.
     """
@@ -112,7 +113,7 @@ def descends(role: str) -> bool:
 
 
 def _plain(role: str) -> bool:
-    return descends(role) and not otherwise(role)
+    return role in ("gd", "sgd")
 
 
 def _taught(role: str) -> bool:

@@ -23,9 +23,10 @@ def summarised(pairs: Iterable[pl.DataFrame], roles: Mapping[str, str]) -> pl.Da
 
     From agreement tables (``registry.AGREEMENT``): ``PLACE, family, b, epoch, metric``, the columns
     of `intervals.ESTIMATE`, and ``nearest``: whether no other epoch from 1 on is nearer to ICL on
-    validation queries, and none before it as near. Where one is Newton's method by ``roles`` (of
-    families), there is what others are beyond it, each at its nearest (`PAST_NEWTON`). Rates at
-    which a run diverged do not count.
+    validation queries, and none before it as near. Where some are Newton's method by ``roles`` (of
+    families) and some are not, there is how far beyond the foremost of these the foremost of the
+    others is (`PAST_NEWTON`), by validation queries, each at its nearest. Rates at which a run
+    diverged do not count.
     """
     rows = pl.concat(pairs).with_columns(family("b"))
     rows = rows.filter(pl.col("epoch").max().over(*PLACE, "b") > 0)
@@ -42,10 +43,12 @@ def summarised(pairs: Iterable[pl.DataFrame], roles: Mapping[str, str]) -> pl.Da
     nearest = best.join(first.with_columns(nearest=True), on=by, how="left")
     nearest = nearest.with_columns(pl.col("nearest").fill_null(False))
     test = rows.filter(pl.col("split") == "test").join(best, on=[*by, "b"], how="semi")
-    chosen = test.join(first, on=by, how="semi")
     newton = pl.col("family").replace_strict(roles, return_dtype=pl.String) == "newton"
+    either = steps.group_by(*PLACE, "family", maintain_order=True).first().with_columns(one=newton)
+    either = either.sort("apart", "family").group_by(*PLACE, "one", maintain_order=True).first()
+    foremost = test.join(either, on=by, how="inner")
     past = contrasts.between(
-        chosen.filter(~newton), chosen.filter(newton), PLACE, DISTANCE.name, "family"
+        *(foremost.filter(side) for side in (~newton, newton)), PLACE, DISTANCE.name, "family"
     ).rename({"difference": PAST_NEWTON.name})
     found = [
         intervals.means(rows, [*by, "b"], [metric])

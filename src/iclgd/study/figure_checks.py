@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from iclgd.learners import languages, optimisers, taught
+from iclgd.learners import kernels, languages, optimisers, taught
 from iclgd.models import architectures
 from iclgd.study import learners, names, pairing, sizes
 from iclgd.study.kinds import KINDS
@@ -66,6 +66,13 @@ def check(problem, where: str, entry: dict, config: dict, root: Path) -> None:
     )
     if runs and len(runs) != len([r for r in runs if r[0] in designs and r[1] in trained]):
         return
+    starts = {config["demonstrations"][design].get("first", 0) for design in designs}
+    if len(starts) > 1:
+        first = ", ".join(map(str, sorted(starts)))
+        problem(
+            f"{where}.demonstrations",
+            f"draws of one number are compared, but these begin at different ones: 'first' {first}",
+        )
     _check_projections(problem, where, entry["kind"], models, trained, config, root)
     if entry["kind"] == "attention":
         methods = [config["learners"][names.base(n)].get("method") for n in trained]
@@ -160,6 +167,12 @@ def _check_trained(
             f"{name!r} needs the states of tokens, which construction {constructed[0]!r} has not",
         )
     if learner.get("method") == "kernel":
+        if learner.get("layer") == kernels.UNEMBEDDING and constructed:
+            problem(
+                f"{where}.models",
+                f"{name!r} reads what enters the unembedding, which means nothing in construction "
+                f"{constructed[0]!r}",
+            )
         vectors = learner.get("loss") == "squared" or "precondition" in learner
         if vectors and (others := [model for model in models if model not in constructed]):
             problem(

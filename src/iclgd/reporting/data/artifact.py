@@ -49,7 +49,7 @@ KEYS = {
     "learner": "name of the learner; `name@rate` is GD at that learning rate",
     "a": "the learner that the others are compared with",
     "b": "the learner that is compared with it",
-    "draw": "number of the choice of demonstrations, from 0",
+    "draw": "number of the choice of demonstrations; a design with `first` begins there",
     "order": "number of the order within the draw, from 0",
     "epoch": "epochs of GD; ICL has 0 only, and 0 of GD is the pretrained model (zero-shot)",
     "example": "number of the query, a row of the task",

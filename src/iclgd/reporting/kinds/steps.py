@@ -54,8 +54,10 @@ def headline(summary: pl.DataFrame, names: Names) -> str:
 
 
 def evidence(summary: pl.DataFrame) -> Evidence:
-    """How much farther gradient descent is than Newton's method, but where it is what ICL does."""
+    """How much farther gradient descent is than Newton's method, but where a model is these steps,
+    to `EXACT`, and in controls."""
     exact = _nearest(summary).filter(pl.col("estimate") < EXACT)["model"].unique()
     rows = summary.filter(~pl.col("model").is_in(exact.to_list()), metric=PAST_NEWTON.name)
+    rows = rows.filter(pl.col("role") != "control")
     for row in rows.drop_nulls("estimate").with_columns(learner="family").iter_rows(named=True):
         yield "newton", row
