@@ -92,8 +92,9 @@ def test_it_is_newtons_method_on_the_weights(headed):
 
     weight = start.ravel()
     for _ in range(3):
-        gradient = torch.func.grad(objective)(weight)
-        weight = weight - torch.linalg.solve(torch.func.hessian(objective)(weight), gradient)
+        second = torch.autograd.functional.hessian(objective, weight)
+        (gradient,) = torch.autograd.grad(objective(weight.requires_grad_()), weight)
+        weight = (weight - torch.linalg.solve(second, gradient)).detach()
     task = functional.Task(x, query, x @ start.mT, query @ start.mT, targets, None, head)
     entry = settled("linear", 0, 3, "label", step="newton", ridge=ridge)
     *_, last = functional.descend(task, entry)
