@@ -22,6 +22,8 @@ def hostile() -> dict:
     study["tasks"]["topic2"] |= {"label": f"task {HOSTILE}", "instruction": f"{HOSTILE}\n"}
     study["learners"]["gd"]["label"] = GD
     study["figures"]["agreement"]["pairs"] = [["icl", "gd"], ["icl", "icl-reordered"]]
+    # Nor can Bayes read these prompts.
+    study["figures"]["size"]["pairs"] = [["icl", "gd"]]
     return study
 
 
