@@ -48,6 +48,7 @@ from iclgd.io.schemas.logits import LOGITS
 from iclgd.metrics import registry
 from iclgd.reporting import tuning
 from iclgd.reporting.kinds import dose
+from iclgd.statistics.sensitivity import ON_FUNCTIONS
 from iclgd.study.names import base
 
 manifests = {m["model"]: m for m in (json.loads(path.read_text()) for path in args.manifests)}
@@ -57,7 +58,7 @@ natures = {name: dose.nature(entry) for name, entry in entries.items()}
 root = dose.construction(layers)
 agreement = [parquet.read(path, registry.AGREEMENT) for path in args.agreement]
 pairs = sorted({(parquet.only(rows, "a"), parquet.only(rows, "b")) for rows in agreement})
-on_functions = {b for _, b in pairs if args.figure.roles[base(b)] in ("gd-kernel", "newton")}
+on_functions = {b for _, b in pairs if args.figure.roles[base(b)] in ON_FUNCTIONS}
 descent = [pair for pair in pairs if pair[1] not in on_functions]
 own = tuning.learner_of_rate(descent, entries[root].get("rate"))
 logits = tuning.by_run(parquet.read(path, LOGITS) for path in args.logits)

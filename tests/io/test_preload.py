@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[2] / "src"
-STEP = """
+HEAD = """
 import os, signal, sys
 sys.path.insert(0, {src!r})
 from iclgd.io import cli
@@ -16,6 +16,8 @@ parser = cli.parser("A step.")
 parser.add_argument("what")
 args = parser.parse_args()
 cli.{kind}_step()
+"""
+STEP = """
 import {module}
 if args.what == "bad":
     raise cli.InputError("no such thing")
@@ -42,12 +44,17 @@ RESULTS = {
 }
 
 
+def begun(kind: str) -> str:
+    """How a step of this kind begins."""
+    return HEAD.format(src=str(SRC), kind=kind)
+
+
 def run(folder: Path, kind: str, *prefix: str) -> dict[str, str]:
     """Run the step in every way below ``folder``; the contents of its files by name."""
     folder.mkdir()
     module, result = RESULTS[kind]
-    step = STEP.format(src=str(SRC), kind=kind, module=module, result=result)
-    (folder / "step.py").write_text(step)
+    step = STEP.format(module=module, result=result)
+    (folder / "step.py").write_text(begun(kind) + step)
     (folder / "all.sh").write_text(SCRIPT.format(python=sys.executable))
     environment = {**os.environ, "PYTHONPATH": str(SRC)}
     subprocess.run([*prefix, "bash", "all.sh"], cwd=folder, env=environment, check=True)
@@ -72,13 +79,6 @@ def test_warm_and_cold_agree(tmp_path, kind):
 
 
 LONG = """
-import os, sys
-sys.path.insert(0, {src!r})
-from iclgd.io import cli
-parser = cli.parser("A step.")
-parser.add_argument("what")
-args = parser.parse_args()
-cli.table_step()
 print(len(args.what), len(os.environ["LONG"]), os.environ.get("OMP_NUM_THREADS"))
 """
 
@@ -86,7 +86,7 @@ print(len(args.what), len(os.environ["LONG"]), os.environ.get("OMP_NUM_THREADS")
 @pytest.mark.slow
 def test_a_long_request_comes_whole(tmp_path):
     """In more pieces than a socket hands on with the outputs; of a study's JSON, say."""
-    (tmp_path / "step.py").write_text(LONG.format(src=str(SRC)))
+    (tmp_path / "step.py").write_text(begun("table") + LONG)
     environment = {**os.environ, "PYTHONPATH": str(SRC), "LONG": "x" * 100_000}
     command = [sys.executable, "-m", "iclgd.io.preload", sys.executable, "step.py", "y" * 120_000]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
@@ -97,8 +97,8 @@ def test_a_long_request_comes_whole(tmp_path):
 def test_what_cannot_be_imported_there_is_the_steps_own_fault(tmp_path):
     """Nor does the warm process end: the next step finds it."""
     (tmp_path / "polars.py").write_text("raise ImportError('no such library')")
-    (tmp_path / "step.py").write_text(LONG.format(src=str(SRC)) + "import polars\n")
-    (tmp_path / "other.py").write_text(LONG.format(src=str(SRC)))
+    (tmp_path / "step.py").write_text(begun("table") + LONG + "import polars\n")
+    (tmp_path / "other.py").write_text(begun("table") + LONG)
     (tmp_path / "all.sh").write_text("python step.py a; echo $?; python other.py b; echo $?")
     paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{SRC}", "LONG": "x", "PATH": paths}
@@ -115,6 +115,7 @@ def test_the_threads_of_what_is_forked_are_known(tmp_path):
     said = subprocess.run(
         [sys.executable, "-c", THREADS], capture_output=True, text=True, check=True
     ).stdout.split()
+    assert said
     assert set(said) <= {"python", "python3", "jemalloc_bg_thd", "polars-ooc-clea"}
 
 
@@ -123,8 +124,7 @@ from pathlib import Path
 from iclgd.io import preload
 for kind in preload.MODULES:
     preload.warm(kind)
-main, *others = Path("/proc/self/task").glob("*/comm")
-for one in others:
+for one in Path("/proc/self/task").glob("*/comm"):
     print(one.read_text().strip())
 """
 FORKS = """
@@ -137,17 +137,10 @@ with ThreadPoolExecutor(2) as pool:
     list(pool.map(one, range(60)))
 """
 QUERIES = """
-import sys
-sys.path.insert(0, {src!r})
-from iclgd.io import cli
-parser = cli.parser("A step.")
-parser.add_argument("what")
-args = parser.parse_args()
-cli.table_step()
 import polars as pl
-rows = pl.DataFrame({{"key": [i % 7 for i in range(10_000)], "value": range(10_000)}})
-rows.write_parquet(f"{{args.what}}.parquet", compression="zstd")
-found = pl.scan_parquet(f"{{args.what}}.parquet").group_by("key").agg(pl.col("value").sum())
+rows = pl.DataFrame({"key": [i % 7 for i in range(10_000)], "value": range(10_000)})
+rows.write_parquet(f"{args.what}.parquet", compression="zstd")
+found = pl.scan_parquet(f"{args.what}.parquet").group_by("key").agg(pl.col("value").sum())
 joined = found.join(rows.lazy(), on="key").sort("value").collect()
 assert len(joined) == 10_000 and joined["value_right"].sum() == sum(range(10_000))
 """
@@ -155,7 +148,7 @@ assert len(joined) == 10_000 and joined["value_right"].sum() == sum(range(10_000
 
 @pytest.mark.slow
 def test_many_forks_read_write_and_query_tables(tmp_path):
-    (tmp_path / "step.py").write_text(QUERIES.format(src=str(SRC)))
+    (tmp_path / "step.py").write_text(begun("table") + QUERIES)
     (tmp_path / "all.py").write_text(FORKS)
     environment = {**os.environ, "PYTHONPATH": str(SRC)}
     command = [sys.executable, "-m", "iclgd.io.preload", sys.executable, "all.py"]

@@ -18,7 +18,7 @@ from iclgd.metrics.agreement import METRICS
 from iclgd.metrics.distances import BEYOND, ESTIMATED, PAST_GD, UNITS
 from iclgd.statistics import choice, intervals
 from iclgd.statistics.families import family
-from iclgd.statistics.sensitivity import TRAINED
+from iclgd.statistics.sensitivity import ON_FUNCTIONS, TRAINED
 
 PLACE = [*RUN_COLUMNS, "a"]
 CELL = ["draw", "example"]
@@ -39,9 +39,9 @@ def summarised(pairs: Iterable[pl.DataFrame], roles: Mapping[str, str]) -> pl.Da
     and ``foremost``: the nearest, on validation queries, of all that ICL taught, or of all that
     descends on the labels.
     ``past_gd`` is of those alone whose steps are another optimiser's (`otherwise`), beside the
-    foremost gradient descent of the whole model. There is no
-    ``beyond`` where ICL teaches nothing, and no ``units`` where ICL has no other order,
-    or one that moves it by less than `LEAST`. Raises InputError for tables without a learner.
+    foremost gradient descent of the whole model. There is no ``beyond`` where ICL teaches nothing,
+    and no ``units`` where ICL has no other order, or one that moves it by less than `LEAST`. Raises
+    InputError for tables without a learner.
     """
     rows = pl.concat(pairs)
     role = {name: roles[name] for name in rows.select(family("b"))["family"].unique()}
@@ -109,7 +109,7 @@ def otherwise(role: str) -> bool:
 
 def descends(role: str) -> bool:
     """Whether a learner descends on the labels in the model's own weights."""
-    return role.startswith(TRAINED) and role not in ("gd-kernel", "newton")
+    return role.startswith(TRAINED) and role not in ON_FUNCTIONS
 
 
 def _plain(role: str) -> bool:

@@ -30,6 +30,7 @@ AT, MEASURE = ["learner", "epoch"], ["tv"]
 ACCURACY, NEAREST = METRICS["accuracy_b"], choice.SCORES["nearest"]
 MEASURED = [ESTIMATED[name] for name in ("distance", "reference", "excess", "excess_most")]
 TRAINED = ("gd", "newton", "sgd", "adam")  # how roles of what descends begin
+ON_FUNCTIONS = ("gd-kernel", "newton")  # of these, roles of what moves no weights of the model
 
 
 def summarised(

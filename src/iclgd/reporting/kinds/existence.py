@@ -50,8 +50,8 @@ def lanes(summary: pl.DataFrame) -> pl.DataFrame:
 
 def findings(summary: pl.DataFrame) -> list[Row]:
     """Every learner, from far to near."""
-    columns = ["learner", "reading", "total variation", "in units of ICL's own", "beyond taught"]
-    columns.append("beyond GD")
+    columns = ["learner", "reading", "total variation", "in units of ICL's own"]
+    columns += ["beyond taught", "beyond GD"]
     found = [[*MODEL, *columns]]
     keys = ("model", "task", "shots")
     for key, part in lanes(summary).group_by(keys, maintain_order=True):

@@ -26,8 +26,8 @@ MEANS_NOT = (
 
 def findings(summary: pl.DataFrame) -> list[Row]:
     """The nearest number of steps of every learner."""
-    found = [[*MODEL, "learner", "steps", "rate", "total variation from ICL"]]
-    found[0].append("beyond Newton")
+    head = ["learner", "steps", "rate", "total variation from ICL", "beyond Newton"]
+    found = [[*MODEL, *head]]
     rows = _nearest(summary).sort("model", "task", "shots", "family")
     for row in rows.iter_rows(named=True):
         place = [row["model"], row["task"], str(row["shots"]), row["family"]]
