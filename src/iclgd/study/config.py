@@ -29,7 +29,8 @@ from iclgd.learners.optimisers import OPTIMISERS
 from iclgd.learners.solvers import SOLVERS
 from iclgd.learners.taught import HOWS, MATCHES
 from iclgd.learners.taught import METHODS as TAUGHT
-from iclgd.study import kinds, scalars, values, wording
+from iclgd.study import kinds, lists, values, wording
+from iclgd.study.lists import Layer, Layers, Matrices, Names, Pairs, some
 from iclgd.study.scalars import (
     AnyText,
     Count,
@@ -52,7 +53,6 @@ from iclgd.study.scalars import (
     either,
     number,
     one_of,
-    words,
 )
 from iclgd.study.wording import TAGS
 
@@ -65,59 +65,6 @@ class ConfigError(Exception):
     def __init__(self, problems: list[str]):
         more = [f"config: and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
         super().__init__("\n".join([*map(text.plain, problems[:SHOWN]), *more]))
-
-
-def _some(found: list) -> list:
-    if not found:
-        raise scalars.wrong("[]: it should be non-empty")
-    if any(one in found[:i] for i, one in enumerate(found)):
-        raise scalars.wrong(f"{found!r}: it has non-unique elements")
-    return found
-
-
-def some(item: Any) -> Any:
-    """A list of at least one, all different."""
-    return Annotated[list[item], AfterValidator(_some)]
-
-
-def _two(found: list) -> list:
-    if len(found) != 2:
-        raise scalars.wrong(f"{found!r}: two are needed")
-    return found
-
-
-def _labels(found: dict) -> dict:
-    if len(found) < 2:
-        raise scalars.wrong(f"{found!r}: two labels at least are needed")
-    return found
-
-
-def _shape(value: Any) -> dict:
-    if not isinstance(value, dict):
-        raise scalars.wrong_type(value, "object")
-    if "model_type" not in value:
-        raise scalars.wrong("key 'model_type' is missing")
-    return value
-
-
-def _left_out(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
-        raise scalars.wrong(f"{value!r}: it is not of type 'string', 'integer' or 'null'")
-    return value
-
-
-def _layer(value: Any) -> Any:
-    kind = number(0, whole=True) if isinstance(value, int) else Fraction
-    (check,) = (one for one in kind.__metadata__ if isinstance(one, PlainValidator))
-    return check.func(value)
-
-
-Names = some(words(0))
-Pair = Annotated[list[words(0)], AfterValidator(_two)]
-Pairs = Annotated[list[Pair], Field(min_length=1)]
-Matrices = some(one_of("q", "k", "v", "o", "mlp"))
-Layer = Annotated[float, PlainValidator(_layer)]
-Layers = Annotated[list[Layer], Field(min_length=1)]
 
 
 class Entry(BaseModel):
@@ -139,13 +86,13 @@ class Mixture(Entry):
     repeat: Fraction = None
     pairs: Fraction = None
     ginc: Fraction = None
-    topics: Annotated[list[number(1, 16, whole=True)], AfterValidator(_two)] = None
+    topics: Annotated[list[number(1, 16, whole=True)], AfterValidator(lists.two)] = None
 
 
 class Pretrain(Entry):
     """A built-in model, trained by the workflow (src/pretrain_model.py)."""
 
-    shape: Annotated[dict, PlainValidator(_shape)]  # keywords of the config in transformers
+    shape: Annotated[dict, PlainValidator(lists.shape)]  # keywords of the config in transformers
     seed: NotNegative
     mixture: Mixture
     objective: one_of("next-token", "label") = None  # default: next-token
@@ -160,7 +107,9 @@ class Pretrain(Entry):
     decay: NotNegative = None
     accuracy: Fraction = None  # criterion; default: train to the end
     probe_every: Count = None
-    checkpoints: Annotated[list[NotNegative], AfterValidator(lambda v: _some(v) if v else v)] = None
+    checkpoints: Annotated[
+        list[NotNegative], AfterValidator(lambda v: lists.different(v) if v else v)
+    ] = None
 
 
 class LinearAttention(Entry):
@@ -253,12 +202,12 @@ class Task(Entry):
     prompt: Template = None  # text with {field}s and {label}; braces are written twice
     instruction: AnyText = None  # in front of every prompt
     # Value of the label field to label word, in label order:
-    labels: Annotated[dict[str, Text], AfterValidator(_labels)] = None
+    labels: Annotated[dict[str, Text], AfterValidator(lists.two_labels)] = None
     label_field: Text = None  # default: label
     # Whether each draw gives the label words to the classes anew; default: fixed
     bindings: one_of("fixed", "drawn") = None
     # Values of the label field whose rows are left out:
-    leave_out: some(Annotated[Any, PlainValidator(_left_out)]) = None
+    leave_out: some(Annotated[Any, PlainValidator(lists.left_out)]) = None
     queries: number(4, 1_000_000, whole=True) = None  # a quarter validates; default: 500
     longest: Count = None  # leave out rows with more characters
     label: Shown = None  # name in figures
